@@ -1,0 +1,16 @@
+//! What the XDP program and user space must agree on.
+//!
+//! The crate has no dependencies and no operating system beneath it, so the
+//! same code runs in the kernel's BPF machine, in the daemon and in tests.
+#![no_std]
+#![cfg_attr(
+    test,
+    allow(
+        clippy::arithmetic_side_effects,
+        clippy::cast_possible_truncation,
+        reason = "tests compute on their own numbers"
+    )
+)]
+
+pub mod cookie;
+pub mod counter;

@@ -1,0 +1,3 @@
+//! The wire format of RFC 7296 §3.
+
+pub mod iana;

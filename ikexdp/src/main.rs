@@ -1,0 +1,3 @@
+//! The `ikexdp` binary.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! What the test tiers share: networks, peers, captures.
