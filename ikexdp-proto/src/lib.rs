@@ -12,6 +12,13 @@
 
 extern crate alloc;
 
+pub mod crypto;
+pub mod error;
+pub mod identity;
+pub mod limits;
 pub mod time;
 pub mod types;
 pub mod wire;
+
+#[cfg(test)]
+mod testing;

@@ -1,0 +1,271 @@
+//! Key exchange methods: X25519 (RFC 8031), P-256 and P-384 (RFC 5903) by ring,
+//! MODP (RFC 3526) by constant-time Montgomery arithmetic.
+
+use alloc::vec::Vec;
+use core::fmt;
+
+use crypto_bigint::U384;
+use ring::agreement;
+use ring::rand::SecureRandom;
+
+use super::CryptoError;
+use super::modp::{MODP_2048, MODP_3072, MODP_4096};
+use crate::types::Secret;
+use crate::wire::iana::GroupId;
+
+/// A key exchange method.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Group {
+    /// Curve25519.
+    Curve25519,
+    /// The NIST curve P-256.
+    Ecp256,
+    /// The NIST curve P-384.
+    Ecp384,
+    /// 2048-bit MODP.
+    Modp2048,
+    /// 3072-bit MODP.
+    Modp3072,
+    /// 4096-bit MODP.
+    Modp4096,
+}
+
+impl Group {
+    /// Every group, in our order of preference: fast and strong ones first.
+    pub const ALL: [Self; 6] = [
+        Self::Curve25519,
+        Self::Ecp256,
+        Self::Ecp384,
+        Self::Modp3072,
+        Self::Modp4096,
+        Self::Modp2048,
+    ];
+
+    /// The transform's number.
+    #[must_use]
+    pub const fn id(self) -> GroupId {
+        match self {
+            Self::Curve25519 => GroupId::CURVE25519,
+            Self::Ecp256 => GroupId::ECP_256,
+            Self::Ecp384 => GroupId::ECP_384,
+            Self::Modp2048 => GroupId::MODP_2048,
+            Self::Modp3072 => GroupId::MODP_3072,
+            Self::Modp4096 => GroupId::MODP_4096,
+        }
+    }
+
+    /// Octets of a public value in a KE payload.
+    #[must_use]
+    pub const fn public_len(self) -> usize {
+        match self {
+            Self::Curve25519 => 32,
+            Self::Ecp256 => 64,
+            Self::Ecp384 => 96,
+            Self::Modp2048 => 256,
+            Self::Modp3072 => 384,
+            Self::Modp4096 => 512,
+        }
+    }
+
+    /// Makes a key pair for one exchange.
+    ///
+    /// # Errors
+    /// [`CryptoError::Random`] if `random` fails.
+    pub fn generate(self, random: &dyn SecureRandom) -> Result<KeyPair, CryptoError> {
+        let (public, private) = match self {
+            Self::Curve25519 => curve_key(&agreement::X25519, random)?,
+            Self::Ecp256 => curve_key(&agreement::ECDH_P256, random)?,
+            Self::Ecp384 => curve_key(&agreement::ECDH_P384, random)?,
+            Self::Modp2048 | Self::Modp3072 | Self::Modp4096 => {
+                let exponent = self.exponent(random)?;
+                let public = self.modp(None, &exponent)?;
+                (public.expose().clone(), PrivateKey::Modp(exponent))
+            }
+        };
+        Ok(KeyPair {
+            group: self,
+            public,
+            private,
+        })
+    }
+
+    /// A secret exponent of twice the group's strength in bits (RFC 3526 §8):
+    /// longer ones cost time and add nothing.
+    fn exponent(self, random: &dyn SecureRandom) -> Result<Secret<[u8; 48]>, CryptoError> {
+        let mut exponent = [0; 48];
+        let unused = exponent.len().saturating_sub(self.exponent_octets());
+        let used = exponent.get_mut(unused..).unwrap_or_default();
+        random.fill(used).map_err(|_| CryptoError::Random)?;
+        Ok(Secret::new(exponent))
+    }
+
+    const fn exponent_octets(self) -> usize {
+        match self {
+            Self::Modp2048 => 256 / 8,
+            Self::Modp3072 => 288 / 8,
+            _ => 320 / 8,
+        }
+    }
+
+    /// `base` (2 if none) to the power of `exponent`.
+    fn modp(
+        self,
+        base: Option<&[u8]>,
+        exponent: &Secret<[u8; 48]>,
+    ) -> Result<Secret<Vec<u8>>, CryptoError> {
+        let exponent = U384::from_be_slice(exponent.expose());
+        let bits = u32::try_from(self.exponent_octets())
+            .unwrap_or_default()
+            .saturating_mul(8);
+        let power = match self {
+            Self::Modp2048 => MODP_2048.power(base, &exponent, bits)?,
+            Self::Modp3072 => MODP_3072.power(base, &exponent, bits)?,
+            _ => MODP_4096.power(base, &exponent, bits)?,
+        };
+        Ok(Secret::new(power))
+    }
+}
+
+impl fmt::Display for Group {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Curve25519 => "x25519",
+            Self::Ecp256 => "ecp256",
+            Self::Ecp384 => "ecp384",
+            Self::Modp2048 => "modp2048",
+            Self::Modp3072 => "modp3072",
+            Self::Modp4096 => "modp4096",
+        })
+    }
+}
+
+/// An ephemeral key pair.
+pub struct KeyPair {
+    group: Group,
+    public: Vec<u8>,
+    private: PrivateKey,
+}
+
+enum PrivateKey {
+    Curve(agreement::EphemeralPrivateKey),
+    Modp(Secret<[u8; 48]>),
+}
+
+impl KeyPair {
+    /// The method this key is for.
+    #[must_use]
+    pub const fn group(&self) -> Group {
+        self.group
+    }
+
+    /// The public value as a KE payload carries it.
+    #[must_use]
+    pub fn public(&self) -> &[u8] {
+        &self.public
+    }
+
+    /// The shared secret g^ir with the owner of `peer`, a public value as a KE
+    /// payload carries it.
+    ///
+    /// # Errors
+    /// [`CryptoError::PublicValue`] if `peer` has the wrong length, is not in
+    /// the group, or makes a secret that anyone could know (RFC 6989 §2).
+    pub fn agree(self, peer: &[u8]) -> Result<Secret<Vec<u8>>, CryptoError> {
+        if peer.len() != self.group.public_len() {
+            return Err(CryptoError::PublicValue);
+        }
+        match self.private {
+            PrivateKey::Modp(exponent) => self.group.modp(Some(peer), &exponent),
+            PrivateKey::Curve(key) => {
+                let mut encoded = Vec::with_capacity(peer.len().saturating_add(1));
+                if self.group != Group::Curve25519 {
+                    encoded.push(UNCOMPRESSED);
+                }
+                encoded.extend_from_slice(peer);
+                let peer = agreement::UnparsedPublicKey::new(key.algorithm(), encoded);
+                agreement::agree_ephemeral(key, &peer, |secret| Secret::new(secret.to_vec()))
+                    .map_err(|_| CryptoError::PublicValue)
+            }
+        }
+    }
+}
+
+impl fmt::Debug for KeyPair {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "KeyPair({})", self.group)
+    }
+}
+
+/// SEC 1 puts this before a point with both coordinates; RFC 5903 §7 does not.
+const UNCOMPRESSED: u8 = 4;
+
+fn curve_key(
+    algorithm: &'static agreement::Algorithm,
+    random: &dyn SecureRandom,
+) -> Result<(Vec<u8>, PrivateKey), CryptoError> {
+    let key = agreement::EphemeralPrivateKey::generate(algorithm, random)
+        .map_err(|_| CryptoError::Random)?;
+    let public = key.compute_public_key().map_err(|_| CryptoError::Random)?;
+    let point = match public.as_ref() {
+        [UNCOMPRESSED, coordinates @ ..] if *algorithm != agreement::X25519 => coordinates,
+        point => point,
+    };
+    Ok((point.to_vec(), PrivateKey::Curve(key)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hex_literal::hex;
+    use ring::rand::SystemRandom;
+
+    #[test]
+    fn both_sides_agree_in_every_group() {
+        let random = SystemRandom::new();
+        for group in Group::ALL {
+            let a = group.generate(&random).unwrap();
+            let b = group.generate(&random).unwrap();
+            assert_eq!(a.public().len(), group.public_len());
+            let (of_a, of_b) = (a.public().to_vec(), b.public().to_vec());
+            assert_ne!(of_a, of_b);
+            let (with_b, with_a) = (a.agree(&of_b).unwrap(), b.agree(&of_a).unwrap());
+            assert_eq!(with_b.expose(), with_a.expose(), "{group}");
+        }
+    }
+
+    #[test]
+    fn values_outside_the_group_are_refused() {
+        let random = SystemRandom::new();
+        let refused = |group: Group, value: &[u8]| {
+            let key = group.generate(&random).unwrap();
+            assert_eq!(key.agree(value).err(), Some(CryptoError::PublicValue));
+        };
+        for group in Group::ALL {
+            refused(group, &alloc::vec![0; group.public_len()]);
+            refused(group, &alloc::vec![0xff; group.public_len() - 1]);
+            refused(group, &alloc::vec![0xff; group.public_len() + 1]);
+        }
+        for group in [Group::Modp2048, Group::Modp3072, Group::Modp4096] {
+            let mut one = alloc::vec![0; group.public_len()];
+            *one.last_mut().unwrap() = 1;
+            refused(group, &one);
+            refused(group, &alloc::vec![0xff; group.public_len()]);
+        }
+        refused(Group::Ecp256, &[7; 64]);
+    }
+
+    /// The exponents of both sides in RFC 5114 do not exist for RFC 3526, so the
+    /// test takes small ones that can be checked by hand: 2^10 and 1024^3 = 2^30.
+    #[test]
+    fn modp_computes_powers_of_two() {
+        let mut exponent = [0; 48];
+        exponent[47] = 10;
+        let ten = Group::Modp2048.modp(None, &Secret::new(exponent)).unwrap();
+        assert_eq!(ten.expose()[252..], hex!("00000400"));
+        exponent[47] = 3;
+        let thirty = Group::Modp2048
+            .modp(Some(ten.expose()), &Secret::new(exponent))
+            .unwrap();
+        assert_eq!(thirty.expose()[252..], hex!("40000000"));
+    }
+}

@@ -1,0 +1,375 @@
+//! Digital signatures of AUTH payloads (RFC 7427, RFC 8420).
+
+use alloc::vec::Vec;
+use core::fmt;
+
+use der::asn1::{AnyRef, ObjectIdentifier, OctetStringRef};
+use der::{Decode, Encode, Sequence};
+use ring::rand::SecureRandom;
+use ring::signature::{self, EcdsaKeyPair, Ed25519KeyPair, KeyPair, RsaKeyPair};
+use rustls_pki_types::PrivateKeyDer;
+use x509_cert::spki::AlgorithmIdentifierRef;
+
+use super::CryptoError;
+use crate::wire::iana::HashAlgorithm;
+
+/// The hash of a signature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hash {
+    /// SHA2-256.
+    Sha256,
+    /// SHA2-384.
+    Sha384,
+    /// SHA2-512.
+    Sha512,
+}
+
+impl Hash {
+    /// Every hash, in our order of preference.
+    pub const ALL: [Self; 3] = [Self::Sha256, Self::Sha384, Self::Sha512];
+
+    /// Its number in SIGNATURE_HASH_ALGORITHMS.
+    #[must_use]
+    pub const fn id(self) -> HashAlgorithm {
+        match self {
+            Self::Sha256 => HashAlgorithm::SHA2_256,
+            Self::Sha384 => HashAlgorithm::SHA2_384,
+            Self::Sha512 => HashAlgorithm::SHA2_512,
+        }
+    }
+
+    /// Octets of output.
+    const fn len(self) -> u8 {
+        match self {
+            Self::Sha256 => 32,
+            Self::Sha384 => 48,
+            Self::Sha512 => 64,
+        }
+    }
+
+    fn from_oid(oid: ObjectIdentifier) -> Option<Self> {
+        match oid {
+            SHA256 => Some(Self::Sha256),
+            SHA384 => Some(Self::Sha384),
+            SHA512 => Some(Self::Sha512),
+            _ => None,
+        }
+    }
+}
+
+const SHA256: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.2.1");
+const SHA384: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.2.2");
+const SHA512: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.2.3");
+const RSA_PKCS1_SHA256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.11");
+const RSA_PKCS1_SHA384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.12");
+const RSA_PKCS1_SHA512: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.13");
+const RSA_PSS: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.10");
+const MGF1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.8");
+const ECDSA_SHA256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.2");
+const ECDSA_SHA384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.3");
+const ECDSA_SHA512: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.4");
+const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
+
+/// How an AUTH payload is signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SignatureScheme {
+    /// RSASSA-PKCS1-v1_5.
+    RsaPkcs1(Hash),
+    /// RSASSA-PSS; the salt is as long as the hash, the mask uses the same hash.
+    RsaPss(Hash),
+    /// ECDSA on whatever curve the key is on.
+    Ecdsa(Hash),
+    /// Ed25519, which takes no hash.
+    Ed25519,
+}
+
+impl SignatureScheme {
+    /// The hash that a peer must have announced to take this scheme.
+    #[must_use]
+    pub const fn hash(self) -> HashAlgorithm {
+        match self {
+            Self::RsaPkcs1(hash) | Self::RsaPss(hash) | Self::Ecdsa(hash) => hash.id(),
+            Self::Ed25519 => HashAlgorithm::IDENTITY,
+        }
+    }
+
+    /// Reads the AlgorithmIdentifier of an AUTH payload; `None` if it is not
+    /// one of ours or not DER at all.
+    #[must_use]
+    pub fn from_der(encoded: &[u8]) -> Option<Self> {
+        let identifier = AlgorithmIdentifierRef::from_der(encoded).ok()?;
+        Some(match identifier.oid {
+            RSA_PKCS1_SHA256 => Self::RsaPkcs1(Hash::Sha256),
+            RSA_PKCS1_SHA384 => Self::RsaPkcs1(Hash::Sha384),
+            RSA_PKCS1_SHA512 => Self::RsaPkcs1(Hash::Sha512),
+            RSA_PSS => Self::RsaPss(pss_hash(identifier.parameters?)?),
+            ECDSA_SHA256 => Self::Ecdsa(Hash::Sha256),
+            ECDSA_SHA384 => Self::Ecdsa(Hash::Sha384),
+            ECDSA_SHA512 => Self::Ecdsa(Hash::Sha512),
+            ED25519 => Self::Ed25519,
+            _ => return None,
+        })
+    }
+
+    /// The AlgorithmIdentifier of an AUTH payload (RFC 7427 appendix A).
+    ///
+    /// # Errors
+    /// None in practice: the DER encoder's own, for values that do not fit it.
+    pub fn to_der(self) -> der::Result<Vec<u8>> {
+        let simple = |oid, parameters| AlgorithmIdentifierRef { oid, parameters }.to_der();
+        match self {
+            Self::RsaPkcs1(Hash::Sha256) => simple(RSA_PKCS1_SHA256, Some(AnyRef::NULL)),
+            Self::RsaPkcs1(Hash::Sha384) => simple(RSA_PKCS1_SHA384, Some(AnyRef::NULL)),
+            Self::RsaPkcs1(Hash::Sha512) => simple(RSA_PKCS1_SHA512, Some(AnyRef::NULL)),
+            Self::RsaPss(hash) => pss_identifier(hash),
+            Self::Ecdsa(Hash::Sha256) => simple(ECDSA_SHA256, None),
+            Self::Ecdsa(Hash::Sha384) => simple(ECDSA_SHA384, None),
+            Self::Ecdsa(Hash::Sha512) => simple(ECDSA_SHA512, None),
+            Self::Ed25519 => simple(ED25519, None),
+        }
+    }
+}
+
+impl fmt::Display for SignatureScheme {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::RsaPkcs1(hash) => write!(f, "RSA-PKCS1 with {}", hash.id()),
+            Self::RsaPss(hash) => write!(f, "RSA-PSS with {}", hash.id()),
+            Self::Ecdsa(hash) => write!(f, "ECDSA with {}", hash.id()),
+            Self::Ed25519 => f.write_str("Ed25519"),
+        }
+    }
+}
+
+/// RSASSA-PSS-params (RFC 4055 §3.1).
+#[derive(Sequence)]
+struct PssParameters<'a> {
+    #[asn1(context_specific = "0", tag_mode = "EXPLICIT", optional = "true")]
+    hash: Option<AlgorithmIdentifierRef<'a>>,
+    #[asn1(context_specific = "1", tag_mode = "EXPLICIT", optional = "true")]
+    mask: Option<AlgorithmIdentifierRef<'a>>,
+    #[asn1(context_specific = "2", tag_mode = "EXPLICIT", optional = "true")]
+    salt_length: Option<u8>,
+    #[asn1(context_specific = "3", tag_mode = "EXPLICIT", optional = "true")]
+    trailer: Option<u8>,
+}
+
+/// The one hash of a PSS signature whose parameters agree with each other; the
+/// defaults all mean SHA-1 and are not accepted.
+fn pss_hash(parameters: AnyRef<'_>) -> Option<Hash> {
+    let parameters: PssParameters<'_> = parameters.decode_as().ok()?;
+    let hash = Hash::from_oid(parameters.hash?.oid)?;
+    let mask = parameters.mask?;
+    let mask_hash: AlgorithmIdentifierRef<'_> = mask.parameters?.decode_as().ok()?;
+    let agrees = mask.oid == MGF1
+        && Hash::from_oid(mask_hash.oid) == Some(hash)
+        && parameters.salt_length == Some(hash.len())
+        && matches!(parameters.trailer, None | Some(1));
+    agrees.then_some(hash)
+}
+
+fn pss_identifier(hash: Hash) -> der::Result<Vec<u8>> {
+    let hash_identifier = AlgorithmIdentifierRef {
+        oid: match hash {
+            Hash::Sha256 => SHA256,
+            Hash::Sha384 => SHA384,
+            Hash::Sha512 => SHA512,
+        },
+        parameters: Some(AnyRef::NULL),
+    };
+    let mask_hash = hash_identifier.to_der()?;
+    let parameters = PssParameters {
+        hash: Some(hash_identifier),
+        mask: Some(AlgorithmIdentifierRef {
+            oid: MGF1,
+            parameters: Some(AnyRef::from_der(&mask_hash)?),
+        }),
+        salt_length: Some(hash.len()),
+        trailer: None,
+    }
+    .to_der()?;
+    AlgorithmIdentifierRef {
+        oid: RSA_PSS,
+        parameters: Some(AnyRef::from_der(&parameters)?),
+    }
+    .to_der()
+}
+
+/// A private key that signs AUTH payloads.
+pub enum SigningKey {
+    /// RSA of 2048 to 4096 bits.
+    Rsa(RsaKeyPair),
+    /// ECDSA on P-256.
+    EcdsaP256(EcdsaKeyPair),
+    /// ECDSA on P-384.
+    EcdsaP384(EcdsaKeyPair),
+    /// Ed25519.
+    Ed25519(Ed25519KeyPair),
+}
+
+impl SigningKey {
+    /// Reads a private key: PKCS #8, PKCS #1 (RSA) or SEC 1 (EC).
+    ///
+    /// # Errors
+    /// [`CryptoError::PrivateKey`] if it is of another kind, damaged, or an RSA
+    /// key outside 2048 to 4096 bits.
+    pub fn from_der(
+        key: &PrivateKeyDer<'_>,
+        random: &dyn SecureRandom,
+    ) -> Result<Self, CryptoError> {
+        match key {
+            PrivateKeyDer::Pkcs1(key) => RsaKeyPair::from_der(key.secret_pkcs1_der())
+                .map(Self::Rsa)
+                .map_err(|_| CryptoError::PrivateKey),
+            PrivateKeyDer::Pkcs8(key) => Self::from_pkcs8(key.secret_pkcs8_der(), random),
+            PrivateKeyDer::Sec1(key) => [P256, P384]
+                .into_iter()
+                .filter_map(|curve| wrap_sec1(curve, key.secret_sec1_der()).ok())
+                .find_map(|wrapped| Self::from_pkcs8(&wrapped, random).ok())
+                .ok_or(CryptoError::PrivateKey),
+            _ => Err(CryptoError::PrivateKey),
+        }
+    }
+
+    fn from_pkcs8(key: &[u8], random: &dyn SecureRandom) -> Result<Self, CryptoError> {
+        let p256 = &signature::ECDSA_P256_SHA256_ASN1_SIGNING;
+        let p384 = &signature::ECDSA_P384_SHA384_ASN1_SIGNING;
+        RsaKeyPair::from_pkcs8(key)
+            .map(Self::Rsa)
+            .or_else(|_| EcdsaKeyPair::from_pkcs8(p256, key, random).map(Self::EcdsaP256))
+            .or_else(|_| EcdsaKeyPair::from_pkcs8(p384, key, random).map(Self::EcdsaP384))
+            .or_else(|_| Ed25519KeyPair::from_pkcs8_maybe_unchecked(key).map(Self::Ed25519))
+            .map_err(|_| CryptoError::PrivateKey)
+    }
+
+    /// The public key as the bit string of a SubjectPublicKeyInfo holds it.
+    #[must_use]
+    pub fn public_key(&self) -> &[u8] {
+        match self {
+            Self::Rsa(key) => key.public_key().as_ref(),
+            Self::EcdsaP256(key) | Self::EcdsaP384(key) => key.public_key().as_ref(),
+            Self::Ed25519(key) => key.public_key().as_ref(),
+        }
+    }
+
+    /// The scheme to sign with for a peer that takes the hashes `accepted`, if
+    /// there is one. RSA keys use PSS only with a peer that used it
+    /// (`peer_uses_pss`): nothing in IKEv2 announces that it is understood.
+    #[must_use]
+    pub fn scheme(
+        &self,
+        accepted: &[HashAlgorithm],
+        peer_uses_pss: bool,
+    ) -> Option<SignatureScheme> {
+        let accepts = |scheme: &SignatureScheme| accepted.contains(&scheme.hash());
+        match self {
+            Self::Rsa(_) if peer_uses_pss => Hash::ALL
+                .map(SignatureScheme::RsaPss)
+                .into_iter()
+                .find(accepts),
+            Self::Rsa(_) => Hash::ALL
+                .map(SignatureScheme::RsaPkcs1)
+                .into_iter()
+                .find(accepts),
+            Self::EcdsaP256(_) => Some(SignatureScheme::Ecdsa(Hash::Sha256)).filter(accepts),
+            Self::EcdsaP384(_) => Some(SignatureScheme::Ecdsa(Hash::Sha384)).filter(accepts),
+            Self::Ed25519(_) => Some(SignatureScheme::Ed25519).filter(accepts),
+        }
+    }
+
+    /// Signs `message`.
+    ///
+    /// # Errors
+    /// [`CryptoError::PrivateKey`] if `scheme` is not one this key can do, and
+    /// [`CryptoError::Random`] if `random` fails.
+    pub fn sign(
+        &self,
+        scheme: SignatureScheme,
+        message: &[u8],
+        random: &dyn SecureRandom,
+    ) -> Result<Vec<u8>, CryptoError> {
+        match (self, scheme) {
+            (Self::Rsa(key), SignatureScheme::RsaPkcs1(hash)) => {
+                let encoding = match hash {
+                    Hash::Sha256 => &signature::RSA_PKCS1_SHA256,
+                    Hash::Sha384 => &signature::RSA_PKCS1_SHA384,
+                    Hash::Sha512 => &signature::RSA_PKCS1_SHA512,
+                };
+                sign_rsa(key, encoding, message, random)
+            }
+            (Self::Rsa(key), SignatureScheme::RsaPss(hash)) => {
+                let encoding = match hash {
+                    Hash::Sha256 => &signature::RSA_PSS_SHA256,
+                    Hash::Sha384 => &signature::RSA_PSS_SHA384,
+                    Hash::Sha512 => &signature::RSA_PSS_SHA512,
+                };
+                sign_rsa(key, encoding, message, random)
+            }
+            (Self::EcdsaP256(key), SignatureScheme::Ecdsa(Hash::Sha256))
+            | (Self::EcdsaP384(key), SignatureScheme::Ecdsa(Hash::Sha384)) => key
+                .sign(random, message)
+                .map(|signature| signature.as_ref().to_vec())
+                .map_err(|_| CryptoError::Random),
+            (Self::Ed25519(key), SignatureScheme::Ed25519) => {
+                Ok(key.sign(message).as_ref().to_vec())
+            }
+            _ => Err(CryptoError::PrivateKey),
+        }
+    }
+}
+
+impl fmt::Debug for SigningKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SigningKey({self})")
+    }
+}
+
+impl fmt::Display for SigningKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Rsa(key) => {
+                write!(f, "RSA-{}", key.public().modulus_len().saturating_mul(8))
+            }
+            Self::EcdsaP256(_) => f.write_str("ECDSA P-256"),
+            Self::EcdsaP384(_) => f.write_str("ECDSA P-384"),
+            Self::Ed25519(_) => f.write_str("Ed25519"),
+        }
+    }
+}
+
+fn sign_rsa(
+    key: &RsaKeyPair,
+    encoding: &'static dyn signature::RsaEncoding,
+    message: &[u8],
+    random: &dyn SecureRandom,
+) -> Result<Vec<u8>, CryptoError> {
+    let mut signature = alloc::vec![0; key.public().modulus_len()];
+    key.sign(encoding, random, message, &mut signature)
+        .map_err(|_| CryptoError::Random)?;
+    Ok(signature)
+}
+
+const EC_PUBLIC_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
+const P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
+const P384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
+
+/// PrivateKeyInfo (RFC 5208 §5).
+#[derive(Sequence)]
+struct PrivateKeyInfo<'a> {
+    version: u8,
+    algorithm: AlgorithmIdentifierRef<'a>,
+    key: &'a OctetStringRef,
+}
+
+/// Puts an ECPrivateKey (RFC 5915) on `curve` into the PKCS #8 form ring reads.
+fn wrap_sec1(curve: ObjectIdentifier, key: &[u8]) -> der::Result<Vec<u8>> {
+    PrivateKeyInfo {
+        version: 0,
+        algorithm: AlgorithmIdentifierRef {
+            oid: EC_PUBLIC_KEY,
+            parameters: Some((&curve).into()),
+        },
+        key: OctetStringRef::new(key)?,
+    }
+    .to_der()
+}

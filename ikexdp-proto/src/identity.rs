@@ -1,0 +1,224 @@
+//! Identities: what an ID payload names (RFC 7296 §3.5), as people write it and
+//! as a certificate asserts it.
+
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
+use core::fmt;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use core::str::FromStr;
+
+use der::{Decode, Encode};
+use x509_cert::Certificate;
+use x509_cert::ext::pkix::SubjectAltName;
+use x509_cert::ext::pkix::name::GeneralName;
+use x509_cert::name::Name;
+
+use crate::error::{Fault, Malformed};
+use crate::wire::iana::IdType;
+
+/// Who somebody says they are.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Identity {
+    /// An IPv4 or IPv6 address.
+    Address(IpAddr),
+    /// A host name; kept in lower case.
+    Fqdn(String),
+    /// A mail address.
+    Email(String),
+    /// A distinguished name in DER.
+    DistinguishedName(Vec<u8>),
+    /// Octets that only the two sides understand.
+    KeyId(Vec<u8>),
+    /// A kind of identity we have no name for.
+    Other(IdType, Vec<u8>),
+}
+
+impl Identity {
+    /// Reads the type and the data of an ID payload.
+    ///
+    /// # Errors
+    /// [`Malformed`] if an address has the wrong length or a name is not
+    /// printable text.
+    pub fn decode(kind: IdType, data: &[u8]) -> Result<Self, Malformed> {
+        let malformed = Malformed {
+            field: "identification data",
+            fault: Fault::Value,
+        };
+        let text = || match core::str::from_utf8(data) {
+            Ok(text) if !text.is_empty() && !text.chars().any(char::is_control) => Ok(text),
+            _ => Err(malformed),
+        };
+        Ok(match kind {
+            IdType::IPV4_ADDR => {
+                let octets: [u8; 4] = data.try_into().map_err(|_| malformed)?;
+                Self::Address(Ipv4Addr::from(octets).into())
+            }
+            IdType::IPV6_ADDR => {
+                let octets: [u8; 16] = data.try_into().map_err(|_| malformed)?;
+                Self::Address(Ipv6Addr::from(octets).into())
+            }
+            IdType::FQDN => Self::Fqdn(text()?.to_lowercase()),
+            IdType::RFC822_ADDR => Self::Email(text()?.to_string()),
+            IdType::DER_ASN1_DN => Self::DistinguishedName(data.to_vec()),
+            IdType::KEY_ID => Self::KeyId(data.to_vec()),
+            other => Self::Other(other, data.to_vec()),
+        })
+    }
+
+    /// The type in an ID payload.
+    #[must_use]
+    pub const fn kind(&self) -> IdType {
+        match self {
+            Self::Address(IpAddr::V4(_)) => IdType::IPV4_ADDR,
+            Self::Address(IpAddr::V6(_)) => IdType::IPV6_ADDR,
+            Self::Fqdn(_) => IdType::FQDN,
+            Self::Email(_) => IdType::RFC822_ADDR,
+            Self::DistinguishedName(_) => IdType::DER_ASN1_DN,
+            Self::KeyId(_) => IdType::KEY_ID,
+            Self::Other(kind, _) => *kind,
+        }
+    }
+
+    /// The data in an ID payload.
+    #[must_use]
+    pub fn data(&self) -> Vec<u8> {
+        match self {
+            Self::Address(IpAddr::V4(address)) => address.octets().to_vec(),
+            Self::Address(IpAddr::V6(address)) => address.octets().to_vec(),
+            Self::Fqdn(name) | Self::Email(name) => name.as_bytes().to_vec(),
+            Self::DistinguishedName(octets) | Self::KeyId(octets) | Self::Other(_, octets) => {
+                octets.clone()
+            }
+        }
+    }
+
+    /// Whether `certificate` asserts this identity (RFC 4945 §5.1.2, §5.1.3).
+    ///
+    /// A name is looked for in the subjectAltName only: a common name says
+    /// nothing about what kind of name it is. A KEY_ID is in no certificate.
+    #[must_use]
+    pub fn is_asserted_by(&self, certificate: &Certificate) -> bool {
+        if let Self::DistinguishedName(subject) = self {
+            let asserted = certificate.tbs_certificate().subject();
+            return Name::from_der(subject).is_ok_and(|subject| same_name(&subject, asserted));
+        }
+        alternative_names(certificate).contains(self)
+    }
+}
+
+/// Every name a certificate asserts, the subject last.
+pub(crate) fn asserted_names(certificate: &Certificate) -> Vec<Identity> {
+    let mut names = alternative_names(certificate);
+    if let Ok(subject) = certificate.tbs_certificate().subject().to_der() {
+        names.push(Identity::DistinguishedName(subject));
+    }
+    names
+}
+
+fn alternative_names(certificate: &Certificate) -> Vec<Identity> {
+    let Ok(Some((_, SubjectAltName(names)))) = certificate.tbs_certificate().get_extension() else {
+        return Vec::new();
+    };
+    let identity = |name| match name {
+        GeneralName::DnsName(name) => Some(Identity::Fqdn(name.as_str().to_lowercase())),
+        GeneralName::Rfc822Name(name) => Some(Identity::Email(name.as_str().to_string())),
+        GeneralName::IpAddress(address) => {
+            let octets = address.as_bytes();
+            <[u8; 4]>::try_from(octets)
+                .map(IpAddr::from)
+                .or_else(|_| <[u8; 16]>::try_from(octets).map(IpAddr::from))
+                .ok()
+                .map(Identity::Address)
+        }
+        _ => None,
+    };
+    names.into_iter().filter_map(identity).collect()
+}
+
+/// Compares attribute by attribute: a CA may write with one string type what
+/// the client wrote with another (RFC 5280 §7.1).
+fn same_name(a: &Name, b: &Name) -> bool {
+    a.len() == b.len()
+        && a.iter()
+            .zip(b.iter())
+            .all(|(a, b)| a.oid == b.oid && a.value.value() == b.value.value())
+}
+
+impl FromStr for Identity {
+    type Err = UnreadableIdentity;
+
+    /// Reads what an operator writes: an address, `user@host`, `@#` and hex
+    /// octets for a KEY_ID, a distinguished name with `=`, else a host name.
+    fn from_str(text: &str) -> Result<Self, UnreadableIdentity> {
+        if let Ok(address) = text.parse() {
+            return Ok(Self::Address(address));
+        }
+        if let Some(hex) = text.strip_prefix("@#") {
+            return from_hex(hex).map(Self::KeyId).ok_or(UnreadableIdentity);
+        }
+        if text.contains('=') {
+            let name = Name::from_str(text).map_err(|_| UnreadableIdentity)?;
+            let name = name.to_der().map_err(|_| UnreadableIdentity)?;
+            return Ok(Self::DistinguishedName(name));
+        }
+        let kind = if text.contains('@') {
+            IdType::RFC822_ADDR
+        } else {
+            IdType::FQDN
+        };
+        if text.contains(char::is_whitespace) {
+            return Err(UnreadableIdentity);
+        }
+        Self::decode(kind, text.as_bytes()).map_err(|_| UnreadableIdentity)
+    }
+}
+
+/// Text that names nobody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UnreadableIdentity;
+
+impl fmt::Display for UnreadableIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("neither an address, a host name, user@host, @#hex nor a distinguished name")
+    }
+}
+
+impl core::error::Error for UnreadableIdentity {}
+
+fn from_hex(text: &str) -> Option<Vec<u8>> {
+    let digits: Vec<u8> = text
+        .chars()
+        .map(|digit| {
+            digit
+                .to_digit(16)
+                .and_then(|digit| u8::try_from(digit).ok())
+        })
+        .collect::<Option<_>>()?;
+    let (pairs, rest) = digits.as_chunks::<2>();
+    (rest.is_empty() && !pairs.is_empty())
+        .then(|| pairs.iter().map(|[high, low]| high << 4 | low).collect())
+}
+
+impl fmt::Display for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(address) => write!(f, "{address}"),
+            Self::Fqdn(name) | Self::Email(name) => f.write_str(name),
+            Self::DistinguishedName(name) => match Name::from_der(name) {
+                // The peer wrote the name: no control character reaches a log.
+                Ok(name) => write!(f, "{}", name.to_string().escape_debug()),
+                Err(_) => write!(f, "malformed distinguished name"),
+            },
+            Self::KeyId(octets) => write!(f, "@#{}", Hex(octets)),
+            Self::Other(kind, octets) => write!(f, "identity of type {kind}: {}", Hex(octets)),
+        }
+    }
+}
+
+struct Hex<'a>(&'a [u8]);
+
+impl fmt::Display for Hex<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|octet| write!(f, "{octet:02x}"))
+    }
+}

@@ -1,0 +1,49 @@
+//! Every bound on what a peer can make us hold or do.
+
+use core::time::Duration;
+
+/// Longest IKE message taken, whole or reassembled, in octets. Certificate
+/// chains need 2 to 7 kB, EAP-TLS and large CERTREQs more; 64 KiB is what
+/// RFC 7296 §2 has implementations support at the outside.
+pub const MESSAGE_LEN_MAX: usize = 65_536;
+
+/// Most fragments of one message. Windows was seen sending 29 of 512 octets;
+/// 64 KiB in fragments for the minimal IPv4 datagram are 128.
+pub const FRAGMENTS_MAX: u16 = 128;
+
+/// Memory for messages under reassembly of all SAs together, in octets: a
+/// hundred thousand clients cannot hold more by sending all fragments but one.
+pub const REASSEMBLY_TOTAL_MAX: usize = 32 << 20;
+
+/// How long a message may stay incomplete: longer than any client goes on
+/// repeating a request (strongSwan: 165 s for six tries, but each repeat
+/// brings every fragment again).
+pub const REASSEMBLY_TIME_MAX: Duration = Duration::from_secs(30);
+
+/// Most certificates of one peer: a leaf and seven intermediates. Path building
+/// is bounded by rustls-webpki besides.
+pub const CERTIFICATES_MAX: usize = 8;
+
+/// Most proposals in an SA payload; the number has eight bits, Windows sends
+/// 12 and then some.
+pub const PROPOSALS_MAX: usize = 64;
+
+/// Most traffic selectors in a TS payload; the count has eight bits.
+pub const SELECTORS_MAX: usize = 64;
+
+/// Longest identity in octets: distinguished names stay far below.
+pub const IDENTITY_LEN_MAX: usize = 1024;
+
+/// Times one stored response is sent again: twice what patient clients ask
+/// for. Beyond that somebody replays a captured request.
+pub const RESPONSE_REPEATS_MAX: u8 = 32;
+
+/// Address prefixes whose working datagram size is remembered.
+pub const PATH_SIZES_MAX: usize = 4096;
+
+/// Smallest IP datagram every IPv4 host takes (RFC 791), and our floor for
+/// fragments on both IP versions.
+pub const DATAGRAM_LEN_MIN: u16 = 576;
+
+/// How long a cookie secret is handed out; a cookie lives at most twice that.
+pub const COOKIE_SECRET_LIFETIME: Duration = Duration::from_secs(60);
