@@ -12,13 +12,21 @@
 
 extern crate alloc;
 
+pub mod config;
 pub mod crypto;
+mod endpoint;
 pub mod error;
+pub mod event;
 pub mod identity;
+pub mod job;
 pub mod limits;
+pub mod stats;
+pub mod suite;
 pub mod time;
 pub mod types;
 pub mod wire;
+
+pub use endpoint::{Command, Endpoint, Input, Output};
 
 #[cfg(test)]
 mod testing;

@@ -1,0 +1,225 @@
+//! What the host tells the engine to be.
+
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use core::time::Duration;
+
+use crate::crypto::cert::{CertifiedKey, TrustAnchors};
+use crate::crypto::cipher::{Encryption, Integrity};
+use crate::crypto::kex::Group;
+use crate::crypto::prf::Prf;
+use crate::identity::Identity;
+use crate::types::Secret;
+use crate::wire::payload::ts::TrafficSelector;
+
+/// Everything the engine acts on.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Who may connect, and as what; the first that fits is taken.
+    pub connections: Vec<Connection>,
+    /// Where client addresses come from.
+    pub pools: Vec<AddressPool>,
+    /// The algorithms of IKE SAs.
+    pub ike: IkeAlgorithms,
+    /// How messages are cut.
+    pub fragmentation: Fragmentation,
+    /// What is demanded before there is state.
+    pub gate: Gate,
+    /// How long things take.
+    pub timing: Timing,
+}
+
+/// Algorithms of IKE SAs, each list in our order of preference.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IkeAlgorithms {
+    /// Ciphers.
+    pub encryption: Vec<Encryption>,
+    /// Integrity for ciphers that need it.
+    pub integrity: Vec<Integrity>,
+    /// Pseudorandom functions.
+    pub prf: Vec<Prf>,
+    /// Key exchange methods.
+    pub groups: Vec<Group>,
+}
+
+impl Default for IkeAlgorithms {
+    fn default() -> Self {
+        Self {
+            encryption: Encryption::ALL.to_vec(),
+            integrity: Integrity::ALL.to_vec(),
+            prf: Prf::ALL.to_vec(),
+            groups: Group::ALL.to_vec(),
+        }
+    }
+}
+
+/// Algorithms of CHILD SAs, each list in our order of preference.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EspAlgorithms {
+    /// Ciphers.
+    pub encryption: Vec<Encryption>,
+    /// Integrity for ciphers that need it.
+    pub integrity: Vec<Integrity>,
+}
+
+impl Default for EspAlgorithms {
+    fn default() -> Self {
+        Self {
+            encryption: Encryption::ALL.to_vec(),
+            integrity: Integrity::ALL.to_vec(),
+        }
+    }
+}
+
+/// Fragmentation of our messages (RFC 7383).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fragmentation {
+    /// Whether IKEV2_FRAGMENTATION_SUPPORTED is announced.
+    pub enabled: bool,
+    /// Longest IP datagram we send, in octets, IP header included; at least 576.
+    pub datagram_len: u16,
+}
+
+impl Default for Fragmentation {
+    /// 1280 octets: what every IPv6 link carries, and most tunnels over IPv4.
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            datagram_len: 1280,
+        }
+    }
+}
+
+/// What is demanded before there is state (RFC 7296 §2.6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gate {
+    /// Half-open IKE SAs above which a new one needs a cookie.
+    pub cookie_threshold: usize,
+    /// Half-open IKE SAs above which no new one is made.
+    pub half_open_max: usize,
+}
+
+impl Default for Gate {
+    fn default() -> Self {
+        Self {
+            cookie_threshold: 256,
+            half_open_max: 16_384,
+        }
+    }
+}
+
+/// How long things take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timing {
+    /// How long a client has from IKE_SA_INIT to the end of IKE_AUTH.
+    pub half_open: Duration,
+    /// Silence of an established peer after which we ask whether it lives.
+    pub liveness: Duration,
+    /// The same, while the peer has not yet been heard after IKE_AUTH: it may
+    /// never have got our response.
+    pub first_liveness: Duration,
+    /// Until the first repeat of a request of ours; it doubles with each.
+    pub retransmit: Duration,
+    /// Repeats of a request before the peer counts as dead.
+    pub retransmits: u8,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self {
+            half_open: Duration::from_secs(30),
+            liveness: Duration::from_secs(60),
+            first_liveness: Duration::from_secs(10),
+            retransmit: Duration::from_secs(1),
+            retransmits: 5,
+        }
+    }
+}
+
+/// A kind of peer: how both sides prove who they are and what they may reach.
+#[derive(Clone, Debug)]
+pub struct Connection {
+    /// Its name, for people.
+    pub name: String,
+    /// Who we are.
+    pub local_identity: Identity,
+    /// How we prove it.
+    pub credential: Credential,
+    /// Who the peer may be.
+    pub remote_identities: Vec<IdentityPattern>,
+    /// How it must prove it.
+    pub requirement: Requirement,
+    /// The CHILD SA it gets.
+    pub child: ChildConfig,
+}
+
+/// How we prove who we are.
+#[derive(Clone, Debug)]
+pub enum Credential {
+    /// By knowing a shared key.
+    SharedKey(Secret<Vec<u8>>),
+    /// By a certificate and its private key.
+    Certificate(Arc<CertifiedKey>),
+}
+
+/// How a peer must prove who it is.
+#[derive(Clone, Debug)]
+pub enum Requirement {
+    /// By knowing a shared key.
+    SharedKey(Secret<Vec<u8>>),
+    /// By a certificate of one of these authorities.
+    Certificate(Arc<TrustAnchors>),
+}
+
+/// Which identities fit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum IdentityPattern {
+    /// Every identity.
+    Any,
+    /// This one.
+    Exactly(Identity),
+}
+
+impl IdentityPattern {
+    /// Whether `identity` fits.
+    #[must_use]
+    pub fn fits(&self, identity: &Identity) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Exactly(expected) => expected == identity,
+        }
+    }
+}
+
+/// The CHILD SA of a connection.
+#[derive(Clone, Debug)]
+pub struct ChildConfig {
+    /// Its algorithms.
+    pub esp: EspAlgorithms,
+    /// What lies behind us.
+    pub local: Vec<TrafficSelector>,
+    /// What lies behind the peer.
+    pub remote: RemoteSelectors,
+}
+
+/// What lies behind the peer.
+#[derive(Clone, Debug)]
+pub enum RemoteSelectors {
+    /// The addresses the peer gets from `pools[n]`.
+    Pool(usize),
+    /// These.
+    Fixed(Vec<TrafficSelector>),
+}
+
+/// Addresses for clients, and what they learn along with them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AddressPool {
+    /// First and last IPv4 address to give.
+    pub v4: Option<(Ipv4Addr, Ipv4Addr)>,
+    /// First and last IPv6 address to give.
+    pub v6: Option<(Ipv6Addr, Ipv6Addr)>,
+    /// Name servers.
+    pub dns: Vec<IpAddr>,
+}

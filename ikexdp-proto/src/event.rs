@@ -1,0 +1,331 @@
+//! What the engine tells people.
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
+use core::net::IpAddr;
+use core::time::Duration;
+
+use crate::crypto::cert::CredentialError;
+use crate::error::Error;
+use crate::identity::Identity;
+use crate::suite::{EspSuite, IkeSuite};
+use crate::types::{EspSpi, IkeSaId, Path, Role, Spis};
+use crate::wire::iana::{AuthMethod, ExchangeType, NotifyType};
+use crate::wire::payload::ts::TrafficSelector;
+
+/// Something happened that an operator may want to know.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// An IKE SA is up.
+    Established(Box<Established>),
+    /// A handshake ended without one.
+    HandshakeFailed(Box<HandshakeFailure>),
+    /// A CHILD SA is up.
+    ChildEstablished {
+        /// The IKE SA it belongs to.
+        id: IkeSaId,
+        /// What was agreed.
+        child: Box<ChildSummary>,
+    },
+    /// The peer wanted a CHILD SA and did not get it, or the other way round.
+    ChildRefused {
+        /// The IKE SA it would have belonged to.
+        id: IkeSaId,
+        /// Why.
+        reason: Error,
+    },
+    /// A CHILD SA is gone.
+    ChildClosed {
+        /// The IKE SA it belonged to.
+        id: IkeSaId,
+        /// The SPI we received on.
+        spi: EspSpi,
+    },
+    /// An IKE SA is gone, and its CHILD SAs with it.
+    Closed {
+        /// Which.
+        id: IkeSaId,
+        /// Its peer.
+        peer: Identity,
+        /// Why.
+        reason: CloseReason,
+    },
+    /// A message longer than a datagram was exchanged with a peer that cannot
+    /// fragment at the IKE layer: it depends on IP fragments.
+    NeedsIpFragments {
+        /// The IKE SA.
+        id: IkeSaId,
+        /// The way to the peer.
+        path: Path,
+        /// Octets of the IP datagram.
+        length: usize,
+    },
+    /// A peer went on repeating a request whose response went out in
+    /// fragments; they are now smaller.
+    FragmentsLowered {
+        /// The IKE SA.
+        id: IkeSaId,
+        /// The way to the peer.
+        path: Path,
+        /// Octets of an IP datagram, from now on.
+        datagram_len: u16,
+    },
+}
+
+/// An IKE SA that is up.
+#[derive(Clone, Debug)]
+pub struct Established {
+    /// Its name.
+    pub id: IkeSaId,
+    /// The connection it is of.
+    pub connection: String,
+    /// Our part in it.
+    pub role: Role,
+    /// The way to the peer.
+    pub path: Path,
+    /// Its SPIs.
+    pub spis: Spis,
+    /// Who the peer is.
+    pub peer: Identity,
+    /// Its algorithms.
+    pub suite: IkeSuite,
+    /// What lies between.
+    pub nat: NatSituation,
+    /// Addresses given to the peer, or got from it.
+    pub addresses: Vec<IpAddr>,
+    /// From the first message to this moment.
+    pub handshake: Duration,
+    /// How its messages were cut.
+    pub fragmentation: FragmentationSummary,
+}
+
+/// Where NAT detection found address translation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NatSituation {
+    /// Our address is not the one the peer sees.
+    pub local: bool,
+    /// The peer's address is not the one it has.
+    pub remote: bool,
+}
+
+/// How the messages of an IKE SA are cut.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FragmentationSummary {
+    /// Whether both sides announced RFC 7383.
+    pub negotiated: bool,
+    /// Longest IP datagram we send to this peer.
+    pub datagram_len: u16,
+    /// Fragments received in all.
+    pub received: u32,
+    /// Fragments sent in all.
+    pub sent: u32,
+}
+
+/// A handshake that failed.
+#[derive(Clone, Debug)]
+pub struct HandshakeFailure {
+    /// The SA it was for, if it got that far.
+    pub id: Option<IkeSaId>,
+    /// Our part in it.
+    pub role: Role,
+    /// The way to the peer.
+    pub path: Path,
+    /// Who the peer said it was, if it got that far; not proved.
+    pub claimed: Option<Identity>,
+    /// Why.
+    pub reason: FailureReason,
+}
+
+/// Why a handshake failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FailureReason {
+    /// A message was refused; the peer was told, if it was to be told.
+    Refused(Error),
+    /// None of the peer's proposals fits; they are listed for people.
+    NoCommonAlgorithms {
+        /// What the peer offered.
+        offered: String,
+    },
+    /// The peer's public value is not in its group.
+    KeyExchange,
+    /// No connection of ours is for these identities.
+    NoConnection {
+        /// Who the peer wanted to reach, if it said.
+        wanted: Option<Identity>,
+    },
+    /// The peer authenticates in a way the connection does not allow.
+    AuthMethod(AuthMethod),
+    /// The shared keys differ.
+    SharedKey,
+    /// The peer's certificate or signature does not stand.
+    Credentials(CredentialError),
+    /// The peer takes no signature that our key can make.
+    NoSignatureHash,
+    /// Our own private key failed.
+    OwnKey,
+    /// The peer refused.
+    PeerRefused(NotifyType),
+    /// Time ran out.
+    Timeout {
+        /// The exchange that was not completed.
+        waiting_for: ExchangeType,
+        /// Fragments of it that did arrive, and how many there are.
+        fragments: Option<(u16, u16)>,
+    },
+    /// The host asked for the end.
+    Terminated,
+}
+
+/// Why an IKE SA was closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CloseReason {
+    /// The peer deleted it.
+    PeerDeleted,
+    /// We deleted it at the host's request.
+    Terminated,
+    /// The peer does not answer.
+    DeadPeer,
+    /// The peer sent, under its own keys, what cannot be read.
+    Malformed,
+}
+
+/// A CHILD SA, for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChildSummary {
+    /// The SPI we receive on.
+    pub spi_in: EspSpi,
+    /// The SPI the peer receives on.
+    pub spi_out: EspSpi,
+    /// Its algorithms.
+    pub suite: EspSuite,
+    /// What lies behind us.
+    pub local: Vec<TrafficSelector>,
+    /// What lies behind the peer.
+    pub remote: Vec<TrafficSelector>,
+}
+
+/// An IKE SA, for people.
+#[derive(Clone, Debug)]
+pub struct IkeSaSummary {
+    /// Its name.
+    pub id: IkeSaId,
+    /// How far it is.
+    pub state: &'static str,
+    /// The connection it is of, once that is known.
+    pub connection: Option<String>,
+    /// Our part in it.
+    pub role: Role,
+    /// The way to the peer.
+    pub path: Path,
+    /// Its SPIs.
+    pub spis: Spis,
+    /// Who the peer is, once that is proved.
+    pub peer: Option<Identity>,
+    /// Its algorithms, once they are chosen.
+    pub suite: Option<IkeSuite>,
+    /// How long it has existed.
+    pub age: Duration,
+    /// Addresses given to the peer.
+    pub addresses: Vec<IpAddr>,
+    /// How its messages are cut.
+    pub fragmentation: FragmentationSummary,
+    /// Its CHILD SAs.
+    pub children: Vec<ChildSummary>,
+}
+
+impl FailureReason {
+    /// What an operator can do about it, where there is something.
+    #[must_use]
+    pub const fn hint(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::NoCommonAlgorithms { .. } => {
+                "add one of the offered algorithms to `ike` in the configuration, or change the client's policy"
+            }
+            Self::NoConnection { .. } => {
+                "no `connection` has this `local.id` and this peer in `remote.ids`"
+            }
+            Self::AuthMethod(AuthMethod::SHARED_KEY) => {
+                "the client uses a pre-shared key, the connection wants a certificate"
+            }
+            Self::AuthMethod(AuthMethod::DIGITAL_SIGNATURE) => {
+                "the client uses a certificate, the connection wants a pre-shared key"
+            }
+            Self::SharedKey => "compare the pre-shared key on both sides",
+            Self::Credentials(CredentialError::UnknownIssuer) => {
+                "`remote.ca` must hold the client's root, and the client must send its intermediates"
+            }
+            Self::Credentials(CredentialError::NoCertificate) => {
+                "configure the client to send its certificate"
+            }
+            Self::Credentials(CredentialError::WrongName(_)) => {
+                "the client's identity must be its subject or one of its subjectAltNames"
+            }
+            Self::Credentials(CredentialError::NotYetValid | CredentialError::Expired) => {
+                "renew the certificate, or correct the clock"
+            }
+            Self::NoSignatureHash => {
+                "the client does not take RFC 7427 signatures with a hash that our key needs"
+            }
+            Self::Timeout {
+                fragments: Some(_), ..
+            } => "fragments were lost on the way: the client should send smaller ones",
+            Self::Timeout {
+                waiting_for: ExchangeType::IKE_AUTH,
+                fragments: None,
+            } => {
+                "nothing came on port 4500: the path drops it, or drops the IP fragments of a client without IKE fragmentation"
+            }
+            Self::OwnKey => "check `local.key` and the system's randomness",
+            _ => return None,
+        })
+    }
+}
+
+impl fmt::Display for FailureReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(error) => write!(f, "{error}"),
+            Self::NoCommonAlgorithms { offered } => {
+                write!(f, "no common algorithms; offered: {offered}")
+            }
+            Self::KeyExchange => f.write_str("public value is not in its group"),
+            Self::NoConnection {
+                wanted: Some(wanted),
+            } => write!(f, "no connection for this peer to {wanted}"),
+            Self::NoConnection { wanted: None } => f.write_str("no connection for this peer"),
+            Self::AuthMethod(method) => {
+                write!(f, "authentication method not allowed: {method}")
+            }
+            Self::SharedKey => f.write_str("pre-shared keys differ"),
+            Self::Credentials(error) => write!(f, "{error}"),
+            Self::NoSignatureHash => f.write_str("no common signature hash algorithm"),
+            Self::OwnKey => f.write_str("our private key could not sign"),
+            Self::PeerRefused(notify) => write!(f, "peer refused: {notify}"),
+            Self::Timeout {
+                waiting_for,
+                fragments: Some((received, total)),
+            } => write!(
+                f,
+                "{waiting_for} was not completed in time: {received} of {total} fragments came"
+            ),
+            Self::Timeout {
+                waiting_for,
+                fragments: None,
+            } => write!(f, "{waiting_for} did not come in time"),
+            Self::Terminated => f.write_str("terminated"),
+        }
+    }
+}
+
+impl fmt::Display for CloseReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::PeerDeleted => "deleted by the peer",
+            Self::Terminated => "terminated",
+            Self::DeadPeer => "peer does not answer",
+            Self::Malformed => "peer sent what cannot be read",
+        })
+    }
+}
