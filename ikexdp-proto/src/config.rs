@@ -18,7 +18,7 @@ use crate::wire::payload::ts::TrafficSelector;
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Who may connect, and as what; the first that fits is taken.
-    pub connections: Vec<Connection>,
+    pub connections: Vec<Arc<Connection>>,
     /// Where client addresses come from.
     pub pools: Vec<AddressPool>,
     /// The algorithms of IKE SAs.
@@ -202,6 +202,8 @@ pub struct ChildConfig {
     pub local: Vec<TrafficSelector>,
     /// What lies behind the peer.
     pub remote: RemoteSelectors,
+    /// Whether, as the initiator, we ask for addresses; `local` are then those.
+    pub request_addresses: bool,
 }
 
 /// What lies behind the peer.

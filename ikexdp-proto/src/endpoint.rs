@@ -10,11 +10,21 @@ use core::fmt;
 use rand_core::CryptoRng;
 
 use crate::config::Config;
-use crate::event::{Event, IkeSaSummary};
+use crate::error::{Error, Violation};
+use crate::event::{Event, HandshakeFailure, IkeSaSummary};
+use crate::gate::{Admission, Gate};
 use crate::job::{Job, JobId, JobResult};
-use crate::stats::Stats;
+use crate::message::init::{InitRequest, notify_only};
+use crate::path_size::PathSizes;
+use crate::pool::Pools;
+use crate::sa::{Context, IkeSa, Jobs, Refused, accept, initiate, stateless_reply};
+use crate::stats::{Stat, Stats};
+use crate::table::{RequestKey, Table};
 use crate::time::Instant;
-use crate::types::{Datagram, IkeSaId, Path, Transmit};
+use crate::types::{Datagram, IkeSaId, Path, Role, Spi, Transmit};
+use crate::wire::header::{Header, VERSION};
+use crate::wire::iana::{ExchangeType, NotifyType};
+use crate::wire::payload::notify::Notify;
 
 /// What the host hands in.
 #[derive(Debug)]
@@ -34,7 +44,7 @@ pub enum Input<'a> {
 pub enum Command {
     /// Begin a handshake as the initiator.
     Initiate {
-        /// The name of the connection.
+        /// The name of the connection; nothing happens if there is none of it.
         connection: String,
         /// From where to where.
         path: Path,
@@ -58,61 +68,287 @@ pub enum Output {
 
 /// An IKEv2 peer, sans I/O.
 pub struct Endpoint {
+    table: Table,
+    last_id: u64,
+    gate: Gate,
+    host: Host,
+}
+
+/// What SAs reach through their [`Context`].
+struct Host {
     config: Arc<Config>,
-    entropy: Box<dyn CryptoRng + Send>,
     now: Instant,
+    entropy: Box<dyn CryptoRng + Send>,
     outputs: VecDeque<Output>,
     stats: Stats,
+    sizes: PathSizes,
+    pools: Pools,
+    jobs: Jobs,
+}
+
+impl Host {
+    fn context(&mut self) -> Context<'_> {
+        Context {
+            config: &self.config,
+            now: self.now,
+            entropy: &mut *self.entropy,
+            outputs: &mut self.outputs,
+            stats: &mut self.stats,
+            sizes: &mut self.sizes,
+            pools: &mut self.pools,
+            jobs: &mut self.jobs,
+        }
+    }
 }
 
 impl Endpoint {
     /// Makes an endpoint without SAs; all its randomness comes from `entropy`.
     #[must_use]
-    pub fn new(config: Arc<Config>, entropy: Box<dyn CryptoRng + Send>) -> Self {
+    pub fn new(config: Arc<Config>, mut entropy: Box<dyn CryptoRng + Send>) -> Self {
         Self {
-            config,
-            entropy,
-            now: Instant::ZERO,
-            outputs: VecDeque::new(),
-            stats: Stats::default(),
+            table: Table::default(),
+            last_id: 0,
+            gate: Gate::new(&mut *entropy),
+            host: Host {
+                pools: Pools::new(&config.pools),
+                config,
+                now: Instant::ZERO,
+                entropy,
+                outputs: VecDeque::new(),
+                stats: Stats::default(),
+                sizes: PathSizes::default(),
+                jobs: Jobs::default(),
+            },
         }
     }
 
     /// Takes what came in at `now`. Never fails, never blocks: a bad packet is
     /// a counter. The outputs must be drained before the next call.
     pub fn handle(&mut self, now: Instant, input: Input<'_>) {
-        self.now = now;
-        let _ = (input, &self.config, &mut self.entropy);
+        self.host.now = now;
+        match input {
+            Input::Datagram(datagram) => self.datagram(&datagram),
+            Input::Timeout => {
+                while let Some(id) = self.table.expired(now) {
+                    self.update(id, |sa, cx| sa.handle_timeout(cx));
+                }
+            }
+            Input::JobDone(job, result) => {
+                if let Some(id) = self.host.jobs.done(job) {
+                    self.update(id, |sa, cx| sa.handle_job(cx, result));
+                }
+            }
+            Input::Command(command) => self.command(&command),
+        }
     }
 
     /// The next thing to do, until there is none.
     pub fn poll_output(&mut self) -> Option<Output> {
-        self.outputs.pop_front()
+        self.host.outputs.pop_front()
     }
 
     /// When to hand in [`Input::Timeout`], unless something comes earlier.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        None
+        self.table.next_deadline()
     }
 
     /// The counters.
     #[must_use]
     pub const fn stats(&self) -> &Stats {
-        &self.stats
+        &self.host.stats
     }
 
     /// Every IKE SA, in the order of their making.
     #[must_use]
     pub fn summaries(&self) -> Vec<IkeSaSummary> {
-        Vec::new()
+        let now = self.host.now;
+        self.table.iter().filter_map(|sa| sa.summary(now)).collect()
+    }
+
+    fn update(&mut self, id: IkeSaId, handle: impl FnOnce(&mut IkeSa, &mut Context<'_>)) {
+        let config = Arc::clone(&self.host.config);
+        let mut cx = self.host.context();
+        self.table.update(&config, id, |sa| handle(sa, &mut cx));
+    }
+
+    fn datagram(&mut self, datagram: &Datagram<'_>) {
+        self.host.stats.count(Stat::Received);
+        let Ok((header, payloads)) = Header::decode(datagram.payload) else {
+            self.host.stats.count(Stat::MalformedHeader);
+            return;
+        };
+        if header.major_version() != VERSION >> 4 {
+            self.other_version(&header, datagram);
+        } else if header.exchange == ExchangeType::IKE_SA_INIT && !header.response {
+            self.init_request(&header, payloads, datagram);
+        } else {
+            self.protected(&header, datagram);
+        }
+    }
+
+    /// RFC 7296 §2.5: a later version hears which one we speak; an earlier one
+    /// is none of our business.
+    fn other_version(&mut self, header: &Header, datagram: &Datagram<'_>) {
+        self.host.stats.count(Stat::UnsupportedVersion);
+        if header.major_version() > VERSION >> 4 && !header.response {
+            let notify = Notify::new(NotifyType::INVALID_MAJOR_VERSION, &[VERSION >> 4]);
+            self.reply(header, datagram, &notify);
+        }
+    }
+
+    /// A message that some SA has the keys of, or the answer to our first.
+    fn protected(&mut self, header: &Header, datagram: &Datagram<'_>) {
+        let ours = match header.from {
+            Role::Initiator => header.spis.responder,
+            Role::Responder => header.spis.initiator,
+        };
+        let Some(id) = self.table.by_spi(ours) else {
+            self.host.stats.count(Stat::UnknownSpi);
+            return;
+        };
+        self.update(id, |sa, cx| sa.handle_datagram(cx, header, datagram));
+        while let Some(id) = self.table.over_budget() {
+            self.host.stats.count(Stat::ReassemblyEvicted);
+            self.update(id, |sa, _| sa.drop_reassembly());
+        }
+    }
+
+    fn init_request(&mut self, header: &Header, payloads: &[u8], datagram: &Datagram<'_>) {
+        let key: RequestKey = (datagram.path.remote.ip(), header.spis.initiator);
+        if let Some(id) = self.table.by_request(&key) {
+            self.update(id, |sa, cx| {
+                if sa.was_made_by(datagram.payload) {
+                    sa.repeat_init(cx, datagram);
+                } else {
+                    cx.stats.count(Stat::OutOfWindow);
+                }
+            });
+            return;
+        }
+        let sound = header.spis.initiator != Spi::ZERO
+            && header.spis.responder == Spi::ZERO
+            && header.message_id.0 == 0
+            && header.from == Role::Initiator;
+        let request = match InitRequest::decode(header.next_payload, payloads) {
+            Ok(request) if sound => request,
+            Ok(_) => {
+                self.host.stats.count(Stat::InitMalformed);
+                return;
+            }
+            Err(error) => return self.unreadable(header, datagram, &error),
+        };
+        let host = &mut self.host;
+        self.gate.rotate(host.now, &mut *host.entropy);
+        let admission = self.gate.admit(
+            &host.config.gate,
+            self.table.half_open(),
+            &datagram.path,
+            header.spis.initiator,
+            &request,
+        );
+        match admission {
+            Admission::Admitted => self.accept(header, datagram, request, key),
+            Admission::Cookie(cookie) => {
+                self.host.stats.count(Stat::CookieSent);
+                let notify = Notify::new(NotifyType::COOKIE, &cookie);
+                self.reply(header, datagram, &notify);
+            }
+            Admission::Refused => self.host.stats.count(Stat::HalfOpenLimit),
+        }
+    }
+
+    fn accept(
+        &mut self,
+        header: &Header,
+        datagram: &Datagram<'_>,
+        request: InitRequest<'_>,
+        key: RequestKey,
+    ) {
+        self.last_id = self.last_id.saturating_add(1);
+        let id = IkeSaId(self.last_id);
+        let mut cx = self.host.context();
+        match accept(&mut cx, id, header, datagram, request) {
+            Ok(sa) => {
+                self.host.stats.count(Stat::InitAccepted);
+                self.table.insert(&self.host.config, sa, Some(key));
+            }
+            Err(refused) => self.refuse(header, datagram, refused),
+        }
+    }
+
+    fn refuse(&mut self, header: &Header, datagram: &Datagram<'_>, refused: Refused) {
+        if let Some(notify) = refused.error.notify() {
+            self.host.stats.count(match notify.kind {
+                NotifyType::INVALID_KE_PAYLOAD => Stat::InvalidKeSent,
+                _ => Stat::NoProposalSent,
+            });
+            self.reply(header, datagram, &Notify::new(notify.kind, notify.data()));
+        }
+        if let Some(reason) = refused.reason {
+            let failure = HandshakeFailure {
+                id: None,
+                role: Role::Responder,
+                path: datagram.path,
+                claimed: None,
+                reason,
+            };
+            let event = Event::HandshakeFailed(Box::new(failure));
+            self.host.outputs.push_back(Output::Event(event));
+        }
+    }
+
+    /// RFC 7296 §2.21: outside an SA only an unknown critical payload is
+    /// answered; INVALID_SYNTAX is for authentic messages.
+    fn unreadable(&mut self, header: &Header, datagram: &Datagram<'_>, error: &Error) {
+        self.host.stats.count(Stat::InitMalformed);
+        if let Error::Violation(Violation::UnknownCritical(_)) = error
+            && let Some(notify) = error.notify()
+        {
+            self.reply(header, datagram, &Notify::new(notify.kind, notify.data()));
+        }
+    }
+
+    /// Answers in the clear, without an SA: one datagram, shorter than what
+    /// asked for it.
+    fn reply(&mut self, header: &Header, datagram: &Datagram<'_>, notify: &Notify<'_>) {
+        let payload = stateless_reply(header, &notify_only(notify));
+        let mut cx = self.host.context();
+        cx.transmit(datagram.path, datagram.slot, payload);
+    }
+
+    fn command(&mut self, command: &Command) {
+        match command {
+            Command::Initiate { connection, path } => self.initiate(connection, *path),
+            Command::Terminate(id) => self.update(*id, |sa, cx| sa.terminate(cx)),
+            Command::Shutdown => {
+                for id in self.table.ids() {
+                    self.update(id, |sa, cx| sa.terminate(cx));
+                }
+            }
+        }
+    }
+
+    fn initiate(&mut self, connection: &str, path: Path) {
+        let connections = &self.host.config.connections;
+        let Some(connection) = connections.iter().find(|known| known.name == connection) else {
+            return;
+        };
+        let connection = Arc::clone(connection);
+        self.last_id = self.last_id.saturating_add(1);
+        let id = IkeSaId(self.last_id);
+        let mut cx = self.host.context();
+        if let Some(sa) = initiate(&mut cx, id, connection, path) {
+            self.table.insert(&self.host.config, sa, None);
+        }
     }
 }
 
 impl fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Endpoint")
-            .field("now", &self.now)
+            .field("now", &self.host.now)
+            .field("table", &self.table)
             .finish_non_exhaustive()
     }
 }

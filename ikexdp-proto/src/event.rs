@@ -157,6 +157,8 @@ pub enum FailureReason {
     },
     /// The peer authenticates in a way the connection does not allow.
     AuthMethod(AuthMethod),
+    /// The peer sent no AUTH: it wants to authenticate by EAP.
+    EapWanted,
     /// The shared keys differ.
     SharedKey,
     /// The peer's certificate or signature does not stand.
@@ -189,6 +191,8 @@ pub enum CloseReason {
     DeadPeer,
     /// The peer sent, under its own keys, what cannot be read.
     Malformed,
+    /// The peer found an error and gave up.
+    PeerRefused(NotifyType),
 }
 
 /// A CHILD SA, for people.
@@ -252,6 +256,7 @@ impl FailureReason {
             Self::AuthMethod(AuthMethod::DIGITAL_SIGNATURE) => {
                 "the client uses a certificate, the connection wants a pre-shared key"
             }
+            Self::EapWanted => "set the client to certificates or to a pre-shared key",
             Self::SharedKey => "compare the pre-shared key on both sides",
             Self::Credentials(CredentialError::UnknownIssuer) => {
                 "`remote.ca` must hold the client's root, and the client must send its intermediates"
@@ -298,6 +303,7 @@ impl fmt::Display for FailureReason {
             Self::AuthMethod(method) => {
                 write!(f, "authentication method not allowed: {method}")
             }
+            Self::EapWanted => f.write_str("peer wants to authenticate by EAP"),
             Self::SharedKey => f.write_str("pre-shared keys differ"),
             Self::Credentials(error) => write!(f, "{error}"),
             Self::NoSignatureHash => f.write_str("no common signature hash algorithm"),
@@ -321,11 +327,12 @@ impl fmt::Display for FailureReason {
 
 impl fmt::Display for CloseReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::PeerDeleted => "deleted by the peer",
-            Self::Terminated => "terminated",
-            Self::DeadPeer => "peer does not answer",
-            Self::Malformed => "peer sent what cannot be read",
-        })
+        match self {
+            Self::PeerDeleted => f.write_str("deleted by the peer"),
+            Self::Terminated => f.write_str("terminated"),
+            Self::DeadPeer => f.write_str("peer does not answer"),
+            Self::Malformed => f.write_str("peer sent what cannot be read"),
+            Self::PeerRefused(notify) => write!(f, "peer refused: {notify}"),
+        }
     }
 }

@@ -47,3 +47,7 @@ pub const DATAGRAM_LEN_MIN: u16 = 576;
 
 /// How long a cookie secret is handed out; a cookie lives at most twice that.
 pub const COOKIE_SECRET_LIFETIME: Duration = Duration::from_secs(60);
+
+/// How long a datagram size that was found to work is believed in: paths
+/// change, and a handshake in smaller fragments than needed costs little.
+pub const PATH_SIZE_LIFETIME: Duration = Duration::from_secs(24 * 3600);

@@ -235,8 +235,10 @@ pub enum CredentialError {
     WrongName(Vec<String>),
     /// The signature over the handshake does not verify.
     BadSignature,
-    /// The signature's algorithm does not go with the key, or we lack it.
+    /// The signature's algorithm does not go with the key.
     UnsupportedSignature(SignatureScheme),
+    /// The signature's algorithm is none of ours.
+    UnknownSignature,
     /// Something rarer about the path.
     Path(webpki::Error),
 }
@@ -408,6 +410,7 @@ impl fmt::Display for CredentialError {
             Self::UnsupportedSignature(scheme) => {
                 write!(f, "signature cannot be verified with this key: {scheme}")
             }
+            Self::UnknownSignature => f.write_str("signature algorithm is not supported"),
             Self::Path(error) => write!(f, "certificate path is not valid: {error}"),
         }
     }

@@ -1,0 +1,285 @@
+//! Fragmentation (RFC 7383): how a message is cut, and how one is put together.
+//!
+//! Only plaintext of authentic fragments gets here; what an outsider sends
+//! changes nothing.
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use core::net::IpAddr;
+
+use crate::crypto::cipher::Cipher;
+use crate::error::Limit;
+use crate::limits::{FRAGMENTS_MAX, MESSAGE_LEN_MAX, REASSEMBLY_TIME_MAX};
+use crate::time::Instant;
+use crate::types::Path;
+use crate::wire::header::HEADER_LEN;
+use crate::wire::iana::PayloadType;
+use crate::wire::payload::GENERIC_LEN;
+use crate::wire::sk::{FRAGMENT_LEN, FragmentNumber};
+use crate::wire::writer::Chain;
+
+/// Octets of an IPv4 header without options, and of an IPv6 header.
+const IPV4_LEN: usize = 20;
+const IPV6_LEN: usize = 40;
+
+/// Octets of the UDP header.
+const UDP_LEN: usize = 8;
+
+/// Octets of the non-ESP marker.
+const MARKER_LEN: usize = 4;
+
+/// Octets around an IKE message on `path`: IP header, UDP header, marker.
+#[must_use]
+pub(crate) const fn overhead(path: &Path) -> usize {
+    match (path.remote.ip(), path.marker) {
+        (IpAddr::V4(_), false) => IPV4_LEN + UDP_LEN,
+        (IpAddr::V4(_), true) => IPV4_LEN + UDP_LEN + MARKER_LEN,
+        (IpAddr::V6(_), false) => IPV6_LEN + UDP_LEN,
+        (IpAddr::V6(_), true) => IPV6_LEN + UDP_LEN + MARKER_LEN,
+    }
+}
+
+/// How the payloads of a message are cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cut {
+    /// They fit into one SK payload, or the peer takes nothing else.
+    Whole,
+    /// Each SKF payload takes this many octets of them.
+    Fragments(usize),
+}
+
+/// Cuts `payloads` octets so that no IP datagram on `path` is longer than
+/// `datagram_len`. There is never an empty last fragment.
+pub(crate) fn cut(payloads: usize, cipher: Cipher, path: &Path, datagram_len: u16) -> Cut {
+    let room = usize::from(datagram_len).saturating_sub(overhead(path));
+    let whole = cipher
+        .sealed_len(payloads)
+        .saturating_add(HEADER_LEN + GENERIC_LEN);
+    if whole <= room {
+        return Cut::Whole;
+    }
+    let body = room.saturating_sub(HEADER_LEN + GENERIC_LEN + FRAGMENT_LEN);
+    Cut::Fragments(cipher.capacity(body).max(1))
+}
+
+/// A message under reassembly.
+#[derive(Debug)]
+pub(crate) struct Reassembly {
+    total: u16,
+    first: Option<PayloadType>,
+    parts: BTreeMap<u16, Vec<u8>>,
+    octets: usize,
+    started: Instant,
+}
+
+/// What came of a fragment.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Added {
+    /// It was the last that was missing.
+    Complete(Chain),
+    /// Others are still missing.
+    Incomplete,
+    /// It was there already, or belongs to a cut that was given up
+    /// (RFC 7383 §2.6: a smaller total is dropped).
+    Stale,
+}
+
+impl Reassembly {
+    /// Begins with nothing, at `now`, for a message in `total` fragments.
+    fn new(total: u16, now: Instant) -> Self {
+        Self {
+            total,
+            first: None,
+            parts: BTreeMap::new(),
+            octets: 0,
+            started: now,
+        }
+    }
+
+    /// Adds an authentic fragment to the message in `place`, which is empty
+    /// before the first fragment and after the last.
+    ///
+    /// # Errors
+    /// [`Limit`] if the message is too long or in too many fragments; the
+    /// place is empty then.
+    pub(crate) fn add(
+        place: &mut Option<Self>,
+        fragment: FragmentNumber,
+        first: PayloadType,
+        plaintext: Vec<u8>,
+        now: Instant,
+    ) -> Result<Added, Limit> {
+        if fragment.total > FRAGMENTS_MAX {
+            *place = None;
+            return Err(Limit::Fragments);
+        }
+        let fresh = || Self::new(fragment.total, now);
+        let message = match place {
+            Some(message) if fragment.total < message.total => return Ok(Added::Stale),
+            // The sender cut it anew: what we have does not fit any more.
+            Some(message) if fragment.total > message.total => place.insert(fresh()),
+            Some(message) => message,
+            None => place.insert(fresh()),
+        };
+        if message.parts.contains_key(&fragment.number) {
+            return Ok(Added::Stale);
+        }
+        message.octets = message.octets.saturating_add(plaintext.len());
+        if message.octets > MESSAGE_LEN_MAX {
+            *place = None;
+            return Err(Limit::MessageLength);
+        }
+        message.parts.insert(fragment.number, plaintext);
+        if fragment.number == 1 {
+            message.first = Some(first);
+        }
+        match (message.first, message.parts.len() == usize::from(message.total)) {
+            (Some(first), true) => {
+                let parts = core::mem::take(&mut message.parts);
+                let octets = parts.into_values().collect::<Vec<_>>().concat();
+                *place = None;
+                Ok(Added::Complete(Chain { first, octets }))
+            }
+            _ => Ok(Added::Incomplete),
+        }
+    }
+
+    /// Memory held, in octets.
+    pub(crate) const fn octets(&self) -> usize {
+        self.octets
+    }
+
+    /// When the first fragment came.
+    pub(crate) const fn started(&self) -> Instant {
+        self.started
+    }
+
+    /// When to give up.
+    pub(crate) fn deadline(&self) -> Instant {
+        self.started + REASSEMBLY_TIME_MAX
+    }
+
+    /// How many fragments are there, and how many there are to be.
+    pub(crate) fn progress(&self) -> (u16, u16) {
+        let there = u16::try_from(self.parts.len()).unwrap_or(u16::MAX);
+        (there, self.total)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::cipher::{Encryption, Integrity};
+
+    const FIRST: PayloadType = PayloadType::ID_INITIATOR;
+
+    struct Receiver(Option<Reassembly>);
+
+    impl Receiver {
+        fn add(&mut self, number: u16, total: u16, plaintext: &[u8]) -> Result<Added, Limit> {
+            let first = if number == 1 { FIRST } else { PayloadType::NONE };
+            let fragment = FragmentNumber { number, total };
+            Reassembly::add(&mut self.0, fragment, first, plaintext.to_vec(), Instant::ZERO)
+        }
+    }
+
+    fn complete(octets: &[u8]) -> Result<Added, Limit> {
+        Ok(Added::Complete(Chain {
+            first: FIRST,
+            octets: octets.to_vec(),
+        }))
+    }
+
+    #[test]
+    fn fragments_come_in_any_order_and_more_than_once() {
+        let mut receiver = Receiver(None);
+        assert_eq!(receiver.add(3, 3, b"c"), Ok(Added::Incomplete));
+        assert_eq!(receiver.add(1, 3, b"a"), Ok(Added::Incomplete));
+        assert_eq!(receiver.add(1, 3, b"x"), Ok(Added::Stale));
+        assert_eq!(receiver.add(2, 3, b"b"), complete(b"abc"));
+        assert!(receiver.0.is_none());
+    }
+
+    /// RFC 7383 §2.6: a sender that found its fragments too large cuts the same
+    /// message smaller, so into more of them.
+    #[test]
+    fn a_larger_total_begins_anew_and_a_smaller_is_dropped() {
+        let mut receiver = Receiver(None);
+        assert_eq!(receiver.add(1, 2, b"old"), Ok(Added::Incomplete));
+        assert_eq!(receiver.add(2, 3, b"b"), Ok(Added::Incomplete));
+        assert_eq!(receiver.add(2, 2, b"old"), Ok(Added::Stale));
+        assert_eq!(receiver.add(1, 3, b"a"), Ok(Added::Incomplete));
+        assert_eq!(receiver.add(3, 3, b""), complete(b"ab"));
+    }
+
+    #[test]
+    fn one_fragment_may_be_all() {
+        assert_eq!(Receiver(None).add(1, 1, b"all"), complete(b"all"));
+    }
+
+    #[test]
+    fn there_is_an_end_to_what_a_peer_can_make_us_hold() {
+        let mut receiver = Receiver(None);
+        assert_eq!(receiver.add(1, FRAGMENTS_MAX + 1, b""), Err(Limit::Fragments));
+        for number in 1..=64 {
+            let added = receiver.add(number, FRAGMENTS_MAX, &[0; 1024]);
+            assert_eq!(added, Ok(Added::Incomplete));
+        }
+        assert_eq!(receiver.add(65, FRAGMENTS_MAX, b"x"), Err(Limit::MessageLength));
+        assert!(receiver.0.is_none());
+    }
+
+    /// Design: at least 64 fragments and 64 KiB.
+    #[test]
+    fn the_largest_message_is_taken() {
+        let mut receiver = Receiver(None);
+        let parts = FRAGMENTS_MAX;
+        let each = MESSAGE_LEN_MAX / usize::from(parts);
+        for number in 1..parts {
+            let added = receiver.add(number, parts, &alloc::vec![1; each]);
+            assert_eq!(added, Ok(Added::Incomplete));
+        }
+        let all = alloc::vec![1; MESSAGE_LEN_MAX];
+        assert_eq!(receiver.add(parts, parts, &alloc::vec![1; each]), complete(&all));
+    }
+
+    /// For every way an IKE message can travel: the cut is the largest that
+    /// fits, exact multiples make no empty last fragment, and what fits whole
+    /// is left whole.
+    #[test]
+    fn cuts_are_exact() {
+        let ciphers = [
+            (Encryption::AesGcm16_256, None),
+            (Encryption::AesCbc256, Some(Integrity::HmacSha2_256_128)),
+            (Encryption::AesCbc128, Some(Integrity::HmacSha2_384_192)),
+            (Encryption::AesCbc128, Some(Integrity::HmacSha2_512_256)),
+        ];
+        for (encryption, integrity) in ciphers {
+            let cipher = Cipher::new(encryption, integrity).unwrap();
+            for (remote, marker, around) in [
+                ("192.0.2.1:500", false, 28),
+                ("192.0.2.1:4500", true, 32),
+                ("[2001:db8::1]:500", false, 48),
+                ("[2001:db8::1]:4500", true, 52),
+            ] {
+                let path = Path {
+                    local: remote.parse().unwrap(),
+                    remote: remote.parse().unwrap(),
+                    marker,
+                };
+                for datagram_len in [576, 577, 591, 592, 1280, 1400, 1500] {
+                    let fragment = |part: usize| around + 28 + 4 + 4 + cipher.sealed_len(part);
+                    let Cut::Fragments(part) = cut(10_000, cipher, &path, datagram_len) else {
+                        panic!("10,000 octets fit in {datagram_len}")
+                    };
+                    assert!(fragment(part) <= usize::from(datagram_len));
+                    assert!(fragment(part + 1) > usize::from(datagram_len));
+                    let whole = |size: usize| cut(size, cipher, &path, datagram_len) == Cut::Whole;
+                    let longest = (1..2000).rev().find(|size| whole(*size)).unwrap();
+                    assert!(fragment(longest) - 4 <= usize::from(datagram_len));
+                    assert!(fragment(longest + 1) - 4 > usize::from(datagram_len));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,263 @@
+//! IKE_AUTH (RFC 7296 §1.2), inside the encrypted payload.
+//!
+//! ```text
+//! SK {IDi, [CERT+], [CERTREQ], [IDr], AUTH, [CP], SAi2, TSi, TSr, [N+]}  -->
+//!              <--  SK {IDr, [CERT+], AUTH, [CP], SAr2, TSi, TSr, [N+]}
+//!              <--  SK {IDr, [CERT+], AUTH, N(why there is no CHILD SA)}
+//!              <--  SK {N(AUTHENTICATION_FAILED)}
+//! ```
+
+use alloc::vec::Vec;
+
+use crate::crypto::cert::AuthorityHash;
+use crate::error::{Error, ErrorNotify, Limit};
+use crate::limits::CERTIFICATES_MAX;
+use crate::message::child::ChildPayloads;
+use crate::wire::iana::{CertificateEncoding, NotifyType, PayloadType};
+use crate::wire::payload::auth::Authentication;
+use crate::wire::payload::cert::{self, CertificatePayload};
+use crate::wire::payload::configuration::Configuration;
+use crate::wire::payload::id::{self, Identification};
+use crate::wire::payload::notify::Notify;
+use crate::wire::payload::ts::TrafficSelector;
+use crate::wire::payload::{Payloads, once, require, sa, skip, ts};
+use crate::wire::writer::{Chain, ChainWriter};
+
+/// The request, as a responder reads it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuthRequest<'a> {
+    /// IDi.
+    pub initiator: Identification<'a>,
+    /// IDr: whom the initiator wants to reach.
+    pub wanted: Option<Identification<'a>>,
+    /// CERT: X.509 certificates, the leaf first.
+    pub certificates: Vec<&'a [u8]>,
+    /// AUTH; without it the initiator wants EAP (RFC 7296 §2.16).
+    pub authentication: Option<Authentication<'a>>,
+    /// CP.
+    pub configuration: Option<Configuration<'a>>,
+    /// SAi2, TSi, TSr; absent in a childless exchange (RFC 6023 §4).
+    pub child: Option<ChildPayloads>,
+}
+
+/// The response, as an initiator reads it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuthResponse<'a> {
+    /// IDr.
+    pub responder: Identification<'a>,
+    /// CERT: X.509 certificates, the leaf first.
+    pub certificates: Vec<&'a [u8]>,
+    /// AUTH.
+    pub authentication: Authentication<'a>,
+    /// CP.
+    pub configuration: Option<Configuration<'a>>,
+    /// SAr2, TSi, TSr.
+    pub child: Option<ChildPayloads>,
+    /// Why there is no CHILD SA.
+    pub child_error: Option<NotifyType>,
+}
+
+/// What can come back on a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AuthReply<'a> {
+    /// The responder knows us.
+    Accepted(AuthResponse<'a>),
+    /// It does not go on.
+    Refused(NotifyType),
+}
+
+/// The payloads of either message, before it is known what must be there.
+#[derive(Default)]
+struct Fields<'a> {
+    initiator: Option<Identification<'a>>,
+    responder: Option<Identification<'a>>,
+    certificates: Vec<&'a [u8]>,
+    authentication: Option<Authentication<'a>>,
+    configuration: Option<Configuration<'a>>,
+    proposals: Option<Vec<sa::Proposal>>,
+    selectors_initiator: Option<Vec<TrafficSelector>>,
+    selectors_responder: Option<Vec<TrafficSelector>>,
+    error: Option<NotifyType>,
+}
+
+impl<'a> Fields<'a> {
+    fn decode(first: PayloadType, octets: &'a [u8]) -> Result<Self, Error> {
+        let mut fields = Self::default();
+        for payload in Payloads::new(first, octets) {
+            let payload = payload?;
+            let body = payload.body;
+            match payload.kind {
+                kind @ PayloadType::ID_INITIATOR => {
+                    once(&mut fields.initiator, kind, Identification::decode(body)?)?;
+                }
+                kind @ PayloadType::ID_RESPONDER => {
+                    once(&mut fields.responder, kind, Identification::decode(body)?)?;
+                }
+                PayloadType::CERTIFICATE => fields.certificate(body)?,
+                kind @ PayloadType::AUTHENTICATION => {
+                    once(&mut fields.authentication, kind, Authentication::decode(body)?)?;
+                }
+                kind @ PayloadType::CONFIGURATION => {
+                    once(&mut fields.configuration, kind, Configuration::decode(body)?)?;
+                }
+                kind @ PayloadType::SECURITY_ASSOCIATION => {
+                    once(&mut fields.proposals, kind, sa::decode(body)?)?;
+                }
+                kind @ PayloadType::TRAFFIC_SELECTOR_INITIATOR => {
+                    once(&mut fields.selectors_initiator, kind, ts::decode(body)?)?;
+                }
+                kind @ PayloadType::TRAFFIC_SELECTOR_RESPONDER => {
+                    once(&mut fields.selectors_responder, kind, ts::decode(body)?)?;
+                }
+                PayloadType::NOTIFY => {
+                    let notify = Notify::decode(body)?;
+                    if notify.kind.is_error() {
+                        fields.error = Some(notify.kind);
+                    }
+                }
+                _ => skip(&payload)?,
+            }
+        }
+        Ok(fields)
+    }
+
+    fn certificate(&mut self, body: &'a [u8]) -> Result<(), Error> {
+        let certificate = CertificatePayload::decode(body)?;
+        if certificate.encoding == CertificateEncoding::X509_SIGNATURE {
+            if self.certificates.len() == CERTIFICATES_MAX {
+                return Err(Limit::Certificates.into());
+            }
+            self.certificates.push(certificate.data);
+        }
+        Ok(())
+    }
+
+    /// SA, TSi and TSr come together or not at all (RFC 6023 §4).
+    fn child(&mut self) -> Result<Option<ChildPayloads>, Error> {
+        let (proposals, initiator, responder) = (
+            self.proposals.take(),
+            self.selectors_initiator.take(),
+            self.selectors_responder.take(),
+        );
+        if proposals.is_none() && initiator.is_none() && responder.is_none() {
+            return Ok(None);
+        }
+        Ok(Some(ChildPayloads {
+            proposals: require(proposals, PayloadType::SECURITY_ASSOCIATION)?,
+            initiator: require(initiator, PayloadType::TRAFFIC_SELECTOR_INITIATOR)?,
+            responder: require(responder, PayloadType::TRAFFIC_SELECTOR_RESPONDER)?,
+        }))
+    }
+}
+
+impl<'a> AuthRequest<'a> {
+    /// Reads the payloads inside the encrypted payload.
+    ///
+    /// # Errors
+    /// Whatever is wrong with the message.
+    pub fn decode(first: PayloadType, octets: &'a [u8]) -> Result<Self, Error> {
+        let mut fields = Fields::decode(first, octets)?;
+        let child = fields.child()?;
+        Ok(Self {
+            initiator: require(fields.initiator, PayloadType::ID_INITIATOR)?,
+            wanted: fields.responder,
+            certificates: fields.certificates,
+            authentication: fields.authentication,
+            configuration: fields.configuration,
+            child,
+        })
+    }
+}
+
+impl<'a> AuthReply<'a> {
+    /// Reads the payloads inside the encrypted payload.
+    ///
+    /// # Errors
+    /// Whatever is wrong with the message.
+    pub fn decode(first: PayloadType, octets: &'a [u8]) -> Result<Self, Error> {
+        let mut fields = Fields::decode(first, octets)?;
+        // With AUTH, an error concerns the CHILD SA only (RFC 7296 §2.21.2).
+        let (Some(authentication), error) = (fields.authentication.take(), fields.error) else {
+            let missing = require(fields.error, PayloadType::AUTHENTICATION)?;
+            return Ok(Self::Refused(missing));
+        };
+        let child = fields.child()?;
+        Ok(Self::Accepted(AuthResponse {
+            responder: require(fields.responder, PayloadType::ID_RESPONDER)?,
+            certificates: fields.certificates,
+            authentication,
+            configuration: fields.configuration,
+            child,
+            child_error: error,
+        }))
+    }
+}
+
+/// Our own message, of either kind, in the order of the RFC.
+#[derive(Debug)]
+pub struct AuthMessage<'a> {
+    /// IDi or IDr, whichever we are.
+    pub identity: (PayloadType, &'a [u8]),
+    /// CERT.
+    pub certificates: &'a [rustls_pki_types::CertificateDer<'static>],
+    /// CERTREQ.
+    pub authorities: &'a [AuthorityHash],
+    /// IDr, in a request: whom we want to reach.
+    pub wanted: Option<&'a [u8]>,
+    /// AUTH.
+    pub authentication: OwnAuthentication<'a>,
+    /// CP.
+    pub configuration: Option<Configuration<'a>>,
+    /// SA, TSi, TSr, or why there is none.
+    pub child: Result<Option<ChildPayloads>, ErrorNotify>,
+}
+
+/// How we prove who we are.
+#[derive(Clone, Copy, Debug)]
+pub enum OwnAuthentication<'a> {
+    /// A MIC under the shared key.
+    SharedKey(&'a [u8]),
+    /// A signature, behind its AlgorithmIdentifier in DER.
+    Signature(&'a [u8], &'a [u8]),
+}
+
+impl AuthMessage<'_> {
+    /// Writes the payloads inside the encrypted payload.
+    #[must_use]
+    pub fn encode(&self) -> Chain {
+        let mut chain = ChainWriter::default();
+        let (kind, identity) = self.identity;
+        id::encode(&mut chain, kind, identity);
+        for certificate in self.certificates {
+            CertificatePayload::encode_x509(&mut chain, certificate);
+        }
+        if !self.authorities.is_empty() {
+            cert::encode_request(&mut chain, self.authorities);
+        }
+        if let Some(wanted) = self.wanted {
+            id::encode(&mut chain, PayloadType::ID_RESPONDER, wanted);
+        }
+        self.authentication.encode(&mut chain);
+        if let Some(configuration) = &self.configuration {
+            configuration.encode(&mut chain);
+        }
+        match &self.child {
+            Ok(Some(child)) => child.encode(&mut chain),
+            Ok(None) => {}
+            Err(error) => Notify::new(error.kind, error.data()).encode(&mut chain),
+        }
+        chain.finish()
+    }
+}
+
+impl OwnAuthentication<'_> {
+    fn encode(self, chain: &mut ChainWriter) {
+        use crate::wire::payload::auth;
+        match self {
+            Self::SharedKey(mic) => auth::encode_shared_key(chain, mic),
+            Self::Signature(identifier, signature) => {
+                auth::encode_signature(chain, identifier, signature);
+            }
+        }
+    }
+}

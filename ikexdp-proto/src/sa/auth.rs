@@ -1,0 +1,348 @@
+//! The responder's IKE_AUTH (RFC 7296 §1.2, §2.15).
+//!
+//! ```text
+//! request --> Verifying --the peer is who it says--> Signing --> Established
+//!        shared key: no job is needed for what it replaces
+//! ```
+//!
+//! Whatever goes wrong, the peer hears AUTHENTICATION_FAILED; the operator
+//! hears why.
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use rustls_pki_types::CertificateDer;
+use subtle::ConstantTimeEq;
+
+use super::channel::{Channel, Message, ReplyTo};
+use super::child::{self, ChildOffer};
+use super::closing::Lingering;
+use super::established::{Established, NewEstablished};
+use super::init::Handshake;
+use super::{Context, Core, State};
+use crate::config::{Connection, Credential, Requirement};
+use crate::crypto::CryptoError;
+use crate::crypto::cert::{CertifiedKey, CredentialError, Usage};
+use crate::crypto::sign::SignatureScheme;
+use crate::error::{Error, Unacceptable};
+use crate::event::FailureReason;
+use crate::identity::Identity;
+use crate::job::{Job, Verification};
+use crate::message::auth::{AuthMessage, AuthRequest, OwnAuthentication};
+use crate::message::init::notify_only;
+use crate::types::Role;
+use crate::wire::iana::{AuthMethod, ExchangeType, PayloadType};
+use crate::wire::payload::auth::Authentication;
+use crate::wire::payload::id;
+use crate::wire::payload::notify::Notify;
+
+/// A peer that has said who it is, and what it wants.
+#[derive(Debug)]
+struct Claimant {
+    channel: Channel,
+    handshake: Handshake,
+    connection: Arc<Connection>,
+    identity: Identity,
+    /// Whether it signs with RSA-PSS, so that we may.
+    uses_pss: bool,
+    offer: ChildOffer,
+    reply_to: ReplyTo,
+}
+
+/// The peer's certificates and signature are being verified.
+#[derive(Debug)]
+pub(super) struct Verifying(Claimant);
+
+/// The peer has proved who it is; our signature is being made.
+#[derive(Debug)]
+pub(super) struct Signing {
+    claimant: Claimant,
+    key: Arc<CertifiedKey>,
+    scheme: SignatureScheme,
+}
+
+/// Answers the first protected request of a handshake.
+pub(super) fn respond(
+    channel: Channel,
+    handshake: Handshake,
+    cx: &mut Context<'_>,
+    core: &Core,
+    message: &Message,
+) -> State {
+    let reply_to = message.reply_to();
+    if message.exchange != ExchangeType::IKE_AUTH {
+        let error = Error::Violation(crate::error::Violation::UnexpectedExchange);
+        return refuse(channel, cx, core, &reply_to, None, error);
+    }
+    let payloads = &message.payloads;
+    let request = match AuthRequest::decode(payloads.first, &payloads.octets) {
+        Ok(request) => request,
+        Err(error) => return refuse(channel, cx, core, &reply_to, None, error),
+    };
+    let claimed = request.initiator.identity.clone();
+    let connection = match find_connection(&cx.config.connections, &request) {
+        Ok(connection) => connection,
+        Err(reason) => return fail(channel, cx, core, &reply_to, Some(claimed), reason),
+    };
+    let octets = channel.keys.signed_octets(
+        Role::Initiator,
+        &handshake.request,
+        &handshake.nonce_r,
+        request.initiator.body,
+    );
+    let claimant = Claimant {
+        channel,
+        handshake,
+        connection: Arc::clone(&connection),
+        identity: claimed,
+        uses_pss: matches!(
+            request.authentication,
+            Some(Authentication::Signature {
+                scheme: Some(SignatureScheme::RsaPss(_)),
+                ..
+            })
+        ),
+        offer: ChildOffer::new(request.configuration.as_ref(), request.child),
+        reply_to,
+    };
+    match (&connection.requirement, request.authentication) {
+        (Requirement::SharedKey(key), Some(Authentication::SharedKey(mic))) => {
+            let expected = claimant.channel.keys.shared_key_auth(key.expose(), &octets);
+            if bool::from(expected.expose().ct_eq(mic)) {
+                claimant.prove_ourselves(cx, core)
+            } else {
+                claimant.fail(cx, core, FailureReason::SharedKey)
+            }
+        }
+        (
+            Requirement::Certificate(anchors),
+            Some(Authentication::Signature {
+                scheme: Some(scheme),
+                signature,
+            }),
+        ) => {
+            let der = |certificate: &&[u8]| CertificateDer::from(certificate.to_vec());
+            let verification = Verification {
+                anchors: Arc::clone(anchors),
+                usage: Usage::Client,
+                chain: request.certificates.iter().map(der).collect(),
+                identity: claimant.identity.clone(),
+                scheme,
+                octets,
+                signature: signature.to_vec(),
+            };
+            cx.job(core.id, Job::Verify(verification));
+            State::Verifying(Box::new(Verifying(claimant)))
+        }
+        // `find_connection` has compared the methods; a scheme may still be
+        // none of ours.
+        _ => {
+            let reason = FailureReason::Credentials(CredentialError::UnknownSignature);
+            claimant.fail(cx, core, reason)
+        }
+    }
+}
+
+/// The first connection that is for both identities and this way of
+/// authenticating.
+fn find_connection(
+    connections: &[Arc<Connection>],
+    request: &AuthRequest<'_>,
+) -> Result<Arc<Connection>, FailureReason> {
+    let wanted = request.wanted.as_ref().map(|wanted| &wanted.identity);
+    let method = request.authentication.as_ref().map(Authentication::method);
+    let mut other_method = None;
+    for connection in connections {
+        let ours = wanted.is_none_or(|wanted| *wanted == connection.local_identity);
+        let theirs = connection
+            .remote_identities
+            .iter()
+            .any(|pattern| pattern.fits(&request.initiator.identity));
+        if !(ours && theirs) {
+            continue;
+        }
+        let required = match &connection.requirement {
+            Requirement::SharedKey(_) => AuthMethod::SHARED_KEY,
+            Requirement::Certificate(_) => AuthMethod::DIGITAL_SIGNATURE,
+        };
+        if method == Some(required) {
+            return Ok(Arc::clone(connection));
+        }
+        other_method = Some(method);
+    }
+    Err(match other_method {
+        Some(Some(method)) => FailureReason::AuthMethod(method),
+        // Without AUTH the peer wants EAP (RFC 7296 §2.16).
+        Some(None) => FailureReason::EapWanted,
+        None => FailureReason::NoConnection {
+            wanted: wanted.cloned(),
+        },
+    })
+}
+
+impl Verifying {
+    pub(super) const fn channel(&self) -> &Channel {
+        &self.0.channel
+    }
+
+    pub(super) const fn channel_mut(&mut self) -> &mut Channel {
+        &mut self.0.channel
+    }
+
+    pub(super) fn handle_verified(
+        self: Box<Self>,
+        cx: &mut Context<'_>,
+        core: &Core,
+        result: Result<(), CredentialError>,
+    ) -> State {
+        match result {
+            Ok(()) => self.0.prove_ourselves(cx, core),
+            Err(error) => self.0.fail(cx, core, FailureReason::Credentials(error)),
+        }
+    }
+}
+
+impl Signing {
+    pub(super) const fn channel(&self) -> &Channel {
+        &self.claimant.channel
+    }
+
+    pub(super) const fn channel_mut(&mut self) -> &mut Channel {
+        &mut self.claimant.channel
+    }
+
+    pub(super) fn handle_signature(
+        self: Box<Self>,
+        cx: &mut Context<'_>,
+        core: &Core,
+        result: Result<Vec<u8>, CryptoError>,
+    ) -> State {
+        let identifier = self.scheme.to_der();
+        let (Ok(signature), Ok(identifier)) = (result, identifier) else {
+            return self.claimant.fail(cx, core, FailureReason::OwnKey);
+        };
+        let authentication = OwnAuthentication::Signature(&identifier, &signature);
+        self.claimant
+            .establish(cx, core, self.key.chain(), authentication)
+    }
+}
+
+impl Claimant {
+    /// The peer is who it says; now we say who we are.
+    fn prove_ourselves(self, cx: &mut Context<'_>, core: &Core) -> State {
+        let octets = self.channel.keys.signed_octets(
+            Role::Responder,
+            &self.handshake.response,
+            &self.handshake.nonce_i,
+            &id::body(&self.connection.local_identity),
+        );
+        match &self.connection.credential {
+            Credential::SharedKey(key) => {
+                let mic = self.channel.keys.shared_key_auth(key.expose(), &octets);
+                self.establish(cx, core, &[], OwnAuthentication::SharedKey(mic.expose()))
+            }
+            Credential::Certificate(key) => {
+                let key = Arc::clone(key);
+                let accepted = &self.handshake.peer_hashes;
+                let Some(scheme) = key.key().scheme(accepted, self.uses_pss) else {
+                    return self.fail(cx, core, FailureReason::NoSignatureHash);
+                };
+                let sign = Job::Sign {
+                    key: Arc::clone(&key),
+                    scheme,
+                    octets,
+                };
+                cx.job(core.id, sign);
+                State::Signing(Box::new(Signing {
+                    claimant: self,
+                    key,
+                    scheme,
+                }))
+            }
+        }
+    }
+
+    /// Answers, and makes the SA what both sides wanted.
+    fn establish(
+        mut self,
+        cx: &mut Context<'_>,
+        core: &Core,
+        certificates: &[CertificateDer<'static>],
+        authentication: OwnAuthentication<'_>,
+    ) -> State {
+        let answer = child::answer(cx, &self.connection, self.offer);
+        let identity = id::body(&self.connection.local_identity);
+        let response = AuthMessage {
+            identity: (PayloadType::ID_RESPONDER, &identity),
+            certificates,
+            authorities: &[],
+            wanted: None,
+            authentication,
+            configuration: answer.configuration,
+            child: answer.payloads,
+        };
+        self.channel.respond(cx, &self.reply_to, response.encode());
+        let established = Established::begin(
+            cx,
+            core,
+            NewEstablished {
+                channel: self.channel,
+                connection: self.connection,
+                peer: self.identity,
+                lease: answer.lease,
+                assigned: Vec::new(),
+                child: answer.child,
+                refusal: answer.refusal,
+                confirmed: false,
+            },
+        );
+        State::Established(Box::new(established))
+    }
+
+    fn fail(self, cx: &mut Context<'_>, core: &Core, reason: FailureReason) -> State {
+        fail(
+            self.channel,
+            cx,
+            core,
+            &self.reply_to,
+            Some(self.identity),
+            reason,
+        )
+    }
+}
+
+/// Ends a handshake in which the peer did not prove who it is.
+fn fail(
+    mut channel: Channel,
+    cx: &mut Context<'_>,
+    core: &Core,
+    reply_to: &ReplyTo,
+    claimed: Option<Identity>,
+    reason: FailureReason,
+) -> State {
+    tell(&mut channel, cx, reply_to, &Unacceptable::Authentication.into());
+    cx.handshake_failed(core, claimed, reason);
+    State::Lingering(Box::new(Lingering::new(channel, cx.now)))
+}
+
+/// Ends a handshake at a message that cannot be understood.
+fn refuse(
+    mut channel: Channel,
+    cx: &mut Context<'_>,
+    core: &Core,
+    reply_to: &ReplyTo,
+    claimed: Option<Identity>,
+    error: Error,
+) -> State {
+    tell(&mut channel, cx, reply_to, &error);
+    cx.handshake_failed(core, claimed, FailureReason::Refused(error));
+    State::Lingering(Box::new(Lingering::new(channel, cx.now)))
+}
+
+fn tell(channel: &mut Channel, cx: &mut Context<'_>, reply_to: &ReplyTo, error: &Error) {
+    if let Some(notify) = error.notify() {
+        let payloads = notify_only(&Notify::new(notify.kind, notify.data()));
+        channel.respond(cx, reply_to, payloads);
+    }
+}

@@ -1,0 +1,526 @@
+//! The protected part of an IKE SA: message IDs, sealing and opening,
+//! fragments, repeats (RFC 7296 §2.1 to §2.3, RFC 7383).
+
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use bytes::Bytes;
+
+use super::Context;
+use super::sent::Sent;
+use crate::crypto::keymat::IkeKeys;
+use crate::event::{Event, FragmentationSummary};
+use crate::fragment::{Added, Cut, Reassembly, cut, overhead};
+use crate::limits::RESPONSE_REPEATS_MAX;
+use crate::stats::Stat;
+use crate::suite::IkeSuite;
+use crate::time::Instant;
+use crate::types::{Datagram, IkeSaId, MessageId, Path, ReplySlot, Role, Spis};
+use crate::wire::header::{HEADER_LEN, Header, VERSION};
+use crate::wire::iana::{ExchangeType, PayloadType};
+use crate::wire::payload::GENERIC_LEN;
+use crate::wire::sk::{Encrypted, FRAGMENT_LEN, FragmentNumber};
+use crate::wire::writer::Chain;
+
+/// Seals, opens and numbers the messages of one IKE SA.
+#[derive(Debug)]
+pub(crate) struct Channel {
+    id: IkeSaId,
+    role: Role,
+    spis: Spis,
+    pub(crate) suite: IkeSuite,
+    pub(crate) keys: IkeKeys,
+    pub(crate) fragmentation: FragmentationSummary,
+    /// Whether it has been said that this peer depends on IP fragments.
+    told_ip_fragments: bool,
+    theirs: Theirs,
+    ours: Ours,
+}
+
+/// Requests of the peer.
+#[derive(Debug)]
+struct Theirs {
+    /// The number the next one must have; none is left after the last.
+    expected: Option<MessageId>,
+    /// Whether it has come and is being worked on.
+    busy: bool,
+    /// The response to the one before.
+    answered: Option<Sent>,
+    reassembly: Option<Reassembly>,
+}
+
+/// Requests of ours.
+#[derive(Debug)]
+struct Ours {
+    next: Option<MessageId>,
+    outstanding: Option<Outstanding>,
+    reassembly: Option<Reassembly>,
+}
+
+#[derive(Debug)]
+struct Outstanding {
+    sent: Sent,
+    due: Instant,
+    wait: Duration,
+}
+
+/// A whole, authentic message of the peer.
+#[derive(Debug)]
+pub(crate) struct Message {
+    pub(crate) exchange: ExchangeType,
+    pub(crate) id: MessageId,
+    pub(crate) response: bool,
+    pub(crate) payloads: Chain,
+    pub(crate) path: Path,
+    pub(crate) slot: Option<ReplySlot>,
+}
+
+/// Where the answer to a request goes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ReplyTo {
+    pub(crate) exchange: ExchangeType,
+    pub(crate) id: MessageId,
+    pub(crate) path: Path,
+    pub(crate) slot: Option<ReplySlot>,
+}
+
+impl Message {
+    pub(crate) const fn reply_to(&self) -> ReplyTo {
+        ReplyTo {
+            exchange: self.exchange,
+            id: self.id,
+            path: self.path,
+            slot: self.slot,
+        }
+    }
+}
+
+/// What a message number means to us.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Position {
+    /// A request we wait for, or the response to ours.
+    Wanted,
+    /// A request that we have answered.
+    Answered,
+}
+
+/// What keys and announcements a channel starts from.
+#[derive(Debug)]
+pub(crate) struct NewChannel {
+    pub(crate) id: IkeSaId,
+    pub(crate) role: Role,
+    pub(crate) spis: Spis,
+    pub(crate) suite: IkeSuite,
+    pub(crate) keys: IkeKeys,
+    /// Whether both sides announced RFC 7383.
+    pub(crate) fragmentation: bool,
+    pub(crate) datagram_len: u16,
+}
+
+impl Channel {
+    /// Starts after IKE_SA_INIT, which had message ID 0.
+    pub(crate) fn new(new: NewChannel) -> Self {
+        let (expected, next) = match new.role {
+            Role::Responder => (MessageId(1), MessageId(0)),
+            Role::Initiator => (MessageId(0), MessageId(1)),
+        };
+        Self {
+            id: new.id,
+            role: new.role,
+            spis: new.spis,
+            suite: new.suite,
+            keys: new.keys,
+            fragmentation: FragmentationSummary {
+                negotiated: new.fragmentation,
+                datagram_len: new.datagram_len,
+                ..FragmentationSummary::default()
+            },
+            told_ip_fragments: false,
+            theirs: Theirs {
+                expected: Some(expected),
+                busy: false,
+                answered: None,
+                reassembly: None,
+            },
+            ours: Ours {
+                next: Some(next),
+                outstanding: None,
+                reassembly: None,
+            },
+        }
+    }
+
+    /// Takes a datagram for this SA; returns the message it completes, if it
+    /// does. Repeats of an answered request are answered here.
+    pub(crate) fn receive(
+        &mut self,
+        cx: &mut Context<'_>,
+        header: &Header,
+        datagram: &Datagram<'_>,
+    ) -> Option<Message> {
+        let Some(position) = self.position(header) else {
+            let busy = !header.response && self.theirs.expected == Some(header.message_id);
+            cx.stats.count(if busy { Stat::Busy } else { Stat::OutOfWindow });
+            return None;
+        };
+        let Ok(encrypted) = Encrypted::locate(header, datagram.payload) else {
+            cx.stats.count(Stat::MalformedEncrypted);
+            return None;
+        };
+        if encrypted.fragment.is_some() {
+            cx.stats.count(Stat::FragmentReceived);
+            if !self.fragmentation.negotiated {
+                cx.stats.count(Stat::MalformedEncrypted);
+                return None;
+            }
+        }
+        // Of a repeat only the first fragment asks for the answer, whatever
+        // its total: the sender may have cut it anew (RFC 7383 §2.6.1).
+        let later_fragment = encrypted.fragment.is_some_and(|fragment| fragment.number > 1);
+        if position == Position::Answered && later_fragment {
+            cx.stats.count(Stat::FragmentStale);
+            return None;
+        }
+        let opened = self.keys.open.open(datagram.payload, encrypted.associated);
+        let Ok(plaintext) = opened else {
+            cx.stats.count(Stat::Unauthentic);
+            return None;
+        };
+        if position == Position::Answered {
+            self.repeat_response(cx, datagram);
+            return None;
+        }
+        self.note_length(cx, &datagram.path, datagram.payload.len());
+        let payloads = match encrypted.fragment {
+            Some(fragment) => {
+                self.reassemble(cx, header.response, fragment, encrypted.first, plaintext)?
+            }
+            None => Chain {
+                first: encrypted.first,
+                octets: plaintext,
+            },
+        };
+        self.complete(cx, header.response, &datagram.path);
+        Some(Message {
+            exchange: header.exchange,
+            id: header.message_id,
+            response: header.response,
+            payloads,
+            path: datagram.path,
+            slot: datagram.slot,
+        })
+    }
+
+    fn position(&self, header: &Header) -> Option<Position> {
+        if header.from == self.role || header.spis != self.spis {
+            return None;
+        }
+        let id = header.message_id;
+        if header.response {
+            let outstanding = self.ours.outstanding.as_ref()?;
+            let wanted = answers(&outstanding.sent.header, header);
+            return wanted.then_some(Position::Wanted);
+        }
+        if self.theirs.expected == Some(id) {
+            return (!self.theirs.busy).then_some(Position::Wanted);
+        }
+        let answered = self.theirs.answered.as_ref()?;
+        answers(&answered.header, header).then_some(Position::Answered)
+    }
+
+    fn reassemble(
+        &mut self,
+        cx: &mut Context<'_>,
+        response: bool,
+        fragment: FragmentNumber,
+        first: PayloadType,
+        plaintext: Vec<u8>,
+    ) -> Option<Chain> {
+        self.fragmentation.received = self.fragmentation.received.saturating_add(1);
+        let place = if response {
+            &mut self.ours.reassembly
+        } else {
+            &mut self.theirs.reassembly
+        };
+        match Reassembly::add(place, fragment, first, plaintext, cx.now) {
+            Ok(Added::Complete(payloads)) => {
+                cx.stats.count(Stat::Reassembled);
+                Some(payloads)
+            }
+            Ok(Added::Incomplete) => None,
+            Ok(Added::Stale) => {
+                cx.stats.count(Stat::FragmentStale);
+                None
+            }
+            Err(_) => {
+                cx.stats.count(Stat::OverLimit);
+                None
+            }
+        }
+    }
+
+    /// A message is whole: the one it answers, or the one before it, arrived.
+    fn complete(&mut self, cx: &mut Context<'_>, response: bool, path: &Path) {
+        let over = if response {
+            self.ours.reassembly = None;
+            self.ours.outstanding.take().map(|outstanding| outstanding.sent)
+        } else {
+            self.theirs.reassembly = None;
+            self.theirs.busy = true;
+            self.theirs.answered.take()
+        };
+        if let Some(datagram_len) = over.and_then(|sent| sent.learned()) {
+            self.fragmentation.datagram_len = datagram_len;
+            cx.sizes.learn(path.remote.ip(), datagram_len, cx.now);
+        }
+    }
+
+    /// Answers the request that is being worked on.
+    pub(crate) fn respond(&mut self, cx: &mut Context<'_>, to: &ReplyTo, payloads: Chain) {
+        let header = self.header(to.exchange, to.id, true);
+        let sent = self.seal_first(cx, header, payloads, &to.path);
+        self.transmit(cx, &to.path, to.slot, sent.datagrams());
+        self.theirs.busy = false;
+        self.theirs.expected = to.id.next();
+        self.theirs.answered = Some(sent);
+    }
+
+    /// Whether a request of ours waits for its response.
+    pub(crate) const fn is_waiting(&self) -> bool {
+        self.ours.outstanding.is_some()
+    }
+
+    /// Sends a request; none may be waiting for its response. Returns whether
+    /// there was a message ID left for it.
+    pub(crate) fn request(
+        &mut self,
+        cx: &mut Context<'_>,
+        exchange: ExchangeType,
+        payloads: Chain,
+        path: &Path,
+    ) -> bool {
+        let Some(id) = self.ours.next else {
+            return false;
+        };
+        let header = self.header(exchange, id, false);
+        let sent = self.seal_first(cx, header, payloads, path);
+        self.transmit(cx, path, None, sent.datagrams());
+        let wait = cx.config.timing.retransmit;
+        self.ours.next = id.next();
+        self.ours.outstanding = Some(Outstanding {
+            sent,
+            due: cx.now + wait,
+            wait,
+        });
+        true
+    }
+
+    fn repeat_response(&mut self, cx: &mut Context<'_>, datagram: &Datagram<'_>) {
+        let Some(mut answered) = self.theirs.answered.take() else {
+            return;
+        };
+        if answered.repeats < RESPONSE_REPEATS_MAX {
+            cx.stats.count(Stat::ResponseRepeated);
+            self.repeat(cx, &mut answered, &datagram.path, datagram.slot);
+        }
+        self.theirs.answered = Some(answered);
+    }
+
+    fn repeat(
+        &mut self,
+        cx: &mut Context<'_>,
+        sent: &mut Sent,
+        path: &Path,
+        slot: Option<ReplySlot>,
+    ) {
+        let header = sent.header;
+        let datagrams = sent.repeat(|payloads, datagram_len| {
+            cx.stats.count(Stat::FragmentsLowered);
+            cx.event(Event::FragmentsLowered {
+                id: self.id,
+                path: *path,
+                datagram_len,
+            });
+            self.seal(cx, header, payloads, path, datagram_len)
+        });
+        let datagrams = datagrams.to_vec();
+        self.transmit(cx, path, slot, &datagrams);
+    }
+
+    /// Repeats the outstanding request if its time has come.
+    ///
+    /// Returns whether the peer counts as dead.
+    pub(crate) fn on_timeout(&mut self, cx: &mut Context<'_>, path: &Path) -> bool {
+        for place in [&mut self.theirs.reassembly, &mut self.ours.reassembly] {
+            if place.as_ref().is_some_and(|message| message.deadline() <= cx.now) {
+                *place = None;
+                cx.stats.count(Stat::ReassemblyExpired);
+            }
+        }
+        let Some(mut outstanding) = self.ours.outstanding.take_if(|request| request.due <= cx.now)
+        else {
+            return false;
+        };
+        if outstanding.sent.repeats >= cx.config.timing.retransmits {
+            return true;
+        }
+        cx.stats.count(Stat::RequestRepeated);
+        self.repeat(cx, &mut outstanding.sent, path, None);
+        outstanding.wait = outstanding.wait.saturating_mul(2);
+        outstanding.due = cx.now + outstanding.wait;
+        self.ours.outstanding = Some(outstanding);
+        false
+    }
+
+    /// When [`Self::on_timeout`] has something to do.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        let reassemblies = [&self.theirs.reassembly, &self.ours.reassembly];
+        let expiry = reassemblies.into_iter().flatten().map(Reassembly::deadline);
+        let repeat = self.ours.outstanding.as_ref().map(|request| request.due);
+        expiry.chain(repeat).min()
+    }
+
+    /// Memory held for messages under reassembly, and since when.
+    pub(crate) fn reassembly(&self) -> Option<(Instant, usize)> {
+        let both = [&self.theirs.reassembly, &self.ours.reassembly];
+        let octets = both.into_iter().flatten().map(Reassembly::octets).sum();
+        let since = both.into_iter().flatten().map(Reassembly::started).min()?;
+        Some((since, octets))
+    }
+
+    /// Gives up messages under reassembly, for want of memory.
+    pub(crate) fn drop_reassembly(&mut self) {
+        self.theirs.reassembly = None;
+        self.ours.reassembly = None;
+    }
+
+    /// How far the peer's incomplete message is: fragments there, and in all.
+    pub(crate) fn progress(&self) -> Option<(u16, u16)> {
+        let response = self.ours.reassembly.as_ref();
+        self.theirs.reassembly.as_ref().or(response).map(Reassembly::progress)
+    }
+
+    const fn header(&self, exchange: ExchangeType, id: MessageId, response: bool) -> Header {
+        Header {
+            spis: self.spis,
+            next_payload: PayloadType::ENCRYPTED,
+            version: VERSION,
+            exchange,
+            from: self.role,
+            response,
+            message_id: id,
+        }
+    }
+
+    fn seal_first(
+        &mut self,
+        cx: &mut Context<'_>,
+        header: Header,
+        payloads: Chain,
+        path: &Path,
+    ) -> Sent {
+        let datagram_len = self.fragmentation.datagram_len;
+        let datagrams = self.seal(cx, header, &payloads, path, datagram_len);
+        Sent::new(header, datagram_len, datagrams, payloads)
+    }
+
+    /// One SK payload, or as many SKF payloads as it takes.
+    fn seal(
+        &mut self,
+        cx: &mut Context<'_>,
+        header: Header,
+        payloads: &Chain,
+        path: &Path,
+        datagram_len: u16,
+    ) -> Vec<Bytes> {
+        let cipher = self.suite.cipher;
+        let part = match cut(payloads.octets.len(), cipher, path, datagram_len) {
+            Cut::Fragments(part) if self.fragmentation.negotiated => part,
+            _ => {
+                let whole = self.seal_one(cx, header, payloads.first, None, &payloads.octets);
+                return Vec::from_iter(whole);
+            }
+        };
+        let parts = payloads.octets.chunks(part);
+        let total = u16::try_from(parts.len()).unwrap_or(u16::MAX);
+        let fragments = parts.zip(1_u16..).filter_map(|(part, number)| {
+            let first = if number == 1 {
+                payloads.first
+            } else {
+                PayloadType::NONE
+            };
+            let fragment = Some(FragmentNumber { number, total });
+            self.seal_one(cx, header, first, fragment, part)
+        });
+        fragments.collect()
+    }
+
+    /// One SK or SKF payload behind its header; nothing when the key is worn out.
+    fn seal_one(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut header: Header,
+        first: PayloadType,
+        fragment: Option<FragmentNumber>,
+        plaintext: &[u8],
+    ) -> Option<Bytes> {
+        let fragment_len = fragment.map_or(0, |_| FRAGMENT_LEN);
+        let body = self
+            .suite
+            .cipher
+            .sealed_len(plaintext.len())
+            .saturating_add(fragment_len);
+        let payload = body.saturating_add(GENERIC_LEN);
+        let length = payload.saturating_add(HEADER_LEN);
+        if fragment.is_some() {
+            header.next_payload = PayloadType::ENCRYPTED_FRAGMENT;
+        }
+        let mut message = Vec::with_capacity(length);
+        header.encode(length, &mut message);
+        message.extend_from_slice(&[first.0, 0]);
+        message.extend_from_slice(&u16::try_from(payload).unwrap_or(u16::MAX).to_be_bytes());
+        if let Some(FragmentNumber { number, total }) = fragment {
+            message.extend_from_slice(&number.to_be_bytes());
+            message.extend_from_slice(&total.to_be_bytes());
+        }
+        self.keys.seal.seal(&mut message, plaintext, cx.entropy).ok()?;
+        Some(message.into())
+    }
+
+    fn transmit(
+        &mut self,
+        cx: &mut Context<'_>,
+        path: &Path,
+        slot: Option<ReplySlot>,
+        datagrams: &[Bytes],
+    ) {
+        for datagram in datagrams {
+            if datagrams.len() > 1 {
+                cx.stats.count(Stat::FragmentSent);
+                self.fragmentation.sent = self.fragmentation.sent.saturating_add(1);
+            }
+            self.note_length(cx, path, datagram.len());
+            cx.transmit(*path, slot, datagram.clone());
+        }
+    }
+
+    /// Tells, once, when a peer without RFC 7383 depends on IP fragments.
+    fn note_length(&mut self, cx: &mut Context<'_>, path: &Path, length: usize) {
+        let length = length.saturating_add(overhead(path));
+        let long = length > usize::from(self.fragmentation.datagram_len);
+        if long && !self.fragmentation.negotiated && !self.told_ip_fragments {
+            self.told_ip_fragments = true;
+            cx.event(Event::NeedsIpFragments {
+                id: self.id,
+                path: *path,
+                length,
+            });
+        }
+    }
+}
+
+/// Whether one header is of the request and the other of its response, or both
+/// of the same message.
+fn answers(ours: &Header, theirs: &Header) -> bool {
+    ours.message_id == theirs.message_id && ours.exchange == theirs.exchange
+}

@@ -1,0 +1,59 @@
+//! The end of an IKE SA (RFC 7296 §1.4.1).
+
+use alloc::boxed::Box;
+use core::time::Duration;
+
+use super::channel::{Channel, Message};
+use super::{Context, State};
+use crate::message::informational::Informational;
+use crate::time::Instant;
+
+/// How long the response to a peer's last request is kept: as long as peers go
+/// on asking with any urgency.
+const LINGER: Duration = Duration::from_secs(10);
+
+/// We have sent a request that ends the SA and wait for the response.
+#[derive(Debug)]
+pub(super) struct Closing {
+    pub(super) channel: Channel,
+}
+
+impl Closing {
+    pub(super) fn handle_message(
+        mut self: Box<Self>,
+        cx: &mut Context<'_>,
+        message: &Message,
+    ) -> State {
+        if message.response {
+            return State::Gone;
+        }
+        // A request that crossed ours, most likely the same wish.
+        let nothing = Informational::default().encode();
+        self.channel.respond(cx, &message.reply_to(), nothing);
+        State::Closing(self)
+    }
+}
+
+/// Our last response may be lost: a repeat of its request is still answered.
+#[derive(Debug)]
+pub(super) struct Lingering {
+    pub(super) channel: Channel,
+    until: Instant,
+}
+
+impl Lingering {
+    pub(super) fn new(channel: Channel, now: Instant) -> Self {
+        Self {
+            channel,
+            until: now + LINGER,
+        }
+    }
+
+    pub(super) const fn until(&self) -> Instant {
+        self.until
+    }
+
+    pub(super) fn is_over(&self, now: Instant) -> bool {
+        self.until <= now
+    }
+}

@@ -1,0 +1,414 @@
+//! The initiator's IKE_AUTH.
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use rustls_pki_types::CertificateDer;
+use subtle::ConstantTimeEq;
+
+use super::{Begun, Initiating, Stage, fail};
+use crate::config::{Connection, Credential, IdentityPattern, RemoteSelectors, Requirement};
+use crate::crypto::cert::{CertifiedKey, CredentialError, Usage};
+use crate::crypto::sign::SignatureScheme;
+use crate::error::{Error, Unacceptable};
+use crate::event::{ChildSummary, FailureReason};
+use crate::identity::Identity;
+use crate::job::{Job, Verification};
+use crate::message::auth::{AuthMessage, AuthReply, AuthResponse, OwnAuthentication};
+use crate::message::child::ChildPayloads;
+use crate::message::informational::Informational;
+use crate::sa::channel::{Channel, Message};
+use crate::sa::child::esp_spi;
+use crate::sa::closing::Closing;
+use crate::sa::established::{Established, NewEstablished};
+use crate::sa::init::Handshake;
+use crate::sa::proposal::{choose_esp, offer_esp};
+use crate::sa::selector::narrow;
+use crate::sa::{Context, Core, State};
+use crate::types::{EspSpi, Role};
+use crate::wire::iana::{ConfigurationAttribute, ConfigurationType, ExchangeType, NotifyType, PayloadType};
+use crate::wire::payload::auth::Authentication;
+use crate::wire::payload::configuration::{Attribute, Configuration};
+use crate::wire::payload::id;
+use crate::wire::payload::ts::TrafficSelector;
+
+/// Keys are there, names are not.
+#[derive(Debug)]
+pub(super) struct Ready {
+    pub(super) channel: Channel,
+    pub(super) handshake: Handshake,
+}
+
+/// Our AUTH is being signed.
+#[derive(Debug)]
+pub(super) struct Signing {
+    pub(super) channel: Channel,
+    handshake: Handshake,
+    key: Arc<CertifiedKey>,
+    scheme: SignatureScheme,
+}
+
+/// Our request is out.
+#[derive(Debug)]
+pub(super) struct AuthSent {
+    pub(super) channel: Channel,
+    handshake: Handshake,
+    offered: ChildPayloads,
+    spi_in: EspSpi,
+}
+
+/// The responder's certificates and signature are being verified.
+#[derive(Debug)]
+pub(super) struct Verifying {
+    pub(super) channel: Channel,
+    peer: Identity,
+    assigned: Vec<IpAddr>,
+    child: Result<ChildSummary, Error>,
+}
+
+impl AuthSent {
+    /// Sends the request, or has it signed first.
+    pub(super) fn prepare(
+        begun: Begun,
+        cx: &mut Context<'_>,
+        core: &Core,
+        ready: Ready,
+    ) -> State {
+        let Ready { channel, handshake } = ready;
+        let octets = channel.keys.signed_octets(
+            Role::Initiator,
+            &handshake.request,
+            &handshake.nonce_r,
+            &id::body(&begun.connection.local_identity),
+        );
+        match &begun.connection.credential {
+            Credential::SharedKey(key) => {
+                let mic = channel.keys.shared_key_auth(key.expose(), &octets);
+                let authentication = OwnAuthentication::SharedKey(mic.expose());
+                let ready = Ready { channel, handshake };
+                Self::send(begun, cx, core, ready, &[], authentication)
+            }
+            Credential::Certificate(key) => {
+                let key = Arc::clone(key);
+                let Some(scheme) = key.key().scheme(&handshake.peer_hashes, false) else {
+                    return fail(cx, core, FailureReason::NoSignatureHash);
+                };
+                let sign = Job::Sign {
+                    key: Arc::clone(&key),
+                    scheme,
+                    octets,
+                };
+                cx.job(core.id, sign);
+                let signing = Signing {
+                    channel,
+                    handshake,
+                    key,
+                    scheme,
+                };
+                Initiating::at(begun, Stage::Signing(Box::new(signing)))
+            }
+        }
+    }
+
+    fn send(
+        begun: Begun,
+        cx: &mut Context<'_>,
+        core: &Core,
+        ready: Ready,
+        certificates: &[CertificateDer<'static>],
+        authentication: OwnAuthentication<'_>,
+    ) -> State {
+        let Ready {
+            mut channel,
+            handshake,
+        } = ready;
+        let connection = &begun.connection;
+        let spi_in = esp_spi(cx);
+        let offered = ChildPayloads {
+            proposals: offer_esp(&connection.child.esp, spi_in),
+            initiator: local_selectors(connection),
+            responder: remote_selectors(connection),
+        };
+        let authorities = match &connection.requirement {
+            Requirement::Certificate(anchors) => anchors.hashes(),
+            Requirement::SharedKey(_) => &[],
+        };
+        let identity = id::body(&connection.local_identity);
+        let wanted = wanted(connection);
+        let request = AuthMessage {
+            identity: (PayloadType::ID_INITIATOR, &identity),
+            certificates,
+            authorities,
+            wanted: wanted.as_deref(),
+            authentication,
+            configuration: connection.child.request_addresses.then(configuration_request),
+            child: Ok(Some(offered.clone())),
+        };
+        let payloads = request.encode();
+        if !channel.request(cx, ExchangeType::IKE_AUTH, payloads, &core.path) {
+            return fail(cx, core, FailureReason::KeyExchange);
+        }
+        let sent = Self {
+            channel,
+            handshake,
+            offered,
+            spi_in,
+        };
+        Initiating::at(begun, Stage::AuthSent(Box::new(sent)))
+    }
+
+    pub(super) fn handle_response(
+        self: Box<Self>,
+        begun: Begun,
+        cx: &mut Context<'_>,
+        core: &Core,
+        message: &Message,
+    ) -> State {
+        let payloads = &message.payloads;
+        let response = match AuthReply::decode(payloads.first, &payloads.octets) {
+            Ok(AuthReply::Accepted(response)) => response,
+            Ok(AuthReply::Refused(notify)) => {
+                return fail(cx, core, FailureReason::PeerRefused(notify));
+            }
+            Err(error) => return fail(cx, core, FailureReason::Refused(error)),
+        };
+        let peer = response.responder.identity.clone();
+        let expected = &begun.connection.remote_identities;
+        if !expected.iter().any(|pattern| pattern.fits(&peer)) {
+            let reason = FailureReason::NoConnection { wanted: None };
+            return give_up(self.channel, cx, core, Some(peer), reason);
+        }
+        let octets = self.channel.keys.signed_octets(
+            Role::Responder,
+            &self.handshake.response,
+            &self.handshake.nonce_i,
+            response.responder.body,
+        );
+        let verifying = Verifying {
+            peer,
+            assigned: assigned(&response),
+            child: self.child(&begun.connection, &response),
+            channel: self.channel,
+        };
+        match (&begun.connection.requirement, response.authentication) {
+            (Requirement::SharedKey(key), Authentication::SharedKey(mic)) => {
+                let expected = verifying.channel.keys.shared_key_auth(key.expose(), &octets);
+                if bool::from(expected.expose().ct_eq(mic)) {
+                    verifying.establish(begun, cx, core)
+                } else {
+                    verifying.fail(cx, core, FailureReason::SharedKey)
+                }
+            }
+            (
+                Requirement::Certificate(anchors),
+                Authentication::Signature {
+                    scheme: Some(scheme),
+                    signature,
+                },
+            ) => {
+                let der = |certificate: &&[u8]| CertificateDer::from(certificate.to_vec());
+                let verification = Verification {
+                    anchors: Arc::clone(anchors),
+                    usage: Usage::Gateway,
+                    chain: response.certificates.iter().map(der).collect(),
+                    identity: verifying.peer.clone(),
+                    scheme,
+                    octets,
+                    signature: signature.to_vec(),
+                };
+                cx.job(core.id, Job::Verify(verification));
+                Initiating::at(begun, Stage::Verifying(Box::new(verifying)))
+            }
+            (_, other) => {
+                let reason = FailureReason::AuthMethod(other.method());
+                verifying.fail(cx, core, reason)
+            }
+        }
+    }
+
+    /// The CHILD SA of the response, if it is one that we offered.
+    fn child(
+        &self,
+        connection: &Connection,
+        response: &AuthResponse<'_>,
+    ) -> Result<ChildSummary, Error> {
+        let Some(answer) = &response.child else {
+            return Err(match response.child_error {
+                Some(NotifyType::TS_UNACCEPTABLE) => Unacceptable::Selectors.into(),
+                Some(NotifyType::INTERNAL_ADDRESS_FAILURE) => Unacceptable::Address.into(),
+                _ => Unacceptable::Proposal.into(),
+            });
+        };
+        let (chosen, spi_out) = choose_esp(&answer.proposals, &connection.child.esp)
+            .ok_or(Error::Unacceptable(Unacceptable::Proposal))?;
+        let narrowed = |answer: &[TrafficSelector], offered: &[TrafficSelector]| {
+            !answer.is_empty() && narrow(answer, offered) == answer
+        };
+        if !narrowed(&answer.initiator, &self.offered.initiator)
+            || !narrowed(&answer.responder, &self.offered.responder)
+        {
+            return Err(Unacceptable::Selectors.into());
+        }
+        Ok(ChildSummary {
+            spi_in: self.spi_in,
+            spi_out,
+            suite: chosen.suite,
+            local: answer.initiator.clone(),
+            remote: answer.responder.clone(),
+        })
+    }
+}
+
+impl Signing {
+    pub(super) fn handle_signature(
+        self: Box<Self>,
+        begun: Begun,
+        cx: &mut Context<'_>,
+        core: &Core,
+        signature: &[u8],
+    ) -> State {
+        let Ok(identifier) = self.scheme.to_der() else {
+            return fail(cx, core, FailureReason::OwnKey);
+        };
+        let ready = Ready {
+            channel: self.channel,
+            handshake: self.handshake,
+        };
+        let authentication = OwnAuthentication::Signature(&identifier, signature);
+        AuthSent::send(begun, cx, core, ready, self.key.chain(), authentication)
+    }
+}
+
+impl Verifying {
+    pub(super) fn handle_verified(
+        self: Box<Self>,
+        begun: Begun,
+        cx: &mut Context<'_>,
+        core: &Core,
+        result: Result<(), CredentialError>,
+    ) -> State {
+        match result {
+            Ok(()) => self.establish(begun, cx, core),
+            Err(error) => self.fail(cx, core, FailureReason::Credentials(error)),
+        }
+    }
+
+    fn establish(self, begun: Begun, cx: &mut Context<'_>, core: &Core) -> State {
+        let (child, refusal) = match self.child {
+            Ok(child) => (Some(child), None),
+            Err(error) => (None, Some(error)),
+        };
+        let new = NewEstablished {
+            channel: self.channel,
+            connection: begun.connection,
+            peer: self.peer,
+            lease: None,
+            assigned: self.assigned,
+            child,
+            refusal,
+            confirmed: true,
+        };
+        State::Established(Box::new(Established::begin(cx, core, new)))
+    }
+
+    fn fail(self, cx: &mut Context<'_>, core: &Core, reason: FailureReason) -> State {
+        give_up(self.channel, cx, core, Some(self.peer), reason)
+    }
+}
+
+/// The responder believes the SA is up: it must hear that it is not
+/// (RFC 7296 §2.21.2).
+fn give_up(
+    mut channel: Channel,
+    cx: &mut Context<'_>,
+    core: &Core,
+    claimed: Option<Identity>,
+    reason: FailureReason,
+) -> State {
+    cx.handshake_failed(core, claimed, reason);
+    let refusal = Informational {
+        error: Some(NotifyType::AUTHENTICATION_FAILED),
+        ..Informational::default()
+    };
+    if channel.request(cx, ExchangeType::INFORMATIONAL, refusal.encode(), &core.path) {
+        State::Closing(Box::new(Closing { channel }))
+    } else {
+        State::Gone
+    }
+}
+
+/// IDr, if only one identity will do.
+fn wanted(connection: &Connection) -> Option<Vec<u8>> {
+    match connection.remote_identities.as_slice() {
+        [IdentityPattern::Exactly(identity)] => Some(id::body(identity)),
+        _ => None,
+    }
+}
+
+/// What we ask to protect on our side; with an address still to come, all.
+fn local_selectors(connection: &Connection) -> Vec<TrafficSelector> {
+    if connection.child.request_addresses {
+        everything()
+    } else {
+        connection.child.local.clone()
+    }
+}
+
+fn remote_selectors(connection: &Connection) -> Vec<TrafficSelector> {
+    match &connection.child.remote {
+        RemoteSelectors::Fixed(selectors) => selectors.clone(),
+        RemoteSelectors::Pool(_) => everything(),
+    }
+}
+
+fn everything() -> Vec<TrafficSelector> {
+    let v4 = TrafficSelector::addresses(
+        Ipv4Addr::UNSPECIFIED.into(),
+        Ipv4Addr::BROADCAST.into(),
+    );
+    let v6 = TrafficSelector::addresses(
+        Ipv6Addr::UNSPECIFIED.into(),
+        Ipv6Addr::from_bits(u128::MAX).into(),
+    );
+    alloc::vec![v4, v6]
+}
+
+fn configuration_request() -> Configuration<'static> {
+    let attribute = |kind| Attribute {
+        kind,
+        value: Vec::new().into(),
+    };
+    Configuration {
+        kind: ConfigurationType::REQUEST,
+        attributes: [
+            ConfigurationAttribute::INTERNAL_IP4_ADDRESS,
+            ConfigurationAttribute::INTERNAL_IP4_DNS,
+            ConfigurationAttribute::INTERNAL_IP6_ADDRESS,
+            ConfigurationAttribute::INTERNAL_IP6_DNS,
+        ]
+        .map(attribute)
+        .to_vec(),
+    }
+}
+
+/// The addresses of a CFG_REPLY.
+fn assigned(response: &AuthResponse<'_>) -> Vec<IpAddr> {
+    let reply = response
+        .configuration
+        .iter()
+        .filter(|configuration| configuration.kind == ConfigurationType::REPLY);
+    let address = |attribute: &Attribute<'_>| match attribute.kind {
+        ConfigurationAttribute::INTERNAL_IP4_ADDRESS => {
+            let octets = attribute.value.first_chunk::<4>()?;
+            Some(IpAddr::from(*octets))
+        }
+        ConfigurationAttribute::INTERNAL_IP6_ADDRESS => {
+            let octets = attribute.value.first_chunk::<16>()?;
+            Some(IpAddr::from(*octets))
+        }
+        _ => None,
+    };
+    reply.flat_map(|reply| reply.attributes.iter()).filter_map(address).collect()
+}

@@ -1,0 +1,426 @@
+//! IKE SAs: what each knows in each state, and what takes it to the next.
+//!
+//! A state is a struct that owns exactly what is known by then. A transition
+//! takes it and returns the next; what is refused hands it back.
+
+mod auth;
+mod channel;
+mod child;
+mod closing;
+mod established;
+mod init;
+mod initiator;
+pub(crate) mod proposal;
+mod selector;
+mod sent;
+
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::string::ToString;
+use alloc::vec::Vec;
+
+use bytes::Bytes;
+use rand_core::CryptoRng;
+
+use crate::config::Config;
+use crate::endpoint::Output;
+use crate::event::{
+    Event, FailureReason, FragmentationSummary, HandshakeFailure, IkeSaSummary, NatSituation,
+};
+use crate::identity::Identity;
+use crate::job::{Job, JobId, JobResult};
+use crate::path_size::PathSizes;
+use crate::pool::Pools;
+use crate::stats::{Stat, Stats};
+use crate::time::Instant;
+use crate::types::{Datagram, IkeSaId, Path, ReplySlot, Role, Spi, Spis, Transmit};
+use crate::wire::header::Header;
+
+use self::channel::{Channel, Message};
+pub(crate) use self::init::{Refused, accept, stateless_reply};
+pub(crate) use self::initiator::initiate;
+
+/// What every SA needs of its endpoint while it handles something.
+pub(crate) struct Context<'a> {
+    pub(crate) config: &'a Config,
+    pub(crate) now: Instant,
+    pub(crate) entropy: &'a mut (dyn CryptoRng + Send),
+    pub(crate) outputs: &'a mut VecDeque<Output>,
+    pub(crate) stats: &'a mut Stats,
+    pub(crate) sizes: &'a mut PathSizes,
+    pub(crate) pools: &'a mut Pools,
+    pub(crate) jobs: &'a mut Jobs,
+}
+
+/// Jobs that are out, and who waits for them.
+#[derive(Debug, Default)]
+pub(crate) struct Jobs {
+    last: u64,
+    waiting: BTreeMap<JobId, IkeSaId>,
+}
+
+impl Jobs {
+    /// Who waits for the job; nobody if it is not out.
+    pub(crate) fn done(&mut self, id: JobId) -> Option<IkeSaId> {
+        self.waiting.remove(&id)
+    }
+}
+
+impl Context<'_> {
+    pub(crate) fn event(&mut self, event: Event) {
+        self.outputs.push_back(Output::Event(event));
+    }
+
+    pub(crate) fn job(&mut self, owner: IkeSaId, job: Job) {
+        self.jobs.last = self.jobs.last.wrapping_add(1);
+        let id = JobId(self.jobs.last);
+        self.jobs.waiting.insert(id, owner);
+        self.outputs.push_back(Output::Job(id, job));
+    }
+
+    pub(crate) fn transmit(&mut self, path: Path, slot: Option<ReplySlot>, payload: Bytes) {
+        self.stats.count(Stat::Sent);
+        self.outputs.push_back(Output::Transmit(Transmit {
+            path,
+            slot,
+            payload,
+        }));
+    }
+
+    /// Tells of a handshake that failed.
+    pub(crate) fn handshake_failed(
+        &mut self,
+        core: &Core,
+        claimed: Option<Identity>,
+        reason: FailureReason,
+    ) {
+        self.stats.count(match &reason {
+            FailureReason::Timeout { .. } => Stat::HandshakeTimeout,
+            FailureReason::NoConnection { .. }
+            | FailureReason::AuthMethod(_)
+            | FailureReason::SharedKey
+            | FailureReason::Credentials(_) => Stat::AuthenticationFailed,
+            _ => Stat::HandshakeFailed,
+        });
+        self.event(Event::HandshakeFailed(Box::new(HandshakeFailure {
+            id: Some(core.id),
+            role: core.role,
+            path: core.path,
+            claimed,
+            reason,
+        })));
+    }
+
+    /// A fresh SPI of ours; zero means "not known yet" and is none.
+    pub(crate) fn spi(&mut self) -> Spi {
+        loop {
+            let spi = Spi(self.entropy.next_u64());
+            if spi != Spi::ZERO {
+                return spi;
+            }
+        }
+    }
+
+    /// `N` unpredictable octets.
+    pub(crate) fn random<const N: usize>(&mut self) -> [u8; N] {
+        let mut octets = [0; N];
+        self.entropy.fill_bytes(&mut octets);
+        octets
+    }
+}
+
+/// What an IKE SA is from its beginning to its end.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Core {
+    pub(crate) id: IkeSaId,
+    pub(crate) role: Role,
+    pub(crate) spis: Spis,
+    /// The way the peer's last new message took.
+    pub(crate) path: Path,
+    pub(crate) nat: NatSituation,
+    pub(crate) created: Instant,
+}
+
+impl Core {
+    /// The SPI that the peer addresses us by.
+    pub(crate) const fn our_spi(&self) -> Spi {
+        match self.role {
+            Role::Initiator => self.spis.initiator,
+            Role::Responder => self.spis.responder,
+        }
+    }
+}
+
+/// An IKE SA.
+#[derive(Debug)]
+pub(crate) struct IkeSa {
+    pub(crate) core: Core,
+    state: State,
+}
+
+/// How far an IKE SA is.
+#[derive(Debug)]
+enum State {
+    /// Responder: IKE_SA_INIT is being answered.
+    Responding(Box<init::Responding>),
+    /// Responder: IKE_SA_INIT has been answered.
+    HalfOpen(Box<init::HalfOpen>),
+    /// Responder: the peer's certificate is being verified.
+    Verifying(Box<auth::Verifying>),
+    /// Responder: our AUTH is being signed.
+    Signing(Box<auth::Signing>),
+    /// Initiator, up to the end of IKE_AUTH.
+    Initiating(Box<initiator::Initiating>),
+    /// Both sides know who the other is.
+    Established(Box<established::Established>),
+    /// We have asked the peer to delete it.
+    Closing(Box<closing::Closing>),
+    /// It is closed, but its last response may have to be repeated.
+    Lingering(Box<closing::Lingering>),
+    /// Nothing is left of it.
+    Gone,
+}
+
+impl IkeSa {
+    const fn new(core: Core, state: State) -> Self {
+        Self { core, state }
+    }
+
+    /// Whether it counts against the half-open limit.
+    pub(crate) const fn is_half_open(&self) -> bool {
+        matches!(
+            self.state,
+            State::Responding(_) | State::HalfOpen(_) | State::Verifying(_) | State::Signing(_)
+        )
+    }
+
+    /// Whether it can be forgotten.
+    pub(crate) const fn is_gone(&self) -> bool {
+        matches!(self.state, State::Gone)
+    }
+
+    /// Whether the peer has proved who it is.
+    pub(crate) const fn is_authenticated(&self) -> bool {
+        matches!(self.state, State::Established(_) | State::Closing(_))
+    }
+
+    /// A datagram that names this SA.
+    pub(crate) fn handle_datagram(
+        &mut self,
+        cx: &mut Context<'_>,
+        header: &Header,
+        datagram: &Datagram<'_>,
+    ) {
+        if let State::Initiating(_) = &self.state {
+            let state = core::mem::replace(&mut self.state, State::Gone);
+            if let State::Initiating(state) = state {
+                self.state = state.handle_datagram(cx, &mut self.core, header, datagram);
+            }
+            return;
+        }
+        let Some(channel) = self.state.channel_mut() else {
+            cx.stats.count(Stat::Busy);
+            return;
+        };
+        let Some(message) = channel.receive(cx, header, datagram) else {
+            return;
+        };
+        // Only an authentic new request moves the SA, and once it is up only
+        // a peer behind a NAT moves that way (RFC 7296 §2.23).
+        if !message.response && (!self.is_authenticated() || self.core.nat.remote) {
+            self.core.path = message.path;
+        }
+        self.handle_message(cx, message);
+    }
+
+    fn handle_message(&mut self, cx: &mut Context<'_>, message: Message) {
+        let core = &mut self.core;
+        let state = core::mem::replace(&mut self.state, State::Gone);
+        self.state = match state {
+            State::HalfOpen(state) => state.handle_request(cx, core, &message),
+            State::Established(state) => state.handle_message(cx, core, &message),
+            State::Closing(state) => state.handle_message(cx, &message),
+            // One request at a time: whatever comes now is not the next.
+            state => state,
+        };
+    }
+
+    /// The responder's first message, asked for again.
+    pub(crate) fn repeat_init(&mut self, cx: &mut Context<'_>, datagram: &Datagram<'_>) {
+        cx.stats.count(Stat::InitRepeated);
+        if let State::HalfOpen(state) = &mut self.state {
+            state.repeat_response(cx, datagram);
+        }
+    }
+
+    /// Whether `request` is the IKE_SA_INIT request this SA was made by.
+    pub(crate) fn was_made_by(&self, request: &[u8]) -> bool {
+        match &self.state {
+            State::Responding(state) => state.request() == request,
+            State::HalfOpen(state) => state.request() == request,
+            _ => false,
+        }
+    }
+
+    /// A job of this SA is done.
+    pub(crate) fn handle_job(&mut self, cx: &mut Context<'_>, result: JobResult) {
+        let core = &mut self.core;
+        let state = core::mem::replace(&mut self.state, State::Gone);
+        self.state = match (state, result) {
+            (State::Responding(state), JobResult::Secret(result)) => {
+                state.handle_secret(cx, core, result)
+            }
+            (State::Verifying(state), JobResult::Verified(result)) => {
+                state.handle_verified(cx, core, result)
+            }
+            (State::Signing(state), JobResult::Signature(result)) => {
+                state.handle_signature(cx, core, result)
+            }
+            (State::Initiating(state), result) => state.handle_job(cx, core, result),
+            // The SA has been closed meanwhile.
+            (state, _) => state,
+        };
+    }
+
+    /// Time has passed.
+    pub(crate) fn handle_timeout(&mut self, cx: &mut Context<'_>) {
+        let core = &self.core;
+        let path = core.path;
+        let dead = match self.state.channel_mut() {
+            Some(channel) => channel.on_timeout(cx, &path),
+            None => false,
+        };
+        let half_open_over = core.created + cx.config.timing.half_open <= cx.now;
+        let state = core::mem::replace(&mut self.state, State::Gone);
+        self.state = match state {
+            State::Established(state) => state.handle_timeout(cx, core, dead),
+            State::Initiating(state) => state.handle_timeout(cx, core, dead),
+            State::Closing(_) if dead => State::Gone,
+            State::Lingering(state) if state.is_over(cx.now) => State::Gone,
+            state if half_open_over && state.is_handshake() => {
+                let waiting_for = crate::wire::iana::ExchangeType::IKE_AUTH;
+                let fragments = state.channel().and_then(Channel::progress);
+                let reason = FailureReason::Timeout {
+                    waiting_for,
+                    fragments,
+                };
+                cx.handshake_failed(core, None, reason);
+                State::Gone
+            }
+            state => state,
+        };
+    }
+
+    /// The host wants it gone.
+    pub(crate) fn terminate(&mut self, cx: &mut Context<'_>) {
+        let core = &self.core;
+        let state = core::mem::replace(&mut self.state, State::Gone);
+        self.state = match state {
+            State::Established(state) => state.terminate(cx, core),
+            state @ (State::Closing(_) | State::Lingering(_)) => state,
+            _ => {
+                cx.handshake_failed(core, None, FailureReason::Terminated);
+                State::Gone
+            }
+        };
+    }
+
+    /// When [`Self::handle_timeout`] has something to do.
+    pub(crate) fn deadline(&self, config: &Config) -> Option<Instant> {
+        let half_open = self.core.created + config.timing.half_open;
+        let own = match &self.state {
+            State::Responding(_)
+            | State::HalfOpen(_)
+            | State::Verifying(_)
+            | State::Signing(_) => Some(half_open),
+            State::Initiating(state) => state.deadline(),
+            State::Established(state) => state.deadline(config),
+            State::Lingering(state) => Some(state.until()),
+            State::Closing(_) | State::Gone => None,
+        };
+        let channel = self.state.channel().and_then(Channel::deadline);
+        own.into_iter().chain(channel).min()
+    }
+
+    /// Memory held for messages under reassembly, and since when.
+    pub(crate) fn reassembly(&self) -> Option<(Instant, usize)> {
+        self.state.channel().and_then(Channel::reassembly)
+    }
+
+    /// Gives up messages under reassembly.
+    pub(crate) fn drop_reassembly(&mut self) {
+        if let Some(channel) = self.state.channel_mut() {
+            channel.drop_reassembly();
+        }
+    }
+
+    /// What people want to know of it; nothing once it is closed.
+    pub(crate) fn summary(&self, now: Instant) -> Option<IkeSaSummary> {
+        let state = match &self.state {
+            State::Responding(_) | State::HalfOpen(_) => "half-open",
+            State::Verifying(_) | State::Signing(_) => "authenticating",
+            State::Initiating(_) => "initiating",
+            State::Established(_) => "established",
+            State::Closing(_) => "closing",
+            State::Lingering(_) | State::Gone => return None,
+        };
+        let channel = self.state.channel();
+        let mut summary = IkeSaSummary {
+            id: self.core.id,
+            state,
+            connection: None,
+            role: self.core.role,
+            path: self.core.path,
+            spis: self.core.spis,
+            peer: None,
+            suite: channel.map(|channel| channel.suite),
+            age: now.since(self.core.created),
+            addresses: Vec::new(),
+            fragmentation: channel
+                .map_or_else(FragmentationSummary::default, |channel| channel.fragmentation),
+            children: Vec::new(),
+        };
+        if let State::Established(state) = &self.state {
+            summary.connection = Some(state.connection().to_string());
+            summary.peer = Some(state.peer().clone());
+            summary.addresses = state.addresses();
+            summary.children = state.children();
+        }
+        Some(summary)
+    }
+}
+
+impl State {
+    fn channel(&self) -> Option<&Channel> {
+        match self {
+            Self::HalfOpen(state) => Some(&state.channel),
+            Self::Verifying(state) => Some(state.channel()),
+            Self::Signing(state) => Some(state.channel()),
+            Self::Initiating(state) => state.channel(),
+            Self::Established(state) => Some(&state.channel),
+            Self::Closing(state) => Some(&state.channel),
+            Self::Lingering(state) => Some(&state.channel),
+            Self::Responding(_) | Self::Gone => None,
+        }
+    }
+
+    fn channel_mut(&mut self) -> Option<&mut Channel> {
+        match self {
+            Self::HalfOpen(state) => Some(&mut state.channel),
+            Self::Verifying(state) => Some(state.channel_mut()),
+            Self::Signing(state) => Some(state.channel_mut()),
+            Self::Initiating(state) => state.channel_mut(),
+            Self::Established(state) => Some(&mut state.channel),
+            Self::Closing(state) => Some(&mut state.channel),
+            Self::Lingering(state) => Some(&mut state.channel),
+            Self::Responding(_) | Self::Gone => None,
+        }
+    }
+
+    const fn is_handshake(&self) -> bool {
+        matches!(
+            self,
+            Self::Responding(_) | Self::HalfOpen(_) | Self::Verifying(_) | Self::Signing(_)
+        )
+    }
+}

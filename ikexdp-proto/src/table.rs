@@ -1,0 +1,169 @@
+//! The IKE SAs of an endpoint, and what they are found by.
+
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
+use core::net::IpAddr;
+
+use crate::config::Config;
+use crate::limits::REASSEMBLY_TOTAL_MAX;
+use crate::sa::IkeSa;
+use crate::time::Instant;
+use crate::types::{IkeSaId, Spi};
+
+/// All IKE SAs.
+#[derive(Debug, Default)]
+pub(crate) struct Table {
+    sas: BTreeMap<IkeSaId, Entry>,
+    by_spi: BTreeMap<Spi, IkeSaId>,
+    by_request: BTreeMap<RequestKey, IkeSaId>,
+    timers: BTreeSet<(Instant, IkeSaId)>,
+    /// Incomplete messages; those of unauthenticated peers come first, the
+    /// oldest of them foremost.
+    reassemblies: BTreeSet<(bool, Instant, IkeSaId)>,
+    reassembly_octets: usize,
+    half_open: usize,
+}
+
+/// Where an IKE_SA_INIT request came from, and the initiator's SPI in it: there
+/// is at most one SA for them.
+pub(crate) type RequestKey = (IpAddr, Spi);
+
+#[derive(Debug)]
+struct Entry {
+    sa: Box<IkeSa>,
+    spi: Spi,
+    request: Option<RequestKey>,
+    booked: Booked,
+}
+
+/// What the indexes know of an SA.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Booked {
+    deadline: Option<Instant>,
+    half_open: bool,
+    reassembly: Option<(bool, Instant, usize)>,
+}
+
+impl Booked {
+    fn of(sa: &IkeSa, config: &Config) -> Self {
+        let reassembly = sa.reassembly();
+        Self {
+            deadline: sa.deadline(config),
+            half_open: sa.is_half_open(),
+            reassembly: reassembly.map(|(since, octets)| (sa.is_authenticated(), since, octets)),
+        }
+    }
+}
+
+impl Table {
+    /// Half-open SAs of ours as the responder.
+    pub(crate) const fn half_open(&self) -> usize {
+        self.half_open
+    }
+
+    /// When the first timer runs out.
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        self.timers.first().map(|(deadline, _)| *deadline)
+    }
+
+    /// An SA whose timer has run out by `now`.
+    pub(crate) fn expired(&self, now: Instant) -> Option<IkeSaId> {
+        let (deadline, id) = self.timers.first()?;
+        (*deadline <= now).then_some(*id)
+    }
+
+    pub(crate) fn by_spi(&self, spi: Spi) -> Option<IkeSaId> {
+        self.by_spi.get(&spi).copied()
+    }
+
+    pub(crate) fn by_request(&self, request: &RequestKey) -> Option<IkeSaId> {
+        self.by_request.get(request).copied()
+    }
+
+    pub(crate) fn ids(&self) -> Vec<IkeSaId> {
+        self.sas.keys().copied().collect()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &IkeSa> {
+        self.sas.values().map(|entry| &*entry.sa)
+    }
+
+    /// Adds an SA; `request` is what it was made by, if a peer made it.
+    pub(crate) fn insert(&mut self, config: &Config, sa: IkeSa, request: Option<RequestKey>) {
+        let id = sa.core.id;
+        let spi = sa.core.our_spi();
+        self.by_spi.insert(spi, id);
+        if let Some(request) = request {
+            self.by_request.insert(request, id);
+        }
+        let entry = Entry {
+            sa: Box::new(sa),
+            spi,
+            request,
+            booked: Booked::default(),
+        };
+        self.sas.insert(id, entry);
+        self.settle(config, id);
+    }
+
+    /// Lets `handle` change an SA; nothing happens if it is gone.
+    pub(crate) fn update(
+        &mut self,
+        config: &Config,
+        id: IkeSaId,
+        handle: impl FnOnce(&mut IkeSa),
+    ) {
+        if let Some(entry) = self.sas.get_mut(&id) {
+            handle(&mut entry.sa);
+            self.settle(config, id);
+        }
+    }
+
+    /// Brings the indexes up to date with an SA that may have changed.
+    fn settle(&mut self, config: &Config, id: IkeSaId) {
+        let Some(entry) = self.sas.get_mut(&id) else {
+            return;
+        };
+        let now = if entry.sa.is_gone() {
+            Booked::default()
+        } else {
+            Booked::of(&entry.sa, config)
+        };
+        let before = core::mem::replace(&mut entry.booked, now);
+        if before.deadline != now.deadline {
+            if let Some(deadline) = before.deadline {
+                self.timers.remove(&(deadline, id));
+            }
+            if let Some(deadline) = now.deadline {
+                self.timers.insert((deadline, id));
+            }
+        }
+        if let Some((authenticated, since, octets)) = before.reassembly {
+            self.reassemblies.remove(&(authenticated, since, id));
+            self.reassembly_octets = self.reassembly_octets.saturating_sub(octets);
+        }
+        if let Some((authenticated, since, octets)) = now.reassembly {
+            self.reassemblies.insert((authenticated, since, id));
+            self.reassembly_octets = self.reassembly_octets.saturating_add(octets);
+        }
+        self.half_open = self
+            .half_open
+            .saturating_sub(before.half_open.into())
+            .saturating_add(now.half_open.into());
+        if entry.sa.is_gone() {
+            let (spi, request) = (entry.spi, entry.request);
+            self.sas.remove(&id);
+            self.by_spi.remove(&spi);
+            if let Some(request) = request {
+                self.by_request.remove(&request);
+            }
+        }
+    }
+
+    /// The SA whose incomplete message must go, if all together hold too much.
+    pub(crate) fn over_budget(&self) -> Option<IkeSaId> {
+        let (_, _, id) = self.reassemblies.first()?;
+        (self.reassembly_octets > REASSEMBLY_TOTAL_MAX).then_some(*id)
+    }
+}
