@@ -1,0 +1,79 @@
+//! What a configuration may say, but probably should not.
+
+use std::path::PathBuf;
+
+use x509_cert::time::Time;
+
+/// Why a value deserves a second look.
+#[derive(Debug, thiserror::Error)]
+pub enum Caution {
+    /// A certificate is past its time.
+    #[error("certificate expired at {time}: {}", path.display())]
+    Expired {
+        /// The file.
+        path: PathBuf,
+        /// When.
+        time: Time,
+    },
+    /// A certificate is not valid yet.
+    #[error("certificate is not valid before {time}: {}", path.display())]
+    NotYetValid {
+        /// The file.
+        path: PathBuf,
+        /// When it will be.
+        time: Time,
+    },
+    /// The gateway's certificate lacks the usage that clients look for.
+    #[error("certificate lacks the extended key usage serverAuth: {}", path.display())]
+    NoServerAuth {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A certificate of the chain is not issued by the next one.
+    #[error("certificate {place} of the chain is not of the one behind it: {}", path.display())]
+    BrokenChain {
+        /// The file.
+        path: PathBuf,
+        /// Which, counted from 1.
+        place: usize,
+    },
+    /// Everybody on this machine can read a secret.
+    #[error("every user of this machine can read it: {}", path.display())]
+    WorldReadable {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A shared key can be guessed.
+    #[error("pre-shared key of {length} octets can be guessed")]
+    ShortSecret {
+        /// Its length.
+        length: usize,
+    },
+    /// The key has no effect.
+    #[error("has no effect with transport = \"udp\"")]
+    OnlyXdp,
+    /// The pool gives its addresses to nobody.
+    #[error("no connection uses this pool")]
+    UnusedPool,
+}
+
+impl Caution {
+    /// What to do about it.
+    #[must_use]
+    pub const fn hint(&self) -> &'static str {
+        match self {
+            Self::Expired { .. } => "renew it: clients refuse it",
+            Self::NotYetValid { .. } => "correct the clock, or wait",
+            Self::NoServerAuth { .. } => {
+                "have it issued with serverAuth: Windows and Apple clients refuse it otherwise"
+            }
+            Self::BrokenChain { .. } => {
+                "write the gateway's certificate first, then each authority behind what it issued"
+            }
+            Self::WorldReadable { .. } => "take the right away: `chmod o-r`",
+            Self::ShortSecret { .. } => "make one with `openssl rand -base64 32`",
+            Self::OnlyXdp => "remove it, or set transport = \"xdp\"",
+            Self::UnusedPool => "set `pool` in a connection, or remove it",
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! Connections: who may come, and what they get.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use ikexdp_proto::config::{ChildConfig, Connection, IdentityPattern, RemoteSelectors};
+use ikexdp_proto::identity::Identity;
+use ikexdp_proto::wire::payload::ts::TrafficSelector;
+use toml::Spanned;
+
+use super::algorithms;
+use super::caution::Caution;
+use super::context::Context;
+use super::credential::{Proof, credential, requirement};
+use super::fault::Fault;
+use super::file::{self, Text, Texts};
+use super::networks::{NamedPool, selectors};
+use super::problem::Key;
+
+/// How both sides of a connection prove who they are, for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proofs {
+    /// What we show.
+    pub local: Proof,
+    /// What the peer must show.
+    pub remote: Proof,
+}
+
+/// Reads every connection.
+pub(super) fn connections(
+    cx: &mut Context<'_>,
+    tables: &[Spanned<file::Connection>],
+    pools: &[NamedPool],
+) -> Vec<(Connection, Proofs)> {
+    let mut names: Vec<&str> = Vec::with_capacity(tables.len());
+    let mut connections = Vec::with_capacity(tables.len());
+    for table in tables.iter().map(Spanned::get_ref) {
+        let name = table.name.get_ref();
+        let key = Key::named("connection", name);
+        if names.contains(&name.as_str()) {
+            let name = name.clone();
+            let fault = Fault::Duplicate { name };
+            cx.problems
+                .fault::<()>(&key.at("name"), table.name.span(), fault);
+        }
+        names.push(name);
+        connections.extend(connection(cx, &key, table, pools));
+    }
+    if tables.is_empty() {
+        cx.problems
+            .fault::<()>(&Key::of("connection"), 0..0, Fault::NoConnection);
+    }
+    for pool in pools {
+        let named = |table: &Spanned<file::Connection>| {
+            let pool_of_table = table.get_ref().pool.as_ref();
+            pool_of_table.is_some_and(|name| *name.get_ref() == pool.name)
+        };
+        if !tables.iter().any(named) {
+            let key = Key::named("pool", &pool.name);
+            cx.problems.caution(&key, pool.span(), Caution::UnusedPool);
+        }
+    }
+    connections
+}
+
+fn connection(
+    cx: &mut Context<'_>,
+    key: &Key<'_>,
+    table: &file::Connection,
+    pools: &[NamedPool],
+) -> Option<(Connection, Proofs)> {
+    let local_id = identity(cx, &key.at("local.id"), &table.local.get_ref().id);
+    let credential = credential(cx, key, &table.local, local_id.as_ref());
+    let patterns = patterns(
+        cx,
+        &key.at("remote.ids"),
+        table.remote.get_ref().ids.as_ref(),
+    );
+    let requirement = requirement(cx, key, &table.remote);
+    let esp = algorithms::esp(cx, key, &table.esp);
+    let local = match &table.local_networks {
+        Some(networks) => selectors(cx, &key.at("local-networks"), networks),
+        None => Some(everything()),
+    };
+    let remote = remote_selectors(cx, key, table, pools);
+    let (credential, local_proof) = credential?;
+    let (requirement, remote_proof) = requirement?;
+    let connection = Connection {
+        name: table.name.get_ref().clone(),
+        local_identity: local_id?,
+        credential,
+        remote_identities: patterns?,
+        requirement,
+        child: ChildConfig {
+            esp: esp?,
+            local: local?,
+            remote: remote?,
+        },
+    };
+    let proofs = Proofs {
+        local: local_proof,
+        remote: remote_proof,
+    };
+    Some((connection, proofs))
+}
+
+fn identity(cx: &mut Context<'_>, key: &Key<'_>, text: &Text) -> Option<Identity> {
+    match text.get_ref().parse() {
+        Ok(identity) => Some(identity),
+        Err(source) => {
+            let value = text.get_ref().clone();
+            let fault = Fault::Identity { value, source };
+            cx.problems.fault(key, text.span(), fault)
+        }
+    }
+}
+
+/// Who the peer may be; anybody who proves it if the file does not say.
+fn patterns(
+    cx: &mut Context<'_>,
+    key: &Key<'_>,
+    texts: Option<&Texts>,
+) -> Option<Vec<IdentityPattern>> {
+    let Some(texts) = texts else {
+        return Some(vec![IdentityPattern::Any]);
+    };
+    if texts.get_ref().is_empty() {
+        let example = "ids = [\"*\"]";
+        return cx
+            .problems
+            .fault(key, texts.span(), Fault::Empty { example });
+    }
+    // Every wrong identity is reported, not only the first.
+    let patterns: Vec<_> = texts
+        .get_ref()
+        .iter()
+        .map(|text| match text.get_ref().as_str() {
+            "*" => Some(IdentityPattern::Any),
+            _ => identity(cx, key, text).map(IdentityPattern::Exactly),
+        })
+        .collect();
+    patterns.into_iter().collect()
+}
+
+fn remote_selectors(
+    cx: &mut Context<'_>,
+    key: &Key<'_>,
+    table: &file::Connection,
+    pools: &[NamedPool],
+) -> Option<RemoteSelectors> {
+    match (&table.pool, &table.remote_networks) {
+        (Some(pool), None) => {
+            let name = pool.get_ref();
+            if let Some(place) = pools.iter().position(|pool| pool.name == *name) {
+                return Some(RemoteSelectors::Pool(place));
+            }
+            let known: Vec<_> = pools.iter().map(|pool| pool.name.as_str()).collect();
+            let fault = Fault::UnknownPool {
+                name: name.clone(),
+                known: known.join(", "),
+            };
+            cx.problems.fault(&key.at("pool"), pool.span(), fault)
+        }
+        (None, Some(networks)) => {
+            selectors(cx, &key.at("remote-networks"), networks).map(RemoteSelectors::Fixed)
+        }
+        (Some(pool), Some(_)) => {
+            let other = "remote-networks";
+            let fault = Fault::Both { other };
+            cx.problems.fault(&key.at("pool"), pool.span(), fault)
+        }
+        (None, None) => {
+            let example = "pool = \"staff\"";
+            let fault = Fault::Missing { example };
+            cx.problems.fault(&key.at("pool"), table.name.span(), fault)
+        }
+    }
+}
+
+fn everything() -> Vec<TrafficSelector> {
+    const V4: (Ipv4Addr, Ipv4Addr) = (Ipv4Addr::UNSPECIFIED, Ipv4Addr::BROADCAST);
+    const V6: (Ipv6Addr, Ipv6Addr) = (Ipv6Addr::UNSPECIFIED, Ipv6Addr::from_bits(u128::MAX));
+    vec![
+        TrafficSelector::addresses(IpAddr::V4(V4.0), IpAddr::V4(V4.1)),
+        TrafficSelector::addresses(IpAddr::V6(V6.0), IpAddr::V6(V6.1)),
+    ]
+}

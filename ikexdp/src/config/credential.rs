@@ -1,0 +1,301 @@
+//! How both sides prove who they are: shared keys, certificates, authorities.
+
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use ikexdp_proto::config::{Credential, Requirement};
+use ikexdp_proto::crypto::cert::{CertifiedKey, TrustAnchors};
+use ikexdp_proto::crypto::sign::SigningKey;
+use ikexdp_proto::identity::Identity;
+use ikexdp_proto::types::Secret;
+use ring::rand::SystemRandom;
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use toml::Spanned;
+
+use super::caution::Caution;
+use super::certificate::{CertificateSummary, Parsed};
+use super::context::Context;
+use super::fault::Fault;
+use super::file::{Local, Remote, Text};
+use super::problem::Key;
+
+/// Octets of a shared key below which it can be guessed: 22 characters of
+/// base64 are the first to carry 128 bits.
+const SECRET_LEN_MIN: usize = 22;
+
+/// How somebody proves who they are, for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Proof {
+    /// By a shared key.
+    SharedKey,
+    /// By a certificate: the gateway's chain as it is sent, or the authorities
+    /// that may vouch for a peer.
+    Certificates(Vec<CertificateSummary>),
+}
+
+/// How we prove that we are `identity`.
+pub(super) fn credential(
+    cx: &mut Context<'_>,
+    key: &Key<'_>,
+    local: &Spanned<Local>,
+    identity: Option<&Identity>,
+) -> Option<(Credential, Proof)> {
+    let table = local.get_ref();
+    let given = [
+        (
+            "local.certificate",
+            table.certificate.as_ref().map(Source::Certificates),
+        ),
+        ("local.secret", table.secret.as_ref().map(Source::Secret)),
+        (
+            "local.secret-file",
+            table.secret_file.as_ref().map(Source::SecretFile),
+        ),
+    ];
+    let example = "certificate = \"gateway.pem\", key = \"gateway.key\"";
+    match sole(cx, key, ("local", local.span()), given, example)? {
+        (_, Source::Certificates(certificate)) => {
+            let Some(private_key) = &table.key else {
+                let example = "key = \"gateway.key\"";
+                let fault = Fault::Missing { example };
+                return cx.problems.fault(&key.at("local.key"), local.span(), fault);
+            };
+            certified_key(cx, key, certificate, private_key, identity)
+        }
+        (name, secret) => {
+            if let Some(private_key) = &table.key {
+                let fault = Fault::Both { other: name };
+                return cx
+                    .problems
+                    .fault(&key.at("local.key"), private_key.span(), fault);
+            }
+            let secret = shared_key(cx, &key.at(name), &secret)?;
+            Some((Credential::SharedKey(secret), Proof::SharedKey))
+        }
+    }
+}
+
+/// How a peer must prove who it is.
+pub(super) fn requirement(
+    cx: &mut Context<'_>,
+    key: &Key<'_>,
+    remote: &Spanned<Remote>,
+) -> Option<(Requirement, Proof)> {
+    let table = remote.get_ref();
+    let given = [
+        ("remote.ca", table.ca.as_ref().map(Source::Certificates)),
+        ("remote.secret", table.secret.as_ref().map(Source::Secret)),
+        (
+            "remote.secret-file",
+            table.secret_file.as_ref().map(Source::SecretFile),
+        ),
+    ];
+    match sole(cx, key, ("remote", remote.span()), given, "ca = \"ca.pem\"")? {
+        (name, Source::Certificates(file)) => {
+            let (anchors, summaries) = authorities(cx, &key.at(name), file)?;
+            let requirement = Requirement::Certificate(Arc::new(anchors));
+            Some((requirement, Proof::Certificates(summaries)))
+        }
+        (name, secret) => {
+            let secret = shared_key(cx, &key.at(name), &secret)?;
+            Some((Requirement::SharedKey(secret), Proof::SharedKey))
+        }
+    }
+}
+
+/// Where a proof comes from.
+enum Source<'a> {
+    Certificates(&'a Spanned<PathBuf>),
+    Secret(&'a Text),
+    SecretFile(&'a Spanned<PathBuf>),
+}
+
+impl Source<'_> {
+    fn span(&self) -> Range<usize> {
+        match self {
+            Self::Certificates(path) | Self::SecretFile(path) => path.span(),
+            Self::Secret(text) => text.span(),
+        }
+    }
+}
+
+/// The one source that is given, and the key that gives it.
+fn sole<'a>(
+    cx: &mut Context<'_>,
+    key: &Key<'_>,
+    (table, span): (&str, Range<usize>),
+    given: [(&'static str, Option<Source<'a>>); 3],
+    example: &'static str,
+) -> Option<(&'static str, Source<'a>)> {
+    let mut given = given
+        .into_iter()
+        .filter_map(|(name, source)| Some((name, source?)));
+    let Some((name, source)) = given.next() else {
+        let fault = Fault::Missing { example };
+        return cx.problems.fault(&key.at(table), span, fault);
+    };
+    if let Some((other, _)) = given.next() {
+        let fault = Fault::Both { other };
+        return cx.problems.fault(&key.at(name), source.span(), fault);
+    }
+    Some((name, source))
+}
+
+fn shared_key(cx: &mut Context<'_>, key: &Key<'_>, source: &Source<'_>) -> Option<Secret<Vec<u8>>> {
+    let octets = match source {
+        Source::Secret(text) => {
+            cx.check_permissions(key, text.span(), cx.path);
+            text.get_ref().clone().into_bytes()
+        }
+        Source::SecretFile(path) | Source::Certificates(path) => {
+            let (_, mut content) = cx.read_secret(key, path)?;
+            // An editor ends the last line; nobody means that as a secret.
+            let length = content.trim_ascii_end().len();
+            content.truncate(length);
+            std::mem::take(&mut *content)
+        }
+    };
+    let secret = Secret::new(octets);
+    match secret.expose().len() {
+        0 => {
+            let example = "secret-file = \"staff.secret\"";
+            cx.problems
+                .fault(key, source.span(), Fault::Empty { example })
+        }
+        length => {
+            if length < SECRET_LEN_MIN {
+                let caution = Caution::ShortSecret { length };
+                cx.problems.caution(key, source.span(), caution);
+            }
+            Some(secret)
+        }
+    }
+}
+
+fn certified_key(
+    cx: &mut Context<'_>,
+    key: &Key<'_>,
+    certificate: &Spanned<PathBuf>,
+    private_key: &Spanned<PathBuf>,
+    identity: Option<&Identity>,
+) -> Option<(Credential, Proof)> {
+    // Both files are looked at, even if the first is no good.
+    let chain = certificates(cx, &key.at("local.certificate"), certificate);
+    let signing_key = signing_key(cx, &key.at("local.key"), private_key);
+    let ((path, chain), signing_key) = (chain?, signing_key?);
+    let key = &key.at("local.certificate");
+    let certified = match CertifiedKey::new(chain, signing_key) {
+        Ok(certified) => certified,
+        Err(source) => {
+            let fault = Fault::Certificate { path, source };
+            return cx.problems.fault(key, certificate.span(), fault);
+        }
+    };
+    let parsed = Parsed::all(certified.chain());
+    check_chain(cx, key, certificate, &parsed);
+    if let Some(identity) = identity.filter(|identity| !certified.asserts(identity)) {
+        let names: Vec<_> = certified.names().iter().map(Identity::to_string).collect();
+        let fault = Fault::NotAsserted {
+            identity: identity.to_string(),
+            path,
+            names: names.join(", "),
+        };
+        return cx.problems.fault(key, certificate.span(), fault);
+    }
+    let summaries = parsed.iter().map(Parsed::summary).collect();
+    Some((
+        Credential::Certificate(Arc::new(certified)),
+        Proof::Certificates(summaries),
+    ))
+}
+
+/// Notes what clients will not like about the chain.
+fn check_chain(cx: &mut Context<'_>, key: &Key<'_>, file: &Spanned<PathBuf>, chain: &[Parsed]) {
+    let path = cx.resolve(file.get_ref());
+    if chain.first().is_some_and(|leaf| !leaf.is_for_servers()) {
+        let path = path.clone();
+        cx.problems
+            .caution(key, file.span(), Caution::NoServerAuth { path });
+    }
+    for certificate in chain {
+        if let Some(caution) = certificate.untimely(&path, cx.now) {
+            cx.problems.caution(key, file.span(), caution);
+        }
+    }
+    let pairs = chain.iter().zip(chain.iter().skip(1));
+    for (place, (certificate, issuer)) in (1..).zip(pairs) {
+        if !certificate.is_issued_by(issuer) {
+            let path = path.clone();
+            cx.problems
+                .caution(key, file.span(), Caution::BrokenChain { path, place });
+        }
+    }
+}
+
+fn authorities(
+    cx: &mut Context<'_>,
+    key: &Key<'_>,
+    file: &Spanned<PathBuf>,
+) -> Option<(TrustAnchors, Vec<CertificateSummary>)> {
+    let (path, certificates) = certificates(cx, key, file)?;
+    let parsed = Parsed::all(&certificates);
+    for certificate in &parsed {
+        if !certificate.is_authority() {
+            let subject = certificate.subject();
+            let fault = Fault::NotAuthority { subject, path };
+            return cx.problems.fault(key, file.span(), fault);
+        }
+        if let Some(caution) = certificate.untimely(&path, cx.now) {
+            cx.problems.caution(key, file.span(), caution);
+        }
+    }
+    match TrustAnchors::new(&certificates) {
+        Ok(anchors) => Some((anchors, parsed.iter().map(Parsed::summary).collect())),
+        Err(source) => {
+            let fault = Fault::Certificate { path, source };
+            cx.problems.fault(key, file.span(), fault)
+        }
+    }
+}
+
+fn certificates(
+    cx: &mut Context<'_>,
+    key: &Key<'_>,
+    file: &Spanned<PathBuf>,
+) -> Option<(PathBuf, Vec<CertificateDer<'static>>)> {
+    let (path, content) = cx.read(key, file)?;
+    let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&content).collect();
+    match read {
+        Ok(certificates) if !certificates.is_empty() => Some((path, certificates)),
+        _ => {
+            let kind = "certificate";
+            cx.problems
+                .fault(key, file.span(), Fault::NotPem { path, kind })
+        }
+    }
+}
+
+fn signing_key(cx: &mut Context<'_>, key: &Key<'_>, file: &Spanned<PathBuf>) -> Option<SigningKey> {
+    const ENCRYPTED: [&[u8]; 2] = [b"BEGIN ENCRYPTED PRIVATE KEY", b"Proc-Type: 4,ENCRYPTED"];
+
+    let (path, content) = cx.read_secret(key, file)?;
+    let contains = |text: &&[u8]| content.windows(text.len()).any(|window| window == *text);
+    if ENCRYPTED.iter().any(contains) {
+        let fault = Fault::EncryptedKey { path };
+        return cx.problems.fault(key, file.span(), fault);
+    }
+    let Ok(der) = PrivateKeyDer::from_pem_slice(&content) else {
+        let kind = "private key";
+        return cx
+            .problems
+            .fault(key, file.span(), Fault::NotPem { path, kind });
+    };
+    match SigningKey::from_der(&der, &SystemRandom::new()) {
+        Ok(signing_key) => Some(signing_key),
+        Err(_) => cx
+            .problems
+            .fault(key, file.span(), Fault::PrivateKey { path }),
+    }
+}

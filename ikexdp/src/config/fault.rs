@@ -1,0 +1,251 @@
+//! What makes a configuration unusable.
+
+use std::borrow::Cow;
+use std::io;
+use std::path::PathBuf;
+
+use ikexdp_proto::crypto::cert::CertificateError;
+use ikexdp_proto::identity::UnreadableIdentity;
+use ipnet::IpNet;
+
+/// Why a value cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    /// There is no value and there is no default.
+    #[error("is missing")]
+    Missing {
+        /// What to write.
+        example: &'static str,
+    },
+    /// The value is none of the words that stand here.
+    #[error("unknown value: {value}")]
+    Choice {
+        /// The value.
+        value: String,
+        /// The words, with commas.
+        allowed: String,
+    },
+    /// The number is too small or too large.
+    #[error("not between {min} and {max}: {value}")]
+    Range {
+        /// The number.
+        value: u64,
+        /// The smallest there may be.
+        min: u64,
+        /// The largest there may be.
+        max: u64,
+    },
+    /// The value is no length of time.
+    #[error("not a length of time: {value}")]
+    Duration {
+        /// The value.
+        value: String,
+    },
+    /// The list is empty.
+    #[error("is empty")]
+    Empty {
+        /// What to write.
+        example: &'static str,
+    },
+    /// The list of words is empty.
+    #[error("names nothing")]
+    EmptyList {
+        /// The words there are, with commas.
+        allowed: String,
+    },
+    /// Two keys say the same thing, or contradict each other.
+    #[error("given along with `{other}`")]
+    Both {
+        /// The other key.
+        other: &'static str,
+    },
+    /// The name was given before.
+    #[error("name is taken: {name}")]
+    Duplicate {
+        /// The name.
+        name: String,
+    },
+    /// Nobody can connect.
+    #[error("there is no connection")]
+    NoConnection,
+    /// The pool does not exist.
+    #[error("no such pool: {name}")]
+    UnknownPool {
+        /// The name.
+        name: String,
+        /// The names there are, with commas.
+        known: String,
+    },
+    /// The value is neither a prefix nor a range.
+    #[error("neither a prefix nor a range of addresses: {value}")]
+    Addresses {
+        /// The value.
+        value: String,
+    },
+    /// The value is no address.
+    #[error("not an address: {value}")]
+    Address {
+        /// The value.
+        value: String,
+    },
+    /// The prefix has bits behind its length.
+    #[error("bits are set behind the prefix length: {value}")]
+    HostBits {
+        /// The value.
+        value: IpNet,
+    },
+    /// The range ends before it begins, or in another family.
+    #[error("range runs backwards or mixes IPv4 and IPv6: {value}")]
+    Backwards {
+        /// The value.
+        value: String,
+    },
+    /// A pool has two ranges of a family.
+    #[error("second {family} range of the pool: {value}")]
+    SecondRange {
+        /// `IPv4` or `IPv6`.
+        family: &'static str,
+        /// The value.
+        value: String,
+    },
+    /// Two pools have addresses in common.
+    #[error("shares addresses with pool {other}")]
+    Overlap {
+        /// The other pool.
+        other: String,
+    },
+    /// The value names nobody.
+    #[error("{source}: {value}")]
+    Identity {
+        /// The value.
+        value: String,
+        /// Why.
+        source: UnreadableIdentity,
+    },
+    /// AES-CBC has nothing to authenticate it with.
+    #[error("no algorithm, though `encryption` has {cipher}")]
+    NoIntegrity {
+        /// The cipher.
+        cipher: String,
+    },
+    /// The limit above which cookies are asked for is never reached.
+    #[error("above `half-open-max`: {value}")]
+    CookiesNever {
+        /// The value.
+        value: usize,
+    },
+    /// A file cannot be read.
+    #[error("file cannot be read: {}: {source}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file holds no PEM block of the kind that is needed.
+    #[error("no {kind} in PEM form: {}", path.display())]
+    NotPem {
+        /// The file.
+        path: PathBuf,
+        /// What was looked for.
+        kind: &'static str,
+    },
+    /// The private key is protected by a password.
+    #[error("private key is encrypted: {}", path.display())]
+    EncryptedKey {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The private key is of a kind that cannot sign.
+    #[error("private key cannot be used: {}", path.display())]
+    PrivateKey {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A certificate cannot be used.
+    #[error("{source}: {}", path.display())]
+    Certificate {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: CertificateError,
+    },
+    /// The certificate does not say that we are who we say.
+    #[error("certificate does not assert {identity}: {}", path.display())]
+    NotAsserted {
+        /// `local.id`.
+        identity: String,
+        /// The file.
+        path: PathBuf,
+        /// The names the certificate asserts, with commas.
+        names: String,
+    },
+    /// The certificate may not vouch for others.
+    #[error("not a certificate authority: {subject}: {}", path.display())]
+    NotAuthority {
+        /// Its subject.
+        subject: String,
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+impl Fault {
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> Cow<'static, str> {
+        let text = match self {
+            Self::Missing { example } | Self::Empty { example } => {
+                return format!("write for example: {example}").into();
+            }
+            Self::Choice { allowed, .. } | Self::EmptyList { allowed } => {
+                return format!("use one of: {allowed}").into();
+            }
+            Self::Range { min, max, .. } => {
+                return format!("take a number from {min} to {max}").into();
+            }
+            Self::Duration { .. } => "write a number with its unit, such as \"30s\" or \"500ms\"",
+            Self::Both { other } => return format!("keep one of them, or remove `{other}`").into(),
+            Self::Duplicate { .. } => "give each table a name of its own",
+            Self::NoConnection => "add a [[connection]] table",
+            Self::UnknownPool { known, .. } if known.is_empty() => "add a [[pool]] of that name",
+            Self::UnknownPool { known, .. } => return format!("the pools are: {known}").into(),
+            Self::Addresses { .. } => {
+                "write a prefix such as \"10.9.0.0/24\" or a range such as \"10.9.0.10-10.9.0.250\""
+            }
+            Self::Address { .. } => "write an IPv4 or IPv6 address",
+            Self::HostBits { value } => return format!("write \"{}\"", value.trunc()).into(),
+            Self::Backwards { .. } => "write the lower address first",
+            Self::SecondRange { .. } => "a pool has one range of a family: make another pool",
+            Self::Overlap { .. } => "an address can be given to one client only: part the ranges",
+            Self::Identity { .. } => {
+                "write \"vpn.example.com\", \"user@example.com\", \"192.0.2.1\", \"@#\" and hex digits, or \"CN=name, O=org\""
+            }
+            Self::NoIntegrity { .. } => "add one, for example: integrity = [\"sha2-256\"]",
+            Self::CookiesNever { .. } => "take a smaller number",
+            Self::File { .. } => "check the path, which is relative to this file, and who may read",
+            Self::NotPem { .. } => {
+                "convert it: `openssl x509 -inform der` for a certificate, `openssl pkey -inform der` for a key"
+            }
+            Self::EncryptedKey { .. } => {
+                "decrypt it with `openssl pkey`, and let only root read it"
+            }
+            Self::PrivateKey { .. } => "use RSA of 2048 to 4096 bits, P-256, P-384 or Ed25519",
+            Self::Certificate {
+                source: CertificateError::KeyMismatch,
+                ..
+            } => {
+                "give the key of the first certificate in the file, which must be the gateway's own"
+            }
+            Self::Certificate { .. } => "look at it with `openssl x509 -text`",
+            Self::NotAsserted { names, .. } if names.is_empty() => {
+                "the certificate asserts no name: have one issued with a subjectAltName"
+            }
+            Self::NotAsserted { names, .. } => {
+                return format!("set `local.id` to a name it asserts: {names}").into();
+            }
+            Self::NotAuthority { .. } => "give the certificate of the authority, not of a peer",
+        };
+        text.into()
+    }
+}

@@ -1,0 +1,132 @@
+//! The configuration file as it is written.
+//!
+//! Values that have more rules than TOML knows are kept as text with their
+//! place, so that everything wrong with a file is reported in one run. Nothing
+//! here implements `Debug`: secrets would be printed.
+
+use std::path::PathBuf;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+/// Text with its place in the file.
+pub(super) type Text = Spanned<String>;
+
+/// A list of texts with its place in the file.
+pub(super) type Texts = Spanned<Vec<Text>>;
+
+/// The whole file.
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct File {
+    pub(super) gateway: Gateway,
+    #[serde(default)]
+    pub(super) log: Log,
+    #[serde(default)]
+    pub(super) timing: Timing,
+    #[serde(default)]
+    pub(super) ike: Ike,
+    #[serde(default, rename = "pool")]
+    pub(super) pools: Vec<Spanned<Pool>>,
+    #[serde(default, rename = "connection")]
+    pub(super) connections: Vec<Spanned<Connection>>,
+}
+
+/// How datagrams come and go.
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct Gateway {
+    pub(super) interface: Option<Text>,
+    pub(super) transport: Option<Text>,
+    pub(super) xdp_mode: Option<Text>,
+    pub(super) ikev1: Option<Text>,
+    pub(super) data_plane: Option<Text>,
+    pub(super) fragmentation: Option<bool>,
+    pub(super) fragment_size: Option<Spanned<u32>>,
+    pub(super) ip_fragments: Option<bool>,
+    pub(super) cookie_threshold: Option<Spanned<usize>>,
+    pub(super) half_open_max: Option<Spanned<usize>>,
+    pub(super) control_socket: Option<PathBuf>,
+}
+
+/// What is logged, and how.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct Log {
+    pub(super) level: Option<Text>,
+    pub(super) format: Option<Text>,
+}
+
+/// How long things take.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct Timing {
+    pub(super) half_open: Option<Text>,
+    pub(super) liveness: Option<Text>,
+    pub(super) first_liveness: Option<Text>,
+    pub(super) retransmit: Option<Text>,
+    pub(super) retransmits: Option<Spanned<u32>>,
+}
+
+/// Algorithms of IKE SAs.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct Ike {
+    pub(super) encryption: Option<Texts>,
+    pub(super) integrity: Option<Texts>,
+    pub(super) prf: Option<Texts>,
+    pub(super) groups: Option<Texts>,
+}
+
+/// Algorithms of CHILD SAs.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct Esp {
+    pub(super) encryption: Option<Texts>,
+    pub(super) integrity: Option<Texts>,
+}
+
+/// Addresses for clients.
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct Pool {
+    pub(super) name: Text,
+    pub(super) addresses: Texts,
+    #[serde(default)]
+    pub(super) dns: Vec<Text>,
+}
+
+/// A kind of peer.
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct Connection {
+    pub(super) name: Text,
+    pub(super) local: Spanned<Local>,
+    pub(super) remote: Spanned<Remote>,
+    pub(super) pool: Option<Text>,
+    pub(super) remote_networks: Option<Texts>,
+    pub(super) local_networks: Option<Texts>,
+    #[serde(default)]
+    pub(super) esp: Esp,
+}
+
+/// Who we are, and how we prove it.
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct Local {
+    pub(super) id: Text,
+    pub(super) certificate: Option<Spanned<PathBuf>>,
+    pub(super) key: Option<Spanned<PathBuf>>,
+    pub(super) secret: Option<Text>,
+    pub(super) secret_file: Option<Spanned<PathBuf>>,
+}
+
+/// Who the peer may be, and how it must prove it.
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct Remote {
+    pub(super) ids: Option<Texts>,
+    pub(super) ca: Option<Spanned<PathBuf>>,
+    pub(super) secret: Option<Text>,
+    pub(super) secret_file: Option<Spanned<PathBuf>>,
+}

@@ -1,0 +1,233 @@
+//! The tables of which there is one: `gateway`, `log`, `timing`.
+
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ikexdp_proto::config::{Fragmentation, Gate, Timing};
+use ikexdp_proto::limits::DATAGRAM_LEN_MIN;
+use tracing_subscriber::filter::LevelFilter;
+
+use super::algorithms::choice;
+use super::caution::Caution;
+use super::context::Context;
+use super::fault::Fault;
+use super::file::{self, Text};
+use super::problem::Key;
+use super::settings::{
+    DataPlane, Ikev1, LogFormat, LogSettings, Transport, TransportKind, XdpMode, XdpSettings,
+};
+use toml::Spanned;
+
+/// Where commands come from unless the file says otherwise.
+pub const CONTROL_SOCKET: &str = "/run/ikexdp/control.sock";
+
+/// The MTU of Ethernet: a longer datagram is an IP fragment at the first router.
+const DATAGRAM_LEN_MAX: u16 = 1500;
+
+/// What the table `gateway` says.
+pub(super) struct Gateway {
+    pub(super) transport: Transport,
+    pub(super) data_plane: DataPlane,
+    pub(super) fragmentation: Fragmentation,
+    pub(super) ip_fragments: bool,
+    pub(super) gate: Gate,
+    pub(super) control_socket: PathBuf,
+}
+
+pub(super) fn gateway(cx: &mut Context<'_>, table: &file::Gateway) -> Option<Gateway> {
+    let key = Key::of("gateway");
+    let transport = transport(cx, &key, table);
+    let data_plane = match &table.data_plane {
+        Some(text) => choice(cx, &key.at("data-plane"), text, &DataPlane::ALL),
+        None => Some(DataPlane::None),
+    };
+    let fragmentation = fragmentation(cx, &key, table);
+    let gate = gate(cx, &key, table);
+    Some(Gateway {
+        transport: transport?,
+        data_plane: data_plane?,
+        fragmentation: fragmentation?,
+        ip_fragments: table.ip_fragments.unwrap_or(false),
+        gate: gate?,
+        control_socket: match &table.control_socket {
+            Some(path) => cx.resolve(path),
+            None => CONTROL_SOCKET.into(),
+        },
+    })
+}
+
+fn transport(cx: &mut Context<'_>, key: &Key<'_>, table: &file::Gateway) -> Option<Transport> {
+    let mode = match &table.xdp_mode {
+        Some(text) => choice(cx, &key.at("xdp-mode"), text, &XdpMode::ALL),
+        None => Some(XdpMode::Auto),
+    };
+    let ikev1 = match &table.ikev1 {
+        Some(text) => choice(cx, &key.at("ikev1"), text, &Ikev1::ALL),
+        None => Some(Ikev1::Pass),
+    };
+    let kind = match &table.transport {
+        Some(text) => choice(cx, &key.at("transport"), text, &TransportKind::ALL)?,
+        None => TransportKind::Xdp,
+    };
+    match (kind, &table.interface) {
+        (TransportKind::Xdp, Some(interface)) => Some(Transport::Xdp(XdpSettings {
+            interface: interface.get_ref().clone(),
+            mode: mode?,
+            ikev1: ikev1?,
+        })),
+        (TransportKind::Xdp, None) => {
+            let example = "interface = \"eth0\"";
+            let span = table.transport.as_ref().map_or(0..0, Spanned::span);
+            let fault = Fault::Missing { example };
+            cx.problems.fault(&key.at("interface"), span, fault)
+        }
+        (TransportKind::Udp, interface) => {
+            for (field, text) in [
+                ("interface", interface),
+                ("xdp-mode", &table.xdp_mode),
+                ("ikev1", &table.ikev1),
+            ] {
+                if let Some(text) = text {
+                    cx.problems
+                        .caution(&key.at(field), text.span(), Caution::OnlyXdp);
+                }
+            }
+            Some(Transport::Udp)
+        }
+    }
+}
+
+fn fragmentation(
+    cx: &mut Context<'_>,
+    key: &Key<'_>,
+    table: &file::Gateway,
+) -> Option<Fragmentation> {
+    let default = Fragmentation::default();
+    let datagram_len = match &table.fragment_size {
+        Some(size) => {
+            let (min, max) = (DATAGRAM_LEN_MIN.into(), DATAGRAM_LEN_MAX.into());
+            let size = between(cx, &key.at("fragment-size"), size, min..=max)?;
+            u16::try_from(size).ok()?
+        }
+        None => default.datagram_len,
+    };
+    Some(Fragmentation {
+        enabled: table.fragmentation.unwrap_or(default.enabled),
+        datagram_len,
+    })
+}
+
+fn gate(cx: &mut Context<'_>, key: &Key<'_>, table: &file::Gateway) -> Option<Gate> {
+    let default = Gate::default();
+    let half_open_max = match &table.half_open_max {
+        Some(max) if *max.get_ref() == 0 => {
+            let fault = Fault::Range {
+                value: 0,
+                min: 1,
+                max: u32::MAX.into(),
+            };
+            cx.problems
+                .fault(&key.at("half-open-max"), max.span(), fault)?
+        }
+        Some(max) => *max.get_ref(),
+        None => default.half_open_max,
+    };
+    let cookie_threshold = match &table.cookie_threshold {
+        Some(threshold) if *threshold.get_ref() > half_open_max => {
+            let value = *threshold.get_ref();
+            let fault = Fault::CookiesNever { value };
+            cx.problems
+                .fault(&key.at("cookie-threshold"), threshold.span(), fault)?
+        }
+        Some(threshold) => *threshold.get_ref(),
+        None => default.cookie_threshold.min(half_open_max),
+    };
+    Some(Gate {
+        cookie_threshold,
+        half_open_max,
+    })
+}
+
+pub(super) fn log(cx: &mut Context<'_>, table: &file::Log) -> Option<LogSettings> {
+    const LEVELS: [LevelFilter; 5] = [
+        LevelFilter::ERROR,
+        LevelFilter::WARN,
+        LevelFilter::INFO,
+        LevelFilter::DEBUG,
+        LevelFilter::TRACE,
+    ];
+    let key = Key::of("log");
+    let default = LogSettings::default();
+    let level = match &table.level {
+        Some(text) => choice(cx, &key.at("level"), text, &LEVELS),
+        None => Some(default.level),
+    };
+    let format = match &table.format {
+        Some(text) => choice(cx, &key.at("format"), text, &LogFormat::ALL),
+        None => Some(default.format),
+    };
+    Some(LogSettings {
+        level: level?,
+        format: format?,
+    })
+}
+
+pub(super) fn timing(cx: &mut Context<'_>, table: &file::Timing) -> Option<Timing> {
+    let key = Key::of("timing");
+    let default = Timing::default();
+    let mut duration = |field, text: &Option<Text>, default| match text {
+        Some(text) => duration(cx, &key.at(field), text),
+        None => Some(default),
+    };
+    let half_open = duration("half-open", &table.half_open, default.half_open);
+    let liveness = duration("liveness", &table.liveness, default.liveness);
+    let first_liveness = duration(
+        "first-liveness",
+        &table.first_liveness,
+        default.first_liveness,
+    );
+    let retransmit = duration("retransmit", &table.retransmit, default.retransmit);
+    let retransmits = match &table.retransmits {
+        // A request is doubled that often; beyond, nobody lives to see the end.
+        Some(times) => between(cx, &key.at("retransmits"), times, 1..=20)
+            .and_then(|times| u8::try_from(times).ok()),
+        None => Some(default.retransmits),
+    };
+    Some(Timing {
+        half_open: half_open?,
+        liveness: liveness?,
+        first_liveness: first_liveness?,
+        retransmit: retransmit?,
+        retransmits: retransmits?,
+    })
+}
+
+fn duration(cx: &mut Context<'_>, key: &Key<'_>, text: &Text) -> Option<Duration> {
+    match humantime::parse_duration(text.get_ref()) {
+        Ok(duration) if !duration.is_zero() => Some(duration),
+        _ => {
+            let value = text.get_ref().clone();
+            cx.problems
+                .fault(key, text.span(), Fault::Duration { value })
+        }
+    }
+}
+
+fn between(
+    cx: &mut Context<'_>,
+    key: &Key<'_>,
+    number: &Spanned<u32>,
+    range: RangeInclusive<u32>,
+) -> Option<u32> {
+    let value = *number.get_ref();
+    if range.contains(&value) {
+        return Some(value);
+    }
+    let fault = Fault::Range {
+        value: value.into(),
+        min: (*range.start()).into(),
+        max: (*range.end()).into(),
+    };
+    cx.problems.fault(key, number.span(), fault)
+}

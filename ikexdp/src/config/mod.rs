@@ -1,0 +1,135 @@
+//! The configuration file: read, checked as a whole, and turned into what the
+//! daemon and the engine act on.
+
+mod algorithms;
+mod caution;
+mod certificate;
+mod connection;
+mod context;
+mod credential;
+mod fault;
+mod file;
+mod gateway;
+mod networks;
+mod problem;
+mod settings;
+mod summary;
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use ikexdp_proto::config::Config;
+use rustls_pki_types::UnixTime;
+use zeroize::Zeroizing;
+
+pub use caution::Caution;
+pub use certificate::CertificateSummary;
+pub use connection::Proofs;
+pub use credential::Proof;
+pub use fault::Fault;
+pub use gateway::CONTROL_SOCKET;
+pub use problem::{ConfigError, Problem};
+pub use settings::{
+    DataPlane, Ikev1, LogFormat, LogSettings, Settings, Transport, XdpMode, XdpSettings,
+};
+
+use context::Context;
+use file::File;
+use problem::{Problems, line_of};
+
+/// A configuration that can be used.
+#[derive(Debug)]
+pub struct Loaded {
+    /// What it says.
+    pub settings: Settings,
+    /// How both sides of each connection prove who they are.
+    pub proofs: Vec<Proofs>,
+    /// The name of each pool.
+    pub pool_names: Vec<String>,
+    /// What deserves a second look.
+    pub cautions: Vec<Problem<Caution>>,
+}
+
+/// Reads the configuration file at `path`, and every file it names; `now` is the
+/// time of day for which certificates must be valid.
+///
+/// # Errors
+/// [`ConfigError`] with everything that is wrong, each with its key, its line
+/// and its remedy. A file that is not TOML, or has a key that does not exist, is
+/// reported alone: what follows would be guesses.
+pub fn load(path: &Path, now: UnixTime) -> Result<Loaded, ConfigError> {
+    // The text may hold secrets.
+    let text = match fs::read_to_string(path) {
+        Ok(text) => Zeroizing::new(text),
+        Err(source) => {
+            let path = path.to_owned();
+            return Err(ConfigError::Read { path, source });
+        }
+    };
+    parse(path, &text, now)
+}
+
+fn parse(path: &Path, text: &str, now: UnixTime) -> Result<Loaded, ConfigError> {
+    let file: File = toml::from_str(text).map_err(|error| ConfigError::Syntax {
+        path: path.to_owned(),
+        line: error.span().map_or(1, |span| line_of(text, span.start)),
+        // Only the first line: the rest would repeat a line of the file, which
+        // may hold a secret.
+        message: error.message().to_owned(),
+    })?;
+    let mut cx = Context {
+        path,
+        now,
+        problems: Problems::new(text),
+    };
+    let settings = convert(&mut cx, &file);
+    let Problems {
+        faults, cautions, ..
+    } = cx.problems;
+    match settings {
+        Some((settings, proofs, pool_names)) if faults.is_empty() => Ok(Loaded {
+            settings,
+            proofs,
+            pool_names,
+            cautions,
+        }),
+        _ => Err(ConfigError::Invalid {
+            path: path.to_owned(),
+            faults,
+        }),
+    }
+}
+
+/// `None` only if a fault was noted; one may also be noted with a value.
+fn convert(cx: &mut Context<'_>, file: &File) -> Option<(Settings, Vec<Proofs>, Vec<String>)> {
+    let gateway = gateway::gateway(cx, &file.gateway);
+    let log = gateway::log(cx, &file.log);
+    let timing = gateway::timing(cx, &file.timing);
+    let ike = algorithms::ike(cx, &file.ike);
+    let pools = networks::pools(cx, &file.pools);
+    let connections = connection::connections(cx, &file.connections, &pools);
+    let (connections, proofs) = connections.into_iter().unzip();
+    let (pool_names, pools) = pools.into_iter().map(|pool| (pool.name, pool.pool)).unzip();
+    let gateway = gateway?;
+    let engine = Config {
+        connections,
+        pools,
+        ike: ike?,
+        fragmentation: gateway.fragmentation,
+        gate: gateway.gate,
+        timing: timing?,
+    };
+    let settings = Settings {
+        engine: Arc::new(engine),
+        transport: gateway.transport,
+        ip_fragments: gateway.ip_fragments,
+        data_plane: gateway.data_plane,
+        control_socket: gateway.control_socket,
+        log: log?,
+    };
+    Some((settings, proofs, pool_names))
+}
+
+#[cfg(test)]
+mod tests;

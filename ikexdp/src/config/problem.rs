@@ -1,0 +1,199 @@
+//! What is wrong with a configuration, where, and what to do about it.
+
+use std::fmt;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use super::caution::Caution;
+use super::fault::Fault;
+
+/// A configuration that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("configuration cannot be read: {}; hint: name the file with `--config`", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file is not TOML, or has a key that does not exist or a value of the
+    /// wrong kind; the rest of it was not looked at.
+    #[error("{}:{line}: {message}", path.display())]
+    Syntax {
+        /// The file.
+        path: PathBuf,
+        /// The line, counted from 1.
+        line: usize,
+        /// What the parser says.
+        message: String,
+    },
+    /// The file says something that cannot be.
+    #[error("{}", Listing { path, faults })]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// Everything that is wrong.
+        faults: Vec<Problem<Fault>>,
+    },
+}
+
+/// Something about one key.
+#[derive(Debug)]
+pub struct Problem<Kind> {
+    /// The line, counted from 1.
+    pub line: usize,
+    /// The key with its table: `gateway.fragment-size`, `pool.staff.dns`.
+    pub key: String,
+    /// What it is.
+    pub kind: Kind,
+}
+
+impl fmt::Display for Problem<Fault> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { key, kind, .. } = self;
+        write!(f, "{key}: {kind}; hint: {}", kind.hint())
+    }
+}
+
+impl fmt::Display for Problem<Caution> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { key, kind, .. } = self;
+        write!(f, "{key}: {kind}; hint: {}", kind.hint())
+    }
+}
+
+/// Several faults of one file, a line each.
+struct Listing<'a> {
+    path: &'a Path,
+    faults: &'a [Problem<Fault>],
+}
+
+impl fmt::Display for Listing<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, fault) in self.faults.iter().enumerate() {
+            if place > 0 {
+                f.write_str("\nerror: ")?;
+            }
+            write!(f, "{}:{}: {fault}", self.path.display(), fault.line)?;
+        }
+        Ok(())
+    }
+}
+
+/// Gathers what is wrong while a file is being read, so that one run reports all
+/// of it.
+pub(super) struct Problems<'a> {
+    text: &'a str,
+    pub(super) faults: Vec<Problem<Fault>>,
+    pub(super) cautions: Vec<Problem<Caution>>,
+}
+
+impl<'a> Problems<'a> {
+    pub(super) const fn new(text: &'a str) -> Self {
+        Self {
+            text,
+            faults: Vec::new(),
+            cautions: Vec::new(),
+        }
+    }
+
+    /// Notes that the value at `span` cannot be used; there is none to go on with.
+    pub(super) fn fault<T>(&mut self, key: &Key<'_>, span: Range<usize>, kind: Fault) -> Option<T> {
+        self.faults.push(Problem {
+            line: line_of(self.text, span.start),
+            key: key.to_string(),
+            kind,
+        });
+        None
+    }
+
+    /// Notes that the value at `span` deserves a second look.
+    pub(super) fn caution(&mut self, key: &Key<'_>, span: Range<usize>, kind: Caution) {
+        self.cautions.push(Problem {
+            line: line_of(self.text, span.start),
+            key: key.to_string(),
+            kind,
+        });
+    }
+}
+
+/// The line of the octet at `offset`, counted from 1.
+pub(super) fn line_of(text: &str, offset: usize) -> usize {
+    let before = text.as_bytes().iter().take(offset);
+    before
+        .filter(|octet| **octet == b'\n')
+        .count()
+        .saturating_add(1)
+}
+
+/// A key with the table it is in.
+#[derive(Clone, Copy)]
+pub(super) struct Key<'a> {
+    /// The table, `gateway`, or its kind, `pool`.
+    table: &'a str,
+    /// The `name` in a table of which there may be many.
+    name: Option<&'a str>,
+    field: &'a str,
+}
+
+impl<'a> Key<'a> {
+    /// The table `table`.
+    pub(super) const fn of(table: &'a str) -> Self {
+        Self {
+            table,
+            name: None,
+            field: "",
+        }
+    }
+
+    /// The table of that kind whose name is `name`.
+    pub(super) const fn named(table: &'a str, name: &'a str) -> Self {
+        Self {
+            table,
+            name: Some(name),
+            field: "",
+        }
+    }
+
+    /// The key `field` in this table.
+    pub(super) const fn at<'b>(&self, field: &'b str) -> Key<'b>
+    where
+        'a: 'b,
+    {
+        Key { field, ..*self }
+    }
+}
+
+impl fmt::Display for Key<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.table)?;
+        if let Some(name) = self.name {
+            write!(f, ".{name}")?;
+        }
+        if !self.field.is_empty() {
+            write!(f, ".{}", self.field)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_count_from_one() {
+        let text = "a\nb\n\nc";
+        let lines = [0, 1, 2, 3, 4, 5, 99].map(|offset| line_of(text, offset));
+        assert_eq!(lines, [1, 1, 2, 2, 3, 4, 4]);
+    }
+
+    #[test]
+    fn a_key_is_written_with_its_table() {
+        let key = Key::named("connection", "staff").at("local.id");
+        assert_eq!(key.to_string(), "connection.staff.local.id");
+        assert_eq!(Key::of("gateway").to_string(), "gateway");
+    }
+}

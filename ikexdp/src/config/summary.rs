@@ -1,0 +1,153 @@
+//! What a configuration would serve, for `ikexdp check`.
+
+use std::fmt::{self, Display};
+
+use ikexdp_proto::config::{Connection, IdentityPattern, RemoteSelectors};
+
+use super::networks::Capacity;
+use super::{CertificateSummary, Loaded, Proof, Proofs, Transport};
+
+/// Octets of an IP datagram that hold no part of a message when it is cut: the
+/// headers of IPv4 (20), UDP (8), the non-ESP marker (4), IKE (28), SKF (8), and
+/// the IV (8), the ICV (16) and the pad length (1) of AES-GCM.
+const FRAGMENT_OVERHEAD: usize = 20 + 8 + 4 + 28 + 8 + 8 + 16 + 1;
+
+/// Octets of a CERT payload before its certificate (RFC 7296 §3.6).
+const CERT_OVERHEAD: usize = 5;
+
+impl Display for Loaded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let engine = &self.settings.engine;
+        self.gateway(f)?;
+        for (connection, proofs) in engine.connections.iter().zip(&self.proofs) {
+            writeln!(f, "\nconnection {}", connection.name)?;
+            self.connection(f, connection, proofs)?;
+        }
+        for (pool, name) in engine.pools.iter().zip(&self.pool_names) {
+            writeln!(f, "\npool {name}")?;
+            row(f, "addresses", Capacity(pool))?;
+            if !pool.dns.is_empty() {
+                row(f, "dns", Listed(&pool.dns))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Loaded {
+    fn gateway(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let settings = &self.settings;
+        writeln!(f, "gateway")?;
+        match &settings.transport {
+            Transport::Xdp(xdp) => row(
+                f,
+                "transport",
+                format_args!(
+                    "xdp on {}, mode {}, IKEv1: {}",
+                    xdp.interface, xdp.mode, xdp.ikev1
+                ),
+            )?,
+            Transport::Udp => row(f, "transport", "udp")?,
+        }
+        let fragmentation = settings.engine.fragmentation;
+        let how = match (fragmentation.enabled, settings.ip_fragments) {
+            (true, false) => "fragmented by IKE",
+            (true, true) => "fragmented by IKE, or by IP for peers that cannot",
+            (false, false) => "never fragmented",
+            (false, true) => "fragmented by IP",
+        };
+        row(
+            f,
+            "datagrams",
+            format_args!("of {} octets, {how}", fragmentation.datagram_len),
+        )?;
+        row(f, "data plane", settings.data_plane)?;
+        row(f, "control", settings.control_socket.display())
+    }
+
+    fn connection(
+        &self,
+        f: &mut fmt::Formatter<'_>,
+        connection: &Connection,
+        proofs: &Proofs,
+    ) -> fmt::Result {
+        row(f, "local", &connection.local_identity)?;
+        match &proofs.local {
+            Proof::SharedKey => row(f, "shows", "a pre-shared key")?,
+            Proof::Certificates(chain) => self.chain(f, chain)?,
+        }
+        let identities: Vec<_> = connection.remote_identities.iter().map(Pattern).collect();
+        row(f, "remote", Listed(&identities))?;
+        match &proofs.remote {
+            Proof::SharedKey => row(f, "must show", "the pre-shared key")?,
+            Proof::Certificates(authorities) => row(
+                f,
+                "must show",
+                format_args!("a certificate of {}", Listed(authorities)),
+            )?,
+        }
+        row(f, "reaches", Listed(&connection.child.local))?;
+        match &connection.child.remote {
+            RemoteSelectors::Pool(place) => {
+                let name = self.pool_names.get(*place);
+                row(
+                    f,
+                    "gets",
+                    format_args!("an address of pool {}", name.map_or("", String::as_str)),
+                )
+            }
+            RemoteSelectors::Fixed(networks) => row(f, "brings", Listed(networks)),
+        }
+    }
+
+    /// The chain, and what it costs on the wire.
+    fn chain(&self, f: &mut fmt::Formatter<'_>, chain: &[CertificateSummary]) -> fmt::Result {
+        if let Some(leaf) = chain.first() {
+            row(f, "shows", leaf)?;
+        }
+        let octets: usize = chain.iter().map(|certificate| certificate.length).sum();
+        let payloads = octets.saturating_add(chain.len().saturating_mul(CERT_OVERHEAD));
+        let datagram_len = usize::from(self.settings.engine.fragmentation.datagram_len);
+        let room = datagram_len.saturating_sub(FRAGMENT_OVERHEAD).max(1);
+        row(
+            f,
+            "chain",
+            format_args!(
+                "certificates: {}, octets: {octets}, fragments: at least {}",
+                chain.len(),
+                payloads.div_ceil(room)
+            ),
+        )
+    }
+}
+
+fn row(f: &mut fmt::Formatter<'_>, name: &str, value: impl Display) -> fmt::Result {
+    writeln!(f, "  {name:<11}{value}")
+}
+
+/// An identity pattern as it is written.
+struct Pattern<'a>(&'a IdentityPattern);
+
+impl Display for Pattern<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            IdentityPattern::Any => f.write_str("any identity"),
+            IdentityPattern::Exactly(identity) => write!(f, "{identity}"),
+        }
+    }
+}
+
+/// Values with commas between them.
+struct Listed<'a, T>(&'a [T]);
+
+impl<T: Display> Display for Listed<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, value) in self.0.iter().enumerate() {
+            if place > 0 {
+                f.write_str(", ")?;
+            }
+            write!(f, "{value}")?;
+        }
+        Ok(())
+    }
+}
