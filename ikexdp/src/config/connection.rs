@@ -1,6 +1,7 @@
 //! Connections: who may come, and what they get.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
 
 use ikexdp_proto::config::{ChildConfig, Connection, IdentityPattern, RemoteSelectors};
 use ikexdp_proto::identity::Identity;
@@ -30,7 +31,7 @@ pub(super) fn connections(
     cx: &mut Context<'_>,
     tables: &[Spanned<file::Connection>],
     pools: &[NamedPool],
-) -> Vec<(Connection, Proofs)> {
+) -> Vec<(Arc<Connection>, Proofs)> {
     let mut names: Vec<&str> = Vec::with_capacity(tables.len());
     let mut connections = Vec::with_capacity(tables.len());
     for table in tables.iter().map(Spanned::get_ref) {
@@ -67,7 +68,7 @@ fn connection(
     key: &Key<'_>,
     table: &file::Connection,
     pools: &[NamedPool],
-) -> Option<(Connection, Proofs)> {
+) -> Option<(Arc<Connection>, Proofs)> {
     let local_id = identity(cx, &key.at("local.id"), &table.local.get_ref().id);
     let credential = credential(cx, key, &table.local, local_id.as_ref());
     let patterns = patterns(
@@ -94,13 +95,15 @@ fn connection(
             esp: esp?,
             local: local?,
             remote: remote?,
+            // The daemon answers; nothing here begins a handshake.
+            request_addresses: false,
         },
     };
     let proofs = Proofs {
         local: local_proof,
         remote: remote_proof,
     };
-    Some((connection, proofs))
+    Some((Arc::new(connection), proofs))
 }
 
 fn identity(cx: &mut Context<'_>, key: &Key<'_>, text: &Text) -> Option<Identity> {
