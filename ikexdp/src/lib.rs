@@ -1,3 +1,8 @@
 //! The daemon and its command line: XDP, AF_XDP, kernel sockets, configuration.
 
+pub mod clock;
 pub mod config;
+pub mod entropy;
+pub mod jobs;
+pub mod parked;
+pub mod waker;

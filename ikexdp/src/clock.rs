@@ -1,0 +1,41 @@
+//! The only clock of the daemon: everything else is told the time.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "this is the clock that others must use"
+)]
+
+use std::time::{Instant as SystemInstant, SystemTime};
+
+use ikexdp_proto::time::Instant;
+use rustls_pki_types::UnixTime;
+
+/// The engine's clock: it starts at zero and never goes back.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock {
+    origin: SystemInstant,
+}
+
+impl Clock {
+    /// A clock that shows zero now.
+    #[must_use]
+    pub fn start() -> Self {
+        Self {
+            origin: SystemInstant::now(),
+        }
+    }
+
+    /// The time on this clock.
+    #[must_use]
+    pub fn now(&self) -> Instant {
+        Instant::ZERO + self.origin.elapsed()
+    }
+}
+
+/// The time of day, for certificates; a clock set before 1970 shows 1970.
+#[must_use]
+pub fn unix_time() -> UnixTime {
+    let since_epoch = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    UnixTime::since_unix_epoch(since_epoch)
+}

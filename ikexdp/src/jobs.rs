@@ -1,0 +1,257 @@
+//! The threads that do what is too slow for the packet loop.
+
+use std::fmt;
+use std::io;
+use std::num::NonZeroUsize;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+
+use crossbeam_channel::{Receiver, Sender, unbounded};
+use ikexdp_proto::job::{Job, JobHost, JobId, JobResult};
+use ring::rand::SystemRandom;
+
+use crate::clock;
+use crate::waker::Waker;
+
+/// A fixed number of threads, each of which takes a job, does it, and takes the
+/// next.
+///
+/// The packet loop must neither wait for them nor pile up work without end. So
+/// what is out, handed in and not yet taken back, is limited: below the limit
+/// nothing blocks, at the limit [`Self::submit`] refuses. The engine has one job
+/// out for each half-open SA at most, so that a limit as high as that on
+/// half-open SAs is only reached if the engine is at fault.
+pub struct JobPool<J = Job, R = JobResult> {
+    /// `None` only while being dropped.
+    work: Option<Sender<(JobId, J)>>,
+    queue: Receiver<(JobId, J)>,
+    done: Receiver<(JobId, Outcome<R>)>,
+    threads: Vec<JoinHandle<()>>,
+    out: usize,
+    limit: usize,
+}
+
+/// How a job ended.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Outcome<R> {
+    /// With a result.
+    Done(R),
+    /// In a panic, which is an error in this program.
+    Panicked,
+}
+
+/// There are as many jobs out as there may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Full;
+
+impl JobPool {
+    /// Starts `threads` threads for the engine's jobs; `waker` is woken whenever
+    /// one is done.
+    ///
+    /// # Errors
+    /// [`io::Error`] if the system gives no more threads.
+    pub fn start(threads: NonZeroUsize, limit: usize, waker: Waker) -> io::Result<Self> {
+        let random = SystemRandom::new();
+        Self::with(threads, limit, waker, move |job: Job| {
+            job.run(JobHost {
+                random: &random,
+                unix_time: clock::unix_time(),
+            })
+        })
+    }
+}
+
+impl<J: Send + 'static, R: Send + 'static> JobPool<J, R> {
+    fn with(
+        threads: NonZeroUsize,
+        limit: usize,
+        waker: Waker,
+        run: impl Fn(J) -> R + Send + Sync + 'static,
+    ) -> io::Result<Self> {
+        let (work, queue) = unbounded();
+        let (results, done) = unbounded();
+        let run = Arc::new(run);
+        let spawn = |number| {
+            let (queue, results) = (Receiver::clone(&queue), Sender::clone(&results));
+            let (run, waker) = (Arc::clone(&run), waker.clone());
+            thread::Builder::new()
+                .name(format!("ikexdp-job-{number}"))
+                .spawn(move || work_off(&queue, &results, &waker, &*run))
+        };
+        let threads = (0..threads.get()).map(spawn).collect::<io::Result<_>>()?;
+        Ok(Self {
+            work: Some(work),
+            queue,
+            done,
+            threads,
+            out: 0,
+            limit,
+        })
+    }
+
+    /// Hands a job in.
+    ///
+    /// # Errors
+    /// [`Full`] if there are as many out as there may be.
+    pub fn submit(&mut self, id: JobId, job: J) -> Result<(), Full> {
+        if self.out >= self.limit {
+            return Err(Full);
+        }
+        let work = self.work.as_ref().ok_or(Full)?;
+        work.send((id, job)).map_err(|_| Full)?;
+        self.out = self.out.saturating_add(1);
+        Ok(())
+    }
+
+    /// Takes one job back that is done.
+    pub fn done(&mut self) -> Option<(JobId, Outcome<R>)> {
+        let done = self.done.try_recv().ok()?;
+        self.out = self.out.saturating_sub(1);
+        Some(done)
+    }
+
+    /// Jobs that are out.
+    #[must_use]
+    pub const fn out(&self) -> usize {
+        self.out
+    }
+}
+
+fn work_off<J, R>(
+    queue: &Receiver<(JobId, J)>,
+    results: &Sender<(JobId, Outcome<R>)>,
+    waker: &Waker,
+    run: &dyn Fn(J) -> R,
+) {
+    for (id, job) in queue {
+        // Nothing of the job is looked at after a panic.
+        let outcome = match catch_unwind(AssertUnwindSafe(|| run(job))) {
+            Ok(result) => Outcome::Done(result),
+            Err(_) => Outcome::Panicked,
+        };
+        if results.send((id, outcome)).is_err() {
+            return;
+        }
+        waker.wake();
+    }
+}
+
+impl<J, R> Drop for JobPool<J, R> {
+    /// What is being done is finished, what waits is thrown away.
+    fn drop(&mut self) {
+        self.work = None;
+        self.queue.try_iter().for_each(drop);
+        for thread in self.threads.drain(..) {
+            // Its panics were caught, so that it has nothing to say.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl<J, R> fmt::Debug for JobPool<J, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JobPool")
+            .field("threads", &self.threads.len())
+            .field("out", &self.out)
+            .field("limit", &self.limit)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ikexdp_proto::crypto::kex::Group;
+    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+    use std::os::fd::AsFd;
+    use std::sync::mpsc;
+
+    const ONE: NonZeroUsize = NonZeroUsize::MIN;
+
+    /// Sleeps until a job is done.
+    fn wait<J, R>(pool: &mut JobPool<J, R>, waker: &Waker) -> (JobId, Outcome<R>)
+    where
+        J: Send + 'static,
+        R: Send + 'static,
+    {
+        loop {
+            if let Some(done) = pool.done() {
+                return done;
+            }
+            let mut fds = [PollFd::new(waker.as_fd(), PollFlags::POLLIN)];
+            poll(&mut fds, PollTimeout::NONE).unwrap();
+            waker.clear();
+        }
+    }
+
+    #[test]
+    fn a_job_of_the_engine_comes_back() {
+        let waker = Waker::new().unwrap();
+        let mut pool = JobPool::start(ONE, 1, waker.clone()).unwrap();
+        let job = Job::GenerateKey(Group::Curve25519);
+        pool.submit(JobId(7), job).unwrap();
+        let (id, outcome) = wait(&mut pool, &waker);
+        assert_eq!(id, JobId(7));
+        let Outcome::Done(JobResult::Key(Ok(key))) = outcome else {
+            panic!("no key: {outcome:?}");
+        };
+        assert_eq!(key.public().len(), 32);
+    }
+
+    #[test]
+    fn a_panic_is_the_outcome_of_its_job_alone() {
+        let waker = Waker::new().unwrap();
+        let run = |number: u32| {
+            assert_ne!(number, 13, "unlucky");
+            number
+        };
+        let mut pool = JobPool::with(ONE, 2, waker.clone(), run).unwrap();
+        pool.submit(JobId(1), 13).unwrap();
+        pool.submit(JobId(2), 14).unwrap();
+        assert_eq!(wait(&mut pool, &waker), (JobId(1), Outcome::Panicked));
+        assert_eq!(wait(&mut pool, &waker), (JobId(2), Outcome::Done(14)));
+    }
+
+    #[test]
+    fn at_the_limit_a_job_is_refused_until_one_was_taken_back() {
+        let waker = Waker::new().unwrap();
+        let (open, gate) = mpsc::channel::<()>();
+        let gate = std::sync::Mutex::new(gate);
+        let run = move |()| gate.lock().unwrap().recv().is_ok();
+        let mut pool = JobPool::with(ONE, 2, waker.clone(), run).unwrap();
+        pool.submit(JobId(1), ()).unwrap();
+        pool.submit(JobId(2), ()).unwrap();
+        assert_eq!(pool.submit(JobId(3), ()), Err(Full));
+        assert_eq!(pool.out(), 2);
+        open.send(()).unwrap();
+        assert_eq!(wait(&mut pool, &waker), (JobId(1), Outcome::Done(true)));
+        pool.submit(JobId(3), ()).unwrap();
+        drop(open);
+        assert_eq!(wait(&mut pool, &waker), (JobId(2), Outcome::Done(false)));
+    }
+
+    #[test]
+    fn what_waits_is_thrown_away_with_the_pool() {
+        let (started, wait_for_start) = mpsc::channel();
+        let (open, gate) = mpsc::channel::<()>();
+        let gate = std::sync::Mutex::new(gate);
+        let run = move |started: mpsc::Sender<()>| {
+            started.send(()).unwrap();
+            drop(started);
+            let _ = gate.lock().unwrap().recv();
+        };
+        let mut pool = JobPool::with(ONE, 3, Waker::new().unwrap(), run).unwrap();
+        pool.submit(JobId(1), started.clone()).unwrap();
+        wait_for_start.recv().unwrap();
+        pool.submit(JobId(2), started.clone()).unwrap();
+        pool.submit(JobId(3), started).unwrap();
+        // The first job ends only after the others were thrown away.
+        let opener = thread::spawn(move || {
+            assert!(wait_for_start.recv().is_err());
+            drop(open);
+        });
+        drop(pool);
+        opener.join().unwrap();
+    }
+}
