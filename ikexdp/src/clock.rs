@@ -27,7 +27,8 @@ impl Clock {
     /// The time on this clock.
     #[must_use]
     pub fn now(&self) -> Instant {
-        Instant::ZERO + self.origin.elapsed()
+        let elapsed = self.origin.elapsed().as_micros();
+        Instant::from_micros(u64::try_from(elapsed).unwrap_or(u64::MAX))
     }
 }
 
