@@ -5,4 +5,5 @@ pub mod config;
 pub mod entropy;
 pub mod jobs;
 pub mod parked;
+pub mod udp;
 pub mod waker;

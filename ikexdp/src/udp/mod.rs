@@ -1,0 +1,465 @@
+//! The kernel's UDP sockets on 500 and 4500: the slow path beside XDP, and the
+//! whole transport without it.
+//!
+//! Those on 4500 also tell the kernel to decrypt the ESP that comes in UDP
+//! (RFC 3948): what it hands up from there is IKE.
+
+mod batch;
+mod options;
+mod table;
+
+use std::fmt;
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+
+use ikexdp_proto::types::{IKE_PORT, NAT_T_PORT, Path};
+use nix::errno::Errno;
+use nix::libc;
+use nix::sys::socket::{
+    AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, SockaddrStorage, bind,
+    getsockname, sendmsg, setsockopt, socket, sockopt,
+};
+use nix::sys::stat::fstat;
+
+pub use batch::{Batch, Discard};
+pub use table::{Drops, Owner};
+
+/// Octets of the non-ESP marker (RFC 3948 §2.2).
+const MARKER: [u8; 4] = [0; 4];
+
+/// Octets the kernel may hold for a socket until we read them: a burst of some
+/// thousand datagrams.
+const RECEIVE_BUFFER: usize = 4 << 20;
+
+/// The ports to bind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ports {
+    /// For IKE alone.
+    pub ike: u16,
+    /// For IKE behind the non-ESP marker, and ESP.
+    pub nat_t: u16,
+}
+
+impl Default for Ports {
+    fn default() -> Self {
+        Self {
+            ike: IKE_PORT,
+            nat_t: NAT_T_PORT,
+        }
+    }
+}
+
+/// Why there are no sockets.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// Somebody else has the port.
+    #[error("UDP port {port} is taken by {owner}; hint: {}", owner.remedy())]
+    Taken {
+        /// The port.
+        port: u16,
+        /// Who has it.
+        owner: Owner,
+    },
+    /// Low ports are for the privileged.
+    #[error("not allowed to bind UDP port {port}; hint: run as root, or with CAP_NET_BIND_SERVICE")]
+    NotAllowed {
+        /// The port.
+        port: u16,
+    },
+    /// The system refused.
+    #[error("cannot {step} for UDP port {port}")]
+    Refused {
+        /// What was to be done.
+        step: &'static str,
+        /// The port.
+        port: u16,
+        /// Why not.
+        source: Errno,
+    },
+}
+
+/// What the sockets have to do without.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shortcoming {
+    /// This host has no IPv6.
+    NoIpv6(Errno),
+    /// The kernel cannot decrypt ESP in UDP.
+    NoEncapsulation(Errno),
+}
+
+impl fmt::Display for Shortcoming {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoIpv6(error) => write!(f, "no IPv6 on this host, IPv4 only: {}", error.desc()),
+            Self::NoEncapsulation(error) => write!(
+                f,
+                "the kernel takes no ESP in UDP: {}; hint: it needs CONFIG_XFRM",
+                error.desc()
+            ),
+        }
+    }
+}
+
+/// Why a datagram did not leave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SendError {
+    /// It is longer than the link carries and must not be fragmented.
+    #[error("datagram is longer than the link carries: {length} octets")]
+    TooLong {
+        /// Octets of its UDP payload.
+        length: usize,
+    },
+    /// We have no socket with that address family and port.
+    #[error("no socket on {0}")]
+    NoSocket(SocketAddr),
+    /// The kernel refused.
+    #[error("{}", .0.desc())]
+    Refused(Errno),
+}
+
+/// A bound socket.
+#[derive(Debug)]
+pub struct Socket {
+    fd: OwnedFd,
+    local: SocketAddr,
+    /// Whether four zero octets precede each IKE message.
+    marker: bool,
+}
+
+impl AsFd for Socket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+/// All our sockets: IPv4 and, where the host has it, IPv6, on both ports.
+#[derive(Debug)]
+pub struct Sockets {
+    sockets: Vec<Socket>,
+    shortcomings: Vec<Shortcoming>,
+}
+
+impl Sockets {
+    /// Binds `ports` on every address of this host.
+    ///
+    /// # Errors
+    /// [`BindError`] if a port cannot be had; without IPv6 or ESP in UDP it goes
+    /// on, see [`Self::shortcomings`].
+    pub fn bind(ports: Ports) -> Result<Self, BindError> {
+        let mut all = Self {
+            sockets: Vec::with_capacity(4),
+            shortcomings: Vec::new(),
+        };
+        for (port, marker) in [(ports.ike, false), (ports.nat_t, true)] {
+            let address = SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
+            let socket = Socket::bind(address, marker)?;
+            all.add(socket);
+        }
+        for (port, marker) in [(ports.ike, false), (ports.nat_t, true)] {
+            let address = SocketAddr::from((Ipv6Addr::UNSPECIFIED, port));
+            match Socket::bind(address, marker) {
+                Ok(socket) => all.add(socket),
+                Err(BindError::Refused {
+                    source: error @ (Errno::EAFNOSUPPORT | Errno::EADDRNOTAVAIL),
+                    ..
+                }) => {
+                    all.shortcomings.push(Shortcoming::NoIpv6(error));
+                    break;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(all)
+    }
+
+    fn add(&mut self, socket: Socket) {
+        if socket.marker
+            && let Err(error) = options::set_esp_in_udp(&socket)
+        {
+            self.shortcomings.push(Shortcoming::NoEncapsulation(error));
+        }
+        self.sockets.push(socket);
+    }
+
+    /// What they have to do without.
+    #[must_use]
+    pub fn shortcomings(&self) -> &[Shortcoming] {
+        &self.shortcomings
+    }
+
+    /// Each socket.
+    pub fn iter(&self) -> impl Iterator<Item = &Socket> {
+        self.sockets.iter()
+    }
+
+    /// What counts datagrams that the kernel dropped before we read them.
+    #[must_use]
+    pub fn drops(&self) -> Drops {
+        let inode = |socket: &Socket| fstat(socket).ok().map(|stat| stat.st_ino);
+        Drops::of(self.sockets.iter().filter_map(inode).collect())
+    }
+
+    /// Sends an IKE message from `path.local` to `path.remote`, as one IP
+    /// datagram unless it `may_fragment`.
+    ///
+    /// # Errors
+    /// [`SendError`]; the message is lost then, as it might be on the way.
+    pub fn send(&self, path: &Path, payload: &[u8], may_fragment: bool) -> Result<(), SendError> {
+        let serves = |socket: &&Socket| {
+            socket.local.is_ipv4() == path.local.is_ipv4()
+                && socket.local.port() == path.local.port()
+        };
+        let socket = self
+            .sockets
+            .iter()
+            .find(serves)
+            .ok_or(SendError::NoSocket(path.local))?;
+        if !may_fragment {
+            return socket.send(path, payload);
+        }
+        // One thread sends, so that no other datagram leaves in between.
+        let refused = SendError::Refused;
+        options::set_fragmentation(socket, true).map_err(refused)?;
+        let sent = socket.send(path, payload);
+        options::set_fragmentation(socket, false).map_err(refused)?;
+        sent
+    }
+}
+
+impl Socket {
+    fn bind(address: SocketAddr, marker: bool) -> Result<Self, BindError> {
+        let port = address.port();
+        let refused = |step| move |source| BindError::Refused { step, port, source };
+        let family = if address.is_ipv4() {
+            AddressFamily::Inet
+        } else {
+            AddressFamily::Inet6
+        };
+        let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+        let fd =
+            socket(family, SockType::Datagram, flags, None).map_err(refused("open a socket"))?;
+        if address.is_ipv4() {
+            setsockopt(&fd, sockopt::Ipv4PacketInfo, &true)
+        } else {
+            setsockopt(&fd, sockopt::Ipv6V6Only, &true)
+                .and_then(|()| setsockopt(&fd, sockopt::Ipv6RecvPacketInfo, &true))
+        }
+        .map_err(refused("learn the local address of datagrams"))?;
+        // Beyond the system's limit only for the privileged; less will do.
+        setsockopt(&fd, sockopt::RcvBufForce, &RECEIVE_BUFFER)
+            .or_else(|_| setsockopt(&fd, sockopt::RcvBuf, &RECEIVE_BUFFER))
+            .map_err(refused("set the receive buffer"))?;
+        bind(fd.as_raw_fd(), &SockaddrStorage::from(address)).map_err(|error| match error {
+            Errno::EADDRINUSE => BindError::Taken {
+                port,
+                owner: Owner::of(address),
+            },
+            Errno::EACCES => BindError::NotAllowed { port },
+            error => refused("bind a socket")(error),
+        })?;
+        let local = local_address(&fd).unwrap_or(address);
+        let socket = Self { fd, local, marker };
+        options::set_fragmentation(&socket, false).map_err(refused("set Don't Fragment"))?;
+        Ok(socket)
+    }
+
+    fn send(&self, path: &Path, payload: &[u8]) -> Result<(), SendError> {
+        let marker: &[u8] = if self.marker { &MARKER } else { &[] };
+        let iov = [io::IoSlice::new(marker), io::IoSlice::new(payload)];
+        let remote = SockaddrStorage::from(path.remote);
+        let flags = MsgFlags::empty();
+        let fd = self.fd.as_raw_fd();
+        // The reply leaves from where the request came to, whatever the routes.
+        let sent = match path.local {
+            SocketAddr::V4(local) => {
+                let info = libc::in_pktinfo {
+                    ipi_ifindex: 0,
+                    ipi_spec_dst: libc::in_addr {
+                        s_addr: u32::from_ne_bytes(local.ip().octets()),
+                    },
+                    ipi_addr: libc::in_addr { s_addr: 0 },
+                };
+                let control = [ControlMessage::Ipv4PacketInfo(&info)];
+                sendmsg(fd, &iov, &control, flags, Some(&remote))
+            }
+            SocketAddr::V6(local) => {
+                let info = libc::in6_pktinfo {
+                    ipi6_addr: libc::in6_addr {
+                        s6_addr: local.ip().octets(),
+                    },
+                    ipi6_ifindex: local.scope_id(),
+                };
+                let control = [ControlMessage::Ipv6PacketInfo(&info)];
+                sendmsg(fd, &iov, &control, flags, Some(&remote))
+            }
+        };
+        match sent {
+            Ok(_) => Ok(()),
+            Err(Errno::EMSGSIZE) => Err(SendError::TooLong {
+                length: payload.len().saturating_add(marker.len()),
+            }),
+            Err(error) => Err(SendError::Refused(error)),
+        }
+    }
+}
+
+fn local_address(fd: &OwnedFd) -> Option<SocketAddr> {
+    let address: SockaddrStorage = getsockname(fd.as_raw_fd()).ok()?;
+    socket_address(&address)
+}
+
+fn socket_address(address: &SockaddrStorage) -> Option<SocketAddr> {
+    let v4 = || {
+        address
+            .as_sockaddr_in()
+            .map(|address| SocketAddr::V4((*address).into()))
+    };
+    let v6 = || {
+        address
+            .as_sockaddr_in6()
+            .map(|address| SocketAddr::V6((*address).into()))
+    };
+    v4().or_else(v6)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ikexdp_proto::types::Datagram;
+    use std::net::UdpSocket;
+    use std::time::Duration;
+
+    /// Whatever is free.
+    const ANY: Ports = Ports { ike: 0, nat_t: 0 };
+
+    fn port(sockets: &Sockets, v4: bool, marker: bool) -> u16 {
+        let wanted = |socket: &&Socket| socket.local.is_ipv4() == v4 && socket.marker == marker;
+        sockets.iter().find(wanted).unwrap().local.port()
+    }
+
+    fn client(address: &str) -> UdpSocket {
+        let client = UdpSocket::bind((address, 0)).unwrap();
+        let long = Some(Duration::from_secs(5));
+        client.set_read_timeout(long).unwrap();
+        client
+    }
+
+    /// Everything that comes until `count` IKE messages did.
+    fn receive(sockets: &Sockets, count: usize) -> Vec<(Path, Vec<u8>)> {
+        let mut batch = Batch::default();
+        let mut received = Vec::new();
+        while received.len() < count {
+            for socket in sockets.iter() {
+                let keep = |datagram: Result<Datagram<'_>, Discard>| {
+                    let datagram = datagram.unwrap();
+                    received.push((datagram.path, datagram.payload.to_vec()));
+                };
+                batch.receive(socket, keep).unwrap();
+            }
+        }
+        received
+    }
+
+    fn echo(sockets: &Sockets, client: &UdpSocket, may_fragment: bool) -> (SocketAddr, Vec<u8>) {
+        let (path, payload) = receive(sockets, 1).pop().unwrap();
+        sockets.send(&path, &payload, may_fragment).unwrap();
+        let mut buffer = vec![0; 65_536];
+        let (length, from) = client.recv_from(&mut buffer).unwrap();
+        buffer.truncate(length);
+        (from, buffer)
+    }
+
+    #[test]
+    fn a_reply_leaves_from_where_the_request_came_to() {
+        let sockets = Sockets::bind(ANY).unwrap();
+        let port = port(&sockets, true, false);
+        for address in ["127.0.0.1", "127.0.0.5"] {
+            let client = client("127.0.0.9");
+            client.send_to(b"ike", (address, port)).unwrap();
+            let (from, payload) = echo(&sockets, &client, false);
+            assert_eq!(from, SocketAddr::new(address.parse().unwrap(), port));
+            assert_eq!(payload, b"ike");
+        }
+    }
+
+    #[test]
+    fn on_4500_only_ike_gets_through_and_its_marker_is_ours_to_handle() {
+        let sockets = Sockets::bind(ANY).unwrap();
+        let port = port(&sockets, true, true);
+        let client = client("127.0.0.1");
+        for datagram in [b"\xff".as_slice(), &[1; 64], b"\0\0\0\0ike"] {
+            client.send_to(datagram, ("127.0.0.1", port)).unwrap();
+        }
+        let received = receive(&sockets, 1);
+        let [(path, payload)] = received.as_slice() else {
+            panic!("{received:?}");
+        };
+        assert_eq!((path.marker, payload.as_slice()), (true, b"ike".as_slice()));
+        sockets.send(path, payload, false).unwrap();
+        let mut buffer = [0; 16];
+        let (length, _) = client.recv_from(&mut buffer).unwrap();
+        assert_eq!(buffer[..length], *b"\0\0\0\0ike");
+    }
+
+    #[test]
+    fn more_datagrams_come_than_one_call_reads() {
+        let sockets = Sockets::bind(ANY).unwrap();
+        let port = port(&sockets, true, false);
+        let client = client("127.0.0.1");
+        for number in 0..100_u8 {
+            client.send_to(&[number], ("127.0.0.1", port)).unwrap();
+        }
+        let received = receive(&sockets, 100);
+        let numbers: Vec<u8> = received.iter().map(|(_, payload)| payload[0]).collect();
+        assert_eq!(numbers, (0..100).collect::<Vec<u8>>());
+    }
+
+    /// A datagram of 65,568 octets does not fit the 65,536 of the loopback
+    /// interface; over IPv4 there is none so long.
+    #[test]
+    fn what_the_link_does_not_carry_is_fragmented_only_if_it_may() {
+        let sockets = Sockets::bind(ANY).unwrap();
+        if !sockets.iter().any(|socket| socket.local.is_ipv6()) {
+            return;
+        }
+        let port = port(&sockets, false, false);
+        let client = client("::1");
+        client.send_to(b"ike", ("::1", port)).unwrap();
+        let (path, _) = receive(&sockets, 1).pop().unwrap();
+        let long = vec![7; 65_520];
+        let refused = Err(SendError::TooLong { length: long.len() });
+        assert_eq!(sockets.send(&path, &long, false), refused);
+        assert_eq!(sockets.send(&path, &long, true), Ok(()));
+        assert_eq!(sockets.send(&path, &long, false), refused);
+        let mut buffer = vec![0; 65_536];
+        let (length, from) = client.recv_from(&mut buffer).unwrap();
+        assert_eq!((length, from.port()), (long.len(), port));
+    }
+
+    #[test]
+    fn whoever_has_a_port_is_named() {
+        let sockets = Sockets::bind(ANY).unwrap();
+        let taken = Ports {
+            ike: port(&sockets, true, false),
+            nat_t: 0,
+        };
+        let error = Sockets::bind(taken).unwrap_err().to_string();
+        let pid = std::process::id();
+        assert!(error.contains(&format!("(pid {pid})")), "{error}");
+        assert!(error.contains("hint: "), "{error}");
+    }
+
+    #[test]
+    fn what_nobody_reads_is_counted() {
+        let sockets = Sockets::bind(ANY).unwrap();
+        let drops = sockets.drops();
+        assert_eq!(drops.count(), 0);
+        let port = port(&sockets, true, false);
+        let client = client("127.0.0.1");
+        let datagram = [0; 60_000];
+        while drops.count() == 0 {
+            client.send_to(&datagram, ("127.0.0.1", port)).unwrap();
+        }
+    }
+}

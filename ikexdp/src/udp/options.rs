@@ -1,0 +1,63 @@
+//! Socket options that no safe wrapper has.
+#![expect(unsafe_code, reason = "setsockopt takes a pointer and a length")]
+
+use std::mem;
+use std::os::fd::{AsFd, AsRawFd};
+
+use nix::Result;
+use nix::errno::Errno;
+use nix::libc;
+use nix::sys::socket::{setsockopt, sockopt};
+
+use super::Socket;
+
+/// Lets the kernel take ESP out of UDP before it gets to us (RFC 3948). NAT
+/// keepalives end there as well.
+pub(super) fn set_esp_in_udp(socket: &Socket) -> Result<()> {
+    set(socket, libc::SOL_UDP, libc::UDP_ENCAP, UDP_ENCAP_ESPINUDP)
+}
+
+/// Lets the kernel fragment what it sends, or has it set Don't Fragment and
+/// refuse what the link does not carry. What it believes of the path counts in
+/// neither case: anybody can forge the ICMP messages it believes.
+pub(super) fn set_fragmentation(socket: &Socket, allowed: bool) -> Result<()> {
+    if socket.local.is_ipv4() {
+        let discovery = if allowed {
+            libc::IP_PMTUDISC_DONT
+        } else {
+            libc::IP_PMTUDISC_PROBE
+        };
+        return set(socket, libc::IPPROTO_IP, libc::IP_MTU_DISCOVER, discovery);
+    }
+    let discovery = if allowed {
+        libc::IPV6_PMTUDISC_DONT
+    } else {
+        libc::IPV6_PMTUDISC_PROBE
+    };
+    set(
+        socket,
+        libc::IPPROTO_IPV6,
+        libc::IPV6_MTU_DISCOVER,
+        discovery,
+    )?;
+    setsockopt(socket, sockopt::Ipv6DontFrag, &!allowed)
+}
+
+/// `linux/udp.h`: as opposed to the draft that RFC 3948 replaced.
+const UDP_ENCAP_ESPINUDP: libc::c_int = 2;
+
+fn set(socket: &Socket, level: libc::c_int, name: libc::c_int, value: libc::c_int) -> Result<()> {
+    let length = libc::socklen_t::try_from(mem::size_of_val(&value)).map_err(|_| Errno::EINVAL)?;
+    // SAFETY: the descriptor is open for as long as `socket` is borrowed, and
+    // `value` has the type and the length that these options want.
+    let result = unsafe {
+        libc::setsockopt(
+            socket.as_fd().as_raw_fd(),
+            level,
+            name,
+            (&raw const value).cast(),
+            length,
+        )
+    };
+    Errno::result(result).map(drop)
+}
