@@ -7,7 +7,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
-use crossbeam_channel::{Receiver, Sender, unbounded};
+use crossbeam_channel::{Receiver, SendError, Sender, unbounded};
+use ikexdp_proto::crypto::CryptoError;
+use ikexdp_proto::crypto::cert::CredentialError;
 use ikexdp_proto::job::{Job, JobHost, JobId, JobResult};
 use ring::rand::SystemRandom;
 
@@ -26,24 +28,24 @@ pub struct JobPool<J = Job, R = JobResult> {
     /// `None` only while being dropped.
     work: Option<Sender<(JobId, J)>>,
     queue: Receiver<(JobId, J)>,
-    done: Receiver<(JobId, Outcome<R>)>,
+    done: Receiver<Done<R>>,
     threads: Vec<JoinHandle<()>>,
+    failure: fn(&J) -> R,
     out: usize,
     limit: usize,
 }
 
-/// How a job ended.
+/// A job that is done.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Outcome<R> {
-    /// With a result.
-    Done(R),
-    /// In a panic, which is an error in this program.
-    Panicked,
+pub struct Done<R = JobResult> {
+    /// Its name.
+    pub id: JobId,
+    /// What came of it.
+    pub result: R,
+    /// Whether it panicked, which is an error in this program; the result is
+    /// then that of a job that cannot be done.
+    pub panicked: bool,
 }
-
-/// There are as many jobs out as there may be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Full;
 
 impl JobPool {
     /// Starts `threads` threads for the engine's jobs; `waker` is woken whenever
@@ -53,12 +55,23 @@ impl JobPool {
     /// [`io::Error`] if the system gives no more threads.
     pub fn start(threads: NonZeroUsize, limit: usize, waker: Waker) -> io::Result<Self> {
         let random = SystemRandom::new();
-        Self::with(threads, limit, waker, move |job: Job| {
+        let run = move |job: Job| {
             job.run(JobHost {
                 random: &random,
                 unix_time: clock::unix_time(),
             })
-        })
+        };
+        Self::with(threads, limit, waker, run, failure)
+    }
+}
+
+/// What the engine hears of a job that cannot be done.
+const fn failure(job: &Job) -> JobResult {
+    match job {
+        Job::GenerateKey(_) => JobResult::Key(Err(CryptoError::Random)),
+        Job::Agree { .. } => JobResult::Secret(Err(CryptoError::Random)),
+        Job::Sign { .. } => JobResult::Signature(Err(CryptoError::PrivateKey)),
+        Job::Verify(_) => JobResult::Verified(Err(CredentialError::Malformed)),
     }
 }
 
@@ -68,16 +81,22 @@ impl<J: Send + 'static, R: Send + 'static> JobPool<J, R> {
         limit: usize,
         waker: Waker,
         run: impl Fn(J) -> R + Send + Sync + 'static,
+        failure: fn(&J) -> R,
     ) -> io::Result<Self> {
         let (work, queue) = unbounded();
         let (results, done) = unbounded();
         let run = Arc::new(run);
         let spawn = |number| {
-            let (queue, results) = (Receiver::clone(&queue), Sender::clone(&results));
-            let (run, waker) = (Arc::clone(&run), waker.clone());
+            let worker = Worker {
+                queue: Receiver::clone(&queue),
+                results: Sender::clone(&results),
+                waker: waker.clone(),
+                failure,
+            };
+            let run = Arc::clone(&run);
             thread::Builder::new()
                 .name(format!("ikexdp-job-{number}"))
-                .spawn(move || work_off(&queue, &results, &waker, &*run))
+                .spawn(move || worker.work(&*run))
         };
         let threads = (0..threads.get()).map(spawn).collect::<io::Result<_>>()?;
         Ok(Self {
@@ -85,6 +104,7 @@ impl<J: Send + 'static, R: Send + 'static> JobPool<J, R> {
             queue,
             done,
             threads,
+            failure,
             out: 0,
             limit,
         })
@@ -93,19 +113,22 @@ impl<J: Send + 'static, R: Send + 'static> JobPool<J, R> {
     /// Hands a job in.
     ///
     /// # Errors
-    /// [`Full`] if there are as many out as there may be.
-    pub fn submit(&mut self, id: JobId, job: J) -> Result<(), Full> {
-        if self.out >= self.limit {
-            return Err(Full);
+    /// The result of a job that cannot be done, if there are as many out as there
+    /// may be.
+    pub fn submit(&mut self, id: JobId, job: J) -> Result<(), R> {
+        match &self.work {
+            Some(work) if self.out < self.limit => {
+                work.send((id, job))
+                    .map_err(|SendError((_, job))| (self.failure)(&job))?;
+                self.out = self.out.saturating_add(1);
+                Ok(())
+            }
+            _ => Err((self.failure)(&job)),
         }
-        let work = self.work.as_ref().ok_or(Full)?;
-        work.send((id, job)).map_err(|_| Full)?;
-        self.out = self.out.saturating_add(1);
-        Ok(())
     }
 
     /// Takes one job back that is done.
-    pub fn done(&mut self) -> Option<(JobId, Outcome<R>)> {
+    pub fn done(&mut self) -> Option<Done<R>> {
         let done = self.done.try_recv().ok()?;
         self.out = self.out.saturating_sub(1);
         Some(done)
@@ -118,22 +141,33 @@ impl<J: Send + 'static, R: Send + 'static> JobPool<J, R> {
     }
 }
 
-fn work_off<J, R>(
-    queue: &Receiver<(JobId, J)>,
-    results: &Sender<(JobId, Outcome<R>)>,
-    waker: &Waker,
-    run: &dyn Fn(J) -> R,
-) {
-    for (id, job) in queue {
-        // Nothing of the job is looked at after a panic.
-        let outcome = match catch_unwind(AssertUnwindSafe(|| run(job))) {
-            Ok(result) => Outcome::Done(result),
-            Err(_) => Outcome::Panicked,
-        };
-        if results.send((id, outcome)).is_err() {
-            return;
+/// What a thread of the pool has.
+struct Worker<J, R> {
+    queue: Receiver<(JobId, J)>,
+    results: Sender<Done<R>>,
+    waker: Waker,
+    failure: fn(&J) -> R,
+}
+
+impl<J, R> Worker<J, R> {
+    /// Does jobs until nobody hands any in or takes any back.
+    fn work(&self, run: &dyn Fn(J) -> R) {
+        for (id, job) in &self.queue {
+            let failure = (self.failure)(&job);
+            // Nothing of the job is looked at after a panic.
+            let outcome = catch_unwind(AssertUnwindSafe(|| run(job)));
+            let panicked = outcome.is_err();
+            let result = outcome.unwrap_or(failure);
+            let done = Done {
+                id,
+                result,
+                panicked,
+            };
+            if self.results.send(done).is_err() {
+                return;
+            }
+            self.waker.wake();
         }
-        waker.wake();
     }
 }
 
@@ -170,7 +204,7 @@ mod tests {
     const ONE: NonZeroUsize = NonZeroUsize::MIN;
 
     /// Sleeps until a job is done.
-    fn wait<J, R>(pool: &mut JobPool<J, R>, waker: &Waker) -> (JobId, Outcome<R>)
+    fn wait<J, R>(pool: &mut JobPool<J, R>, waker: &Waker) -> Done<R>
     where
         J: Send + 'static,
         R: Send + 'static,
@@ -191,10 +225,10 @@ mod tests {
         let mut pool = JobPool::start(ONE, 1, waker.clone()).unwrap();
         let job = Job::GenerateKey(Group::Curve25519);
         pool.submit(JobId(7), job).unwrap();
-        let (id, outcome) = wait(&mut pool, &waker);
-        assert_eq!(id, JobId(7));
-        let Outcome::Done(JobResult::Key(Ok(key))) = outcome else {
-            panic!("no key: {outcome:?}");
+        let done = wait(&mut pool, &waker);
+        assert_eq!(done.id, JobId(7));
+        let JobResult::Key(Ok(key)) = done.result else {
+            panic!("no key: {:?}", done.result);
         };
         assert_eq!(key.public().len(), 32);
     }
@@ -206,11 +240,12 @@ mod tests {
             assert_ne!(number, 13, "unlucky");
             number
         };
-        let mut pool = JobPool::with(ONE, 2, waker.clone(), run).unwrap();
+        let mut pool = JobPool::with(ONE, 2, waker.clone(), run, |_| 0).unwrap();
         pool.submit(JobId(1), 13).unwrap();
         pool.submit(JobId(2), 14).unwrap();
-        assert_eq!(wait(&mut pool, &waker), (JobId(1), Outcome::Panicked));
-        assert_eq!(wait(&mut pool, &waker), (JobId(2), Outcome::Done(14)));
+        let ends = [(); 2].map(|()| wait(&mut pool, &waker));
+        let ends = ends.map(|done| (done.id, done.result, done.panicked));
+        assert_eq!(ends, [(JobId(1), 0, true), (JobId(2), 14, false)]);
     }
 
     #[test]
@@ -218,17 +253,17 @@ mod tests {
         let waker = Waker::new().unwrap();
         let (open, gate) = mpsc::channel::<()>();
         let gate = std::sync::Mutex::new(gate);
-        let run = move |()| gate.lock().unwrap().recv().is_ok();
-        let mut pool = JobPool::with(ONE, 2, waker.clone(), run).unwrap();
+        let run = move |()| gate.lock().unwrap().recv().map_or("shut", |()| "open");
+        let mut pool = JobPool::with(ONE, 2, waker.clone(), run, |()| "refused").unwrap();
         pool.submit(JobId(1), ()).unwrap();
         pool.submit(JobId(2), ()).unwrap();
-        assert_eq!(pool.submit(JobId(3), ()), Err(Full));
+        assert_eq!(pool.submit(JobId(3), ()), Err("refused"));
         assert_eq!(pool.out(), 2);
         open.send(()).unwrap();
-        assert_eq!(wait(&mut pool, &waker), (JobId(1), Outcome::Done(true)));
+        assert_eq!(wait(&mut pool, &waker).result, "open");
         pool.submit(JobId(3), ()).unwrap();
         drop(open);
-        assert_eq!(wait(&mut pool, &waker), (JobId(2), Outcome::Done(false)));
+        assert_eq!(wait(&mut pool, &waker).result, "shut");
     }
 
     #[test]
@@ -241,7 +276,7 @@ mod tests {
             drop(started);
             let _ = gate.lock().unwrap().recv();
         };
-        let mut pool = JobPool::with(ONE, 3, Waker::new().unwrap(), run).unwrap();
+        let mut pool = JobPool::with(ONE, 3, Waker::new().unwrap(), run, |_| ()).unwrap();
         pool.submit(JobId(1), started.clone()).unwrap();
         wait_for_start.recv().unwrap();
         pool.submit(JobId(2), started.clone()).unwrap();
