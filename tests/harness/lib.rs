@@ -1,1 +1,21 @@
 //! What the test tiers share: networks, peers, captures.
+//!
+//! A test that goes wrong in here has nothing to test: the harness panics and says what it was doing.
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::missing_panics_doc,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test ends by a panic, and its input is its own"
+)]
+
+pub mod capture;
+pub mod datagram;
+pub mod journal;
+pub mod lab;
+pub mod namespace;
+pub mod pki;
+pub mod process;
+pub mod strongswan;
