@@ -1,6 +1,7 @@
 //! The lab itself: its router does what it says, and strongSwan connects to strongSwan across it.
 //!
-//! What holds here between two strangers is what the other tiers take for granted when ikexdp is one of the two.
+//! What holds here between two strangers is what the other tiers take for granted when ikexdp is
+//! one of the two.
 #![allow(
     clippy::expect_used,
     clippy::indexing_slicing,
@@ -87,7 +88,8 @@ impl Case {
         (lab, client, gateway)
     }
 
-    /// Connects, checks that both sides have the same SA, and returns what passed the client's interface.
+    /// Connects, checks that both sides have the same SA, and returns what passed the client's
+    /// interface.
     fn connects(&self) -> Vec<Datagram> {
         let (lab, client, gateway) = self.start();
         let capture = lab.capture_client();
@@ -104,7 +106,8 @@ impl Case {
         datagrams
     }
 
-    /// Tries to connect in vain, and returns what passed the client's interface and what the router dropped.
+    /// Tries to connect in vain, and returns what passed the client's interface and what the router
+    /// dropped.
     fn fails(&self) -> (Vec<Datagram>, u64) {
         let (lab, client, _gateway) = self.start();
         let capture = lab.capture_client();

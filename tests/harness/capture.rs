@@ -88,7 +88,8 @@ impl Capture {
     /// Ends the capture: everything that passed the interface before this call, in order.
     #[must_use]
     pub fn stop(mut self) -> Vec<Datagram> {
-        // The capture is complete once it shows what was sent last, to all nodes of the link, whatever the routes say.
+        // The capture is complete once it shows what was sent last, to all nodes of the link,
+        // whatever the routes say.
         let interface = self.interface;
         self.namespace.run(move || {
             let scope = if_nametoindex(interface.as_str()).unwrap();

@@ -1,7 +1,7 @@
 //! A captured IP datagram, as far as IKE over UDP is concerned.
 //!
-//! The headers are read here once more, not by the project's own parser: what checks must not share the errors of
-//! what is checked.
+//! The headers are read here once more, not by the project's own parser: what checks must not share
+//! the errors of what is checked.
 
 use std::{
     fmt,
@@ -237,7 +237,8 @@ impl fmt::Display for IkeHeader {
     }
 }
 
-/// A capture as people read it: one line a datagram, times relative to the first, addresses by name.
+/// A capture as people read it: one line a datagram, times relative to the first, addresses by
+/// name.
 #[must_use]
 pub fn timeline(datagrams: &[Datagram], names: &[(IpAddr, &str)]) -> String {
     let start = datagrams

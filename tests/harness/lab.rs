@@ -6,8 +6,9 @@
 //!        2001:db8:1::2   ::1                 ::1   2001:db8:2::2
 //! ```
 //!
-//! Both links are veth pairs with an MTU of 1500 and no checksum offload: a frame that AF_XDP sees carries the
-//! checksum that would be on a wire. The router is where paths of the Internet go wrong, see [`Path`].
+//! Both links are veth pairs with an MTU of 1500 and no checksum offload: a frame that AF_XDP sees
+//! carries the checksum that would be on a wire. The router is where paths of the Internet go
+//! wrong, see [`Path`].
 
 use std::{
     fmt::Write as _,
@@ -203,7 +204,8 @@ pub fn forward(namespace: &Namespace) {
 
 /// nftables' rules for a path.
 ///
-/// Priority -450 lies before connection tracking, which would put fragments together before a rule sees them.
+/// Priority -450 lies before connection tracking, which would put fragments together before a rule
+/// sees them.
 fn ruleset(path: &Path) -> String {
     let mut rules = String::from(
         "table inet path\n\

@@ -1,6 +1,7 @@
 //! What the test tiers share: networks, peers, captures.
 //!
-//! A test that goes wrong in here has nothing to test: the harness panics and says what it was doing.
+//! A test that goes wrong in here has nothing to test: the harness panics and says what it was
+//! doing.
 #![allow(
     clippy::arithmetic_side_effects,
     clippy::expect_used,

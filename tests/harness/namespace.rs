@@ -1,8 +1,8 @@
 //! One machine of a lab: a network namespace and a mount namespace with no name.
 //!
-//! A thread holds both. Everything in them, interfaces, mounts, pinned maps, sockets under `/run`, ends with
-//! that thread and the processes it started, and the kernel ends those with the thread: nothing is left over, however the
-//! test process came to its end.
+//! A thread holds both. Everything in them, interfaces, mounts, pinned maps, sockets under `/run`,
+//! ends with that thread and the processes it started, and the kernel ends those with the thread:
+//! nothing is left over, however the test process came to its end.
 
 use std::{
     fs,
@@ -36,7 +36,8 @@ struct Holder {
 impl Namespace {
     /// A machine with an interface `lo` and `/run`, `/sys` and `/sys/fs/bpf` of its own.
     ///
-    /// `name` is the name of the thread that holds it, at most 15 bytes: `nsenter --net --mount --target TID` looks into it.
+    /// `name` is the name of the thread that holds it, at most 15 bytes: `nsenter --net --mount
+    /// --target TID` looks into it.
     #[must_use]
     pub fn new(name: &str) -> Self {
         let (tasks, queue) = mpsc::channel::<Task>();
@@ -78,7 +79,8 @@ impl Namespace {
 
     /// Runs `task` on the thread that lives in the namespace, and hands its panic on.
     ///
-    /// A socket opened by the task stays in the namespace wherever it is used. A task must be short: others wait for it.
+    /// A socket opened by the task stays in the namespace wherever it is used. A task must be
+    /// short: others wait for it.
     pub fn run<R: Send + 'static>(&self, task: impl FnOnce() -> R + Send + 'static) -> R {
         let (done, result) = mpsc::channel();
         let task = move || {

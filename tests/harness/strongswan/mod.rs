@@ -1,7 +1,8 @@
 //! strongSwan, as a client of the gateway or as the peer that another client is tried against.
 //!
-//! It runs as its package runs it, with its files in the usual places: `/etc/swanctl`, `/etc/strongswan.d` and `/run` are the
-//! namespace's own. That keeps two daemons apart and stays within the AppArmor profiles that the packages bring.
+//! It runs as its package runs it, with its files in the usual places: `/etc/swanctl`,
+//! `/etc/strongswan.d` and `/run` are the namespace's own. That keeps two daemons apart and stays
+//! within the AppArmor profiles that the packages bring.
 
 mod sas;
 mod settings;

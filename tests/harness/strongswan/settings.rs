@@ -1,12 +1,25 @@
 //! A connection's settings, and the files that say them to strongSwan.
 
-use std::{fmt::Write as _, net::IpAddr, time::Duration};
+use std::{net::IpAddr, time::Duration};
 
 use crate::pki::{CLIENT, Chain, GATEWAY, Pki};
 
-/// Plug-ins that every daemon loads; the others of the packages would, for one, write `/etc/resolv.conf`.
-const PLUGINS: &str = "random nonce openssl pem pkcs1 pkcs8 x509 pubkey constraints hmac kdf sha1 sha2 mgf1 \
-                       kernel-netlink socket-default vici";
+/// Plug-ins that every daemon loads; the others of the packages would, for one, write
+/// `/etc/resolv.conf`.
+const PLUGINS: &str = "random nonce openssl pem pkcs1 pkcs8 x509 pubkey constraints hmac kdf sha1 \
+                       sha2 mgf1 kernel-netlink socket-default vici";
+/// Traffic selectors for all addresses.
+const EVERYTHING: &str = "0.0.0.0/0,::/0";
+/// What a responder gives to clients.
+const POOLS: &str = "
+            pools {
+                v4 {
+                    addrs = 10.9.0.0/24
+                }
+                v6 {
+                    addrs = 2001:db8:9::/120
+                }
+            }";
 
 /// One connection, named `lab`, with one CHILD SA, named `lab`.
 #[derive(Clone, Debug)]
@@ -53,7 +66,8 @@ pub enum Role {
 /// How a connection protects data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Esp {
-    /// In user space over a TUN device; needs nothing of the kernel, and always encapsulates in UDP.
+    /// In user space over a TUN device; needs nothing of the kernel, and always encapsulates in
+    /// UDP.
     Userspace,
     /// Not at all: a childless IKE SA (RFC 6023).
     None,
@@ -122,26 +136,34 @@ impl Settings {
 
     /// The daemon's settings.
     pub(super) fn strongswan_conf(&self) -> String {
-        let esp = if self.esp == Esp::Userspace {
-            "kernel-libipsec"
-        } else {
-            ""
+        // Before kernel-netlink, which offers the same.
+        let esp = match self.esp {
+            Esp::Userspace => "kernel-libipsec",
+            Esp::None => "",
         };
-        let (fragment_size, timeout) = (self.fragment_size, self.retransmit_timeout.as_secs_f64());
-        let (tries, (port, port_nat_t)) = (self.retransmit_tries, self.ports);
-        // kernel-libipsec must come before kernel-netlink, which offers the same.
         format!(
-            "charon-systemd {{\n\
-             load_modular = no\n\
-             load = {esp} {PLUGINS}\n\
-             fragment_size = {fragment_size}\n\
-             retransmit_timeout = {timeout}\n\
-             retransmit_base = 1.5\n\
-             retransmit_tries = {tries}\n\
-             port = {port}\n\
-             port_nat_t = {port_nat_t}\n\
-             filelog {{\nstderr {{\ntime_format = %T\ntime_precision = ms\ndefault = 1\n}}\n}}\n\
-             }}\n"
+            "
+            charon-systemd {{
+                load_modular = no
+                load = {esp} {PLUGINS}
+                fragment_size = {fragment_size}
+                retransmit_timeout = {retransmit_timeout}
+                retransmit_base = 1.5
+                retransmit_tries = {retransmit_tries}
+                port = {port}
+                port_nat_t = {port_nat_t}
+                filelog {{
+                    stderr {{
+                        time_format = %T
+                        default = 1
+                    }}
+                }}
+            }}",
+            fragment_size = self.fragment_size,
+            retransmit_timeout = self.retransmit_timeout.as_secs_f64(),
+            retransmit_tries = self.retransmit_tries,
+            port = self.ports.0,
+            port_nat_t = self.ports.1,
         )
     }
 
@@ -158,54 +180,58 @@ impl Settings {
     }
 
     fn swanctl_conf(&self) -> String {
-        let (local, remote) = (self.local, self.remote);
-        let (ike_proposal, esp_proposal) = (&self.ike_proposal, &self.esp_proposal);
-        let fragmentation = if self.fragmentation { "yes" } else { "no" };
-        let childless = if self.esp == Esp::None {
-            "force"
-        } else {
-            "allow"
+        // The responder narrows `dynamic` to the address that it gave to the client.
+        let (addresses, pools, local_ts, remote_ts) = match self.role {
+            Role::Initiator => (self.vips(), "", "dynamic", EVERYTHING),
+            Role::Responder => ("pools = v4,v6".to_owned(), POOLS, EVERYTHING, "dynamic"),
         };
-        let dpd_delay = self.dpd_delay.as_secs();
-        let mut conf = format!(
-            "connections {{\nlab {{\n\
-             version = 2\n\
-             local_addrs = {local}\n\
-             remote_addrs = {remote}\n\
-             proposals = {ike_proposal}\n\
-             fragmentation = {fragmentation}\n\
-             childless = {childless}\n\
-             dpd_delay = {dpd_delay}\n\
-             mobike = no\n"
-        );
-        conf += &self.addresses_conf();
-        conf += &self.credentials.connection_conf();
-        // The responder narrows `dynamic` to the client's address.
-        let (local_ts, remote_ts) = match self.role {
-            Role::Initiator => ("dynamic", "0.0.0.0/0,::/0"),
-            Role::Responder => ("0.0.0.0/0,::/0", "dynamic"),
-        };
-        write!(
-            conf,
-            "children {{\nlab {{\nesp_proposals = {esp_proposal}\nlocal_ts = {local_ts}\nremote_ts = {remote_ts}\n}}\n}}\n\
-             }}\n}}\n"
+        format!(
+            "
+            connections {{
+                lab {{
+                    version = 2
+                    local_addrs = {local}
+                    remote_addrs = {remote}
+                    proposals = {ike_proposal}
+                    fragmentation = {fragmentation}
+                    childless = {childless}
+                    dpd_delay = {dpd_delay}
+                    mobike = no
+                    {addresses}
+                    {authentication}
+                    children {{
+                        lab {{
+                            esp_proposals = {esp_proposal}
+                            local_ts = {local_ts}
+                            remote_ts = {remote_ts}
+                        }}
+                    }}
+                }}
+            }}
+            {pools}
+            {secrets}",
+            local = self.local,
+            remote = self.remote,
+            ike_proposal = self.ike_proposal,
+            fragmentation = if self.fragmentation { "yes" } else { "no" },
+            childless = if self.esp == Esp::None {
+                "force"
+            } else {
+                "allow"
+            },
+            dpd_delay = self.dpd_delay.as_secs(),
+            authentication = self.credentials.authentication(),
+            esp_proposal = self.esp_proposal,
+            secrets = self.credentials.secrets(),
         )
-        .unwrap();
-        if self.role == Role::Responder {
-            conf += "pools {\nv4 {\naddrs = 10.9.0.0/24\n}\nv6 {\naddrs = 2001:db8:9::/120\n}\n}\n";
-        }
-        conf + &self.credentials.secrets_conf()
     }
 
-    fn addresses_conf(&self) -> String {
-        match self.role {
-            Role::Responder => "pools = v4,v6\n".to_owned(),
-            Role::Initiator if self.virtual_ips.is_empty() => String::new(),
-            Role::Initiator => {
-                let addresses: Vec<_> = self.virtual_ips.iter().map(ToString::to_string).collect();
-                format!("vips = {}\n", addresses.join(","))
-            }
+    fn vips(&self) -> String {
+        if self.virtual_ips.is_empty() {
+            return String::new();
         }
+        let addresses: Vec<_> = self.virtual_ips.iter().map(ToString::to_string).collect();
+        format!("vips = {}", addresses.join(","))
     }
 }
 
@@ -251,39 +277,56 @@ impl Credentials {
         }
     }
 
-    fn connection_conf(&self) -> String {
-        match self {
+    /// Part of a connection.
+    fn authentication(&self) -> String {
+        let (local, remote, local_id, remote_id) = match self {
             Self::Psk {
                 local_id,
                 remote_id,
                 ..
-            } => format!(
-                "local {{\nauth = psk\nid = {local_id}\n}}\n\
-                 remote {{\nauth = psk\nid = {remote_id}\n}}\n"
-            ),
+            } => ("auth = psk", "auth = psk", local_id, remote_id),
             // A CERTREQ for the root alone: a peer leaves out what the first CA named has issued.
             Self::Certificate {
                 local_id,
                 remote_id,
                 ..
-            } => format!(
-                "local {{\nauth = pubkey\ncerts = leaf.crt\nid = {local_id}\n}}\n\
-                 remote {{\nauth = pubkey\ncacerts = root.crt\nid = {remote_id}\n}}\n"
+            } => (
+                "auth = pubkey\ncerts = leaf.crt",
+                "auth = pubkey\ncacerts = root.crt",
+                local_id,
+                remote_id,
             ),
-        }
+        };
+        format!(
+            "
+            local {{
+                {local}
+                id = {local_id}
+            }}
+            remote {{
+                {remote}
+                id = {remote_id}
+            }}"
+        )
     }
 
-    fn secrets_conf(&self) -> String {
+    /// A section beside the connections; private keys are found by themselves.
+    fn secrets(&self) -> String {
         match self {
             Self::Psk {
                 secret,
                 local_id,
                 remote_id,
-            } => {
-                format!(
-                    "secrets {{\nike-lab {{\nid-1 = {local_id}\nid-2 = {remote_id}\nsecret = \"{secret}\"\n}}\n}}\n"
-                )
-            }
+            } => format!(
+                "
+                secrets {{
+                    ike-lab {{
+                        id-1 = {local_id}
+                        id-2 = {remote_id}
+                        secret = \"{secret}\"
+                    }}
+                }}"
+            ),
             Self::Certificate { .. } => String::new(),
         }
     }

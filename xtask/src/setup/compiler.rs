@@ -1,4 +1,5 @@
-//! The compiler for the BPF target, which rustup's stable toolchain cannot be: it has no `core` for it.
+//! The compiler for the BPF target, which rustup's stable toolchain cannot be: it has no `core` for
+//! it.
 
 use std::{fs, process::Command};
 
@@ -9,7 +10,8 @@ const TARGET: &str = "bpfel-unknown-none";
 /// Debian's compiler, wherever rustup's stands in PATH.
 const DEBIAN: &str = "/usr/bin/rustc";
 
-/// A compiler that has `core` for BPF, in the order in which the daemon's build script prefers them.
+/// A compiler that has `core` for BPF, in the order in which the daemon's build script prefers
+/// them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Compiler {
     /// rustup's nightly, which compiles `core` from its component rust-src.

@@ -1,6 +1,7 @@
 //! `cargo xtask setup`: finds what a machine lacks and installs it.
 //!
-//! Where nothing is missing it takes well under a second, so every verb that needs something starts with it.
+//! Where nothing is missing it takes well under a second, so every verb that needs something starts
+//! with it.
 
 mod compiler;
 mod linker;
@@ -12,7 +13,8 @@ pub(crate) use self::compiler::Compiler;
 
 /// What the lab of the tests runs: the peer, its plug-ins, and what builds and watches networks.
 ///
-/// `libstrongswan-standard-plugins` has the cryptography, `libcharon-extra-plugins` ESP in user space.
+/// `libstrongswan-standard-plugins` has the cryptography, `libcharon-extra-plugins` ESP in user
+/// space.
 const LAB: [&str; 8] = [
     "charon-systemd",
     "ethtool",

@@ -78,7 +78,8 @@ fn check_available(packages: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// Keeps the package from starting a daemon on ports 500 and 4500; whether there is a systemd that would.
+/// Keeps the package from starting a daemon on ports 500 and 4500; whether there is a systemd that
+/// would.
 ///
 /// The mask is gone after a restart at the latest, should we not come to remove it.
 fn mask_strongswan() -> Result<bool> {

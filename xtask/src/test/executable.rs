@@ -1,6 +1,7 @@
 //! The executables that Cargo builds of the tests, run one by one.
 //!
-//! Cargo builds them as the user, and only those tests that need it run as root: nothing in `target` becomes root's.
+//! Cargo builds them as the user, and only those tests that need it run as root: nothing in
+//! `target` becomes root's.
 
 use std::{
     io::{BufRead as _, BufReader, IsTerminal as _, Read},
@@ -101,7 +102,8 @@ pub(super) fn run_documentation(filter: Option<&str>) -> Result<Outcome> {
     watch(cargo().args(words("test --quiet --doc --")).args(filter))
 }
 
-/// Runs a command whose last arguments are libtest's, shows what it prints, and adds up its results.
+/// Runs a command whose last arguments are libtest's, shows what it prints, and adds up its
+/// results.
 fn watch(command: &mut Command) -> Result<Outcome> {
     if std::io::stdout().is_terminal() {
         // libtest sees a pipe, and would leave colour out.

@@ -1,7 +1,8 @@
 //! `cargo xtask test`: every test of every tier, and one summary.
 //!
-//! First come all tests that need nothing, then those marked `#[ignore = "needs CAP_NET_ADMIN"]`, as root, one at a time. What is marked is run:
-//! there is no list of tiers that a new one could be missing from.
+//! First come all tests that need nothing, then those marked `#[ignore = "needs CAP_NET_ADMIN"]`,
+//! as root, one at a time. What is marked is run: there is no list of tiers that a new one could be
+//! missing from.
 
 mod executable;
 mod outcome;
@@ -56,8 +57,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         println!("no test ran");
         complete = false;
     }
-    println!("{total}");
-    Ok(if complete && total.is_ok() {
+    complete &= total.is_ok();
+    println!("{}", total.summary(complete));
+    Ok(if complete {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
