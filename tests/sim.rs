@@ -1,6 +1,11 @@
 //! Deterministic simulation: two endpoints, weather from a seed.
 //!
 //! A failure prints the seed; `cargo xtask sim --seed N` replays it.
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    reason = "a test ends by a panic"
+)]
 
 use std::time::Duration;
 

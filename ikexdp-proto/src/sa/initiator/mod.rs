@@ -147,12 +147,7 @@ impl Initiating {
         }
     }
 
-    pub(super) fn handle_job(
-        self,
-        cx: &mut Context<'_>,
-        core: &Core,
-        result: JobResult,
-    ) -> State {
+    pub(super) fn handle_job(self, cx: &mut Context<'_>, core: &Core, result: JobResult) -> State {
         match (self.stage, result) {
             (Stage::GeneratingKey, JobResult::Key(Ok(key))) => {
                 InitSent::begin(self.begun, cx, core, key)
