@@ -70,13 +70,21 @@ pub(crate) struct Reassembly {
     parts: BTreeMap<u16, Vec<u8>>,
     octets: usize,
     started: Instant,
+    /// Whether the sender has cut it anew.
+    recut: bool,
 }
 
 /// What came of a fragment.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Added {
     /// It was the last that was missing.
-    Complete(Chain),
+    Complete {
+        /// The message.
+        payloads: Chain,
+        /// Whether the sender cut it anew, because larger fragments did not
+        /// arrive.
+        recut: bool,
+    },
     /// Others are still missing.
     Incomplete,
     /// It was there already, or belongs to a cut that was given up
@@ -86,8 +94,9 @@ pub(crate) enum Added {
 
 impl Reassembly {
     /// Begins with nothing, at `now`, for a message in `total` fragments.
-    fn new(total: u16, now: Instant) -> Self {
+    fn new(total: u16, recut: bool, now: Instant) -> Self {
         Self {
+            recut,
             total,
             first: None,
             parts: BTreeMap::new(),
@@ -113,13 +122,13 @@ impl Reassembly {
             *place = None;
             return Err(Limit::Fragments);
         }
-        let fresh = || Self::new(fragment.total, now);
+        let fresh = |recut| Self::new(fragment.total, recut, now);
         let message = match place {
             Some(message) if fragment.total < message.total => return Ok(Added::Stale),
-            // The sender cut it anew: what we have does not fit any more.
-            Some(message) if fragment.total > message.total => place.insert(fresh()),
+            // What we have does not fit any more.
+            Some(message) if fragment.total > message.total => place.insert(fresh(true)),
             Some(message) => message,
-            None => place.insert(fresh()),
+            None => place.insert(fresh(false)),
         };
         if message.parts.contains_key(&fragment.number) {
             return Ok(Added::Stale);
@@ -133,12 +142,17 @@ impl Reassembly {
         if fragment.number == 1 {
             message.first = Some(first);
         }
-        match (message.first, message.parts.len() == usize::from(message.total)) {
+        match (
+            message.first,
+            message.parts.len() == usize::from(message.total),
+        ) {
             (Some(first), true) => {
+                let recut = message.recut;
                 let parts = core::mem::take(&mut message.parts);
                 let octets = parts.into_values().collect::<Vec<_>>().concat();
                 *place = None;
-                Ok(Added::Complete(Chain { first, octets }))
+                let payloads = Chain { first, octets };
+                Ok(Added::Complete { payloads, recut })
             }
             _ => Ok(Added::Incomplete),
         }
@@ -177,17 +191,28 @@ mod tests {
 
     impl Receiver {
         fn add(&mut self, number: u16, total: u16, plaintext: &[u8]) -> Result<Added, Limit> {
-            let first = if number == 1 { FIRST } else { PayloadType::NONE };
+            let first = if number == 1 {
+                FIRST
+            } else {
+                PayloadType::NONE
+            };
             let fragment = FragmentNumber { number, total };
-            Reassembly::add(&mut self.0, fragment, first, plaintext.to_vec(), Instant::ZERO)
+            Reassembly::add(
+                &mut self.0,
+                fragment,
+                first,
+                plaintext.to_vec(),
+                Instant::ZERO,
+            )
         }
     }
 
-    fn complete(octets: &[u8]) -> Result<Added, Limit> {
-        Ok(Added::Complete(Chain {
+    fn complete(octets: &[u8], recut: bool) -> Result<Added, Limit> {
+        let payloads = Chain {
             first: FIRST,
             octets: octets.to_vec(),
-        }))
+        };
+        Ok(Added::Complete { payloads, recut })
     }
 
     #[test]
@@ -196,7 +221,7 @@ mod tests {
         assert_eq!(receiver.add(3, 3, b"c"), Ok(Added::Incomplete));
         assert_eq!(receiver.add(1, 3, b"a"), Ok(Added::Incomplete));
         assert_eq!(receiver.add(1, 3, b"x"), Ok(Added::Stale));
-        assert_eq!(receiver.add(2, 3, b"b"), complete(b"abc"));
+        assert_eq!(receiver.add(2, 3, b"b"), complete(b"abc", false));
         assert!(receiver.0.is_none());
     }
 
@@ -209,23 +234,29 @@ mod tests {
         assert_eq!(receiver.add(2, 3, b"b"), Ok(Added::Incomplete));
         assert_eq!(receiver.add(2, 2, b"old"), Ok(Added::Stale));
         assert_eq!(receiver.add(1, 3, b"a"), Ok(Added::Incomplete));
-        assert_eq!(receiver.add(3, 3, b""), complete(b"ab"));
+        assert_eq!(receiver.add(3, 3, b""), complete(b"ab", true));
     }
 
     #[test]
     fn one_fragment_may_be_all() {
-        assert_eq!(Receiver(None).add(1, 1, b"all"), complete(b"all"));
+        assert_eq!(Receiver(None).add(1, 1, b"all"), complete(b"all", false));
     }
 
     #[test]
     fn there_is_an_end_to_what_a_peer_can_make_us_hold() {
         let mut receiver = Receiver(None);
-        assert_eq!(receiver.add(1, FRAGMENTS_MAX + 1, b""), Err(Limit::Fragments));
+        assert_eq!(
+            receiver.add(1, FRAGMENTS_MAX + 1, b""),
+            Err(Limit::Fragments)
+        );
         for number in 1..=64 {
             let added = receiver.add(number, FRAGMENTS_MAX, &[0; 1024]);
             assert_eq!(added, Ok(Added::Incomplete));
         }
-        assert_eq!(receiver.add(65, FRAGMENTS_MAX, b"x"), Err(Limit::MessageLength));
+        assert_eq!(
+            receiver.add(65, FRAGMENTS_MAX, b"x"),
+            Err(Limit::MessageLength)
+        );
         assert!(receiver.0.is_none());
     }
 
@@ -240,7 +271,10 @@ mod tests {
             assert_eq!(added, Ok(Added::Incomplete));
         }
         let all = alloc::vec![1; MESSAGE_LEN_MAX];
-        assert_eq!(receiver.add(parts, parts, &alloc::vec![1; each]), complete(&all));
+        assert_eq!(
+            receiver.add(parts, parts, &alloc::vec![1; each]),
+            complete(&all, false)
+        );
     }
 
     /// For every way an IKE message can travel: the cut is the largest that

@@ -53,7 +53,9 @@ impl Pools {
             v4: pool
                 .v4
                 .map(|(start, end)| range(start.to_bits().into(), end.to_bits().into())),
-            v6: pool.v6.map(|(start, end)| range(start.to_bits(), end.to_bits())),
+            v6: pool
+                .v6
+                .map(|(start, end)| range(start.to_bits(), end.to_bits())),
         };
         Self(pools.iter().map(pool).collect())
     }
@@ -66,7 +68,9 @@ impl Pools {
         let v6 = ranges.v6.as_mut().filter(|_| v6).and_then(Range::take);
         let lease = Lease {
             pool,
-            v4: v4.and_then(|address| u32::try_from(address).ok()).map(Ipv4Addr::from_bits),
+            v4: v4
+                .and_then(|address| u32::try_from(address).ok())
+                .map(Ipv4Addr::from_bits),
             v6: v6.map(Ipv6Addr::from_bits),
         };
         lease.addresses().next().is_some().then_some(lease)

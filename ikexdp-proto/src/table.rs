@@ -62,6 +62,11 @@ impl Table {
         self.half_open
     }
 
+    /// Memory held for incomplete messages, in octets.
+    pub(crate) const fn reassembly_octets(&self) -> usize {
+        self.reassembly_octets
+    }
+
     /// When the first timer runs out.
     pub(crate) fn next_deadline(&self) -> Option<Instant> {
         self.timers.first().map(|(deadline, _)| *deadline)
@@ -108,12 +113,7 @@ impl Table {
     }
 
     /// Lets `handle` change an SA; nothing happens if it is gone.
-    pub(crate) fn update(
-        &mut self,
-        config: &Config,
-        id: IkeSaId,
-        handle: impl FnOnce(&mut IkeSa),
-    ) {
+    pub(crate) fn update(&mut self, config: &Config, id: IkeSaId, handle: impl FnOnce(&mut IkeSa)) {
         if let Some(entry) = self.sas.get_mut(&id) {
             handle(&mut entry.sa);
             self.settle(config, id);

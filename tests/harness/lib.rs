@@ -1,1 +1,27 @@
-//! What the test tiers share: networks, peers, captures.
+//! What the test tiers share: networks, simulated and real, peers, captures.
+//!
+//! A test that goes wrong in here has nothing to test: the harness panics and says what it was
+//! doing.
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::missing_panics_doc,
+    clippy::panic,
+    clippy::unwrap_used,
+    missing_debug_implementations,
+    reason = "a test ends by a panic, and its input is its own"
+)]
+
+pub mod capture;
+pub mod check;
+pub mod datagram;
+pub mod journal;
+pub mod lab;
+pub mod namespace;
+pub mod net;
+pub mod parties;
+pub mod pki;
+pub mod process;
+pub mod strongswan;

@@ -1,3 +1,55 @@
 //! `cargo xtask`: everything that is done to the project rather than by it.
 
-fn main() {}
+mod build;
+mod command;
+mod lint;
+mod setup;
+mod test;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+/// Sets up, builds and tests ikexdp.
+#[derive(Debug, Parser)]
+#[command(bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Installs what building and testing need and this machine lacks
+    Setup,
+    /// Builds the daemon
+    Build,
+    /// Runs the tests, those that need root as root
+    Test(test::Arguments),
+    /// Checks all that needs no test: format, lints, documentation, licences
+    Lint,
+    /// Does what a change must pass: lint, then test
+    Ci,
+}
+
+fn main() -> ExitCode {
+    run(Arguments::parse().verb).unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+fn run(verb: Verb) -> Result<ExitCode> {
+    match verb {
+        Verb::Setup => setup::everything()?,
+        Verb::Build => build::daemon()?,
+        Verb::Test(arguments) => return test::run(&arguments),
+        Verb::Lint => lint::everything()?,
+        Verb::Ci => {
+            lint::everything()?;
+            return test::run(&test::Arguments::default());
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}

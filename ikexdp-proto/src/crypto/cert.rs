@@ -380,7 +380,10 @@ impl SignatureVerificationAlgorithm for EcdsaSha512 {
 
 fn credential_error(error: webpki::Error) -> CredentialError {
     match error {
-        webpki::Error::UnknownIssuer => CredentialError::UnknownIssuer,
+        // An authority of the right name with another key is another authority.
+        webpki::Error::UnknownIssuer | webpki::Error::InvalidSignatureForPublicKey => {
+            CredentialError::UnknownIssuer
+        }
         webpki::Error::CertExpired { .. } => CredentialError::Expired,
         webpki::Error::CertNotValidYet { .. } => CredentialError::NotYetValid,
         webpki::Error::EmptyEkuExtension => CredentialError::WrongUsage,

@@ -7,6 +7,7 @@
 //!              <--  SK {N(AUTHENTICATION_FAILED)}
 //! ```
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use crate::crypto::cert::AuthorityHash;
@@ -61,7 +62,7 @@ pub struct AuthResponse<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AuthReply<'a> {
     /// The responder knows us.
-    Accepted(AuthResponse<'a>),
+    Accepted(Box<AuthResponse<'a>>),
     /// It does not go on.
     Refused(NotifyType),
 }
@@ -95,10 +96,18 @@ impl<'a> Fields<'a> {
                 }
                 PayloadType::CERTIFICATE => fields.certificate(body)?,
                 kind @ PayloadType::AUTHENTICATION => {
-                    once(&mut fields.authentication, kind, Authentication::decode(body)?)?;
+                    once(
+                        &mut fields.authentication,
+                        kind,
+                        Authentication::decode(body)?,
+                    )?;
                 }
                 kind @ PayloadType::CONFIGURATION => {
-                    once(&mut fields.configuration, kind, Configuration::decode(body)?)?;
+                    once(
+                        &mut fields.configuration,
+                        kind,
+                        Configuration::decode(body)?,
+                    )?;
                 }
                 kind @ PayloadType::SECURITY_ASSOCIATION => {
                     once(&mut fields.proposals, kind, sa::decode(body)?)?;
@@ -182,14 +191,14 @@ impl<'a> AuthReply<'a> {
             return Ok(Self::Refused(missing));
         };
         let child = fields.child()?;
-        Ok(Self::Accepted(AuthResponse {
+        Ok(Self::Accepted(Box::new(AuthResponse {
             responder: require(fields.responder, PayloadType::ID_RESPONDER)?,
             certificates: fields.certificates,
             authentication,
             configuration: fields.configuration,
             child,
             child_error: error,
-        }))
+        })))
     }
 }
 

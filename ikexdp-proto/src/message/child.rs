@@ -22,7 +22,15 @@ impl ChildPayloads {
     /// Appends the payloads.
     pub fn encode(&self, chain: &mut ChainWriter) {
         sa::encode(chain, &self.proposals);
-        ts::encode(chain, PayloadType::TRAFFIC_SELECTOR_INITIATOR, &self.initiator);
-        ts::encode(chain, PayloadType::TRAFFIC_SELECTOR_RESPONDER, &self.responder);
+        ts::encode(
+            chain,
+            PayloadType::TRAFFIC_SELECTOR_INITIATOR,
+            &self.initiator,
+        );
+        ts::encode(
+            chain,
+            PayloadType::TRAFFIC_SELECTOR_RESPONDER,
+            &self.responder,
+        );
     }
 }

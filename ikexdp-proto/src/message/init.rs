@@ -107,7 +107,9 @@ impl<'a> Fields<'a> {
                 }
                 PayloadType::NOTIFY => fields.notify(Notify::decode(body)?),
                 PayloadType::CERTIFICATE_REQUEST => {
-                    fields.authorities.extend_from_slice(cert::decode_request(body)?);
+                    fields
+                        .authorities
+                        .extend_from_slice(cert::decode_request(body)?);
                 }
                 _ => skip(&payload)?,
             }

@@ -44,12 +44,19 @@ impl ChildOffer {
         payloads: Option<ChildPayloads>,
     ) -> Self {
         let request = configuration.filter(|cp| cp.kind == ConfigurationType::REQUEST);
-        let asked = request.map(|cp| cp.attributes.iter().map(|attribute| attribute.kind).collect());
+        let asked = request.map(|cp| {
+            cp.attributes
+                .iter()
+                .map(|attribute| attribute.kind)
+                .collect()
+        });
         Self { asked, payloads }
     }
 
     fn asks_for(&self, kind: ConfigurationAttribute) -> bool {
-        self.asked.as_ref().is_some_and(|asked| asked.contains(&kind))
+        self.asked
+            .as_ref()
+            .is_some_and(|asked| asked.contains(&kind))
     }
 }
 

@@ -200,7 +200,7 @@ impl Responding {
 
     /// The secret is there: answer.
     pub(super) fn handle_secret(
-        self: Box<Self>,
+        self,
         cx: &mut Context<'_>,
         core: &Core,
         result: Result<Agreed, CryptoError>,
@@ -294,7 +294,7 @@ impl HalfOpen {
 
     /// The first protected request.
     pub(super) fn handle_request(
-        self: Box<Self>,
+        self,
         cx: &mut Context<'_>,
         core: &Core,
         message: &Message,

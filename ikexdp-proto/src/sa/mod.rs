@@ -329,10 +329,9 @@ impl IkeSa {
     pub(crate) fn deadline(&self, config: &Config) -> Option<Instant> {
         let half_open = self.core.created + config.timing.half_open;
         let own = match &self.state {
-            State::Responding(_)
-            | State::HalfOpen(_)
-            | State::Verifying(_)
-            | State::Signing(_) => Some(half_open),
+            State::Responding(_) | State::HalfOpen(_) | State::Verifying(_) | State::Signing(_) => {
+                Some(half_open)
+            }
             State::Initiating(state) => state.deadline(),
             State::Established(state) => state.deadline(config),
             State::Lingering(state) => Some(state.until()),
@@ -376,8 +375,9 @@ impl IkeSa {
             suite: channel.map(|channel| channel.suite),
             age: now.since(self.core.created),
             addresses: Vec::new(),
-            fragmentation: channel
-                .map_or_else(FragmentationSummary::default, |channel| channel.fragmentation),
+            fragmentation: channel.map_or_else(FragmentationSummary::default, |channel| {
+                channel.fragmentation
+            }),
             children: Vec::new(),
         };
         if let State::Established(state) = &self.state {

@@ -99,8 +99,13 @@ struct Lists<'a> {
 }
 
 fn bit<T>(list: &[T], fits: impl Fn(&T) -> bool) -> u32 {
-    let place = list.iter().position(fits).and_then(|place| u32::try_from(place).ok());
-    place.and_then(|place| 1_u32.checked_shl(place)).unwrap_or(0)
+    let place = list
+        .iter()
+        .position(fits)
+        .and_then(|place| u32::try_from(place).ok());
+    place
+        .and_then(|place| 1_u32.checked_shl(place))
+        .unwrap_or(0)
 }
 
 /// The entries of `list` whose bit is set, each with its place.
@@ -112,10 +117,7 @@ fn places<T: Copy>(list: &[T], bits: u32) -> impl Iterator<Item = (u32, T)> {
 
 /// Chooses for an IKE SA: cipher first, then integrity, PRF and group, each by
 /// our order of preference.
-pub(crate) fn choose_ike(
-    proposals: &[Proposal],
-    ours: &IkeAlgorithms,
-) -> Option<Chosen<IkeSuite>> {
+pub(crate) fn choose_ike(proposals: &[Proposal], ours: &IkeAlgorithms) -> Option<Chosen<IkeSuite>> {
     let lists = Lists {
         encryption: &ours.encryption,
         integrity: &ours.integrity,
@@ -134,9 +136,15 @@ pub(crate) fn choose_ike(
             suite: IkeSuite { cipher, prf, group },
             number: proposal.number,
         };
-        Some(([encryption_rank, integrity_rank, prf_rank, group_rank], chosen))
+        Some((
+            [encryption_rank, integrity_rank, prf_rank, group_rank],
+            chosen,
+        ))
     };
-    let best = proposals.iter().filter_map(candidate).min_by_key(|(rank, _)| *rank);
+    let best = proposals
+        .iter()
+        .filter_map(candidate)
+        .min_by_key(|(rank, _)| *rank);
     best.map(|(_, chosen)| chosen)
 }
 
@@ -168,7 +176,10 @@ pub(crate) fn choose_esp(
         };
         Some((rank, (chosen, spi)))
     };
-    let best = proposals.iter().filter_map(candidate).min_by_key(|(rank, _)| *rank);
+    let best = proposals
+        .iter()
+        .filter_map(candidate)
+        .min_by_key(|(rank, _)| *rank);
     best.map(|(_, chosen)| chosen)
 }
 
@@ -177,7 +188,11 @@ pub(crate) fn chosen_ike(chosen: &Chosen<IkeSuite>) -> Proposal {
     let IkeSuite { cipher, prf, group } = chosen.suite;
     let mut transforms = cipher_transforms(cipher);
     transforms.push(Transform::new(TransformType::PRF, prf.id().0, None));
-    transforms.push(Transform::new(TransformType::KEY_EXCHANGE, group.id().0, None));
+    transforms.push(Transform::new(
+        TransformType::KEY_EXCHANGE,
+        group.id().0,
+        None,
+    ));
     Proposal {
         number: chosen.number,
         protocol: ProtocolId::IKE,
@@ -223,14 +238,22 @@ fn integrity_transform(integrity: Integrity) -> Transform {
 pub(crate) fn offer_ike(ours: &IkeAlgorithms) -> Vec<Proposal> {
     let mut common: Vec<Transform> = Vec::new();
     common.extend(
-        ours.prf.iter().map(|prf| Transform::new(TransformType::PRF, prf.id().0, None)),
+        ours.prf
+            .iter()
+            .map(|prf| Transform::new(TransformType::PRF, prf.id().0, None)),
     );
     common.extend(
         ours.groups
             .iter()
             .map(|group| Transform::new(TransformType::KEY_EXCHANGE, group.id().0, None)),
     );
-    offers(&ours.encryption, &ours.integrity, &common, ProtocolId::IKE, &[])
+    offers(
+        &ours.encryption,
+        &ours.integrity,
+        &common,
+        ProtocolId::IKE,
+        &[],
+    )
 }
 
 /// The same for a CHILD SA that we receive on `spi`.
@@ -238,7 +261,13 @@ pub(crate) fn offer_esp(ours: &EspAlgorithms, spi: EspSpi) -> Vec<Proposal> {
     let common = [SequenceNumbers::EXTENDED, SequenceNumbers::SHORT]
         .map(|esn| Transform::new(TransformType::SEQUENCE_NUMBERS, esn.0, None));
     let spi = spi.0.to_be_bytes();
-    offers(&ours.encryption, &ours.integrity, &common, ProtocolId::ESP, &spi)
+    offers(
+        &ours.encryption,
+        &ours.integrity,
+        &common,
+        ProtocolId::ESP,
+        &spi,
+    )
 }
 
 fn offers(
@@ -351,10 +380,15 @@ mod tests {
             ],
         );
         let expected = "aes256-cbc-sha2-256/prf-sha2-256/ecp256".to_string();
-        assert_eq!(chosen(&[cbc.clone()]), Some((expected, 7)));
+        assert_eq!(chosen(core::slice::from_ref(&cbc)), Some((expected, 7)));
         let gcm = ike(
             8,
-            &[(ENCR, 20, Some(128)), (PRF, 5, None), (KE, 31, None), (KE, 14, None)],
+            &[
+                (ENCR, 20, Some(128)),
+                (PRF, 5, None),
+                (KE, 31, None),
+                (KE, 14, None),
+            ],
         );
         let expected = "aes128-gcm16/prf-sha2-256/x25519".to_string();
         assert_eq!(chosen(&[cbc, gcm]), Some((expected, 8)));
@@ -366,7 +400,12 @@ mod tests {
         let gcm = |integrity: u16| {
             ike(
                 1,
-                &[(ENCR, 20, Some(256)), (INTEG, integrity, None), (PRF, 5, None), (KE, 19, None)],
+                &[
+                    (ENCR, 20, Some(256)),
+                    (INTEG, integrity, None),
+                    (PRF, 5, None),
+                    (KE, 19, None),
+                ],
             )
         };
         assert!(chosen(&[gcm(0)]).is_some());
@@ -382,7 +421,12 @@ mod tests {
             &[(ENCR, 20, Some(192)), (PRF, 5, None), (KE, 19, None)],
             &[(ENCR, 20, None), (PRF, 5, None), (KE, 19, None)],
             &[(ENCR, 28, Some(256)), (PRF, 5, None), (KE, 19, None)],
-            &[(ENCR, 3, None), (INTEG, 2, None), (PRF, 2, None), (KE, 2, None)],
+            &[
+                (ENCR, 3, None),
+                (INTEG, 2, None),
+                (PRF, 2, None),
+                (KE, 2, None),
+            ],
         ] {
             assert_eq!(chosen(&[ike(1, transforms)]), None, "{transforms:?}");
         }
@@ -420,15 +464,28 @@ mod tests {
         assert_eq!(chosen.suite.to_string(), "aes256-gcm16");
         assert_eq!(spi, EspSpi(0x0102_0304));
         let answer = chosen_esp(&chosen, EspSpi(9));
-        assert!(answer.transforms.iter().all(|transform| transform.kind != KE));
+        assert!(
+            answer
+                .transforms
+                .iter()
+                .all(|transform| transform.kind != KE)
+        );
     }
 
     #[test]
     fn an_offer_reads_as_text() {
         let windows = ike(
             1,
-            &[(ENCR, 3, None), (INTEG, 2, None), (PRF, 2, None), (KE, 2, None)],
+            &[
+                (ENCR, 3, None),
+                (INTEG, 2, None),
+                (PRF, 2, None),
+                (KE, 2, None),
+            ],
         );
-        assert_eq!(describe(&[windows]), "3DES/HMAC_SHA1_96/PRF_HMAC_SHA1/MODP_1024");
+        assert_eq!(
+            describe(&[windows]),
+            "3DES/HMAC_SHA1_96/PRF_HMAC_SHA1/MODP_1024"
+        );
     }
 }

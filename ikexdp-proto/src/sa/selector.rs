@@ -55,7 +55,8 @@ fn intersection(a: &TrafficSelector, b: &TrafficSelector) -> Option<TrafficSelec
 /// OPAQUE ports, which start high and end low (RFC 7296 §3.13.1), have nothing
 /// in common with any range but that of all ports.
 fn common_ports(a: &TrafficSelector, b: &TrafficSelector) -> Option<(u16, u16)> {
-    let every = |selector: &TrafficSelector| (selector.start_port, selector.end_port) == (0, u16::MAX);
+    let every =
+        |selector: &TrafficSelector| (selector.start_port, selector.end_port) == (0, u16::MAX);
     let opaque = |selector: &TrafficSelector| selector.start_port > selector.end_port;
     if every(a) || (opaque(a) && opaque(b)) {
         return Some((b.start_port, b.end_port));

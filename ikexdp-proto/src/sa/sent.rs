@@ -18,7 +18,8 @@ pub(crate) struct Sent {
     /// Longest IP datagram when it was first sealed.
     datagram_len: u16,
     datagrams: Vec<Bytes>,
-    /// What is inside, for sealing it anew; only kept if there are fragments.
+    /// What is inside, for sealing it anew; there until that has been done, if
+    /// it can be done.
     chain: Option<Chain>,
     /// The same in smaller fragments.
     lowered: Option<Vec<Bytes>>,
@@ -26,19 +27,20 @@ pub(crate) struct Sent {
 }
 
 impl Sent {
+    /// Keeps a message that went out as `datagrams`; with its payloads in
+    /// `chain` it can be cut anew.
     pub(crate) fn new(
         header: Header,
         datagram_len: u16,
         datagrams: Vec<Bytes>,
-        chain: Chain,
+        chain: Option<Chain>,
     ) -> Self {
-        let in_fragments = datagrams.len() > 1;
         Self {
             header,
             repeats: 0,
             datagram_len,
             datagrams,
-            chain: in_fragments.then_some(chain),
+            chain,
             lowered: None,
             last_was_lowered: false,
         }
@@ -50,24 +52,26 @@ impl Sent {
     /// every other time in the smallest fragments (RFC 7383 §2.5.2), because the
     /// path may drop the larger ones; and the old ones in between, because some
     /// peers refuse a changed total. `seal` makes the smaller ones.
-    pub(crate) fn repeat(&mut self, seal: impl FnOnce(&Chain, u16) -> Vec<Bytes>) -> &[Bytes] {
-        self.last_was_lowered = self.repeats & 1 == 1 && self.datagram_len > DATAGRAM_LEN_MIN;
+    pub(crate) fn repeat(&mut self, seal: impl FnOnce(&Chain) -> Vec<Bytes>) -> &[Bytes] {
+        let lower = self.repeats & 1 == 1 && self.datagram_len > DATAGRAM_LEN_MIN;
         self.repeats = self.repeats.saturating_add(1);
-        match &self.chain {
-            Some(chain) if self.last_was_lowered => {
-                self.lowered.get_or_insert_with(|| seal(chain, DATAGRAM_LEN_MIN))
-            }
-            _ => {
-                self.last_was_lowered = false;
-                &self.datagrams
-            }
+        if let Some(chain) = self.chain.take_if(|_| lower) {
+            // A receiver tells the two cuts apart by their totals: only one in
+            // more fragments replaces what it has.
+            let lowered = seal(&chain);
+            self.lowered = Some(lowered).filter(|lowered| lowered.len() > self.datagrams.len());
+        }
+        self.last_was_lowered = lower && self.lowered.is_some();
+        match &self.lowered {
+            Some(lowered) if lower => lowered,
+            _ => &self.datagrams,
         }
     }
 
-    /// The size that must have worked, now that the exchange is over, if it is
-    /// not the one we began with.
-    pub(crate) fn learned(&self) -> Option<u16> {
-        self.last_was_lowered.then_some(DATAGRAM_LEN_MIN)
+    /// Whether the message, now that it is known to have arrived, most likely
+    /// did so in smaller fragments.
+    pub(crate) const fn arrived_lowered(&self) -> bool {
+        self.last_was_lowered
     }
 
     /// The datagrams as they were first sealed.
@@ -101,11 +105,10 @@ mod tests {
             response: true,
             message_id: MessageId(1),
         };
-        Sent::new(header, datagram_len, datagrams, chain)
+        Sent::new(header, datagram_len, datagrams, Some(chain))
     }
 
-    fn lowered(_: &Chain, datagram_len: u16) -> Vec<Bytes> {
-        assert_eq!(datagram_len, DATAGRAM_LEN_MIN);
+    fn lowered(_: &Chain) -> Vec<Bytes> {
         alloc::vec![Bytes::from_static(b"small"); 3]
     }
 
@@ -114,20 +117,29 @@ mod tests {
         let mut sent = sent(&[b"one", b"two"], 1280);
         let lengths: Vec<usize> = (0..5).map(|_| sent.repeat(lowered).len()).collect();
         assert_eq!(lengths, [2, 3, 2, 3, 2]);
-        assert_eq!(sent.learned(), None);
+        assert!(!sent.arrived_lowered());
         sent.repeat(lowered);
-        assert_eq!(sent.learned(), Some(DATAGRAM_LEN_MIN));
+        assert!(sent.arrived_lowered());
     }
 
     #[test]
-    fn what_is_whole_or_small_already_stays_as_it_is() {
-        for mut sent in [sent(&[b"one"], 1280), sent(&[b"one", b"two"], 576)] {
-            let before = sent.datagrams().len();
-            for _ in 0..5 {
-                let repeated = sent.repeat(|_, _| panic!("must not be sealed anew"));
-                assert_eq!(repeated.len(), before);
-                assert_eq!(sent.learned(), None);
-            }
+    fn what_is_small_already_stays_as_it_is() {
+        let mut sent = sent(&[b"one", b"two"], 576);
+        for _ in 0..5 {
+            let repeated = sent.repeat(|_| panic!("must not be sealed anew"));
+            assert_eq!(repeated.len(), 2);
+            assert!(!sent.arrived_lowered());
+        }
+    }
+
+    /// RFC 7383 §2.6: a receiver takes new fragments for old ones if the total
+    /// does not grow.
+    #[test]
+    fn a_smaller_cut_that_makes_no_more_fragments_is_not_sent() {
+        let mut sent = sent(&[b"one", b"two", b"three"], 600);
+        for _ in 0..4 {
+            let repeated = sent.repeat(lowered);
+            assert_eq!(repeated[0], Bytes::from_static(b"one"));
         }
     }
 }

@@ -28,7 +28,9 @@ use crate::sa::proposal::{choose_esp, offer_esp};
 use crate::sa::selector::narrow;
 use crate::sa::{Context, Core, State};
 use crate::types::{EspSpi, Role};
-use crate::wire::iana::{ConfigurationAttribute, ConfigurationType, ExchangeType, NotifyType, PayloadType};
+use crate::wire::iana::{
+    ConfigurationAttribute, ConfigurationType, ExchangeType, NotifyType, PayloadType,
+};
 use crate::wire::payload::auth::Authentication;
 use crate::wire::payload::configuration::{Attribute, Configuration};
 use crate::wire::payload::id;
@@ -70,12 +72,7 @@ pub(super) struct Verifying {
 
 impl AuthSent {
     /// Sends the request, or has it signed first.
-    pub(super) fn prepare(
-        begun: Begun,
-        cx: &mut Context<'_>,
-        core: &Core,
-        ready: Ready,
-    ) -> State {
+    pub(super) fn prepare(begun: Begun, cx: &mut Context<'_>, core: &Core, ready: Ready) -> State {
         let Ready { channel, handshake } = ready;
         let octets = channel.keys.signed_octets(
             Role::Initiator,
@@ -143,7 +140,10 @@ impl AuthSent {
             authorities,
             wanted: wanted.as_deref(),
             authentication,
-            configuration: connection.child.request_addresses.then(configuration_request),
+            configuration: connection
+                .child
+                .request_addresses
+                .then(configuration_request),
             child: Ok(Some(offered.clone())),
         };
         let payloads = request.encode();
@@ -194,7 +194,10 @@ impl AuthSent {
         };
         match (&begun.connection.requirement, response.authentication) {
             (Requirement::SharedKey(key), Authentication::SharedKey(mic)) => {
-                let expected = verifying.channel.keys.shared_key_auth(key.expose(), &octets);
+                let expected = verifying
+                    .channel
+                    .keys
+                    .shared_key_auth(key.expose(), &octets);
                 if bool::from(expected.expose().ct_eq(mic)) {
                     verifying.establish(begun, cx, core)
                 } else {
@@ -332,7 +335,12 @@ fn give_up(
         error: Some(NotifyType::AUTHENTICATION_FAILED),
         ..Informational::default()
     };
-    if channel.request(cx, ExchangeType::INFORMATIONAL, refusal.encode(), &core.path) {
+    if channel.request(
+        cx,
+        ExchangeType::INFORMATIONAL,
+        refusal.encode(),
+        &core.path,
+    ) {
         State::Closing(Box::new(Closing { channel }))
     } else {
         State::Gone
@@ -364,10 +372,7 @@ fn remote_selectors(connection: &Connection) -> Vec<TrafficSelector> {
 }
 
 fn everything() -> Vec<TrafficSelector> {
-    let v4 = TrafficSelector::addresses(
-        Ipv4Addr::UNSPECIFIED.into(),
-        Ipv4Addr::BROADCAST.into(),
-    );
+    let v4 = TrafficSelector::addresses(Ipv4Addr::UNSPECIFIED.into(), Ipv4Addr::BROADCAST.into());
     let v6 = TrafficSelector::addresses(
         Ipv6Addr::UNSPECIFIED.into(),
         Ipv6Addr::from_bits(u128::MAX).into(),
@@ -410,5 +415,8 @@ fn assigned(response: &AuthResponse<'_>) -> Vec<IpAddr> {
         }
         _ => None,
     };
-    reply.flat_map(|reply| reply.attributes.iter()).filter_map(address).collect()
+    reply
+        .flat_map(|reply| reply.attributes.iter())
+        .filter_map(address)
+        .collect()
 }

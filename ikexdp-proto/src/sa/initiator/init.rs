@@ -104,9 +104,7 @@ impl InitSent {
                 cx.job(core.id, Job::GenerateKey(group));
                 Initiating::at(begun, Stage::GeneratingKey)
             }
-            Ok(InitReply::Refused(notify)) => {
-                fail(cx, core, FailureReason::PeerRefused(notify))
-            }
+            Ok(InitReply::Refused(notify)) => fail(cx, core, FailureReason::PeerRefused(notify)),
             // Nothing is authenticated yet: what makes no sense may be forged,
             // and the right response may still come (RFC 7296 §2.21.1).
             _ => {
@@ -117,7 +115,7 @@ impl InitSent {
     }
 
     fn agree(
-        self: Box<Self>,
+        self,
         begun: Begun,
         cx: &mut Context<'_>,
         core: &mut Core,
@@ -127,7 +125,9 @@ impl InitSent {
         let answer = core::slice::from_ref(&response.proposal);
         let group = self.key.group();
         let chosen = choose_ike(answer, &cx.config.ike);
-        let Some(suite) = chosen.map(|chosen| chosen.suite).filter(|suite| suite.group == group)
+        let Some(suite) = chosen
+            .map(|chosen| chosen.suite)
+            .filter(|suite| suite.group == group)
         else {
             let refused = FailureReason::PeerRefused(NotifyType::NO_PROPOSAL_CHOSEN);
             return fail(cx, core, refused);
@@ -180,7 +180,7 @@ impl InitSent {
 
 impl Agreeing {
     pub(super) fn handle_secret(
-        self: Box<Self>,
+        self,
         begun: Begun,
         cx: &mut Context<'_>,
         core: &Core,
@@ -216,7 +216,8 @@ impl Agreeing {
 /// The group the responder wants, if we take it and did not send it already.
 fn allowed_group(cx: &Context<'_>, wanted: GroupId, sent: Group) -> Option<Group> {
     let ours = cx.config.ike.groups.iter().copied();
-    ours.filter(|group| *group != sent).find(|group| group.id() == wanted)
+    ours.filter(|group| *group != sent)
+        .find(|group| group.id() == wanted)
 }
 
 /// Moves to port 4500 (RFC 7296 §2.23). An initiator on a port of its own

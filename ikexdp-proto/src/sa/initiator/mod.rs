@@ -84,7 +84,9 @@ pub(crate) fn initiate(
         connection,
         group,
         cookie: Vec::new(),
-        nonce: cx.random::<{ crate::wire::payload::nonce::NONCE_LEN }>().to_vec(),
+        nonce: cx
+            .random::<{ crate::wire::payload::nonce::NONCE_LEN }>()
+            .to_vec(),
         restarts: 0,
     };
     cx.job(id, Job::GenerateKey(group));
@@ -145,12 +147,7 @@ impl Initiating {
         }
     }
 
-    pub(super) fn handle_job(
-        self: Box<Self>,
-        cx: &mut Context<'_>,
-        core: &Core,
-        result: JobResult,
-    ) -> State {
+    pub(super) fn handle_job(self, cx: &mut Context<'_>, core: &Core, result: JobResult) -> State {
         match (self.stage, result) {
             (Stage::GeneratingKey, JobResult::Key(Ok(key))) => {
                 InitSent::begin(self.begun, cx, core, key)

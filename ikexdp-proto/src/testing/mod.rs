@@ -1,4 +1,7 @@
-//! A random source for tests: it counts.
+//! What tests of the engine share: a random source that counts, and a client
+//! that says whatever a script has it say.
+
+pub(crate) mod script;
 
 use core::convert::Infallible;
 

@@ -11,7 +11,7 @@ use super::sent::Sent;
 use crate::crypto::keymat::IkeKeys;
 use crate::event::{Event, FragmentationSummary};
 use crate::fragment::{Added, Cut, Reassembly, cut, overhead};
-use crate::limits::RESPONSE_REPEATS_MAX;
+use crate::limits::{DATAGRAM_LEN_MIN, RESPONSE_REPEATS_MAX};
 use crate::stats::Stat;
 use crate::suite::IkeSuite;
 use crate::time::Instant;
@@ -160,7 +160,8 @@ impl Channel {
     ) -> Option<Message> {
         let Some(position) = self.position(header) else {
             let busy = !header.response && self.theirs.expected == Some(header.message_id);
-            cx.stats.count(if busy { Stat::Busy } else { Stat::OutOfWindow });
+            cx.stats
+                .count(if busy { Stat::Busy } else { Stat::OutOfWindow });
             return None;
         };
         let Ok(encrypted) = Encrypted::locate(header, datagram.payload) else {
@@ -176,7 +177,9 @@ impl Channel {
         }
         // Of a repeat only the first fragment asks for the answer, whatever
         // its total: the sender may have cut it anew (RFC 7383 §2.6.1).
-        let later_fragment = encrypted.fragment.is_some_and(|fragment| fragment.number > 1);
+        let later_fragment = encrypted
+            .fragment
+            .is_some_and(|fragment| fragment.number > 1);
         if position == Position::Answered && later_fragment {
             cx.stats.count(Stat::FragmentStale);
             return None;
@@ -193,7 +196,8 @@ impl Channel {
         self.note_length(cx, &datagram.path, datagram.payload.len());
         let payloads = match encrypted.fragment {
             Some(fragment) => {
-                self.reassemble(cx, header.response, fragment, encrypted.first, plaintext)?
+                let fragment = (fragment, encrypted.first, plaintext);
+                self.reassemble(cx, header.response, fragment, &datagram.path)?
             }
             None => Chain {
                 first: encrypted.first,
@@ -232,9 +236,8 @@ impl Channel {
         &mut self,
         cx: &mut Context<'_>,
         response: bool,
-        fragment: FragmentNumber,
-        first: PayloadType,
-        plaintext: Vec<u8>,
+        (fragment, first, plaintext): (FragmentNumber, PayloadType, Vec<u8>),
+        path: &Path,
     ) -> Option<Chain> {
         self.fragmentation.received = self.fragmentation.received.saturating_add(1);
         let place = if response {
@@ -243,8 +246,13 @@ impl Channel {
             &mut self.theirs.reassembly
         };
         match Reassembly::add(place, fragment, first, plaintext, cx.now) {
-            Ok(Added::Complete(payloads)) => {
+            Ok(Added::Complete { payloads, recut }) => {
                 cx.stats.count(Stat::Reassembled);
+                if recut {
+                    // What is too long for the peer's way to us most likely is
+                    // for our way to the peer.
+                    self.lower(cx, path);
+                }
                 Some(payloads)
             }
             Ok(Added::Incomplete) => None,
@@ -263,15 +271,32 @@ impl Channel {
     fn complete(&mut self, cx: &mut Context<'_>, response: bool, path: &Path) {
         let over = if response {
             self.ours.reassembly = None;
-            self.ours.outstanding.take().map(|outstanding| outstanding.sent)
+            self.ours
+                .outstanding
+                .take()
+                .map(|outstanding| outstanding.sent)
         } else {
             self.theirs.reassembly = None;
             self.theirs.busy = true;
             self.theirs.answered.take()
         };
-        if let Some(datagram_len) = over.and_then(|sent| sent.learned()) {
-            self.fragmentation.datagram_len = datagram_len;
-            cx.sizes.learn(path.remote.ip(), datagram_len, cx.now);
+        if over.is_some_and(|sent| sent.arrived_lowered()) {
+            self.lower(cx, path);
+        }
+    }
+
+    /// From now on sends the smallest datagrams on `path`.
+    fn lower(&mut self, cx: &mut Context<'_>, path: &Path) {
+        let lowered = &mut self.fragmentation.datagram_len;
+        if *lowered > DATAGRAM_LEN_MIN {
+            *lowered = DATAGRAM_LEN_MIN;
+            cx.sizes.learn(path.remote.ip(), DATAGRAM_LEN_MIN, cx.now);
+            cx.stats.count(Stat::FragmentsLowered);
+            cx.event(Event::FragmentsLowered {
+                id: self.id,
+                path: *path,
+                datagram_len: DATAGRAM_LEN_MIN,
+            });
         }
     }
 
@@ -334,17 +359,9 @@ impl Channel {
         slot: Option<ReplySlot>,
     ) {
         let header = sent.header;
-        let datagrams = sent.repeat(|payloads, datagram_len| {
-            cx.stats.count(Stat::FragmentsLowered);
-            cx.event(Event::FragmentsLowered {
-                id: self.id,
-                path: *path,
-                datagram_len,
-            });
-            self.seal(cx, header, payloads, path, datagram_len)
-        });
-        let datagrams = datagrams.to_vec();
-        self.transmit(cx, path, slot, &datagrams);
+        let datagrams =
+            sent.repeat(|payloads| self.seal(cx, header, payloads, path, DATAGRAM_LEN_MIN));
+        self.transmit(cx, path, slot, datagrams);
     }
 
     /// Repeats the outstanding request if its time has come.
@@ -352,12 +369,18 @@ impl Channel {
     /// Returns whether the peer counts as dead.
     pub(crate) fn on_timeout(&mut self, cx: &mut Context<'_>, path: &Path) -> bool {
         for place in [&mut self.theirs.reassembly, &mut self.ours.reassembly] {
-            if place.as_ref().is_some_and(|message| message.deadline() <= cx.now) {
+            if place
+                .as_ref()
+                .is_some_and(|message| message.deadline() <= cx.now)
+            {
                 *place = None;
                 cx.stats.count(Stat::ReassemblyExpired);
             }
         }
-        let Some(mut outstanding) = self.ours.outstanding.take_if(|request| request.due <= cx.now)
+        let Some(mut outstanding) = self
+            .ours
+            .outstanding
+            .take_if(|request| request.due <= cx.now)
         else {
             return false;
         };
@@ -397,7 +420,11 @@ impl Channel {
     /// How far the peer's incomplete message is: fragments there, and in all.
     pub(crate) fn progress(&self) -> Option<(u16, u16)> {
         let response = self.ours.reassembly.as_ref();
-        self.theirs.reassembly.as_ref().or(response).map(Reassembly::progress)
+        self.theirs
+            .reassembly
+            .as_ref()
+            .or(response)
+            .map(Reassembly::progress)
     }
 
     const fn header(&self, exchange: ExchangeType, id: MessageId, response: bool) -> Header {
@@ -421,7 +448,11 @@ impl Channel {
     ) -> Sent {
         let datagram_len = self.fragmentation.datagram_len;
         let datagrams = self.seal(cx, header, &payloads, path, datagram_len);
-        Sent::new(header, datagram_len, datagrams, payloads)
+        // Even a message that went out whole may be too long for the path.
+        let length = datagrams.iter().map(Bytes::len).max().unwrap_or_default();
+        let long = length.saturating_add(overhead(path)) > usize::from(DATAGRAM_LEN_MIN);
+        let keep = self.fragmentation.negotiated && long;
+        Sent::new(header, datagram_len, datagrams, keep.then_some(payloads))
     }
 
     /// One SK payload, or as many SKF payloads as it takes.
@@ -483,7 +514,10 @@ impl Channel {
             message.extend_from_slice(&number.to_be_bytes());
             message.extend_from_slice(&total.to_be_bytes());
         }
-        self.keys.seal.seal(&mut message, plaintext, cx.entropy).ok()?;
+        self.keys
+            .seal
+            .seal(&mut message, plaintext, cx.entropy)
+            .ok()?;
         Some(message.into())
     }
 
@@ -524,3 +558,6 @@ impl Channel {
 fn answers(ours: &Header, theirs: &Header) -> bool {
     ours.message_id == theirs.message_id && ours.exchange == theirs.exchange
 }
+
+#[cfg(test)]
+mod tests;

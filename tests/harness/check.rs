@@ -1,0 +1,141 @@
+//! What must hold whatever happens on the network.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use bytes::Bytes;
+use ikexdp_proto::config::Config;
+use ikexdp_proto::limits::REASSEMBLY_TOTAL_MAX;
+use ikexdp_proto::time::Instant;
+use ikexdp_proto::wire::header::{HEADER_LEN, Header};
+use ikexdp_proto::wire::iana::{ExchangeType, PayloadType};
+use ikexdp_proto::{Endpoint, Input, Output};
+
+use crate::net::{Side, datagram_len};
+
+/// A message as a whole: who sent it, in which SA, under which number.
+type MessageKey = (Side, u64, u64, u8, u32, bool);
+
+/// Watches what goes in and comes out.
+pub struct Checker {
+    /// What was sent for each part of each message: (number, total), 0 if whole.
+    sent: BTreeMap<(MessageKey, (u16, u16)), Bytes>,
+    datagram_len_max: BTreeMap<Side, usize>,
+    /// Octets of the last input, if nobody has authenticated it yet.
+    input: Option<usize>,
+    trace: DefaultHasher,
+    nat: bool,
+    /// Sizes of all datagrams sent in fragments, for tests to look at.
+    pub fragment_sizes: BTreeMap<Side, BTreeSet<usize>>,
+}
+
+impl Checker {
+    /// Watches hosts with these configurations: gateway, client.
+    #[must_use]
+    pub fn new(nat: bool, [gateway, client]: [&Config; 2]) -> Self {
+        let most = |config: &Config| usize::from(config.fragmentation.datagram_len);
+        Self {
+            sent: BTreeMap::new(),
+            datagram_len_max: BTreeMap::from([
+                (Side::Gateway, most(gateway)),
+                (Side::Client, most(client)),
+            ]),
+            input: None,
+            // Fixed keys: the same trace has the same hash in every run.
+            trace: DefaultHasher::new(),
+            nat,
+            fragment_sizes: BTreeMap::new(),
+        }
+    }
+
+    /// An input is about to be handled.
+    pub fn before(&mut self, now: Instant, side: Side, input: &Input<'_>) {
+        self.input = match input {
+            Input::Datagram(datagram) => Some(datagram.payload.len()),
+            _ => None,
+        };
+        (now, side, self.nat).hash(&mut self.trace);
+    }
+
+    /// It has been handled, and this came of it.
+    pub fn after(&mut self, side: Side, endpoint: &Endpoint, outputs: &[Output]) {
+        for output in outputs {
+            if let Output::Transmit(transmit) = output {
+                self.transmit(side, transmit);
+            }
+        }
+        Self::one_sa_for_each_initiator(endpoint);
+        let held: usize = REASSEMBLY_TOTAL_MAX;
+        assert!(
+            endpoint.reassembly_octets() <= held,
+            "memory over its limit"
+        );
+    }
+
+    fn transmit(&mut self, side: Side, transmit: &ikexdp_proto::types::Transmit) {
+        let (header, _) = Header::decode(&transmit.payload).expect("we send well-formed headers");
+        let length = datagram_len(transmit);
+        (side, length, &transmit.payload[..HEADER_LEN]).hash(&mut self.trace);
+        let key = (
+            side,
+            header.spis.initiator.0,
+            header.spis.responder.0,
+            header.exchange.0,
+            header.message_id.0,
+            header.response,
+        );
+        let part = if header.next_payload == PayloadType::ENCRYPTED_FRAGMENT {
+            let numbers = &transmit.payload[HEADER_LEN + 4..HEADER_LEN + 8];
+            let number = u16::from_be_bytes([numbers[0], numbers[1]]);
+            let total = u16::from_be_bytes([numbers[2], numbers[3]]);
+            let most = self.datagram_len_max[&side];
+            assert!(length <= most, "fragment of {length} octets, not {most}");
+            self.fragment_sizes.entry(side).or_default().insert(length);
+            (number, total)
+        } else {
+            (0, 0)
+        };
+        // The initiator's first request changes when a cookie or another group
+        // is asked for, and a stateless reply has no SA to be in.
+        if header.exchange == ExchangeType::IKE_SA_INIT {
+            self.is_short_answer(side, &header, transmit.payload.len());
+            return;
+        }
+        let before = self
+            .sent
+            .entry((key, part))
+            .or_insert_with(|| transmit.payload.clone());
+        assert_eq!(
+            *before, transmit.payload,
+            "a repeat differs from the first message: {header}"
+        );
+    }
+
+    /// What anybody can make us send: one datagram for one, and without an SA
+    /// no longer than what asked for it.
+    fn is_short_answer(&self, side: Side, header: &Header, length: usize) {
+        if let (Side::Gateway, Some(asked)) = (side, self.input)
+            && header.spis.responder.0 == 0
+        {
+            assert!(length <= asked, "{length} octets answer {asked}");
+        }
+    }
+
+    fn one_sa_for_each_initiator(endpoint: &Endpoint) {
+        let mut seen = BTreeSet::new();
+        for summary in endpoint.summaries() {
+            let key = (summary.path.remote.ip(), summary.spis.initiator);
+            assert!(
+                seen.insert(key),
+                "two SAs for one initiator: {}",
+                summary.spis
+            );
+        }
+    }
+
+    /// A hash of everything that was seen: the same for the same seed.
+    #[must_use]
+    pub fn trace(&self) -> u64 {
+        self.trace.finish()
+    }
+}

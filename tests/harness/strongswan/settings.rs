@@ -1,0 +1,333 @@
+//! A connection's settings, and the files that say them to strongSwan.
+
+use std::{net::IpAddr, time::Duration};
+
+use crate::pki::{CLIENT, Chain, GATEWAY, Pki};
+
+/// Plug-ins that every daemon loads; the others of the packages would, for one, write
+/// `/etc/resolv.conf`.
+const PLUGINS: &str = "random nonce openssl pem pkcs1 pkcs8 x509 pubkey constraints hmac kdf sha1 \
+                       sha2 mgf1 kernel-netlink socket-default vici";
+/// Traffic selectors for all addresses.
+const EVERYTHING: &str = "0.0.0.0/0,::/0";
+/// What a responder gives to clients.
+const POOLS: &str = "
+            pools {
+                v4 {
+                    addrs = 10.9.0.0/24
+                }
+                v6 {
+                    addrs = 2001:db8:9::/120
+                }
+            }";
+
+/// One connection, named `lab`, with one CHILD SA, named `lab`.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Which end of the connection this is.
+    pub role: Role,
+    /// The own address.
+    pub local: IpAddr,
+    /// The peer's address.
+    pub remote: IpAddr,
+    /// How both ends prove who they are.
+    pub credentials: Credentials,
+    /// IKE proposal, in strongSwan's notation.
+    pub ike_proposal: String,
+    /// Whether there is a CHILD SA.
+    pub esp: Esp,
+    /// ESP proposal, in strongSwan's notation.
+    pub esp_proposal: String,
+    /// Whether to announce and use RFC 7383.
+    pub fragmentation: bool,
+    /// Longest IP datagram sent when a message is fragmented, in bytes.
+    pub fragment_size: u16,
+    /// Time from a request to its first repetition; each further one takes 1.5 times as long.
+    pub retransmit_timeout: Duration,
+    /// Repetitions before the peer is given up.
+    pub retransmit_tries: u8,
+    /// Addresses an initiator asks for, `0.0.0.0` or `::` for any.
+    pub virtual_ips: Vec<IpAddr>,
+    /// Time without traffic after which the peer is asked for a sign of life; zero for never.
+    pub dpd_delay: Duration,
+    /// The own ports for IKE and for NAT traversal; 0 for any.
+    pub ports: (u16, u16),
+}
+
+/// Which end of the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Connects.
+    Initiator,
+    /// Waits for others to connect, and has addresses for them: 10.9.0.0/24 and 2001:db8:9::/120.
+    Responder,
+}
+
+/// How a connection protects data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Esp {
+    /// In user space over a TUN device; needs nothing of the kernel, and always encapsulates in
+    /// UDP.
+    Userspace,
+    /// Not at all: a childless IKE SA (RFC 6023).
+    None,
+}
+
+/// How an end proves who it is.
+#[derive(Clone, Debug)]
+pub enum Credentials {
+    /// By a secret that both know.
+    Psk {
+        /// The secret.
+        secret: String,
+        /// The own identity.
+        local_id: String,
+        /// The peer's identity.
+        remote_id: String,
+    },
+    /// By a certificate.
+    Certificate {
+        /// The own certificates, sent along, and key.
+        chain: Chain,
+        /// The own identity; it is in the certificate.
+        local_id: String,
+        /// The peer's identity.
+        remote_id: String,
+        /// The trust anchor for the peer's certificate.
+        root: String,
+    },
+}
+
+impl Settings {
+    /// An initiator as the tests like it: no patience, and all else as a usual client has it.
+    #[must_use]
+    pub fn initiator(local: IpAddr, remote: IpAddr, credentials: Credentials) -> Self {
+        Self {
+            role: Role::Initiator,
+            local,
+            remote,
+            credentials,
+            ike_proposal: "aes256gcm16-prfsha384-x25519".to_owned(),
+            esp: Esp::Userspace,
+            esp_proposal: "aes256gcm16".to_owned(),
+            fragmentation: true,
+            fragment_size: 1280,
+            retransmit_timeout: Duration::from_millis(400),
+            retransmit_tries: 3,
+            virtual_ips: Vec::new(),
+            dpd_delay: Duration::ZERO,
+            ports: (500, 4500),
+        }
+    }
+
+    /// A responder for any client.
+    #[must_use]
+    pub fn responder(local: IpAddr, credentials: Credentials) -> Self {
+        let anyone = if local.is_ipv4() {
+            [0; 4].into()
+        } else {
+            [0; 16].into()
+        };
+        Self {
+            role: Role::Responder,
+            ..Self::initiator(local, anyone, credentials)
+        }
+    }
+
+    /// The daemon's settings.
+    pub(super) fn strongswan_conf(&self) -> String {
+        // Before kernel-netlink, which offers the same.
+        let esp = match self.esp {
+            Esp::Userspace => "kernel-libipsec",
+            Esp::None => "",
+        };
+        format!(
+            "
+            charon-systemd {{
+                load_modular = no
+                load = {esp} {PLUGINS}
+                fragment_size = {fragment_size}
+                retransmit_timeout = {retransmit_timeout}
+                retransmit_base = 1.5
+                retransmit_tries = {retransmit_tries}
+                port = {port}
+                port_nat_t = {port_nat_t}
+                filelog {{
+                    stderr {{
+                        time_format = %T
+                        default = 1
+                    }}
+                }}
+            }}",
+            fragment_size = self.fragment_size,
+            retransmit_timeout = self.retransmit_timeout.as_secs_f64(),
+            retransmit_tries = self.retransmit_tries,
+            port = self.ports.0,
+            port_nat_t = self.ports.1,
+        )
+    }
+
+    /// The connection: paths below `/etc/swanctl`, and contents.
+    pub(super) fn swanctl_files(&self) -> Vec<(&'static str, String)> {
+        let mut files = vec![("swanctl.conf", self.swanctl_conf())];
+        if let Credentials::Certificate { chain, root, .. } = &self.credentials {
+            files.push(("x509/leaf.crt", chain.leaf.clone()));
+            files.push(("private/leaf.key", chain.key.clone()));
+            files.push(("x509ca/intermediate.crt", chain.intermediate.clone()));
+            files.push(("x509ca/root.crt", root.clone()));
+        }
+        files
+    }
+
+    fn swanctl_conf(&self) -> String {
+        // The responder narrows `dynamic` to the address that it gave to the client.
+        let (addresses, pools, local_ts, remote_ts) = match self.role {
+            Role::Initiator => (self.vips(), "", "dynamic", EVERYTHING),
+            Role::Responder => ("pools = v4,v6".to_owned(), POOLS, EVERYTHING, "dynamic"),
+        };
+        format!(
+            "
+            connections {{
+                lab {{
+                    version = 2
+                    local_addrs = {local}
+                    remote_addrs = {remote}
+                    proposals = {ike_proposal}
+                    fragmentation = {fragmentation}
+                    childless = {childless}
+                    dpd_delay = {dpd_delay}
+                    mobike = no
+                    {addresses}
+                    {authentication}
+                    children {{
+                        lab {{
+                            esp_proposals = {esp_proposal}
+                            local_ts = {local_ts}
+                            remote_ts = {remote_ts}
+                        }}
+                    }}
+                }}
+            }}
+            {pools}
+            {secrets}",
+            local = self.local,
+            remote = self.remote,
+            ike_proposal = self.ike_proposal,
+            fragmentation = if self.fragmentation { "yes" } else { "no" },
+            childless = if self.esp == Esp::None {
+                "force"
+            } else {
+                "allow"
+            },
+            dpd_delay = self.dpd_delay.as_secs(),
+            authentication = self.credentials.authentication(),
+            esp_proposal = self.esp_proposal,
+            secrets = self.credentials.secrets(),
+        )
+    }
+
+    fn vips(&self) -> String {
+        if self.virtual_ips.is_empty() {
+            return String::new();
+        }
+        let addresses: Vec<_> = self.virtual_ips.iter().map(ToString::to_string).collect();
+        format!("vips = {}", addresses.join(","))
+    }
+}
+
+impl Credentials {
+    /// Both identities of a lab with a common secret, as seen by the client.
+    #[must_use]
+    pub fn client_psk(secret: &str) -> Self {
+        Self::Psk {
+            secret: secret.to_owned(),
+            local_id: CLIENT.to_owned(),
+            remote_id: GATEWAY.to_owned(),
+        }
+    }
+
+    /// Both identities of a lab with a common secret, as seen by the gateway.
+    #[must_use]
+    pub fn gateway_psk(secret: &str) -> Self {
+        Self::Psk {
+            secret: secret.to_owned(),
+            local_id: GATEWAY.to_owned(),
+            remote_id: CLIENT.to_owned(),
+        }
+    }
+
+    /// The client's side of a chain.
+    #[must_use]
+    pub fn client(pki: &Pki) -> Self {
+        Self::certificate(pki, &pki.client, CLIENT, GATEWAY)
+    }
+
+    /// The gateway's side of a chain.
+    #[must_use]
+    pub fn gateway(pki: &Pki) -> Self {
+        Self::certificate(pki, &pki.gateway, GATEWAY, CLIENT)
+    }
+
+    fn certificate(pki: &Pki, chain: &Chain, local_id: &str, remote_id: &str) -> Self {
+        Self::Certificate {
+            chain: chain.clone(),
+            local_id: local_id.to_owned(),
+            remote_id: remote_id.to_owned(),
+            root: pki.root.clone(),
+        }
+    }
+
+    /// Part of a connection.
+    fn authentication(&self) -> String {
+        let (local, remote, local_id, remote_id) = match self {
+            Self::Psk {
+                local_id,
+                remote_id,
+                ..
+            } => ("auth = psk", "auth = psk", local_id, remote_id),
+            // A CERTREQ for the root alone: a peer leaves out what the first CA named has issued.
+            Self::Certificate {
+                local_id,
+                remote_id,
+                ..
+            } => (
+                "auth = pubkey\ncerts = leaf.crt",
+                "auth = pubkey\ncacerts = root.crt",
+                local_id,
+                remote_id,
+            ),
+        };
+        format!(
+            "
+            local {{
+                {local}
+                id = {local_id}
+            }}
+            remote {{
+                {remote}
+                id = {remote_id}
+            }}"
+        )
+    }
+
+    /// A section beside the connections; private keys are found by themselves.
+    fn secrets(&self) -> String {
+        match self {
+            Self::Psk {
+                secret,
+                local_id,
+                remote_id,
+            } => format!(
+                "
+                secrets {{
+                    ike-lab {{
+                        id-1 = {local_id}
+                        id-2 = {remote_id}
+                        secret = \"{secret}\"
+                    }}
+                }}"
+            ),
+            Self::Certificate { .. } => String::new(),
+        }
+    }
+}

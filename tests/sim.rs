@@ -1,0 +1,159 @@
+//! Deterministic simulation: two endpoints, weather from a seed.
+//!
+//! A failure prints the seed; `cargo xtask sim --seed N` replays it.
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    reason = "a test ends by a panic"
+)]
+
+use std::time::Duration;
+
+use chacha20::ChaCha8Rng;
+use chacha20::rand_core::{Rng, SeedableRng};
+use harness::net::{Net, Side, Weather};
+use harness::parties::{Parties, Proof};
+use ikexdp_proto::Command;
+use ikexdp_proto::event::Event;
+
+/// Seeds of the ordinary run.
+const SEEDS: u64 = 200;
+
+/// One life of a network: some handshakes in weather as drawn, some deletes,
+/// then fair weather until everything is quiet.
+fn live(seed: u64) -> u64 {
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let mut weather = Weather::draw(&mut random);
+    let proof = match random.next_u32() % 3 {
+        0 => Proof::SharedKey,
+        _ => Proof::Certificates((random.next_u32() % 6000) as usize),
+    };
+    let mut parties = Parties::new(proof);
+    let sizes = [576, 600, 1280, 1500];
+    parties.gateway.fragmentation.datagram_len = sizes[(random.next_u32() % 4) as usize];
+    parties.client.fragmentation.datagram_len = sizes[(random.next_u32() % 4) as usize];
+    parties.gateway.gate.cookie_threshold = (random.next_u32() % 3) as usize;
+    let mut net = Net::new(seed, weather, &parties);
+    for _ in 0..1 + random.next_u32() % 4 {
+        net.connect();
+        net.run(Duration::from_millis(u64::from(random.next_u32() % 20_000)));
+        if random.next_u32() % 3 == 0 {
+            let side = [Side::Gateway, Side::Client][(random.next_u32() % 2) as usize];
+            if let Some(summary) = net.established(side).first() {
+                net.command(side, Command::Terminate(summary.id));
+            }
+        }
+    }
+    weather.loss = 0;
+    weather.datagram_len_max = 1500;
+    net.set_weather(weather);
+    // Long enough for every handshake to end and every dead peer to be found.
+    net.run(Duration::from_secs(300));
+    agree(&net);
+    net.checker().trace()
+}
+
+/// After quiet both sides know the same SAs, with the same children.
+fn agree(net: &Net) {
+    let of = |side: Side| {
+        let mut sas: Vec<_> = net
+            .established(side)
+            .into_iter()
+            .map(|sa| {
+                let mut children: Vec<_> = sa
+                    .children
+                    .iter()
+                    .map(|child| match side {
+                        Side::Gateway => (child.spi_in, child.spi_out),
+                        Side::Client => (child.spi_out, child.spi_in),
+                    })
+                    .collect();
+                children.sort();
+                (sa.spis.initiator, sa.spis.responder, children)
+            })
+            .collect();
+        sas.sort();
+        sas
+    };
+    assert_eq!(of(Side::Gateway), of(Side::Client));
+}
+
+fn replayable(seed: u64, life: impl Fn(u64) -> u64) -> u64 {
+    let lived = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| life(seed)));
+    match lived {
+        Ok(trace) => trace,
+        Err(cause) => {
+            eprintln!("replay: cargo xtask sim --seed {seed}");
+            std::panic::resume_unwind(cause)
+        }
+    }
+}
+
+/// The seeds to live through: those of the ordinary run, or what `cargo xtask
+/// sim` asks for.
+fn seeds() -> std::ops::Range<u64> {
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
+    match (number("IKEXDP_SIM_SEED"), number("IKEXDP_SIM_SEEDS")) {
+        (Some(seed), _) => seed..seed + 1,
+        (None, Some(seeds)) => 0..seeds,
+        (None, None) => 0..SEEDS,
+    }
+}
+
+#[test]
+fn any_weather_ends_in_agreement() {
+    for seed in seeds() {
+        replayable(seed, live);
+    }
+}
+
+#[test]
+fn the_same_seed_is_the_same_life() {
+    for seed in 0..5 {
+        assert_eq!(live(seed), live(seed), "seed {seed}");
+    }
+}
+
+/// 100 of 100 handshakes succeed with 5 % loss each way.
+#[test]
+fn a_hundred_handshakes_survive_five_percent_loss() {
+    for seed in 0..100 {
+        let weather = Weather {
+            loss: 5,
+            jitter: Duration::from_millis(20),
+            ..Weather::default()
+        };
+        let mut net = Net::new(seed, weather, &Parties::new(Proof::Certificates(4000)));
+        net.connect();
+        net.run(Duration::from_secs(60));
+        assert_eq!(net.established(Side::Client).len(), 1, "seed {seed}");
+    }
+}
+
+/// A path that drops datagrams over N octets, which no configuration knows of:
+/// both sides find out by themselves (RFC 7383 §2.5.2), and the next handshake
+/// over the same path begins with what the first one found.
+#[test]
+fn a_narrow_path_is_found_out_and_remembered() {
+    for limit in [1279, 1000, 600, 576] {
+        let weather = Weather {
+            datagram_len_max: limit,
+            ..Weather::default()
+        };
+        let mut net = Net::new(7, weather, &Parties::new(Proof::Certificates(4000)));
+        net.connect();
+        net.run(Duration::from_secs(60));
+        assert_eq!(net.established(Side::Client).len(), 1, "limit {limit}");
+        let lowered = |net: &Net, side| {
+            let lowered = |event: &&Event| matches!(event, Event::FragmentsLowered { .. });
+            net.events(side).iter().filter(lowered).count()
+        };
+        assert_eq!(lowered(&net, Side::Gateway), 1, "limit {limit}");
+        assert_eq!(lowered(&net, Side::Client), 1, "limit {limit}");
+        let before = net.now();
+        net.connect();
+        net.run(Duration::from_secs(1));
+        assert_eq!(net.established(Side::Client).len(), 2, "limit {limit}");
+        assert_eq!(lowered(&net, Side::Gateway), 1, "since {before:?}");
+    }
+}

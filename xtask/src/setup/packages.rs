@@ -1,0 +1,102 @@
+//! Debian's packages.
+
+use std::{fs, path::Path, process::Command};
+
+use anyhow::{Result, bail};
+
+use crate::command::{as_root, output, run, words};
+
+/// The service of package charon-systemd.
+const STRONGSWAN: &str = "strongswan.service";
+
+/// Installs those that are missing.
+///
+/// # Errors
+/// This is not Debian, or a package is not to be had, or apt-get fails.
+pub(super) fn install(packages: &[&str]) -> Result<()> {
+    let missing: Vec<_> = packages
+        .iter()
+        .copied()
+        .filter(|package| !is_installed(package))
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let names = missing.join(" ");
+    if !is_debian() {
+        bail!(
+            "this is not Debian or Ubuntu; hint: install what Debian has in the packages {names}"
+        );
+    }
+    eprintln!("setup: installing {names}");
+    run(as_root("apt-get")?.args(words("--quiet update")))?;
+    check_available(&missing)?;
+    let is_masked = missing.contains(&"charon-systemd") && mask_strongswan()?;
+    // A package asks a question: the default is fine. And nothing that is there may go.
+    let installed = run(as_root("env")?
+        .args(words(
+            "DEBIAN_FRONTEND=noninteractive apt-get --quiet --yes --no-remove",
+        ))
+        .args(words("install --no-install-recommends"))
+        .args(&missing));
+    if is_masked {
+        disable_strongswan()?;
+    }
+    installed
+}
+
+fn is_installed(package: &str) -> bool {
+    let status = output(Command::new("dpkg-query").args([
+        "--show",
+        "--showformat=${db:Status-Status}",
+        package,
+    ]));
+    status.as_deref() == Some("installed")
+}
+
+fn is_debian() -> bool {
+    let release = fs::read_to_string("/etc/os-release").unwrap_or_default();
+    let mut ids = release
+        .lines()
+        .filter_map(|line| line.strip_prefix("ID=").or(line.strip_prefix("ID_LIKE=")));
+    ids.any(|id| id.contains("debian") || id.contains("ubuntu"))
+}
+
+/// Says what to do where a release does not have what we ask for.
+fn check_available(packages: &[&str]) -> Result<()> {
+    let is_unknown =
+        |package: &&str| output(Command::new("apt-cache").args(["show", package])).is_none();
+    let unknown: Vec<_> = packages.iter().copied().filter(is_unknown).collect();
+    if !unknown.is_empty() {
+        bail!(
+            "this release has no package {}; hint: on Debian 12 enable bookworm-security, on Ubuntu universe, in apt's \
+             sources; instead of a BPF compiler, rustup's nightly with the component rust-src will do, and instead \
+             of LLVM a bpf-linker",
+            unknown.join(" ")
+        );
+    }
+    Ok(())
+}
+
+/// Keeps the package from starting a daemon on ports 500 and 4500; whether there is a systemd that
+/// would.
+///
+/// The mask is gone after a restart at the latest, should we not come to remove it.
+fn mask_strongswan() -> Result<bool> {
+    // sd_booted(3)
+    if !Path::new("/run/systemd/system").is_dir() {
+        return Ok(false);
+    }
+    run(as_root("systemctl")?.args(["mask", "--runtime", STRONGSWAN]))?;
+    Ok(true)
+}
+
+/// Leaves the service as if it had been switched off by hand.
+fn disable_strongswan() -> Result<()> {
+    run(as_root("systemctl")?.args(["unmask", "--runtime", STRONGSWAN]))?;
+    run(as_root("systemctl")?.args(["disable", STRONGSWAN]))?;
+    eprintln!(
+        "setup: strongSwan's service is disabled, only the tests run the daemon, in network namespaces"
+    );
+    Ok(())
+}

@@ -1,0 +1,83 @@
+//! `cargo xtask test`: every test of every tier, and one summary.
+//!
+//! First come all tests that need nothing, then those marked `#[ignore = "needs CAP_NET_ADMIN"]`,
+//! as root, one at a time. What is marked is run: there is no list of tiers that a new one could be
+//! missing from.
+
+mod executable;
+mod outcome;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+use self::{executable::Executable, outcome::Outcome};
+use crate::setup;
+
+/// Which tests; by default all.
+#[derive(Debug, Default, clap::Args)]
+pub(crate) struct Arguments {
+    /// Runs only tests whose name contains this
+    filter: Option<String>,
+    /// Runs only the tests of tests/NAME.rs
+    #[arg(long, value_name = "NAME")]
+    tier: Option<String>,
+}
+
+/// Runs the tests; the last line printed is the summary, in libtest's form.
+///
+/// # Errors
+/// The set-up or the build fails. Tests that fail are no error but a code.
+pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
+    setup::for_lab()?;
+    let filter = arguments.filter.as_deref();
+    let executables = Executable::build(arguments.tier.as_deref())?;
+    let mut outcomes = Vec::new();
+    for executable in &executables {
+        outcomes.push(executable.run(filter)?);
+    }
+    let mut total = Outcome::default();
+    if arguments.tier.is_none() {
+        total.add(&executable::run_documentation(filter)?);
+    }
+    for (executable, outcome) in executables
+        .iter()
+        .zip(&mut outcomes)
+        .filter(|(_, outcome)| outcome.ignored > 0)
+    {
+        outcome.add_ignored(&executable.run_ignored(filter)?);
+    }
+    println!();
+    let mut complete = true;
+    for (executable, outcome) in executables.iter().zip(&outcomes) {
+        total.add(outcome);
+        complete &= check(executable, outcome, filter);
+    }
+    if total.ran() == 0 {
+        println!("no test ran");
+        complete = false;
+    }
+    complete &= total.is_ok();
+    println!("{}", total.summary(complete));
+    Ok(if complete {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// Says what is wrong with the run of an executable; whether nothing is.
+fn check(executable: &Executable, outcome: &Outcome, filter: Option<&str>) -> bool {
+    let name = &executable.name;
+    if !outcome.is_ok() {
+        println!(
+            "{name}: {} failed, {} never ran",
+            outcome.failed, outcome.ignored
+        );
+    }
+    let is_empty = executable.is_tier && filter.is_none() && outcome.ran() == 0;
+    if is_empty {
+        println!("{name}: has no test");
+    }
+    outcome.is_ok() && !is_empty
+}
