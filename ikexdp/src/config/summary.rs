@@ -4,6 +4,8 @@ use std::fmt::{self, Display};
 
 use ikexdp_proto::config::{Connection, IdentityPattern, RemoteSelectors};
 
+use crate::listed::Listed;
+
 use super::networks::Capacity;
 use super::{CertificateSummary, Loaded, Proof, Proofs, Transport};
 
@@ -134,20 +136,5 @@ impl Display for Pattern<'_> {
             IdentityPattern::Any => f.write_str("any identity"),
             IdentityPattern::Exactly(identity) => write!(f, "{identity}"),
         }
-    }
-}
-
-/// Values with commas between them.
-struct Listed<'a, T>(&'a [T]);
-
-impl<T: Display> Display for Listed<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (place, value) in self.0.iter().enumerate() {
-            if place > 0 {
-                f.write_str(", ")?;
-            }
-            write!(f, "{value}")?;
-        }
-        Ok(())
     }
 }

@@ -1,0 +1,341 @@
+//! What the engine tells people, as lines that an operator can act on.
+
+use std::time::Duration;
+
+use ikexdp_proto::event::{
+    ChildSummary, CloseReason, Established, Event, FailureReason, HandshakeFailure,
+};
+use ikexdp_proto::identity::Identity;
+use ikexdp_proto::time::Instant;
+use ikexdp_proto::types::{IkeSaId, Path};
+use tracing::{info, warn};
+
+use crate::limiter::{Limiter, PERIOD};
+use crate::listed::Listed;
+use crate::udp::SendError;
+
+/// Turns events into lines. What anybody on the network can bring about without
+/// proving who they are is limited; what an authenticated peer does is not.
+#[derive(Debug, Default)]
+pub struct Journal {
+    limiter: Limiter,
+    /// Whether peers that cannot fragment are sent IP fragments.
+    ip_fragments: bool,
+}
+
+impl Journal {
+    /// A journal whose advice goes with the configuration.
+    #[must_use]
+    pub fn new(ip_fragments: bool) -> Self {
+        Self {
+            limiter: Limiter::default(),
+            ip_fragments,
+        }
+    }
+
+    /// Writes a line about `event`.
+    pub fn event(&mut self, now: Instant, event: &Event) {
+        match event {
+            Event::Established(sa) => established(sa),
+            Event::HandshakeFailed(failure) => {
+                if self.limiter.admit(now, kind(&failure.reason)) {
+                    handshake_failed(failure);
+                }
+            }
+            Event::ChildEstablished { id, child } => child_established(*id, child),
+            Event::ChildRefused { id, reason } => {
+                warn!(%id, %reason, "CHILD SA refused");
+            }
+            Event::ChildClosed { id, spi } => info!(%id, spi_in = %spi, "CHILD SA closed"),
+            Event::Closed { id, peer, reason } => closed(*id, peer, *reason),
+            Event::NeedsIpFragments { id, path, length } => {
+                if self.limiter.admit(now, "needs_ip_fragments") {
+                    self.needs_ip_fragments(*id, path, *length);
+                }
+            }
+            Event::FragmentsLowered {
+                id,
+                path,
+                datagram_len,
+            } => {
+                if self.limiter.admit(now, "fragments_lowered") {
+                    info!(
+                        %id, peer = %path.remote, datagram_len,
+                        "fragments did not get through, now smaller"
+                    );
+                }
+            }
+        }
+    }
+
+    fn needs_ip_fragments(&self, id: IkeSaId, path: &Path, length: usize) {
+        let hint = if self.ip_fragments {
+            "if the client fails, switch on IKE fragmentation (RFC 7383) on it: its path may drop IP fragments"
+        } else {
+            "switch on IKE fragmentation (RFC 7383) on the client, or set `ip-fragments = true`"
+        };
+        warn!(%id, peer = %path.remote, length, hint, "peer cannot fragment at the IKE layer");
+    }
+
+    /// Writes a line about a message that could not be sent.
+    pub fn send_failed(&mut self, now: Instant, path: &Path, error: &SendError) {
+        if !self.limiter.admit(now, "send_failed") {
+            return;
+        }
+        let peer = path.remote;
+        match error {
+            SendError::TooLong { .. } => {
+                let hint = "lower `fragment-size` to the MTU of the interface";
+                warn!(%peer, %error, hint, "message not sent");
+            }
+            SendError::NoSocket(_) | SendError::Refused(_) => {
+                warn!(%peer, %error, "message not sent");
+            }
+        }
+    }
+
+    /// When [`Self::timeout`] is to be called next.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        self.limiter.deadline()
+    }
+
+    /// Sums up what was held back until `now`.
+    pub fn timeout(&mut self, now: Instant) {
+        for (kind, lines) in self.limiter.ended(now) {
+            let seconds = PERIOD.as_secs();
+            warn!(kind, lines, seconds, "more of the same was not written");
+        }
+    }
+}
+
+fn established(sa: &Established) {
+    info!(
+        id = %sa.id,
+        connection = sa.connection,
+        peer = %sa.path.remote,
+        identity = %sa.peer,
+        local = %sa.path.local,
+        suite = %sa.suite,
+        addresses = %Listed(&sa.addresses),
+        nat_local = sa.nat.local,
+        nat_remote = sa.nat.remote,
+        fragments_in = sa.fragmentation.received,
+        fragments_out = sa.fragmentation.sent,
+        datagram_len = sa.fragmentation.datagram_len,
+        duration_ms = milliseconds(sa.handshake),
+        "IKE SA established"
+    );
+}
+
+fn handshake_failed(failure: &HandshakeFailure) {
+    warn!(
+        kind = kind(&failure.reason),
+        id = failure.id.map(|id| id.0),
+        peer = %failure.path.remote,
+        identity = failure.claimed.as_ref().map(display),
+        local = %failure.path.local,
+        reason = %failure.reason,
+        hint = failure.reason.hint(),
+        "handshake failed"
+    );
+}
+
+/// The name under which failures of one reason are limited, and can be counted.
+const fn kind(reason: &FailureReason) -> &'static str {
+    match reason {
+        FailureReason::Refused(_) => "refused",
+        FailureReason::NoCommonAlgorithms { .. } => "no_common_algorithms",
+        FailureReason::KeyExchange => "key_exchange",
+        FailureReason::NoConnection { .. } => "no_connection",
+        FailureReason::AuthMethod(_) => "auth_method",
+        FailureReason::EapWanted => "eap_wanted",
+        FailureReason::SharedKey => "shared_key",
+        FailureReason::Credentials(_) => "credentials",
+        FailureReason::NoSignatureHash => "no_signature_hash",
+        FailureReason::OwnKey => "own_key",
+        FailureReason::PeerRefused(_) => "peer_refused",
+        FailureReason::Timeout { .. } => "timeout",
+        FailureReason::Terminated => "terminated",
+    }
+}
+
+fn child_established(id: IkeSaId, child: &ChildSummary) {
+    info!(
+        %id,
+        spi_in = %child.spi_in,
+        spi_out = %child.spi_out,
+        suite = %child.suite,
+        local = %Listed(&child.local),
+        remote = %Listed(&child.remote),
+        "CHILD SA established"
+    );
+}
+
+fn closed(id: IkeSaId, peer: &Identity, reason: CloseReason) {
+    info!(%id, identity = %peer, %reason, "IKE SA closed");
+}
+
+fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ikexdp_proto::crypto::cipher::{Cipher, Encryption};
+    use ikexdp_proto::crypto::kex::Group;
+    use ikexdp_proto::crypto::prf::Prf;
+    use ikexdp_proto::event::{FragmentationSummary, NatSituation};
+    use ikexdp_proto::suite::IkeSuite;
+    use ikexdp_proto::types::{Role, Spi, Spis};
+    use ikexdp_proto::wire::iana::ExchangeType;
+    use std::io::{self, Write};
+    use std::sync::{Arc, Mutex};
+
+    /// The lines that `log` writes.
+    fn lines(log: impl FnOnce()) -> Vec<String> {
+        #[derive(Clone, Default)]
+        struct Lines(Arc<Mutex<Vec<u8>>>);
+
+        impl Write for Lines {
+            fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+                self.0.lock().unwrap().write(octets)
+            }
+
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+
+        let written = Lines::default();
+        let writer = written.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_writer(move || writer.clone())
+            .with_ansi(false)
+            .with_target(false)
+            .without_time()
+            .finish();
+        tracing::subscriber::with_default(subscriber, log);
+        let octets = written.0.lock().unwrap().clone();
+        let text = String::from_utf8(octets).unwrap();
+        text.lines()
+            .map(|line| line.trim_start().to_owned())
+            .collect()
+    }
+
+    fn path() -> Path {
+        Path {
+            local: "192.0.2.1:4500".parse().unwrap(),
+            remote: "198.51.100.7:4500".parse().unwrap(),
+            marker: true,
+        }
+    }
+
+    fn failure(reason: FailureReason) -> Event {
+        Event::HandshakeFailed(Box::new(HandshakeFailure {
+            id: Some(IkeSaId(7)),
+            role: Role::Responder,
+            path: path(),
+            claimed: Some(Identity::Fqdn("laptop.example".to_owned())),
+            reason,
+        }))
+    }
+
+    #[test]
+    fn an_established_sa_is_one_line() {
+        let sa = Established {
+            id: IkeSaId(7),
+            connection: "staff".to_owned(),
+            role: Role::Responder,
+            path: path(),
+            spis: Spis {
+                initiator: Spi(1),
+                responder: Spi(2),
+            },
+            peer: Identity::Fqdn("laptop.example".to_owned()),
+            suite: IkeSuite {
+                cipher: Cipher::new(Encryption::AesGcm16_256, None).unwrap(),
+                prf: Prf::HmacSha2_256,
+                group: Group::Curve25519,
+            },
+            nat: NatSituation {
+                local: false,
+                remote: true,
+            },
+            addresses: vec!["10.9.0.1".parse().unwrap()],
+            handshake: Duration::from_millis(42),
+            fragmentation: FragmentationSummary {
+                negotiated: true,
+                datagram_len: 1280,
+                received: 5,
+                sent: 4,
+            },
+        };
+        let event = Event::Established(Box::new(sa));
+        let lines = lines(|| Journal::default().event(Instant::ZERO, &event));
+        assert_eq!(
+            lines,
+            [
+                "INFO IKE SA established id=7 connection=\"staff\" peer=198.51.100.7:4500 \
+              identity=laptop.example local=192.0.2.1:4500 \
+              suite=aes256-gcm16/prf-sha2-256/x25519 addresses=10.9.0.1 nat_local=false \
+              nat_remote=true fragments_in=5 fragments_out=4 datagram_len=1280 duration_ms=42"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_failed_handshake_is_one_line_with_a_hint() {
+        let event = failure(FailureReason::Timeout {
+            waiting_for: ExchangeType::IKE_AUTH,
+            fragments: Some((2, 5)),
+        });
+        let lines = lines(|| Journal::default().event(Instant::ZERO, &event));
+        let [line] = lines.as_slice() else {
+            panic!("one line: {lines:?}");
+        };
+        for part in [
+            "WARN handshake failed kind=\"timeout\" id=7 peer=198.51.100.7:4500",
+            "identity=laptop.example",
+            "2 of 5 fragments came",
+            "hint=\"fragments were lost on the way",
+        ] {
+            assert!(line.contains(part), "{part}: {line}");
+        }
+    }
+
+    #[test]
+    fn a_flood_of_failures_is_summed_up() {
+        let mut journal = Journal::default();
+        let event = failure(FailureReason::SharedKey);
+        let lines = lines(|| {
+            for _ in 0..500 {
+                journal.event(Instant::ZERO, &event);
+            }
+            journal.event(Instant::ZERO, &failure(FailureReason::KeyExchange));
+            let deadline = journal.deadline().unwrap();
+            journal.timeout(deadline);
+        });
+        assert_eq!(lines.len(), 12, "{lines:?}");
+        assert!(lines[10].contains("kind=\"key_exchange\""), "{}", lines[10]);
+        let sum = "WARN more of the same was not written kind=\"shared_key\" lines=490 seconds=10";
+        assert_eq!(lines[11], sum);
+    }
+
+    #[test]
+    fn the_advice_on_ip_fragments_goes_with_the_configuration() {
+        let event = Event::NeedsIpFragments {
+            id: IkeSaId(7),
+            path: path(),
+            length: 4000,
+        };
+        for (ip_fragments, advice) in [
+            (false, "or set `ip-fragments = true`"),
+            (true, "if the client fails"),
+        ] {
+            let lines = lines(|| Journal::new(ip_fragments).event(Instant::ZERO, &event));
+            assert!(lines[0].contains(advice), "{}", lines[0]);
+        }
+    }
+}

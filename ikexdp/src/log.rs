@@ -1,0 +1,80 @@
+//! Where the lines of the log go.
+//!
+//! A thread of its own writes them: whoever reads the log slowly, or not at all,
+//! does not stop the packet loop. Lines that find the queue full are counted.
+
+use std::env;
+use std::io::{self, IsTerminal};
+use std::panic;
+
+use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
+
+use crate::config::{LogFormat, LogSettings};
+
+/// Lines that wait to be written, at most.
+const LINES: usize = 16_384;
+
+/// The open log; what was said is written before it is dropped.
+#[derive(Debug)]
+pub struct Log {
+    _writer: WorkerGuard,
+    lost: ErrorCounter,
+}
+
+impl Log {
+    /// Opens the log on standard error for the whole process.
+    ///
+    /// The journal knows the time of a line itself, so it is left out there; and
+    /// colours are for terminals.
+    ///
+    /// # Errors
+    /// If the process has a log already.
+    pub fn open(settings: &LogSettings) -> Result<Self, tracing_subscriber::util::TryInitError> {
+        use tracing_subscriber::util::SubscriberInitExt;
+
+        let (writer, guard) = NonBlockingBuilder::default()
+            .lossy(true)
+            .buffered_lines_limit(LINES)
+            .thread_name("ikexdp-log")
+            .finish(io::stderr());
+        let lost = writer.error_counter();
+        let lines = tracing_subscriber::fmt()
+            .with_max_level(settings.level)
+            .with_ansi(io::stderr().is_terminal())
+            .with_target(false)
+            .with_writer(writer);
+        let in_journal = env::var_os("JOURNAL_STREAM").is_some();
+        match (settings.format, in_journal) {
+            (LogFormat::Text, false) => lines.finish().try_init(),
+            (LogFormat::Text, true) => lines.without_time().finish().try_init(),
+            (LogFormat::Json, false) => lines.json().flatten_event(true).finish().try_init(),
+            (LogFormat::Json, true) => lines
+                .json()
+                .flatten_event(true)
+                .without_time()
+                .finish()
+                .try_init(),
+        }?;
+        panic::set_hook(Box::new(|panic| {
+            let thread = std::thread::current();
+            let thread = thread.name().unwrap_or_default();
+            let place = panic.location().map(ToString::to_string);
+            tracing::error!(
+                thread,
+                place,
+                "panic: {}",
+                panic.payload_as_str().unwrap_or_default()
+            );
+        }));
+        Ok(Self {
+            _writer: guard,
+            lost,
+        })
+    }
+
+    /// What counts the lines that were lost because nobody wrote them in time.
+    #[must_use]
+    pub fn lost(&self) -> ErrorCounter {
+        self.lost.clone()
+    }
+}

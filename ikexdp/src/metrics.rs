@@ -1,0 +1,55 @@
+//! What the daemon counts itself, beside the engine and the kernel.
+
+use ikexdp_common::counters;
+
+counters! {
+    /// A counter of the packet loop.
+    pub enum Metric {
+        /// IKE messages received by the kernel's UDP sockets.
+        UdpReceived = "udp_received",
+        /// IKE messages sent by the kernel's UDP sockets.
+        UdpSent = "udp_sent",
+        /// Datagrams on port 4500 without the non-ESP marker.
+        UdpNotIke = "udp_not_ike",
+        /// Datagrams whose local address the kernel did not tell.
+        UdpNoAddress = "udp_no_address",
+        /// Times the kernel's UDP sockets could not be read.
+        UdpReceiveFailed = "udp_receive_failed",
+        /// IKE messages that were longer than the link carries.
+        UdpTooLong = "udp_too_long",
+        /// IKE messages that left as IP fragments, because the peer cannot fragment.
+        UdpIpFragmented = "udp_ip_fragmented",
+        /// IKE messages that the kernel's UDP sockets refused to send.
+        UdpSendFailed = "udp_send_failed",
+        /// Jobs handed to the job threads.
+        JobSubmitted = "job_submitted",
+        /// Jobs refused because too many were out.
+        JobRefused = "job_refused",
+        /// Jobs that panicked, which is an error in this program.
+        JobPanicked = "job_panicked",
+    }
+}
+
+/// The counters of the packet loop since it began.
+#[derive(Clone, Debug)]
+pub struct Metrics([u64; Metric::COUNT]);
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self([0; Metric::COUNT])
+    }
+}
+
+impl Metrics {
+    /// Counts once.
+    pub fn count(&mut self, metric: Metric) {
+        if let Some(value) = self.0.get_mut(metric.index()) {
+            *value = value.wrapping_add(1);
+        }
+    }
+
+    /// Every counter with its value.
+    pub fn iter(&self) -> impl Iterator<Item = (Metric, u64)> {
+        Metric::ALL.iter().copied().zip(self.0)
+    }
+}
