@@ -4,14 +4,14 @@ use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 use core::fmt;
+use core::time::Duration;
 
 use rand_core::CryptoRng;
 
 use crate::config::Config;
 use crate::error::{Error, Violation};
-use crate::event::{Event, HandshakeFailure, IkeSaSummary};
+use crate::event::{Event, FragmentationSummary, HandshakeFailure, IkeSaSummary};
 use crate::gate::{Admission, Gate};
 use crate::job::{Job, JobId, JobResult};
 use crate::message::init::{InitRequest, notify_only};
@@ -159,11 +159,37 @@ impl Endpoint {
         &self.host.stats
     }
 
-    /// Every IKE SA, in the order of their making.
+    /// Half-open IKE SAs in which we are the responder.
     #[must_use]
-    pub fn summaries(&self) -> Vec<IkeSaSummary> {
+    pub const fn half_open(&self) -> usize {
+        self.table.half_open()
+    }
+
+    /// IKE SAs that are up.
+    #[must_use]
+    pub const fn established(&self) -> usize {
+        self.table.established()
+    }
+
+    /// Whether there is no IKE SA that somebody could still want to know of.
+    #[must_use]
+    pub fn is_quiet(&self) -> bool {
+        self.summaries(None).next().is_none()
+    }
+
+    /// The IKE SA `id`, unless it is closed.
+    #[must_use]
+    pub fn summary(&self, id: IkeSaId) -> Option<IkeSaSummary> {
+        self.table.find(id)?.summary(self.host.now)
+    }
+
+    /// The IKE SAs that are not closed, in the order of their making: all, or
+    /// those made later than `after`.
+    pub fn summaries(&self, after: Option<IkeSaId>) -> impl Iterator<Item = IkeSaSummary> {
         let now = self.host.now;
-        self.table.iter().filter_map(|sa| sa.summary(now)).collect()
+        self.table
+            .after(after)
+            .filter_map(move |sa| sa.summary(now))
     }
 
     /// Memory held for incomplete messages of all SAs, in octets.
@@ -296,7 +322,11 @@ impl Endpoint {
                 id: None,
                 role: Role::Responder,
                 path: datagram.path,
+                connection: None,
                 claimed: None,
+                suite: None,
+                fragmentation: FragmentationSummary::default(),
+                handshake: Duration::ZERO,
                 reason,
             };
             let event = Event::HandshakeFailed(Box::new(failure));
@@ -395,7 +425,7 @@ mod tests {
         let InitReply::Cookie(cookie) = reply(&sent) else {
             panic!("no cookie")
         };
-        assert!(script.endpoint.summaries().is_empty());
+        assert!(script.endpoint.is_quiet());
         let forged = script.init_request(|request| request.cookie = Some(&[0; 9]));
         assert!(matches!(
             reply(&script.deliver(&forged)),
@@ -435,7 +465,7 @@ mod tests {
         });
         let sent = script.deliver(&request);
         assert_eq!(reply(&sent), InitReply::InvalidKe(GroupId::CURVE25519));
-        assert!(script.endpoint.summaries().is_empty());
+        assert!(script.endpoint.is_quiet());
         assert!(script.events.is_empty());
     }
 
@@ -474,11 +504,11 @@ mod tests {
         let first = script.deliver(&request);
         let again = script.deliver(&request);
         assert_eq!(first, again);
-        assert_eq!(script.endpoint.summaries().len(), 1);
+        assert_eq!(script.endpoint.half_open(), 1);
         // The same SPI in another request is nobody's.
         let other = script.init_request(|request| request.nonce = &[9; 32]);
         assert!(script.deliver(&other).is_empty());
-        assert_eq!(script.endpoint.summaries().len(), 1);
+        assert_eq!(script.endpoint.half_open(), 1);
     }
 
     #[test]
@@ -561,7 +591,7 @@ mod tests {
         ] {
             assert!(script.deliver(&nonsense).is_empty());
         }
-        assert!(script.endpoint.summaries().is_empty());
+        assert!(script.endpoint.is_quiet());
         assert!(script.events.is_empty());
     }
 }

@@ -47,8 +47,14 @@ pub enum Event {
     Closed {
         /// Which.
         id: IkeSaId,
+        /// The connection it was of.
+        connection: String,
+        /// The way to its peer.
+        path: Path,
         /// Its peer.
         peer: Identity,
+        /// How long it existed.
+        age: Duration,
         /// Why.
         reason: CloseReason,
     },
@@ -132,8 +138,16 @@ pub struct HandshakeFailure {
     pub role: Role,
     /// The way to the peer.
     pub path: Path,
+    /// The connection it was for, if it got that far.
+    pub connection: Option<String>,
     /// Who the peer said it was, if it got that far; not proved.
     pub claimed: Option<Identity>,
+    /// The algorithms, if it got that far.
+    pub suite: Option<IkeSuite>,
+    /// How its messages were cut.
+    pub fragmentation: FragmentationSummary,
+    /// From the first message to this moment.
+    pub handshake: Duration,
     /// Why.
     pub reason: FailureReason,
 }
@@ -176,6 +190,8 @@ pub enum FailureReason {
         /// Fragments of it that did arrive, and how many there are.
         fragments: Option<(u16, u16)>,
     },
+    /// The host could not do a job for it.
+    JobAbandoned,
     /// The host asked for the end.
     Terminated,
 }
@@ -320,6 +336,7 @@ impl fmt::Display for FailureReason {
                 waiting_for,
                 fragments: None,
             } => write!(f, "{waiting_for} did not come in time"),
+            Self::JobAbandoned => f.write_str("a computation was given up"),
             Self::Terminated => f.write_str("terminated"),
         }
     }

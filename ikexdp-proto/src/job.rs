@@ -75,6 +75,8 @@ pub enum JobResult {
     Signature(Result<Vec<u8>, CryptoError>),
     /// Of [`Job::Verify`].
     Verified(Result<(), CredentialError>),
+    /// The host could not do the job.
+    Abandoned,
 }
 
 /// A completed key exchange.

@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use core::net::IpAddr;
+use core::ops::Bound;
 
 use crate::config::Config;
 use crate::limits::REASSEMBLY_TOTAL_MAX;
@@ -23,6 +24,7 @@ pub(crate) struct Table {
     reassemblies: BTreeSet<(bool, Instant, IkeSaId)>,
     reassembly_octets: usize,
     half_open: usize,
+    established: usize,
 }
 
 /// Where an IKE_SA_INIT request came from, and the initiator's SPI in it: there
@@ -42,6 +44,7 @@ struct Entry {
 struct Booked {
     deadline: Option<Instant>,
     half_open: bool,
+    established: bool,
     reassembly: Option<(bool, Instant, usize)>,
 }
 
@@ -51,6 +54,7 @@ impl Booked {
         Self {
             deadline: sa.deadline(config),
             half_open: sa.is_half_open(),
+            established: sa.is_established(),
             reassembly: reassembly.map(|(since, octets)| (sa.is_authenticated(), since, octets)),
         }
     }
@@ -60,6 +64,11 @@ impl Table {
     /// Half-open SAs of ours as the responder.
     pub(crate) const fn half_open(&self) -> usize {
         self.half_open
+    }
+
+    /// SAs that are up.
+    pub(crate) const fn established(&self) -> usize {
+        self.established
     }
 
     /// Memory held for incomplete messages, in octets.
@@ -90,8 +99,15 @@ impl Table {
         self.sas.keys().copied().collect()
     }
 
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &IkeSa> {
-        self.sas.values().map(|entry| &*entry.sa)
+    pub(crate) fn find(&self, id: IkeSaId) -> Option<&IkeSa> {
+        self.sas.get(&id).map(|entry| &*entry.sa)
+    }
+
+    /// The SAs in the order of their making: all, or those after one.
+    pub(crate) fn after(&self, id: Option<IkeSaId>) -> impl Iterator<Item = &IkeSa> {
+        let start = id.map_or(Bound::Unbounded, Bound::Excluded);
+        let range = self.sas.range((start, Bound::Unbounded));
+        range.map(|(_, entry)| &*entry.sa)
     }
 
     /// Adds an SA; `request` is what it was made by, if a peer made it.
@@ -151,6 +167,10 @@ impl Table {
             .half_open
             .saturating_sub(before.half_open.into())
             .saturating_add(now.half_open.into());
+        self.established = self
+            .established
+            .saturating_sub(before.established.into())
+            .saturating_add(now.established.into());
         if entry.sa.is_gone() {
             let (spi, request) = (entry.spi, entry.request);
             self.sas.remove(&id);

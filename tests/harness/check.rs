@@ -123,7 +123,7 @@ impl Checker {
 
     fn one_sa_for_each_initiator(endpoint: &Endpoint) {
         let mut seen = BTreeSet::new();
-        for summary in endpoint.summaries() {
+        for summary in endpoint.summaries(None) {
             let key = (summary.path.remote.ip(), summary.spis.initiator);
             assert!(
                 seen.insert(key),

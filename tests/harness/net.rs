@@ -342,9 +342,10 @@ impl Net {
     /// A host's SAs that are up.
     #[must_use]
     pub fn established(&self, side: Side) -> Vec<IkeSaSummary> {
-        let mut summaries = self.hosts[&side].endpoint.summaries();
-        summaries.retain(|summary| summary.state == "established");
+        let summaries = self.hosts[&side].endpoint.summaries(None);
         summaries
+            .filter(|summary| summary.state == "established")
+            .collect()
     }
 
     /// What was sent, as the checker saw it.

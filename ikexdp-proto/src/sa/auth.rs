@@ -20,12 +20,12 @@ use super::child::{self, ChildOffer};
 use super::closing::Lingering;
 use super::established::{Established, NewEstablished};
 use super::init::Handshake;
-use super::{Context, Core, State};
+use super::{Context, Core, Progress, State};
 use crate::config::{Connection, Credential, Requirement};
 use crate::crypto::CryptoError;
 use crate::crypto::cert::{CertifiedKey, CredentialError, Usage};
 use crate::crypto::sign::SignatureScheme;
-use crate::error::{Error, Unacceptable};
+use crate::error::{Error, Unacceptable, Violation};
 use crate::event::FailureReason;
 use crate::identity::Identity;
 use crate::job::{Job, Verification};
@@ -72,13 +72,16 @@ pub(super) fn respond(
 ) -> State {
     let reply_to = message.reply_to();
     if message.exchange != ExchangeType::IKE_AUTH {
-        let error = Error::Violation(crate::error::Violation::UnexpectedExchange);
-        return refuse(channel, cx, core, &reply_to, None, error);
+        let reason = FailureReason::Refused(Violation::UnexpectedExchange.into());
+        return fail(channel, cx, core, &reply_to, None, reason);
     }
     let payloads = &message.payloads;
     let request = match AuthRequest::decode(payloads.first, &payloads.octets) {
         Ok(request) => request,
-        Err(error) => return refuse(channel, cx, core, &reply_to, None, error),
+        Err(error) => {
+            let reason = FailureReason::Refused(error);
+            return fail(channel, cx, core, &reply_to, None, reason);
+        }
     };
     let claimed = request.initiator.identity.clone();
     let connection = match find_connection(&cx.config.connections, &request) {
@@ -190,6 +193,10 @@ impl Verifying {
         &mut self.0.channel
     }
 
+    pub(super) fn progress(&self) -> Progress<'_> {
+        self.0.progress()
+    }
+
     pub(super) fn handle_verified(
         self: Box<Self>,
         cx: &mut Context<'_>,
@@ -210,6 +217,10 @@ impl Signing {
 
     pub(super) const fn channel_mut(&mut self) -> &mut Channel {
         &mut self.claimant.channel
+    }
+
+    pub(super) fn progress(&self) -> Progress<'_> {
+        self.claimant.progress()
     }
 
     pub(super) fn handle_signature(
@@ -300,19 +311,22 @@ impl Claimant {
         State::Established(Box::new(established))
     }
 
-    fn fail(self, cx: &mut Context<'_>, core: &Core, reason: FailureReason) -> State {
-        fail(
-            self.channel,
-            cx,
-            core,
-            &self.reply_to,
-            Some(self.identity),
-            reason,
-        )
+    fn progress(&self) -> Progress<'_> {
+        Progress {
+            connection: Some(&self.connection.name),
+            claimed: Some(self.identity.clone()),
+            channel: Some(&self.channel),
+        }
+    }
+
+    fn fail(mut self, cx: &mut Context<'_>, core: &Core, reason: FailureReason) -> State {
+        tell(&mut self.channel, cx, &self.reply_to, &reason);
+        cx.handshake_failed(core, self.progress(), reason);
+        State::Lingering(Box::new(Lingering::new(self.channel, cx.now)))
     }
 }
 
-/// Ends a handshake in which the peer did not prove who it is.
+/// Ends a handshake before it is known which connection it is for.
 fn fail(
     mut channel: Channel,
     cx: &mut Context<'_>,
@@ -321,32 +335,24 @@ fn fail(
     claimed: Option<Identity>,
     reason: FailureReason,
 ) -> State {
-    tell(
-        &mut channel,
-        cx,
-        reply_to,
-        &Unacceptable::Authentication.into(),
-    );
-    cx.handshake_failed(core, claimed, reason);
+    tell(&mut channel, cx, reply_to, &reason);
+    let progress = Progress {
+        connection: None,
+        claimed,
+        channel: Some(&channel),
+    };
+    cx.handshake_failed(core, progress, reason);
     State::Lingering(Box::new(Lingering::new(channel, cx.now)))
 }
 
-/// Ends a handshake at a message that cannot be understood.
-fn refuse(
-    mut channel: Channel,
-    cx: &mut Context<'_>,
-    core: &Core,
-    reply_to: &ReplyTo,
-    claimed: Option<Identity>,
-    error: Error,
-) -> State {
-    tell(&mut channel, cx, reply_to, &error);
-    cx.handshake_failed(core, claimed, FailureReason::Refused(error));
-    State::Lingering(Box::new(Lingering::new(channel, cx.now)))
-}
-
-fn tell(channel: &mut Channel, cx: &mut Context<'_>, reply_to: &ReplyTo, error: &Error) {
-    if let Some(notify) = error.notify() {
+/// A peer that cannot be understood hears what was wrong; one that is not who
+/// it says hears no more than that.
+fn tell(channel: &mut Channel, cx: &mut Context<'_>, reply_to: &ReplyTo, reason: &FailureReason) {
+    let notify = match reason {
+        FailureReason::Refused(error) => error.notify(),
+        _ => Error::Unacceptable(Unacceptable::Authentication).notify(),
+    };
+    if let Some(notify) = notify {
         let payloads = notify_only(&Notify::new(notify.kind, notify.data()));
         channel.respond(cx, reply_to, payloads);
     }
@@ -355,7 +361,6 @@ fn tell(channel: &mut Channel, cx: &mut Context<'_>, reply_to: &ReplyTo, error: 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::endpoint::Endpoint;
     use crate::event::Event;
     use crate::message::child::ChildPayloads;
     use crate::testing::script::{Answer, Script, config, kinds, range};
@@ -364,14 +369,6 @@ mod tests {
     use crate::wire::writer::{Chain, ChainWriter};
 
     const KEY: &[u8] = b"correct horse";
-
-    fn up(endpoint: &Endpoint) -> usize {
-        let summaries = endpoint.summaries();
-        summaries
-            .iter()
-            .filter(|sa| sa.state == "established")
-            .count()
-    }
 
     fn notified(answer: &Answer) -> Option<NotifyType> {
         let notify = answer
@@ -396,7 +393,7 @@ mod tests {
         assert_eq!(kinds(&answer), expected);
         let narrowed = ts::decode(&answer[4].1).unwrap();
         assert_eq!(narrowed, [range("10.1.0.0", "10.1.255.255")]);
-        assert_eq!(up(&script.endpoint), 1);
+        assert_eq!(script.endpoint.established(), 1);
     }
 
     /// --> IKE_AUTH { IDi, AUTH, ... }
@@ -411,7 +408,7 @@ mod tests {
         let answer = script.open(&sent[0]);
         assert_eq!(kinds(&answer), [PayloadType::NOTIFY]);
         assert_eq!(notified(&answer), Some(NotifyType::AUTHENTICATION_FAILED));
-        assert_eq!(up(&script.endpoint), 0);
+        assert_eq!(script.endpoint.established(), 0);
         let Some(Event::HandshakeFailed(failure)) = script.events.last() else {
             panic!("the operator hears nothing")
         };
@@ -430,7 +427,7 @@ mod tests {
         let answer = script.exchange(ExchangeType::IKE_AUTH, 1, &payloads);
         let expected = [PayloadType::ID_RESPONDER, PayloadType::AUTHENTICATION];
         assert_eq!(kinds(&answer), expected);
-        assert_eq!(up(&script.endpoint), 1);
+        assert_eq!(script.endpoint.established(), 1);
     }
 
     /// --> IKE_AUTH { IDi, AUTH, SA, TSi, TSr }
@@ -442,7 +439,7 @@ mod tests {
             script.init();
             let payloads = script.auth_payloads(KEY, Some(child));
             let answer = script.exchange(ExchangeType::IKE_AUTH, 1, &payloads);
-            assert_eq!(up(&script.endpoint), 1);
+            assert_eq!(script.endpoint.established(), 1);
             notified(&answer).unwrap()
         };
         let elsewhere = ChildPayloads {
@@ -472,7 +469,7 @@ mod tests {
             script.init();
             let answer = script.exchange(ExchangeType::IKE_AUTH, 1, &payloads.finish());
             assert_eq!(notified(&answer), Some(NotifyType::INVALID_SYNTAX));
-            assert_eq!(up(&script.endpoint), 0);
+            assert_eq!(script.endpoint.established(), 0);
         }
     }
 
@@ -487,7 +484,7 @@ mod tests {
         };
         let answer = script.exchange(ExchangeType::INFORMATIONAL, 1, &payloads);
         assert_eq!(notified(&answer), Some(NotifyType::INVALID_SYNTAX));
-        assert!(script.endpoint.summaries().is_empty());
+        assert!(script.endpoint.is_quiet());
     }
 
     /// Half a handshake that never goes on is told with what did arrive.

@@ -11,7 +11,7 @@ use bytes::Bytes;
 
 use super::channel::{Channel, Message, NewChannel};
 use super::proposal::{Chosen, choose_ike, chosen_ike, describe};
-use super::{Context, Core, IkeSa, State, auth};
+use super::{Context, Core, IkeSa, Progress, State, auth};
 use crate::config::{Config, Requirement};
 use crate::crypto::CryptoError;
 use crate::crypto::cert::AuthorityHash;
@@ -206,7 +206,7 @@ impl Responding {
         result: Result<Agreed, CryptoError>,
     ) -> State {
         let Ok(agreed) = result else {
-            cx.handshake_failed(core, None, FailureReason::KeyExchange);
+            cx.handshake_failed(core, Progress::default(), FailureReason::KeyExchange);
             return State::Gone;
         };
         let nonce_r = cx.random::<NONCE_LEN>();
@@ -218,7 +218,7 @@ impl Responding {
         };
         let suite = self.chosen.suite;
         let Ok(keys) = IkeKeys::derive(suite.prf, suite.cipher, Role::Responder, &seed) else {
-            cx.handshake_failed(core, None, FailureReason::KeyExchange);
+            cx.handshake_failed(core, Progress::default(), FailureReason::KeyExchange);
             return State::Gone;
         };
         let fragmentation = cx.config.fragmentation.enabled && self.notifies.fragmentation;

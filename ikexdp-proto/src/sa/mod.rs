@@ -87,13 +87,8 @@ impl Context<'_> {
         }));
     }
 
-    /// Tells of a handshake that failed.
-    pub(crate) fn handshake_failed(
-        &mut self,
-        core: &Core,
-        claimed: Option<Identity>,
-        reason: FailureReason,
-    ) {
+    /// Tells of a handshake that came as far as `progress` and failed.
+    fn handshake_failed(&mut self, core: &Core, progress: Progress<'_>, reason: FailureReason) {
         self.stats.count(match &reason {
             FailureReason::Timeout { .. } => Stat::HandshakeTimeout,
             FailureReason::NoConnection { .. }
@@ -106,7 +101,11 @@ impl Context<'_> {
             id: Some(core.id),
             role: core.role,
             path: core.path,
-            claimed,
+            connection: progress.connection.map(ToString::to_string),
+            claimed: progress.claimed,
+            suite: progress.channel.map(|channel| channel.suite),
+            fragmentation: fragmentation(progress.channel),
+            handshake: self.now.since(core.created),
             reason,
         })));
     }
@@ -127,6 +126,20 @@ impl Context<'_> {
         self.entropy.fill_bytes(&mut octets);
         octets
     }
+}
+
+/// How far a handshake came before it failed.
+#[derive(Default)]
+struct Progress<'a> {
+    connection: Option<&'a str>,
+    claimed: Option<Identity>,
+    channel: Option<&'a Channel>,
+}
+
+fn fragmentation(channel: Option<&Channel>) -> FragmentationSummary {
+    channel.map_or_else(FragmentationSummary::default, |channel| {
+        channel.fragmentation
+    })
 }
 
 /// What an IKE SA is from its beginning to its end.
@@ -192,6 +205,11 @@ impl IkeSa {
             self.state,
             State::Responding(_) | State::HalfOpen(_) | State::Verifying(_) | State::Signing(_)
         )
+    }
+
+    /// Whether it is up.
+    pub(crate) const fn is_established(&self) -> bool {
+        matches!(self.state, State::Established(_))
     }
 
     /// Whether it can be forgotten.
@@ -277,6 +295,11 @@ impl IkeSa {
                 state.handle_signature(cx, core, result)
             }
             (State::Initiating(state), result) => state.handle_job(cx, core, result),
+            (state, JobResult::Abandoned) if state.is_handshake() => {
+                let progress = state.progress();
+                cx.handshake_failed(core, progress, FailureReason::JobAbandoned);
+                State::Gone
+            }
             // The SA has been closed meanwhile.
             (state, _) => state,
         };
@@ -304,7 +327,7 @@ impl IkeSa {
                     waiting_for,
                     fragments,
                 };
-                cx.handshake_failed(core, None, reason);
+                cx.handshake_failed(core, state.progress(), reason);
                 State::Gone
             }
             state => state,
@@ -318,8 +341,8 @@ impl IkeSa {
         self.state = match state {
             State::Established(state) => state.terminate(cx, core),
             state @ (State::Closing(_) | State::Lingering(_)) => state,
-            _ => {
-                cx.handshake_failed(core, None, FailureReason::Terminated);
+            state => {
+                cx.handshake_failed(core, state.progress(), FailureReason::Terminated);
                 State::Gone
             }
         };
@@ -375,9 +398,7 @@ impl IkeSa {
             suite: channel.map(|channel| channel.suite),
             age: now.since(self.core.created),
             addresses: Vec::new(),
-            fragmentation: channel.map_or_else(FragmentationSummary::default, |channel| {
-                channel.fragmentation
-            }),
+            fragmentation: fragmentation(channel),
             children: Vec::new(),
         };
         if let State::Established(state) = &self.state {
@@ -414,6 +435,19 @@ impl State {
             Self::Closing(state) => Some(&mut state.channel),
             Self::Lingering(state) => Some(&mut state.channel),
             Self::Responding(_) | Self::Gone => None,
+        }
+    }
+
+    /// How far the handshake is.
+    fn progress(&self) -> Progress<'_> {
+        match self {
+            Self::Verifying(state) => state.progress(),
+            Self::Signing(state) => state.progress(),
+            Self::Initiating(state) => state.progress(),
+            state => Progress {
+                channel: state.channel(),
+                ..Progress::default()
+            },
         }
     }
 

@@ -129,7 +129,13 @@ fn a_request_cut_anew_replaces_what_was_there() {
     assert!(script.deliver(&large[0]).is_empty());
     assert_eq!(script.deliver(small.last().unwrap()).len(), 1);
     // Who finds our fragments too large for one way hears smaller ones back.
-    let lowered = script.endpoint.summaries()[0].fragmentation.datagram_len;
+    let lowered = script
+        .endpoint
+        .summaries(None)
+        .next()
+        .unwrap()
+        .fragmentation
+        .datagram_len;
     assert_eq!(lowered, DATAGRAM_LEN_MIN);
 }
 
@@ -198,7 +204,14 @@ fn without_the_announcement_there_are_no_fragments() {
 
 /// The cipher of a script's SA, for sizes.
 fn cipher(script: &Script) -> Cipher {
-    script.endpoint.summaries()[0].suite.unwrap().cipher
+    script
+        .endpoint
+        .summaries(None)
+        .next()
+        .unwrap()
+        .suite
+        .unwrap()
+        .cipher
 }
 
 /// Windows pads with whole blocks; an SKF payload may even be empty.

@@ -8,7 +8,7 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use rustls_pki_types::CertificateDer;
 use subtle::ConstantTimeEq;
 
-use super::{Begun, Initiating, Stage, fail};
+use super::{Begun, Initiating, Stage};
 use crate::config::{Connection, Credential, IdentityPattern, RemoteSelectors, Requirement};
 use crate::crypto::cert::{CertifiedKey, CredentialError, Usage};
 use crate::crypto::sign::SignatureScheme;
@@ -26,7 +26,7 @@ use crate::sa::established::{Established, NewEstablished};
 use crate::sa::init::Handshake;
 use crate::sa::proposal::{choose_esp, offer_esp};
 use crate::sa::selector::narrow;
-use crate::sa::{Context, Core, State};
+use crate::sa::{Context, Core, Progress, State};
 use crate::types::{EspSpi, Role};
 use crate::wire::iana::{
     ConfigurationAttribute, ConfigurationType, ExchangeType, NotifyType, PayloadType,
@@ -90,7 +90,7 @@ impl AuthSent {
             Credential::Certificate(key) => {
                 let key = Arc::clone(key);
                 let Some(scheme) = key.key().scheme(&handshake.peer_hashes, false) else {
-                    return fail(cx, core, FailureReason::NoSignatureHash);
+                    return begun.fail(cx, core, Some(&channel), FailureReason::NoSignatureHash);
                 };
                 let sign = Job::Sign {
                     key: Arc::clone(&key),
@@ -148,7 +148,7 @@ impl AuthSent {
         };
         let payloads = request.encode();
         if !channel.request(cx, ExchangeType::IKE_AUTH, payloads, &core.path) {
-            return fail(cx, core, FailureReason::KeyExchange);
+            return begun.fail(cx, core, Some(&channel), FailureReason::KeyExchange);
         }
         let sent = Self {
             channel,
@@ -170,15 +170,19 @@ impl AuthSent {
         let response = match AuthReply::decode(payloads.first, &payloads.octets) {
             Ok(AuthReply::Accepted(response)) => response,
             Ok(AuthReply::Refused(notify)) => {
-                return fail(cx, core, FailureReason::PeerRefused(notify));
+                let reason = FailureReason::PeerRefused(notify);
+                return begun.fail(cx, core, Some(&self.channel), reason);
             }
-            Err(error) => return fail(cx, core, FailureReason::Refused(error)),
+            Err(error) => {
+                let reason = FailureReason::Refused(error);
+                return begun.fail(cx, core, Some(&self.channel), reason);
+            }
         };
         let peer = response.responder.identity.clone();
         let expected = &begun.connection.remote_identities;
         if !expected.iter().any(|pattern| pattern.fits(&peer)) {
             let reason = FailureReason::NoConnection { wanted: None };
-            return give_up(self.channel, cx, core, Some(peer), reason);
+            return give_up(&begun, self.channel, cx, core, peer, reason);
         }
         let octets = self.channel.keys.signed_octets(
             Role::Responder,
@@ -201,7 +205,7 @@ impl AuthSent {
                 if bool::from(expected.expose().ct_eq(mic)) {
                     verifying.establish(begun, cx, core)
                 } else {
-                    verifying.fail(cx, core, FailureReason::SharedKey)
+                    verifying.fail(&begun, cx, core, FailureReason::SharedKey)
                 }
             }
             (
@@ -226,7 +230,7 @@ impl AuthSent {
             }
             (_, other) => {
                 let reason = FailureReason::AuthMethod(other.method());
-                verifying.fail(cx, core, reason)
+                verifying.fail(&begun, cx, core, reason)
             }
         }
     }
@@ -273,7 +277,7 @@ impl Signing {
         signature: &[u8],
     ) -> State {
         let Ok(identifier) = self.scheme.to_der() else {
-            return fail(cx, core, FailureReason::OwnKey);
+            return begun.fail(cx, core, Some(&self.channel), FailureReason::OwnKey);
         };
         let ready = Ready {
             channel: self.channel,
@@ -294,7 +298,7 @@ impl Verifying {
     ) -> State {
         match result {
             Ok(()) => self.establish(begun, cx, core),
-            Err(error) => self.fail(cx, core, FailureReason::Credentials(error)),
+            Err(error) => self.fail(&begun, cx, core, FailureReason::Credentials(error)),
         }
     }
 
@@ -316,21 +320,33 @@ impl Verifying {
         State::Established(Box::new(Established::begin(cx, core, new)))
     }
 
-    fn fail(self, cx: &mut Context<'_>, core: &Core, reason: FailureReason) -> State {
-        give_up(self.channel, cx, core, Some(self.peer), reason)
+    fn fail(
+        self,
+        begun: &Begun,
+        cx: &mut Context<'_>,
+        core: &Core,
+        reason: FailureReason,
+    ) -> State {
+        give_up(begun, self.channel, cx, core, self.peer, reason)
     }
 }
 
 /// The responder believes the SA is up: it must hear that it is not
 /// (RFC 7296 §2.21.2).
 fn give_up(
+    begun: &Begun,
     mut channel: Channel,
     cx: &mut Context<'_>,
     core: &Core,
-    claimed: Option<Identity>,
+    peer: Identity,
     reason: FailureReason,
 ) -> State {
-    cx.handshake_failed(core, claimed, reason);
+    let progress = Progress {
+        connection: Some(&begun.connection.name),
+        claimed: Some(peer),
+        channel: Some(&channel),
+    };
+    cx.handshake_failed(core, progress, reason);
     let refusal = Informational {
         error: Some(NotifyType::AUTHENTICATION_FAILED),
         ..Informational::default()

@@ -6,7 +6,7 @@ use core::time::Duration;
 use bytes::Bytes;
 
 use super::auth::{AuthSent, Ready};
-use super::{Begun, Initiating, RESTARTS_MAX, Stage, fail};
+use super::{Begun, Initiating, RESTARTS_MAX, Stage};
 use crate::crypto::kex::{Group, KeyPair};
 use crate::crypto::keymat::{IkeKeys, KeySeed};
 use crate::event::FailureReason;
@@ -97,14 +97,16 @@ impl InitSent {
             Ok(InitReply::InvalidKe(group)) if begun.restarts < RESTARTS_MAX => {
                 let Some(group) = allowed_group(cx, group, begun.group) else {
                     let refused = FailureReason::PeerRefused(NotifyType::INVALID_KE_PAYLOAD);
-                    return fail(cx, core, refused);
+                    return begun.fail(cx, core, None, refused);
                 };
                 begun.restarts = begun.restarts.saturating_add(1);
                 begun.group = group;
                 cx.job(core.id, Job::GenerateKey(group));
                 Initiating::at(begun, Stage::GeneratingKey)
             }
-            Ok(InitReply::Refused(notify)) => fail(cx, core, FailureReason::PeerRefused(notify)),
+            Ok(InitReply::Refused(notify)) => {
+                begun.fail(cx, core, None, FailureReason::PeerRefused(notify))
+            }
             // Nothing is authenticated yet: what makes no sense may be forged,
             // and the right response may still come (RFC 7296 §2.21.1).
             _ => {
@@ -130,7 +132,7 @@ impl InitSent {
             .filter(|suite| suite.group == group)
         else {
             let refused = FailureReason::PeerRefused(NotifyType::NO_PROPOSAL_CHOSEN);
-            return fail(cx, core, refused);
+            return begun.fail(cx, core, None, refused);
         };
         core.nat = nat::detect(core.spis, &datagram.path, &response.notifies);
         if core.nat.local || core.nat.remote {
@@ -194,7 +196,7 @@ impl Agreeing {
         };
         let suite = self.suite;
         let Ok(keys) = IkeKeys::derive(suite.prf, suite.cipher, Role::Initiator, &seed) else {
-            return fail(cx, core, FailureReason::KeyExchange);
+            return begun.fail(cx, core, None, FailureReason::KeyExchange);
         };
         let channel = Channel::new(NewChannel {
             id: core.id,

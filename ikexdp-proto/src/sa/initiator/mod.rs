@@ -16,7 +16,7 @@ use alloc::vec::Vec;
 use self::auth::{AuthSent, Signing, Verifying};
 use self::init::{Agreeing, InitSent};
 use super::channel::Channel;
-use super::{Context, Core, IkeSa, State};
+use super::{Context, Core, IkeSa, Progress, State};
 use crate::config::Connection;
 use crate::crypto::kex::Group;
 use crate::event::{FailureReason, NatSituation};
@@ -148,6 +148,11 @@ impl Initiating {
     }
 
     pub(super) fn handle_job(self, cx: &mut Context<'_>, core: &Core, result: JobResult) -> State {
+        let reason = match &result {
+            JobResult::Abandoned => FailureReason::JobAbandoned,
+            JobResult::Signature(_) => FailureReason::OwnKey,
+            _ => FailureReason::KeyExchange,
+        };
         match (self.stage, result) {
             (Stage::GeneratingKey, JobResult::Key(Ok(key))) => {
                 InitSent::begin(self.begun, cx, core, key)
@@ -161,8 +166,15 @@ impl Initiating {
             (Stage::Verifying(stage), JobResult::Verified(result)) => {
                 stage.handle_verified(self.begun, cx, core, result)
             }
-            (_, JobResult::Signature(Err(_))) => fail(cx, core, FailureReason::OwnKey),
-            _ => fail(cx, core, FailureReason::KeyExchange),
+            _ => self.begun.fail(cx, core, None, reason),
+        }
+    }
+
+    pub(super) fn progress(&self) -> Progress<'_> {
+        Progress {
+            connection: Some(&self.begun.connection.name),
+            claimed: None,
+            channel: self.channel(),
         }
     }
 
@@ -189,7 +201,8 @@ impl Initiating {
             waiting_for,
             fragments,
         };
-        fail(cx, core, reason)
+        cx.handshake_failed(core, self.progress(), reason);
+        State::Gone
     }
 
     /// When [`Self::handle_timeout`] has something to do; the channel has
@@ -202,7 +215,20 @@ impl Initiating {
     }
 }
 
-fn fail(cx: &mut Context<'_>, core: &Core, reason: FailureReason) -> State {
-    cx.handshake_failed(core, None, reason);
-    State::Gone
+impl Begun {
+    fn fail(
+        &self,
+        cx: &mut Context<'_>,
+        core: &Core,
+        channel: Option<&Channel>,
+        reason: FailureReason,
+    ) -> State {
+        let progress = Progress {
+            connection: Some(&self.connection.name),
+            claimed: None,
+            channel,
+        };
+        cx.handshake_failed(core, progress, reason);
+        State::Gone
+    }
 }
