@@ -7,9 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
-use crossbeam_channel::{Receiver, SendError, Sender, unbounded};
-use ikexdp_proto::crypto::CryptoError;
-use ikexdp_proto::crypto::cert::CredentialError;
+use crossbeam_channel::{Receiver, Sender, unbounded};
 use ikexdp_proto::job::{Job, JobHost, JobId, JobResult};
 use ring::rand::SystemRandom;
 
@@ -30,22 +28,20 @@ pub struct JobPool<J = Job, R = JobResult> {
     queue: Receiver<(JobId, J)>,
     done: Receiver<Done<R>>,
     threads: Vec<JoinHandle<()>>,
-    failure: fn(&J) -> R,
     out: usize,
     limit: usize,
 }
 
-/// A job that is done.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Done<R = JobResult> {
-    /// Its name.
-    pub id: JobId,
-    /// What came of it.
-    pub result: R,
-    /// Whether it panicked, which is an error in this program; the result is
-    /// then that of a job that cannot be done.
-    pub panicked: bool,
-}
+/// A job that is done: its name, and what came of it.
+pub type Done<R = JobResult> = (JobId, Result<R, Panicked>);
+
+/// A job panicked, which is an error in this program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Panicked;
+
+/// There are as many jobs out as there may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Full;
 
 impl JobPool {
     /// Starts `threads` threads for the engine's jobs; `waker` is woken whenever
@@ -61,17 +57,7 @@ impl JobPool {
                 unix_time: clock::unix_time(),
             })
         };
-        Self::with(threads, limit, waker, run, failure)
-    }
-}
-
-/// What the engine hears of a job that cannot be done.
-const fn failure(job: &Job) -> JobResult {
-    match job {
-        Job::GenerateKey(_) => JobResult::Key(Err(CryptoError::Random)),
-        Job::Agree { .. } => JobResult::Secret(Err(CryptoError::Random)),
-        Job::Sign { .. } => JobResult::Signature(Err(CryptoError::PrivateKey)),
-        Job::Verify(_) => JobResult::Verified(Err(CredentialError::Malformed)),
+        Self::with(threads, limit, waker, run)
     }
 }
 
@@ -81,7 +67,6 @@ impl<J: Send + 'static, R: Send + 'static> JobPool<J, R> {
         limit: usize,
         waker: Waker,
         run: impl Fn(J) -> R + Send + Sync + 'static,
-        failure: fn(&J) -> R,
     ) -> io::Result<Self> {
         let (work, queue) = unbounded();
         let (results, done) = unbounded();
@@ -91,7 +76,6 @@ impl<J: Send + 'static, R: Send + 'static> JobPool<J, R> {
                 queue: Receiver::clone(&queue),
                 results: Sender::clone(&results),
                 waker: waker.clone(),
-                failure,
             };
             let run = Arc::clone(&run);
             thread::Builder::new()
@@ -104,7 +88,6 @@ impl<J: Send + 'static, R: Send + 'static> JobPool<J, R> {
             queue,
             done,
             threads,
-            failure,
             out: 0,
             limit,
         })
@@ -113,18 +96,13 @@ impl<J: Send + 'static, R: Send + 'static> JobPool<J, R> {
     /// Hands a job in.
     ///
     /// # Errors
-    /// The result of a job that cannot be done, if there are as many out as there
-    /// may be.
-    pub fn submit(&mut self, id: JobId, job: J) -> Result<(), R> {
-        match &self.work {
-            Some(work) if self.out < self.limit => {
-                work.send((id, job))
-                    .map_err(|SendError((_, job))| (self.failure)(&job))?;
-                self.out = self.out.saturating_add(1);
-                Ok(())
-            }
-            _ => Err((self.failure)(&job)),
-        }
+    /// [`Full`] if there are as many out as there may be.
+    pub fn submit(&mut self, id: JobId, job: J) -> Result<(), Full> {
+        let room = self.out < self.limit;
+        let work = self.work.as_ref().filter(|_| room).ok_or(Full)?;
+        work.send((id, job)).map_err(|_| Full)?;
+        self.out = self.out.saturating_add(1);
+        Ok(())
     }
 
     /// Takes one job back that is done.
@@ -146,24 +124,15 @@ struct Worker<J, R> {
     queue: Receiver<(JobId, J)>,
     results: Sender<Done<R>>,
     waker: Waker,
-    failure: fn(&J) -> R,
 }
 
 impl<J, R> Worker<J, R> {
     /// Does jobs until nobody hands any in or takes any back.
     fn work(&self, run: &dyn Fn(J) -> R) {
         for (id, job) in &self.queue {
-            let failure = (self.failure)(&job);
             // Nothing of the job is looked at after a panic.
-            let outcome = catch_unwind(AssertUnwindSafe(|| run(job)));
-            let panicked = outcome.is_err();
-            let result = outcome.unwrap_or(failure);
-            let done = Done {
-                id,
-                result,
-                panicked,
-            };
-            if self.results.send(done).is_err() {
+            let result = catch_unwind(AssertUnwindSafe(|| run(job))).map_err(|_| Panicked);
+            if self.results.send((id, result)).is_err() {
                 return;
             }
             self.waker.wake();
@@ -225,10 +194,10 @@ mod tests {
         let mut pool = JobPool::start(ONE, 1, waker.clone()).unwrap();
         let job = Job::GenerateKey(Group::Curve25519);
         pool.submit(JobId(7), job).unwrap();
-        let done = wait(&mut pool, &waker);
-        assert_eq!(done.id, JobId(7));
-        let JobResult::Key(Ok(key)) = done.result else {
-            panic!("no key: {:?}", done.result);
+        let (id, result) = wait(&mut pool, &waker);
+        assert_eq!(id, JobId(7));
+        let Ok(JobResult::Key(Ok(key))) = result else {
+            panic!("no key: {result:?}");
         };
         assert_eq!(key.public().len(), 32);
     }
@@ -240,12 +209,11 @@ mod tests {
             assert_ne!(number, 13, "unlucky");
             number
         };
-        let mut pool = JobPool::with(ONE, 2, waker.clone(), run, |_| 0).unwrap();
+        let mut pool = JobPool::with(ONE, 2, waker.clone(), run).unwrap();
         pool.submit(JobId(1), 13).unwrap();
         pool.submit(JobId(2), 14).unwrap();
         let ends = [(); 2].map(|()| wait(&mut pool, &waker));
-        let ends = ends.map(|done| (done.id, done.result, done.panicked));
-        assert_eq!(ends, [(JobId(1), 0, true), (JobId(2), 14, false)]);
+        assert_eq!(ends, [(JobId(1), Err(Panicked)), (JobId(2), Ok(14))]);
     }
 
     #[test]
@@ -254,16 +222,16 @@ mod tests {
         let (open, gate) = mpsc::channel::<()>();
         let gate = std::sync::Mutex::new(gate);
         let run = move |()| gate.lock().unwrap().recv().map_or("shut", |()| "open");
-        let mut pool = JobPool::with(ONE, 2, waker.clone(), run, |()| "refused").unwrap();
+        let mut pool = JobPool::with(ONE, 2, waker.clone(), run).unwrap();
         pool.submit(JobId(1), ()).unwrap();
         pool.submit(JobId(2), ()).unwrap();
-        assert_eq!(pool.submit(JobId(3), ()), Err("refused"));
+        assert_eq!(pool.submit(JobId(3), ()), Err(Full));
         assert_eq!(pool.out(), 2);
         open.send(()).unwrap();
-        assert_eq!(wait(&mut pool, &waker).result, "open");
+        assert_eq!(wait(&mut pool, &waker), (JobId(1), Ok("open")));
         pool.submit(JobId(3), ()).unwrap();
         drop(open);
-        assert_eq!(wait(&mut pool, &waker).result, "shut");
+        assert_eq!(wait(&mut pool, &waker), (JobId(2), Ok("shut")));
     }
 
     #[test]
@@ -276,7 +244,7 @@ mod tests {
             drop(started);
             let _ = gate.lock().unwrap().recv();
         };
-        let mut pool = JobPool::with(ONE, 3, Waker::new().unwrap(), run, |_| ()).unwrap();
+        let mut pool = JobPool::with(ONE, 3, Waker::new().unwrap(), run).unwrap();
         pool.submit(JobId(1), started.clone()).unwrap();
         wait_for_start.recv().unwrap();
         pool.submit(JobId(2), started.clone()).unwrap();

@@ -2,10 +2,7 @@
 
 use std::time::Duration;
 
-use ikexdp_proto::event::{
-    ChildSummary, CloseReason, Established, Event, FailureReason, HandshakeFailure,
-};
-use ikexdp_proto::identity::Identity;
+use ikexdp_proto::event::{ChildSummary, Established, Event, FailureReason, HandshakeFailure};
 use ikexdp_proto::time::Instant;
 use ikexdp_proto::types::{IkeSaId, Path};
 use tracing::{info, warn};
@@ -47,7 +44,22 @@ impl Journal {
                 warn!(%id, %reason, "CHILD SA refused");
             }
             Event::ChildClosed { id, spi } => info!(%id, spi_in = %spi, "CHILD SA closed"),
-            Event::Closed { id, peer, reason } => closed(*id, peer, *reason),
+            Event::Closed {
+                id,
+                connection,
+                path,
+                peer,
+                age,
+                reason,
+            } => info!(
+                %id,
+                connection,
+                peer = %path.remote,
+                identity = %peer,
+                age_s = age.as_secs(),
+                %reason,
+                "IKE SA closed"
+            ),
             Event::NeedsIpFragments { id, path, length } => {
                 if self.limiter.admit(now, "needs_ip_fragments") {
                     self.needs_ip_fragments(*id, path, *length);
@@ -132,9 +144,14 @@ fn handshake_failed(failure: &HandshakeFailure) {
     warn!(
         kind = kind(&failure.reason),
         id = failure.id.map(|id| id.0),
+        connection = failure.connection,
         peer = %failure.path.remote,
         identity = failure.claimed.as_ref().map(display),
         local = %failure.path.local,
+        suite = failure.suite.as_ref().map(display),
+        fragments_in = failure.fragmentation.received,
+        fragments_out = failure.fragmentation.sent,
+        duration_ms = milliseconds(failure.handshake),
         reason = %failure.reason,
         hint = failure.reason.hint(),
         "handshake failed"
@@ -156,6 +173,7 @@ const fn kind(reason: &FailureReason) -> &'static str {
         FailureReason::OwnKey => "own_key",
         FailureReason::PeerRefused(_) => "peer_refused",
         FailureReason::Timeout { .. } => "timeout",
+        FailureReason::JobAbandoned => "job_abandoned",
         FailureReason::Terminated => "terminated",
     }
 }
@@ -172,10 +190,6 @@ fn child_established(id: IkeSaId, child: &ChildSummary) {
     );
 }
 
-fn closed(id: IkeSaId, peer: &Identity, reason: CloseReason) {
-    info!(%id, identity = %peer, %reason, "IKE SA closed");
-}
-
 fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
@@ -187,6 +201,7 @@ mod tests {
     use ikexdp_proto::crypto::kex::Group;
     use ikexdp_proto::crypto::prf::Prf;
     use ikexdp_proto::event::{FragmentationSummary, NatSituation};
+    use ikexdp_proto::identity::Identity;
     use ikexdp_proto::suite::IkeSuite;
     use ikexdp_proto::types::{Role, Spi, Spis};
     use ikexdp_proto::wire::iana::ExchangeType;
@@ -237,7 +252,11 @@ mod tests {
             id: Some(IkeSaId(7)),
             role: Role::Responder,
             path: path(),
+            connection: None,
             claimed: Some(Identity::Fqdn("laptop.example".to_owned())),
+            suite: None,
+            fragmentation: FragmentationSummary::default(),
+            handshake: Duration::from_secs(30),
             reason,
         }))
     }
