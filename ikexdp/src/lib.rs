@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod config;
+pub mod control;
 pub mod entropy;
 pub mod jobs;
 pub mod journal;
@@ -11,4 +12,5 @@ pub mod log;
 pub mod metrics;
 pub mod parked;
 pub mod udp;
+pub mod view;
 pub mod waker;

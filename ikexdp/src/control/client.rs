@@ -1,0 +1,84 @@
+//! The command line's end of the control socket.
+
+use std::io::{self, BufRead, BufReader, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+
+use super::{Refusal, Request, Response};
+
+/// How long the daemon may take for what it can answer at once. To delete an SA
+/// takes as long as its peer does.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// Nobody listens.
+    #[error(
+        "the daemon is not running: nobody listens on {}; \
+         hint: start it with `ikexdp run`, or name its socket with `--socket`",
+        path.display()
+    )]
+    NotRunning {
+        /// The socket.
+        path: PathBuf,
+    },
+    /// The socket is not for us.
+    #[error("not allowed to use the control socket: {}; hint: run as root", path.display())]
+    NotAllowed {
+        /// The socket.
+        path: PathBuf,
+    },
+    /// The connection failed.
+    #[error("the daemon does not answer on {}", path.display())]
+    Lost {
+        /// The socket.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The answer is not what was asked for.
+    #[error("the daemon speaks another language; hint: is it of another version?")]
+    Malformed(#[from] serde_json::Error),
+    /// The daemon refused.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+}
+
+/// Sends `request` to the daemon at `path` and waits for its answer.
+///
+/// # Errors
+/// [`ClientError`], also if the daemon refuses.
+pub fn call<T: DeserializeOwned>(path: &Path, request: &Request) -> Result<T, ClientError> {
+    let answer = exchange(path, request).map_err(|source| {
+        let path = path.to_owned();
+        match source.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
+                ClientError::NotRunning { path }
+            }
+            io::ErrorKind::PermissionDenied => ClientError::NotAllowed { path },
+            _ => ClientError::Lost { path, source },
+        }
+    })?;
+    match serde_json::from_str(&answer)? {
+        Response::Ok(answer) => Ok(answer),
+        Response::Error(refusal) => Err(ClientError::Refused(refusal)),
+    }
+}
+
+fn exchange(path: &Path, request: &Request) -> io::Result<String> {
+    let mut stream = UnixStream::connect(path)?;
+    let waits = matches!(request, Request::Terminate { .. } | Request::TerminateAll);
+    stream.set_read_timeout(Some(PATIENCE).filter(|_| !waits))?;
+    let mut line = serde_json::to_string(request)?;
+    line.push('\n');
+    stream.write_all(line.as_bytes())?;
+    let mut answer = String::new();
+    if BufReader::new(stream).read_line(&mut answer)? == 0 {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    Ok(answer)
+}

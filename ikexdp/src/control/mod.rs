@@ -1,0 +1,68 @@
+//! The control socket: how the command line talks to the daemon.
+//!
+//! A Unix stream socket; each request is an object of JSON on a line of its own,
+//! and so is its response: `{"ok": …}` or `{"error": {"message": …, "hint": …}}`.
+
+mod client;
+mod server;
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+pub use client::{ClientError, call};
+pub use server::{ControlError, Listener};
+
+/// What the command line may want.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "command")]
+pub enum Request {
+    /// The daemon at a glance: [`Status`](crate::view::Status).
+    Status,
+    /// All counters: [`Stats`](crate::view::Stats).
+    Stats,
+    /// The next IKE SAs in the order of their making, a page of
+    /// [`Sa`](crate::view::Sa); an empty one is the last.
+    Sas {
+        /// The last one of the page before.
+        after: Option<u64>,
+    },
+    /// Delete an IKE SA and wait until it is gone.
+    Terminate {
+        /// Which.
+        id: u64,
+    },
+    /// Delete every IKE SA and wait until they are gone: how many there were.
+    TerminateAll,
+}
+
+/// What the daemon says to a request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Response<T> {
+    /// What was asked for.
+    Ok(T),
+    /// Why it cannot be had.
+    Error(Refusal),
+}
+
+/// Why a request is refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// What is wrong.
+    pub message: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)?;
+        match &self.hint {
+            Some(hint) => write!(f, "; hint: {hint}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl std::error::Error for Refusal {}

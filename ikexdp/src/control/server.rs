@@ -1,0 +1,311 @@
+//! The daemon's end of the control socket.
+
+use std::fs::{self, Permissions};
+use std::io;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::net::UnixListener as StdListener;
+use std::os::unix::net::UnixStream as StdStream;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+use tracing::debug;
+
+use super::{Refusal, Request, Response};
+
+/// Connections served at a time; more wait.
+const CONNECTIONS: usize = 16;
+
+/// Longest request in octets.
+const REQUEST_LEN_MAX: u64 = 1024;
+
+/// How long somebody may hold a connection without reading or writing.
+const IDLE_MAX: Duration = Duration::from_secs(30);
+
+/// Only the owner.
+const MODE: u32 = 0o600;
+
+/// Why there is no control socket.
+#[derive(Debug, thiserror::Error)]
+pub enum ControlError {
+    /// Another daemon listens there.
+    #[error(
+        "control socket is in use: {}; \
+         hint: ikexdp runs already, see `ikexdp status`, or set `gateway.control-socket`",
+        path.display()
+    )]
+    InUse {
+        /// The socket.
+        path: PathBuf,
+    },
+    /// Something else is there.
+    #[error(
+        "not a socket: {}; hint: remove it, or set `gateway.control-socket`",
+        path.display()
+    )]
+    NotASocket {
+        /// What is there.
+        path: PathBuf,
+    },
+    /// The system refused.
+    #[error("cannot open the control socket: {}", path.display())]
+    Refused {
+        /// The socket.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+}
+
+/// The open control socket; its file goes with it.
+#[derive(Debug)]
+pub struct Listener {
+    listener: StdListener,
+    path: PathBuf,
+}
+
+impl Listener {
+    /// Opens the control socket at `path`, in the place of one that a killed
+    /// daemon left.
+    ///
+    /// # Errors
+    /// [`ControlError`] if a daemon listens there, or nobody can.
+    pub fn bind(path: &Path) -> Result<Self, ControlError> {
+        let refused = |source| ControlError::Refused {
+            path: path.to_owned(),
+            source,
+        };
+        match fs::symlink_metadata(path) {
+            Ok(metadata) if !metadata.file_type().is_socket() => {
+                let path = path.to_owned();
+                return Err(ControlError::NotASocket { path });
+            }
+            Ok(_) if StdStream::connect(path).is_ok() => {
+                let path = path.to_owned();
+                return Err(ControlError::InUse { path });
+            }
+            Ok(_) => {}
+            Err(_) => {
+                let directory = path.parent().unwrap_or(path);
+                fs::create_dir_all(directory).map_err(refused)?;
+            }
+        }
+        // It gets its name only when nobody but us can use it.
+        let mut unfinished = path.as_os_str().to_owned();
+        unfinished.push(format!(".{}", std::process::id()));
+        let unfinished = PathBuf::from(unfinished);
+        let listener = StdListener::bind(&unfinished).map_err(refused)?;
+        fs::set_permissions(&unfinished, Permissions::from_mode(MODE))
+            .and_then(|()| fs::rename(&unfinished, path))
+            .and_then(|()| listener.set_nonblocking(true))
+            .map_err(refused)?;
+        Ok(Self {
+            listener,
+            path: path.to_owned(),
+        })
+    }
+
+    /// Answers requests with what `handle` makes of them, for ever; to be called
+    /// in a tokio runtime.
+    ///
+    /// # Errors
+    /// [`io::Error`] if the runtime cannot watch the socket.
+    pub async fn serve<H, F>(&self, handle: H) -> io::Result<()>
+    where
+        H: Fn(Request) -> F + Clone + 'static,
+        F: Future<Output = String> + 'static,
+    {
+        let listener = UnixListener::from_std(self.listener.try_clone()?)?;
+        let places = Arc::new(Semaphore::new(CONNECTIONS));
+        loop {
+            let place = Arc::clone(&places).acquire_owned().await;
+            let (stream, _) = listener.accept().await?;
+            let handle = handle.clone();
+            tokio::task::spawn_local(async move {
+                if let Err(error) = converse(stream, handle).await {
+                    debug!(%error, "control connection lost");
+                }
+                drop(place);
+            });
+        }
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        // If it is gone already, all the better.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// Answers one request after the other until there is none.
+async fn converse<H, F>(stream: UnixStream, handle: H) -> io::Result<()>
+where
+    H: Fn(Request) -> F,
+    F: Future<Output = String>,
+{
+    let mut stream = BufReader::new(stream);
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        let mut limited = (&mut stream).take(REQUEST_LEN_MAX);
+        let read = timeout(IDLE_MAX, limited.read_until(b'\n', &mut line)).await??;
+        if read == 0 {
+            return Ok(());
+        }
+        let complete = line.ends_with(b"\n");
+        let mut answer = match serde_json::from_slice(&line) {
+            Ok(request) if complete => handle(request).await,
+            Ok(_) => refusal("request does not end"),
+            Err(error) => refusal(&format!("request cannot be read: {error}")),
+        };
+        answer.push('\n');
+        timeout(IDLE_MAX, stream.write_all(answer.as_bytes())).await??;
+        if !complete {
+            return Ok(());
+        }
+    }
+}
+
+fn refusal(message: &str) -> String {
+    answer(&Response::<()>::Error(Refusal {
+        message: message.to_owned(),
+        hint: None,
+    }))
+}
+
+/// A response as it is sent.
+pub(crate) fn answer<T: Serialize>(response: &Response<T>) -> String {
+    // Our own types have string keys and no other way to fail.
+    serde_json::to_string(response).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{ClientError, call};
+    use super::*;
+    use std::io::{Read, Write};
+    use std::thread;
+    use tempfile::TempDir;
+    use tokio::runtime::Builder;
+    use tokio::task::LocalSet;
+
+    /// Runs `client` against a daemon that answers with what it was asked.
+    fn with_daemon(client: impl FnOnce(&Path) + Send + 'static) {
+        let directory = TempDir::new().unwrap();
+        let path = directory.path().join("run/control.sock");
+        let listener = Listener::bind(&path).unwrap();
+        let client = thread::spawn({
+            let path = path.clone();
+            move || client(&path)
+        });
+        let echo = |request: Request| async move {
+            match request {
+                Request::Terminate { id } => answer(&Response::<()>::Error(Refusal {
+                    message: format!("no IKE SA: {id}"),
+                    hint: Some("`ikexdp sas` lists them".to_owned()),
+                })),
+                request => answer(&Response::Ok(request)),
+            }
+        };
+        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(LocalSet::new().run_until(async {
+            let finished = tokio::task::spawn_blocking(move || client.join().unwrap());
+            tokio::select! {
+                served = listener.serve(echo) => served.unwrap(),
+                finished = finished => finished.unwrap(),
+            }
+        }));
+        drop(listener);
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_request_comes_through_and_so_does_the_answer() {
+        with_daemon(|path| {
+            for request in [
+                Request::Status,
+                Request::Stats,
+                Request::Sas { after: Some(7) },
+                Request::TerminateAll,
+            ] {
+                let answer: Request = call(path, &request).unwrap();
+                assert_eq!(answer, request);
+            }
+            let refused = call::<()>(path, &Request::Terminate { id: 9 });
+            let error = refused.unwrap_err().to_string();
+            assert_eq!(error, "no IKE SA: 9; hint: `ikexdp sas` lists them");
+        });
+    }
+
+    #[test]
+    fn the_socket_is_for_its_owner_alone() {
+        with_daemon(|path| {
+            let mode = fs::metadata(path).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, MODE);
+        });
+    }
+
+    #[test]
+    fn a_second_daemon_is_told_of_the_first() {
+        with_daemon(|path| {
+            let error = Listener::bind(path).unwrap_err();
+            assert!(matches!(error, ControlError::InUse { .. }), "{error}");
+            assert!(error.to_string().contains("ikexdp runs already"));
+        });
+    }
+
+    #[test]
+    fn nonsense_is_refused_and_does_no_harm() {
+        with_daemon(|path| {
+            let mut stream = StdStream::connect(path).unwrap();
+            let exchange = |stream: &mut StdStream, request: &[u8]| {
+                stream.write_all(request).unwrap();
+                let mut answer = [0; 256];
+                let length = stream.read(&mut answer).unwrap();
+                String::from_utf8(answer[..length].to_vec()).unwrap()
+            };
+            for request in ["\n", "{\"command\":\"dance\"}\n", "{}\n"] {
+                let answer = exchange(&mut stream, request.as_bytes());
+                assert!(answer.contains("\"error\""), "{request}: {answer}");
+            }
+            let answer = exchange(&mut stream, b"{\"command\":\"status\"}\n");
+            assert_eq!(answer, "{\"ok\":{\"command\":\"status\"}}\n");
+            // Longer than any request: refused and hung up on.
+            let answer = exchange(&mut stream, &[b'x'; 1024]);
+            assert!(answer.contains("\"error\""), "{answer}");
+            assert_eq!(exchange(&mut stream, b""), "");
+        });
+    }
+
+    #[test]
+    fn what_a_killed_daemon_left_is_replaced_and_nothing_else() {
+        let directory = TempDir::new().unwrap();
+        let path = directory.path().join("control.sock");
+        drop(StdListener::bind(&path).unwrap());
+        let client_error = call::<()>(&path, &Request::Status).unwrap_err();
+        assert!(matches!(client_error, ClientError::NotRunning { .. }));
+        drop(Listener::bind(&path).unwrap());
+        fs::write(&path, "precious").unwrap();
+        let error = Listener::bind(&path).unwrap_err();
+        assert!(matches!(error, ControlError::NotASocket { .. }), "{error}");
+        assert_eq!(fs::read_to_string(&path).unwrap(), "precious");
+    }
+
+    #[test]
+    fn a_client_without_a_daemon_is_told_what_to_do() {
+        let directory = TempDir::new().unwrap();
+        let path = directory.path().join("control.sock");
+        let error = call::<()>(&path, &Request::Status).unwrap_err().to_string();
+        assert!(error.contains(&path.display().to_string()), "{error}");
+        assert!(
+            error.contains("hint: start it with `ikexdp run`"),
+            "{error}"
+        );
+    }
+}

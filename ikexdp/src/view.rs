@@ -1,0 +1,239 @@
+//! What the daemon shows: the same on the control socket, in JSON and in tables.
+//!
+//! Names and units are for good: scripts read them.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+
+use ikexdp_proto::event::{ChildSummary, FragmentationSummary, IkeSaSummary};
+use ikexdp_proto::types::Role;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// The daemon at a glance.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// The version of the daemon.
+    pub version: String,
+    /// Its process.
+    pub pid: u32,
+    /// How long it has been running, in seconds.
+    pub uptime_s: u64,
+    /// Longest IP datagram it sends, in octets.
+    pub fragment_size: u16,
+    /// Whether it fragments at the IKE layer.
+    pub fragmentation: bool,
+    /// Whether peers that cannot fragment are sent IP fragments.
+    pub ip_fragments: bool,
+    /// What becomes of CHILD SAs.
+    pub data_plane: String,
+    /// Where the XDP program is, if there is one.
+    pub xdp: Option<XdpStatus>,
+    /// What the kernel's UDP sockets have to do without.
+    pub shortcomings: Vec<String>,
+    /// Half-open IKE SAs.
+    pub half_open: usize,
+    /// IKE SAs that are up.
+    pub established: usize,
+    /// Jobs that the job threads have.
+    pub jobs: usize,
+    /// Memory held for incomplete messages, in octets.
+    pub reassembly_octets: usize,
+}
+
+/// The XDP program on its interface.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct XdpStatus {
+    /// The interface.
+    pub interface: String,
+    /// Where the program runs: `native` or `generic`.
+    pub mode: String,
+    /// How frames come from each RX queue: `zero-copy` or `copy`.
+    pub queues: Vec<String>,
+    /// The addresses whose IKE is taken.
+    pub addresses: Vec<IpAddr>,
+}
+
+/// All counters.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stats {
+    /// What the XDP program did with each frame; empty without it.
+    pub xdp: Counters,
+    /// The AF_XDP socket of each RX queue.
+    pub xsk: Vec<Counters>,
+    /// The packet loop.
+    pub daemon: Counters,
+    /// The engine.
+    pub engine: Counters,
+}
+
+/// Counters by name, in the order in which they are shown; in JSON an object.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counters(pub Vec<(String, u64)>);
+
+impl<'a> FromIterator<(&'a str, u64)> for Counters {
+    fn from_iter<I: IntoIterator<Item = (&'a str, u64)>>(counters: I) -> Self {
+        let owned = counters
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value));
+        Self(owned.collect())
+    }
+}
+
+impl Serialize for Counters {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, value)| (name, value)))
+    }
+}
+
+impl<'de> Deserialize<'de> for Counters {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct InOrder;
+
+        impl<'de> Visitor<'de> for InOrder {
+            type Value = Counters;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object of counters")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Counters, A::Error> {
+                let mut counters = Vec::new();
+                while let Some(counter) = map.next_entry()? {
+                    counters.push(counter);
+                }
+                Ok(Counters(counters))
+            }
+        }
+
+        deserializer.deserialize_map(InOrder)
+    }
+}
+
+/// An IKE SA.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sa {
+    /// Its name, for `ikexdp terminate`.
+    pub id: u64,
+    /// How far it is.
+    pub state: String,
+    /// The connection it is of, once that is known.
+    pub connection: Option<String>,
+    /// Our part in it: `initiator` or `responder`.
+    pub role: String,
+    /// Our address and port.
+    pub local: SocketAddr,
+    /// The peer's address and port.
+    pub remote: SocketAddr,
+    /// The initiator's SPI, in hexadecimal.
+    pub initiator_spi: String,
+    /// The responder's SPI, in hexadecimal.
+    pub responder_spi: String,
+    /// Who the peer is, once that is proved.
+    pub identity: Option<String>,
+    /// Its algorithms, once they are chosen.
+    pub suite: Option<String>,
+    /// How long it has existed, in seconds.
+    pub age_s: u64,
+    /// Addresses given to the peer.
+    pub addresses: Vec<IpAddr>,
+    /// How its messages are cut.
+    pub fragmentation: Fragmentation,
+    /// Its CHILD SAs.
+    pub children: Vec<Child>,
+}
+
+/// How the messages of an IKE SA are cut.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fragmentation {
+    /// Whether both sides announced RFC 7383.
+    pub negotiated: bool,
+    /// Longest IP datagram sent to this peer, in octets.
+    pub datagram_len: u16,
+    /// Fragments received in all.
+    pub received: u32,
+    /// Fragments sent in all.
+    pub sent: u32,
+}
+
+/// A CHILD SA.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Child {
+    /// The SPI we receive on, in hexadecimal.
+    pub spi_in: String,
+    /// The SPI the peer receives on, in hexadecimal.
+    pub spi_out: String,
+    /// Its algorithms.
+    pub suite: String,
+    /// What lies behind us.
+    pub local: Vec<String>,
+    /// What lies behind the peer.
+    pub remote: Vec<String>,
+}
+
+impl From<IkeSaSummary> for Sa {
+    fn from(sa: IkeSaSummary) -> Self {
+        Self {
+            id: sa.id.0,
+            state: sa.state.to_owned(),
+            connection: sa.connection,
+            role: match sa.role {
+                Role::Initiator => "initiator",
+                Role::Responder => "responder",
+            }
+            .to_owned(),
+            local: sa.path.local,
+            remote: sa.path.remote,
+            initiator_spi: sa.spis.initiator.to_string(),
+            responder_spi: sa.spis.responder.to_string(),
+            identity: sa.peer.map(|peer| peer.to_string()),
+            suite: sa.suite.map(|suite| suite.to_string()),
+            age_s: sa.age.as_secs(),
+            addresses: sa.addresses,
+            fragmentation: sa.fragmentation.into(),
+            children: sa.children.into_iter().map(Child::from).collect(),
+        }
+    }
+}
+
+impl From<FragmentationSummary> for Fragmentation {
+    fn from(summary: FragmentationSummary) -> Self {
+        let FragmentationSummary {
+            negotiated,
+            datagram_len,
+            received,
+            sent,
+        } = summary;
+        Self {
+            negotiated,
+            datagram_len,
+            received,
+            sent,
+        }
+    }
+}
+
+impl From<ChildSummary> for Child {
+    fn from(child: ChildSummary) -> Self {
+        Self {
+            spi_in: child.spi_in.to_string(),
+            spi_out: child.spi_out.to_string(),
+            suite: child.suite.to_string(),
+            local: child.local.iter().map(ToString::to_string).collect(),
+            remote: child.remote.iter().map(ToString::to_string).collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counters_keep_their_order_in_json() {
+        let counters: Counters = [("zebra", 1), ("ant", 2)].into_iter().collect();
+        let json = serde_json::to_string(&counters).unwrap();
+        assert_eq!(json, r#"{"zebra":1,"ant":2}"#);
+        assert_eq!(serde_json::from_str::<Counters>(&json).unwrap(), counters);
+    }
+}
