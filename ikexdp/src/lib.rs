@@ -1,8 +1,10 @@
 //! The daemon and its command line: XDP, AF_XDP, kernel sockets, configuration.
 
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod control;
+pub mod daemon;
 pub mod entropy;
 pub mod jobs;
 pub mod journal;

@@ -8,11 +8,17 @@ use std::io::{self, IsTerminal};
 use std::panic;
 
 use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
+use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 
 use crate::config::{LogFormat, LogSettings};
 
 /// Lines that wait to be written, at most.
 const LINES: usize = 16_384;
+
+/// The process has a log already.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot open the log")]
+pub struct LogError(#[from] TryInitError);
 
 /// The open log; what was said is written before it is dropped.
 #[derive(Debug)]
@@ -28,10 +34,8 @@ impl Log {
     /// colours are for terminals.
     ///
     /// # Errors
-    /// If the process has a log already.
-    pub fn open(settings: &LogSettings) -> Result<Self, tracing_subscriber::util::TryInitError> {
-        use tracing_subscriber::util::SubscriberInitExt;
-
+    /// [`LogError`] if it has one already.
+    pub fn open(settings: &LogSettings) -> Result<Self, LogError> {
         let (writer, guard) = NonBlockingBuilder::default()
             .lossy(true)
             .buffered_lines_limit(LINES)

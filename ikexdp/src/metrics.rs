@@ -21,12 +21,16 @@ counters! {
         UdpIpFragmented = "udp_ip_fragmented",
         /// IKE messages that the kernel's UDP sockets refused to send.
         UdpSendFailed = "udp_send_failed",
+        /// Datagrams dropped by the kernel because nobody read them in time.
+        UdpDropped = "udp_dropped",
         /// Jobs handed to the job threads.
         JobSubmitted = "job_submitted",
         /// Jobs refused because too many were out.
         JobRefused = "job_refused",
         /// Jobs that panicked, which is an error in this program.
         JobPanicked = "job_panicked",
+        /// Lines of the log that were lost because nobody read them in time.
+        LogLinesLost = "log_lines_lost",
     }
 }
 

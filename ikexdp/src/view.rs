@@ -11,7 +11,7 @@ use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The daemon at a glance.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
     /// The version of the daemon.
     pub version: String,
@@ -70,6 +70,16 @@ pub struct Stats {
 /// Counters by name, in the order in which they are shown; in JSON an object.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counters(pub Vec<(String, u64)>);
+
+impl Counters {
+    /// Gives the counter `name` a value, if there is one of that name.
+    pub fn set(&mut self, name: &str, value: u64) {
+        let named = self.0.iter_mut().filter(|(known, _)| known == name);
+        for (_, current) in named {
+            *current = value;
+        }
+    }
+}
 
 impl<'a> FromIterator<(&'a str, u64)> for Counters {
     fn from_iter<I: IntoIterator<Item = (&'a str, u64)>>(counters: I) -> Self {

@@ -11,6 +11,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 pub use client::{ClientError, call};
+pub(crate) use server::answer;
 pub use server::{ControlError, Listener};
 
 /// What the command line may want.

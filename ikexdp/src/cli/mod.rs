@@ -1,0 +1,182 @@
+//! The command line.
+
+mod table;
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Parser, Subcommand};
+use serde::Serialize;
+
+use crate::clock::unix_time;
+use crate::config::{self, CONTROL_SOCKET, ConfigError};
+use crate::control::{ClientError, Request, call};
+use crate::daemon::{self, DaemonError};
+use crate::view::{Sa, Stats, Status};
+
+/// IKEv2 gateway with XDP, AF_XDP and IKE fragmentation
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the gateway in the foreground
+    Run(Configuration),
+    /// Check a configuration and show what it would serve
+    Check(Configuration),
+    /// Show the daemon at a glance
+    Status(Query),
+    /// Show the counters that are not zero
+    Stats {
+        /// Show those that are zero as well
+        #[arg(long)]
+        all: bool,
+        #[command(flatten)]
+        query: Query,
+    },
+    /// Show the IKE SAs and their CHILD SAs
+    Sas(Query),
+    /// Delete IKE SAs and wait until they are gone
+    Terminate {
+        #[command(flatten)]
+        which: Which,
+        #[command(flatten)]
+        daemon: Daemon,
+    },
+}
+
+#[derive(Args, Debug)]
+struct Configuration {
+    /// The configuration file
+    #[arg(long, value_name = "FILE", default_value = "/etc/ikexdp/ikexdp.toml")]
+    config: PathBuf,
+}
+
+#[derive(Args, Debug)]
+struct Daemon {
+    /// The control socket of the daemon
+    #[arg(long, value_name = "PATH", default_value = CONTROL_SOCKET)]
+    socket: PathBuf,
+}
+
+#[derive(Args, Debug)]
+struct Query {
+    /// Write JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    daemon: Daemon,
+}
+
+#[derive(Args, Debug)]
+#[group(required = true, multiple = false)]
+struct Which {
+    /// The IKE SA, as `ikexdp sas` numbers it
+    id: Option<u64>,
+    /// Every IKE SA
+    #[arg(long)]
+    all: bool,
+}
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub enum CliError {
+    /// The configuration cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The daemon does not start, or does not go on.
+    #[error(transparent)]
+    Daemon(#[from] DaemonError),
+    /// The running daemon does not answer, or refuses.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// What was asked for cannot be written.
+    #[error("cannot write")]
+    Write(#[from] io::Error),
+}
+
+impl Cli {
+    /// Does what the command line says; data goes to `out`, all else to standard
+    /// error.
+    ///
+    /// # Errors
+    /// [`CliError`] if it cannot be done.
+    pub fn execute(self, out: &mut impl Write) -> Result<(), CliError> {
+        match self.command {
+            Command::Run(Configuration { config }) => {
+                let loaded = config::load(&config, unix_time())?;
+                daemon::run(&loaded)?;
+            }
+            Command::Check(Configuration { config }) => check(&config, out)?,
+            Command::Status(query) => {
+                let status: Status = call(&query.daemon.socket, &Request::Status)?;
+                query.show(out, &status, || table::status(&status))?;
+            }
+            Command::Stats { all, query } => {
+                let stats: Stats = call(&query.daemon.socket, &Request::Stats)?;
+                query.show(out, &stats, || table::stats(&stats, all))?;
+            }
+            Command::Sas(query) => {
+                let sas = sas(&query.daemon.socket)?;
+                query.show(out, &sas, || table::sas(&sas))?;
+            }
+            Command::Terminate { which, daemon } => terminate(&which, &daemon.socket, out)?,
+        }
+        Ok(out.flush()?)
+    }
+}
+
+impl Query {
+    /// Writes what was asked for, as JSON or as a table.
+    fn show<T: Serialize>(
+        &self,
+        out: &mut impl Write,
+        value: &T,
+        table: impl FnOnce() -> String,
+    ) -> io::Result<()> {
+        if self.json {
+            serde_json::to_writer_pretty(&mut *out, value)?;
+            writeln!(out)
+        } else {
+            out.write_all(table().as_bytes())
+        }
+    }
+}
+
+fn check(path: &Path, out: &mut impl Write) -> Result<(), CliError> {
+    let loaded = config::load(path, unix_time())?;
+    write!(out, "{loaded}")?;
+    for caution in &loaded.cautions {
+        let (path, line) = (path.display(), caution.line);
+        writeln!(io::stderr(), "warning: {path}:{line}: {caution}")?;
+    }
+    Ok(())
+}
+
+/// Every IKE SA, page by page.
+fn sas(socket: &Path) -> Result<Vec<Sa>, ClientError> {
+    let mut sas: Vec<Sa> = Vec::new();
+    loop {
+        let after = sas.last().map(|sa| sa.id);
+        let page: Vec<Sa> = call(socket, &Request::Sas { after })?;
+        if page.is_empty() {
+            return Ok(sas);
+        }
+        sas.extend(page);
+    }
+}
+
+fn terminate(which: &Which, socket: &Path, out: &mut impl Write) -> Result<(), CliError> {
+    if let Some(id) = which.id {
+        call::<()>(socket, &Request::Terminate { id })?;
+        writeln!(out, "terminated: {id}")?;
+    } else {
+        let count: usize = call(socket, &Request::TerminateAll)?;
+        writeln!(out, "terminated: {count} IKE SAs")?;
+    }
+    Ok(())
+}

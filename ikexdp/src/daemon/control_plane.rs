@@ -1,0 +1,98 @@
+//! Signals, and requests on the control socket, as orders to the packet loop.
+
+use std::io;
+use std::process;
+
+use ikexdp_proto::types::IkeSaId;
+use serde::Serialize;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::{info, warn};
+use tracing_appender::non_blocking::ErrorCounter;
+
+use super::order::{Mailbox, Order, Unavailable};
+use crate::control::{Refusal, Request, Response, answer};
+use crate::metrics::Metric;
+use crate::udp::Drops;
+use crate::view::Stats;
+
+/// What answers requests.
+#[derive(Clone, Debug)]
+pub(super) struct ControlPlane {
+    pub(super) mailbox: Mailbox,
+    pub(super) drops: Drops,
+    pub(super) lost_lines: ErrorCounter,
+}
+
+impl ControlPlane {
+    /// The answer to `request`, as it is sent.
+    pub(super) async fn handle(self, request: Request) -> String {
+        let mailbox = &self.mailbox;
+        match request {
+            Request::Status => line(mailbox.ask(Order::Status).await.map(Ok)),
+            Request::Stats => {
+                let stats = mailbox.ask(Order::Stats).await;
+                line(stats.map(|stats| Ok(self.complete(stats))))
+            }
+            Request::Sas { after } => {
+                let after = after.map(IkeSaId);
+                line(
+                    mailbox
+                        .ask(|reply| Order::Sas { after, reply })
+                        .await
+                        .map(Ok),
+                )
+            }
+            Request::Terminate { id } => {
+                let id = IkeSaId(id);
+                line(mailbox.ask(|reply| Order::Terminate { id, reply }).await)
+            }
+            Request::TerminateAll => line(mailbox.ask(Order::TerminateAll).await.map(Ok)),
+        }
+    }
+
+    /// Adds what is not counted in the packet loop.
+    fn complete(&self, mut stats: Stats) -> Stats {
+        let lost = u64::try_from(self.lost_lines.dropped_lines()).unwrap_or(u64::MAX);
+        stats
+            .daemon
+            .set(Metric::UdpDropped.name(), self.drops.count());
+        stats.daemon.set(Metric::LogLinesLost.name(), lost);
+        stats
+    }
+}
+
+fn line<T: Serialize>(answered: Result<Result<T, Refusal>, Unavailable>) -> String {
+    answer(&match answered {
+        Ok(Ok(value)) => Response::Ok(value),
+        Ok(Err(refusal)) => Response::Error(refusal),
+        Err(Unavailable) => Response::Error(Refusal {
+            message: "the daemon is ending, or has too much to do".to_owned(),
+            hint: None,
+        }),
+    })
+}
+
+/// Turns signals into orders, for ever: the first SIGTERM or SIGINT lets peers
+/// know, the second does not wait for them.
+pub(super) async fn obey_signals(mailbox: &Mailbox) -> io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    let mut leaving = false;
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+            _ = hangup.recv() => {
+                warn!("SIGHUP ignored: the configuration is read at start; hint: restart the daemon");
+                continue;
+            }
+        }
+        if leaving || mailbox.give(Order::Leave).is_err() {
+            warn!("leaving at once");
+            process::exit(1);
+        }
+        info!("leaving; peers are being told");
+        leaving = true;
+    }
+}

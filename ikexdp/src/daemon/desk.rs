@@ -1,0 +1,150 @@
+//! Answers the orders of the control plane.
+
+use crossbeam_channel::Receiver;
+use ikexdp_proto::time::Instant;
+use ikexdp_proto::types::IkeSaId;
+use ikexdp_proto::{Command, Endpoint};
+
+use super::driver::Driver;
+use super::order::{Order, Reply};
+use crate::control::Refusal;
+use crate::view::{Sa, Stats, Status};
+
+/// IKE SAs told at a time: the packet loop stands still meanwhile.
+const PAGE: usize = 256;
+
+/// Takes orders and answers them.
+#[derive(Debug)]
+pub(super) struct Desk {
+    orders: Receiver<Order>,
+    /// What never changes of it.
+    status: Status,
+    waiting: Vec<Waiting>,
+    leaving: bool,
+}
+
+/// Somebody who waits for SAs to be gone.
+#[derive(Debug)]
+enum Waiting {
+    One {
+        id: IkeSaId,
+        reply: Reply<Result<(), Refusal>>,
+    },
+    All {
+        last: IkeSaId,
+        count: usize,
+        reply: Reply<usize>,
+    },
+}
+
+impl Desk {
+    pub(super) const fn new(orders: Receiver<Order>, status: Status) -> Self {
+        Self {
+            orders,
+            status,
+            waiting: Vec::new(),
+            leaving: false,
+        }
+    }
+
+    /// Whether the order to leave has come.
+    pub(super) const fn is_leaving(&self) -> bool {
+        self.leaving
+    }
+
+    /// Does every order that waits.
+    pub(super) fn serve(&mut self, driver: &mut Driver) {
+        while let Ok(order) = self.orders.try_recv() {
+            self.execute(order, driver);
+        }
+        for waiting in self
+            .waiting
+            .extract_if(.., |one| one.is_over(&driver.engine))
+        {
+            waiting.answer();
+        }
+    }
+
+    /// Whoever asked may have gone meanwhile; an answer to nobody is lost.
+    fn execute(&mut self, order: Order, driver: &mut Driver) {
+        match order {
+            Order::Status(reply) => drop(reply.send(self.status(driver))),
+            Order::Stats(reply) => drop(reply.send(stats(driver))),
+            Order::Sas { after, reply } => {
+                let sas = driver.engine.summaries(after);
+                drop(reply.send(sas.take(PAGE).map(Sa::from).collect()));
+            }
+            Order::Terminate { id, reply } => {
+                if driver.engine.summary(id).is_none() {
+                    drop(reply.send(Err(unknown(id))));
+                    return;
+                }
+                driver.command(Command::Terminate(id));
+                self.waiting.push(Waiting::One { id, reply });
+            }
+            Order::TerminateAll(reply) => {
+                let (count, last) = driver
+                    .engine
+                    .summaries(None)
+                    .fold((0_usize, IkeSaId(0)), |(count, _), sa| {
+                        (count.saturating_add(1), sa.id)
+                    });
+                driver.command(Command::Shutdown);
+                self.waiting.push(Waiting::All { last, count, reply });
+            }
+            Order::Leave => {
+                self.leaving = true;
+                driver.command(Command::Shutdown);
+            }
+        }
+    }
+
+    fn status(&self, driver: &Driver) -> Status {
+        Status {
+            uptime_s: driver.clock.now().since(Instant::ZERO).as_secs(),
+            half_open: driver.engine.half_open(),
+            established: driver.engine.established(),
+            jobs: driver.jobs.out(),
+            reassembly_octets: driver.engine.reassembly_octets(),
+            ..self.status.clone()
+        }
+    }
+}
+
+impl Waiting {
+    fn is_over(&self, engine: &Endpoint) -> bool {
+        match self {
+            Self::One { id, reply } => reply.is_closed() || engine.summary(*id).is_none(),
+            Self::All { last, reply, .. } => {
+                let oldest = engine.summaries(None).next();
+                reply.is_closed() || oldest.is_none_or(|sa| sa.id > *last)
+            }
+        }
+    }
+
+    fn answer(self) {
+        match self {
+            Self::One { reply, .. } => drop(reply.send(Ok(()))),
+            Self::All { count, reply, .. } => drop(reply.send(count)),
+        }
+    }
+}
+
+fn stats(driver: &Driver) -> Stats {
+    let metrics = driver.metrics.iter();
+    let stats = driver.engine.stats().iter();
+    Stats {
+        daemon: metrics
+            .map(|(metric, value)| (metric.name(), value))
+            .collect(),
+        engine: stats.map(|(stat, value)| (stat.name(), value)).collect(),
+        ..Stats::default()
+    }
+}
+
+fn unknown(id: IkeSaId) -> Refusal {
+    Refusal {
+        message: format!("no IKE SA: {id}"),
+        hint: Some("`ikexdp sas` lists them".to_owned()),
+    }
+}

@@ -1,0 +1,166 @@
+//! Drives the engine: hands in what comes, does what it says.
+
+use std::fmt;
+use std::rc::Rc;
+
+use ikexdp_proto::job::{Job, JobId, JobResult};
+use ikexdp_proto::time::Instant;
+use ikexdp_proto::types::{Datagram, Path, Transmit};
+use ikexdp_proto::{Command, Endpoint, Input, Output};
+
+use crate::clock::Clock;
+use crate::jobs::{Full, JobPool, Panicked};
+use crate::journal::Journal;
+use crate::metrics::{Metric, Metrics};
+use crate::udp::{Discard, SendError, Sockets};
+
+/// The engine with everything it reaches the world by.
+pub(super) struct Driver {
+    pub(super) clock: Clock,
+    pub(super) engine: Endpoint,
+    pub(super) sockets: Rc<Sockets>,
+    pub(super) jobs: JobPool,
+    pub(super) journal: Journal,
+    pub(super) metrics: Metrics,
+    /// Jobs that could not be done, which the engine has yet to hear of.
+    pub(super) refused: Vec<JobId>,
+    pub(super) datagram_len: u16,
+    pub(super) ip_fragments: bool,
+}
+
+impl fmt::Debug for Driver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Driver")
+            .field("engine", &self.engine)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Driver {
+    /// Takes what a UDP socket received.
+    pub(super) fn datagram(&mut self, received: Result<Datagram<'_>, Discard>) {
+        match received {
+            Ok(datagram) => {
+                self.metrics.count(Metric::UdpReceived);
+                self.handle(Input::Datagram(datagram));
+            }
+            Err(Discard::NotIke) => self.metrics.count(Metric::UdpNotIke),
+            Err(Discard::NoAddress) => self.metrics.count(Metric::UdpNoAddress),
+        }
+    }
+
+    /// Takes back one job that is done, if there is one.
+    pub(super) fn job_done(&mut self) -> bool {
+        let Some((id, result)) = self.jobs.done() else {
+            return false;
+        };
+        let result = result.unwrap_or_else(|Panicked| {
+            self.metrics.count(Metric::JobPanicked);
+            JobResult::Abandoned
+        });
+        self.handle(Input::JobDone(id, result));
+        true
+    }
+
+    /// Gives the engine a command.
+    pub(super) fn command(&mut self, command: Command) {
+        self.handle(Input::Command(command));
+    }
+
+    /// When [`Self::timeout`] is to be called, unless something comes earlier.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        let engine = self.engine.poll_timeout();
+        engine.into_iter().chain(self.journal.deadline()).min()
+    }
+
+    /// Does what is due.
+    pub(super) fn timeout(&mut self) {
+        let now = self.clock.now();
+        if self.engine.poll_timeout().is_some_and(|due| due <= now) {
+            self.handle(Input::Timeout);
+        }
+        self.journal.timeout(now);
+    }
+
+    /// Hands `input` in and does what comes of it. Says whether a job is under
+    /// way for it, so that a reply may come later.
+    fn handle(&mut self, input: Input<'_>) -> bool {
+        let now = self.clock.now();
+        self.engine.handle(now, input);
+        let job_is_out = self.drain(now);
+        while let Some(id) = self.refused.pop() {
+            let abandoned = Input::JobDone(id, JobResult::Abandoned);
+            self.engine.handle(now, abandoned);
+            self.drain(now);
+        }
+        job_is_out
+    }
+
+    fn drain(&mut self, now: Instant) -> bool {
+        let mut job_is_out = false;
+        while let Some(output) = self.engine.poll_output() {
+            match output {
+                Output::Transmit(transmit) => self.transmit(now, &transmit),
+                Output::Job(id, job) => job_is_out |= self.submit(id, job),
+                Output::Event(event) => self.journal.event(now, &event),
+            }
+        }
+        job_is_out
+    }
+
+    fn submit(&mut self, id: JobId, job: Job) -> bool {
+        let submitted = self.jobs.submit(id, job);
+        match submitted {
+            Ok(()) => self.metrics.count(Metric::JobSubmitted),
+            Err(Full) => {
+                self.metrics.count(Metric::JobRefused);
+                self.refused.push(id);
+            }
+        }
+        submitted.is_ok()
+    }
+
+    fn transmit(&mut self, now: Instant, transmit: &Transmit) {
+        self.send_by_kernel(now, transmit);
+    }
+
+    fn send_by_kernel(&mut self, now: Instant, transmit: &Transmit) {
+        let Transmit { path, payload, .. } = transmit;
+        // The engine makes a message this long only for a peer that cannot
+        // fragment it.
+        let too_long = datagram_len(path, payload) > usize::from(self.datagram_len);
+        let may_fragment = too_long && self.ip_fragments;
+        let metric = match self.sockets.send(path, payload, may_fragment) {
+            Ok(()) if may_fragment => Metric::UdpIpFragmented,
+            Ok(()) => Metric::UdpSent,
+            Err(error) => {
+                self.journal.send_failed(now, path, &error);
+                match error {
+                    SendError::TooLong { .. } => Metric::UdpTooLong,
+                    SendError::NoSocket(_) | SendError::Refused(_) => Metric::UdpSendFailed,
+                }
+            }
+        };
+        self.metrics.count(metric);
+    }
+}
+
+/// Octets of the IP datagram that carries `payload`.
+fn datagram_len(path: &Path, payload: &[u8]) -> usize {
+    const IPV4_HEADER: usize = 20;
+    const IPV6_HEADER: usize = 40;
+    const UDP_HEADER: usize = 8;
+    const MARKER: usize = 4;
+
+    let ip = if path.remote.is_ipv4() {
+        IPV4_HEADER
+    } else {
+        IPV6_HEADER
+    };
+    let marker = if path.marker { MARKER } else { 0 };
+    payload
+        .len()
+        .saturating_add(ip)
+        .saturating_add(UDP_HEADER)
+        .saturating_add(marker)
+}

@@ -1,0 +1,187 @@
+//! The daemon: the packet loop on a thread of its own, and on the main thread the
+//! control plane, which is signals and the control socket.
+
+mod control_plane;
+mod desk;
+mod driver;
+mod order;
+mod packet_loop;
+
+use std::io;
+use std::num::NonZeroUsize;
+use std::process;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::thread;
+
+use crossbeam_channel::Receiver;
+use ikexdp_proto::Endpoint;
+use nix::errno::Errno;
+use tokio::runtime::Builder;
+use tokio::sync::oneshot;
+use tokio::task::LocalSet;
+use tracing::{info, warn};
+
+use self::control_plane::{ControlPlane, obey_signals};
+use self::desk::Desk;
+use self::driver::Driver;
+use self::order::{Mailbox, Order};
+use self::packet_loop::PacketLoop;
+use crate::clock::Clock;
+use crate::config::{Loaded, Settings};
+use crate::control::{ControlError, Listener};
+use crate::entropy;
+use crate::jobs::JobPool;
+use crate::journal::Journal;
+use crate::log::{Log, LogError};
+use crate::metrics::Metrics;
+use crate::udp::{self, Ports, Sockets};
+use crate::view::Status;
+use crate::waker::Waker;
+
+/// Why the daemon does not start, or does not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum DaemonError {
+    /// There is no log.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// There is no control socket.
+    #[error(transparent)]
+    Control(#[from] ControlError),
+    /// There are no UDP sockets.
+    #[error(transparent)]
+    Bind(#[from] udp::BindError),
+    /// The system has no randomness.
+    #[error("the system gives no random numbers")]
+    Entropy,
+    /// The system gives no thread, or not what threads need to talk.
+    #[error("cannot start the threads of the daemon")]
+    Threads(#[source] io::Error),
+    /// The kernel does not tell what comes.
+    #[error("cannot wait for datagrams")]
+    Wait(#[source] Errno),
+    /// The control plane failed.
+    #[error("cannot serve the control socket or signals")]
+    ControlPlane(#[source] io::Error),
+    /// There is an error in this program.
+    #[error("the packet loop panicked; hint: the log says where, please report it")]
+    Panicked,
+}
+
+/// Runs the daemon until it is told to end.
+///
+/// # Errors
+/// [`DaemonError`] if it cannot start, or cannot go on.
+pub fn run(loaded: &Loaded) -> Result<(), DaemonError> {
+    let settings = &loaded.settings;
+    let log = Log::open(&settings.log)?;
+    for caution in &loaded.cautions {
+        let (key, line) = (&caution.key, caution.line);
+        warn!(key, line, hint = caution.kind.hint(), "{}", caution.kind);
+    }
+    let listener = Listener::bind(&settings.control_socket)?;
+    let sockets = Sockets::bind(Ports::default())?;
+    for shortcoming in sockets.shortcomings() {
+        warn!("{shortcoming}");
+    }
+    let waker = Waker::new().map_err(DaemonError::Threads)?;
+    let (mailbox, orders) = Mailbox::open(waker.clone());
+    let plane = ControlPlane {
+        mailbox,
+        drops: sockets.drops(),
+        lost_lines: log.lost(),
+    };
+    let (ended, end) = oneshot::channel();
+    let settings = settings.clone();
+    let packet_loop = thread::Builder::new()
+        .name("ikexdp-packets".to_owned())
+        .spawn(move || {
+            let result = prepare(&settings, sockets, waker, orders)
+                .and_then(|packets| packets.run().map_err(DaemonError::Wait));
+            // If nobody listens any more, the process is ending.
+            let _ = ended.send(result);
+        })
+        .map_err(DaemonError::Threads)?;
+    let mailbox = plane.mailbox.clone();
+    let result = serve(&listener, plane, end);
+    // Only if the control plane failed is there anybody left to take the order.
+    let _ = mailbox.give(Order::Leave);
+    // A panic has been reported already.
+    let _ = packet_loop.join();
+    result
+}
+
+/// The control plane, until the packet loop ends.
+fn serve(
+    listener: &Listener,
+    plane: ControlPlane,
+    end: oneshot::Receiver<Result<(), DaemonError>>,
+) -> Result<(), DaemonError> {
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(DaemonError::ControlPlane)?;
+    let mailbox = plane.mailbox.clone();
+    let tasks = LocalSet::new();
+    tasks.block_on(&runtime, async {
+        tokio::select! {
+            // A panic drops the sender.
+            result = end => result.unwrap_or(Err(DaemonError::Panicked)),
+            Err(error) = listener.serve(move |request| plane.clone().handle(request)) => {
+                Err(DaemonError::ControlPlane(error))
+            }
+            Err(error) = obey_signals(&mailbox) => Err(DaemonError::ControlPlane(error)),
+        }
+    })
+}
+
+/// Makes the packet loop, on the thread that runs it.
+fn prepare(
+    settings: &Settings,
+    sockets: Sockets,
+    waker: Waker,
+    orders: Receiver<Order>,
+) -> Result<PacketLoop, DaemonError> {
+    let engine = &settings.engine;
+    let entropy = entropy::seeded().map_err(|_| DaemonError::Entropy)?;
+    let threads = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    let jobs = JobPool::start(threads, engine.gate.half_open_max, waker.clone())
+        .map_err(DaemonError::Threads)?;
+    let status = status(settings, &sockets);
+    info!(
+        version = status.version,
+        transport = "udp",
+        fragment_size = status.fragment_size,
+        connections = engine.connections.len(),
+        job_threads = threads,
+        "ready"
+    );
+    let driver = Driver {
+        clock: Clock::start(),
+        engine: Endpoint::new(Arc::clone(engine), Box::new(entropy)),
+        sockets: Rc::new(sockets),
+        jobs,
+        journal: Journal::new(settings.ip_fragments),
+        metrics: Metrics::default(),
+        refused: Vec::new(),
+        datagram_len: engine.fragmentation.datagram_len,
+        ip_fragments: settings.ip_fragments,
+    };
+    let desk = Desk::new(orders, status);
+    PacketLoop::new(driver, desk, waker).map_err(DaemonError::Wait)
+}
+
+/// What does not change as long as the daemon runs.
+fn status(settings: &Settings, sockets: &Sockets) -> Status {
+    let shortcomings = sockets.shortcomings();
+    Status {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        pid: process::id(),
+        fragment_size: settings.engine.fragmentation.datagram_len,
+        fragmentation: settings.engine.fragmentation.enabled,
+        ip_fragments: settings.ip_fragments,
+        data_plane: settings.data_plane.to_string(),
+        shortcomings: shortcomings.iter().map(ToString::to_string).collect(),
+        ..Status::default()
+    }
+}

@@ -1,0 +1,79 @@
+//! What the control plane wants of the packet loop.
+
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use ikexdp_proto::types::IkeSaId;
+use tokio::sync::oneshot;
+
+use crate::control::Refusal;
+use crate::view::{Sa, Stats, Status};
+use crate::waker::Waker;
+
+/// Orders that wait, at most: more than there can be control connections.
+const ORDERS: usize = 64;
+
+/// Where an answer goes.
+pub(super) type Reply<T> = oneshot::Sender<T>;
+
+/// Something to do between datagrams.
+#[derive(Debug)]
+pub(super) enum Order {
+    /// Tell how things are.
+    Status(Reply<Status>),
+    /// Tell every counter.
+    Stats(Reply<Stats>),
+    /// Tell the next IKE SAs behind one of them, in the order of their making.
+    Sas {
+        after: Option<IkeSaId>,
+        reply: Reply<Vec<Sa>>,
+    },
+    /// Delete an IKE SA, and tell when it is gone.
+    Terminate {
+        id: IkeSaId,
+        reply: Reply<Result<(), Refusal>>,
+    },
+    /// Delete every IKE SA, and tell when they are gone and how many they were.
+    TerminateAll(Reply<usize>),
+    /// Delete every IKE SA and end.
+    Leave,
+}
+
+/// The packet loop does not take orders: it is about to end, or far behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Unavailable;
+
+/// The way to give orders.
+#[derive(Clone, Debug)]
+pub(super) struct Mailbox {
+    orders: Sender<Order>,
+    waker: Waker,
+}
+
+impl Mailbox {
+    /// The way to give orders, and the place where they arrive; `waker` is woken
+    /// for each.
+    pub(super) fn open(waker: Waker) -> (Self, Receiver<Order>) {
+        let (orders, arriving) = bounded(ORDERS);
+        (Self { orders, waker }, arriving)
+    }
+
+    /// Gives an order.
+    pub(super) fn give(&self, order: Order) -> Result<(), Unavailable> {
+        match self.orders.try_send(order) {
+            Ok(()) => {
+                self.waker.wake();
+                Ok(())
+            }
+            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => Err(Unavailable),
+        }
+    }
+
+    /// Gives an order and waits for the answer.
+    pub(super) async fn ask<T>(
+        &self,
+        order: impl FnOnce(Reply<T>) -> Order,
+    ) -> Result<T, Unavailable> {
+        let (reply, answer) = oneshot::channel();
+        self.give(order(reply))?;
+        answer.await.map_err(|_| Unavailable)
+    }
+}
