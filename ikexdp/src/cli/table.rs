@@ -127,8 +127,8 @@ fn age(seconds: u64) -> impl Display {
     humantime::format_duration(Duration::from_secs(seconds))
 }
 
-/// Columns as wide as they need to be, numbers to the right, with lines between
-/// the rows that pay them no heed.
+/// Columns as wide as they need to be, numbers to the right unless they come
+/// last, with lines between the rows that pay them no heed.
 struct Table<const N: usize> {
     rows: Vec<Row<N>>,
 }
@@ -174,9 +174,9 @@ impl<const N: usize> Display for Table<N> {
                 Row::Line(line) => writeln!(f, "{line}")?,
                 Row::Cells(cells) => {
                     let mut line = String::new();
-                    for (cell, width) in cells.iter().zip(widths) {
+                    for (column, (cell, width)) in (1..).zip(cells.iter().zip(widths)) {
                         let is_number = cell.bytes().all(|octet| octet.is_ascii_digit());
-                        line += &if is_number {
+                        line += &if is_number && column < N {
                             format!("{cell:>width$}  ")
                         } else {
                             format!("{cell:<width$}  ")

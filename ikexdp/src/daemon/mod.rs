@@ -185,3 +185,6 @@ fn status(settings: &Settings, sockets: &Sockets) -> Status {
         ..Status::default()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -127,6 +127,14 @@ pub struct Socket {
     marker: bool,
 }
 
+impl Socket {
+    /// The address and port it is bound to.
+    #[must_use]
+    pub const fn local_addr(&self) -> SocketAddr {
+        self.local
+    }
+}
+
 impl AsFd for Socket {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()

@@ -1,0 +1,328 @@
+//! A client over the loopback interface, and the daemon's packet loop.
+
+use std::net::{SocketAddr, UdpSocket};
+use std::path::PathBuf;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use ikexdp_proto::config::{
+    AddressPool, ChildConfig, Config, Connection, Credential, EspAlgorithms, Fragmentation, Gate,
+    IdentityPattern, IkeAlgorithms, RemoteSelectors, Requirement, Timing,
+};
+use ikexdp_proto::event::Event;
+use ikexdp_proto::identity::Identity;
+use ikexdp_proto::job::JobHost;
+use ikexdp_proto::types::{Datagram, IkeSaId, NAT_T_PORT, Path, Secret, Transmit};
+use ikexdp_proto::wire::payload::ts::TrafficSelector;
+use ikexdp_proto::{Command, Input, Output};
+use ring::rand::SystemRandom;
+
+use super::*;
+use crate::clock::unix_time;
+use crate::config::{DataPlane, LogSettings, Transport};
+use crate::view::{Sa, Stats};
+
+const MARKER: [u8; 4] = [0; 4];
+
+fn secret() -> Secret<Vec<u8>> {
+    Secret::new(b"correct horse battery staple".to_vec())
+}
+
+fn name(name: &str) -> Identity {
+    Identity::Fqdn(name.to_owned())
+}
+
+/// Both sides' configuration: who they are, and what lies behind the other.
+fn engine(local: &str, remote: RemoteSelectors, request_addresses: bool) -> Arc<Config> {
+    let everything = TrafficSelector::addresses(
+        "0.0.0.0".parse().unwrap(),
+        "255.255.255.255".parse().unwrap(),
+    );
+    let connection = Connection {
+        name: "staff".to_owned(),
+        local_identity: name(local),
+        credential: Credential::SharedKey(secret()),
+        remote_identities: vec![IdentityPattern::Any],
+        requirement: Requirement::SharedKey(secret()),
+        child: ChildConfig {
+            esp: EspAlgorithms::default(),
+            local: vec![everything],
+            remote,
+            request_addresses,
+        },
+    };
+    Arc::new(Config {
+        connections: vec![Arc::new(connection)],
+        pools: vec![AddressPool {
+            v4: Some(("10.9.0.1".parse().unwrap(), "10.9.0.9".parse().unwrap())),
+            ..AddressPool::default()
+        }],
+        ike: IkeAlgorithms::default(),
+        fragmentation: Fragmentation::default(),
+        gate: Gate::default(),
+        timing: Timing::default(),
+    })
+}
+
+/// A packet loop on ports that were free.
+struct Gateway {
+    mailbox: Mailbox,
+    ports: Ports,
+    thread: JoinHandle<Result<(), DaemonError>>,
+}
+
+impl Gateway {
+    fn start() -> Self {
+        let settings = Settings {
+            engine: engine("gateway.example", RemoteSelectors::Pool(0), false),
+            transport: Transport::Udp,
+            ip_fragments: false,
+            data_plane: DataPlane::None,
+            control_socket: PathBuf::new(),
+            log: LogSettings::default(),
+        };
+        let sockets = Sockets::bind(Ports { ike: 0, nat_t: 0 }).unwrap();
+        let port = |place| sockets.iter().nth(place).unwrap().local_addr().port();
+        let ports = Ports {
+            ike: port(0),
+            nat_t: port(1),
+        };
+        let waker = Waker::new().unwrap();
+        let (mailbox, orders) = Mailbox::open(waker.clone());
+        let run = move || {
+            let packets = prepare(&settings, sockets, waker, orders)?;
+            packets.run().map_err(DaemonError::Wait)
+        };
+        Self {
+            mailbox,
+            ports,
+            thread: thread::spawn(run),
+        }
+    }
+
+    /// Gives an order; the answer may take until the client has done its part.
+    fn order<T>(&self, order: impl FnOnce(order::Reply<T>) -> Order) -> oneshot::Receiver<T> {
+        let (reply, answer) = oneshot::channel();
+        self.mailbox.give(order(reply)).unwrap();
+        answer
+    }
+
+    fn ask<T>(&self, order: impl FnOnce(order::Reply<T>) -> Order) -> T {
+        self.order(order).blocking_recv().unwrap()
+    }
+
+    fn sas(&self) -> Vec<Sa> {
+        self.ask(|reply| Order::Sas { after: None, reply })
+    }
+
+    fn counter(&self, name: &str) -> u64 {
+        let Stats { daemon, engine, .. } = self.ask(Order::Stats);
+        let mut counters = daemon.0.into_iter().chain(engine.0);
+        counters.find(|(known, _)| known == name).unwrap().1
+    }
+}
+
+/// An initiator that does its jobs itself.
+struct Client {
+    engine: Endpoint,
+    clock: Clock,
+    socket: UdpSocket,
+    gateway: Ports,
+    events: Vec<Event>,
+}
+
+impl Client {
+    fn new(gateway: Ports) -> Self {
+        let everything = TrafficSelector::addresses(
+            "0.0.0.0".parse().unwrap(),
+            "255.255.255.255".parse().unwrap(),
+        );
+        let config = engine(
+            "client.example",
+            RemoteSelectors::Fixed(vec![everything]),
+            true,
+        );
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let patience = Duration::from_millis(100);
+        socket.set_read_timeout(Some(patience)).unwrap();
+        Self {
+            engine: Endpoint::new(config, Box::new(entropy::seeded().unwrap())),
+            clock: Clock::start(),
+            socket,
+            gateway,
+            events: Vec::new(),
+        }
+    }
+
+    fn connect(&mut self) {
+        let path = Path {
+            local: self.socket.local_addr().unwrap(),
+            remote: SocketAddr::from(([127, 0, 0, 1], self.gateway.ike)),
+            marker: false,
+        };
+        let connection = "staff".to_owned();
+        self.handle(Input::Command(Command::Initiate { connection, path }));
+    }
+
+    fn handle(&mut self, input: Input<'_>) {
+        self.engine.handle(self.clock.now(), input);
+        while let Some(output) = self.engine.poll_output() {
+            match output {
+                Output::Transmit(transmit) => self.send(&transmit),
+                Output::Event(event) => self.events.push(event),
+                Output::Job(id, job) => {
+                    let result = job.run(JobHost {
+                        random: &SystemRandom::new(),
+                        unix_time: unix_time(),
+                    });
+                    self.handle(Input::JobDone(id, result));
+                }
+            }
+        }
+    }
+
+    /// The engine knows the ports by their true numbers.
+    fn send(&self, transmit: &Transmit) {
+        let payload = transmit.payload.to_vec();
+        let (port, datagram) = if transmit.path.marker {
+            (self.gateway.nat_t, [MARKER.to_vec(), payload].concat())
+        } else {
+            (self.gateway.ike, payload)
+        };
+        self.socket.send_to(&datagram, ("127.0.0.1", port)).unwrap();
+    }
+
+    /// Does what is due until `done`.
+    fn run_until(&mut self, done: impl Fn(&[Event]) -> bool) {
+        let mut buffer = [0; 65_536];
+        while !done(&self.events) {
+            let Ok((length, mut remote)) = self.socket.recv_from(&mut buffer) else {
+                self.handle(Input::Timeout);
+                continue;
+            };
+            let marker = remote.port() == self.gateway.nat_t;
+            let mut payload = &buffer[..length];
+            if marker {
+                payload = payload.strip_prefix(&MARKER).unwrap();
+                remote.set_port(NAT_T_PORT);
+            }
+            let path = Path {
+                local: self.socket.local_addr().unwrap(),
+                remote,
+                marker,
+            };
+            let slot = None;
+            self.handle(Input::Datagram(Datagram {
+                path,
+                slot,
+                payload,
+            }));
+        }
+    }
+}
+
+fn established(events: &[Event]) -> bool {
+    let is = |event: &Event| matches!(event, Event::Established(_));
+    let failed = |event: &Event| matches!(event, Event::HandshakeFailed(_));
+    assert!(!events.iter().any(failed), "{events:?}");
+    events.iter().any(is)
+}
+
+fn closed(events: &[Event]) -> bool {
+    let is = |event: &Event| matches!(event, Event::Closed { .. });
+    events.iter().any(is)
+}
+
+#[test]
+fn a_client_connects_is_shown_and_is_terminated() {
+    let gateway = Gateway::start();
+    let mut client = Client::new(gateway.ports);
+    client.connect();
+    client.run_until(established);
+
+    let sas = gateway.sas();
+    let [sa] = sas.as_slice() else {
+        panic!("one SA: {sas:?}");
+    };
+    assert_eq!(sa.state, "established");
+    assert_eq!(sa.identity.as_deref(), Some("client.example"));
+    assert_eq!(
+        sa.addresses,
+        ["10.9.0.1".parse::<std::net::IpAddr>().unwrap()]
+    );
+    assert_eq!(sa.children.len(), 1);
+    assert_eq!(gateway.ask(Order::Status).established, 1);
+    assert_eq!(gateway.counter("udp_received"), 2);
+    assert_eq!(gateway.counter("udp_sent"), 2);
+    assert_eq!(gateway.counter("job_submitted"), 1);
+    assert_eq!(gateway.counter("established"), 1);
+
+    let terminate = |id| move |reply| Order::Terminate { id, reply };
+    let mut gone = gateway.order(terminate(IkeSaId(sa.id)));
+    // The peer has not answered yet.
+    assert_eq!(gateway.sas()[0].state, "closing");
+    assert!(gone.try_recv().is_err());
+    client.run_until(closed);
+    assert_eq!(gone.blocking_recv(), Ok(Ok(())));
+    assert!(gateway.sas().is_empty());
+    let unknown = gateway.ask(terminate(IkeSaId(sa.id)));
+    assert_eq!(
+        unknown.unwrap_err().message,
+        format!("no IKE SA: {}", sa.id)
+    );
+}
+
+#[test]
+fn when_the_daemon_leaves_it_says_goodbye() {
+    let gateway = Gateway::start();
+    let mut client = Client::new(gateway.ports);
+    client.connect();
+    client.run_until(established);
+    gateway.mailbox.give(Order::Leave).unwrap();
+    client.run_until(closed);
+    gateway.thread.join().unwrap().unwrap();
+}
+
+#[test]
+fn a_silent_peer_does_not_keep_the_daemon_from_leaving() {
+    let gateway = Gateway::start();
+    let mut client = Client::new(gateway.ports);
+    client.connect();
+    client.run_until(established);
+    gateway.mailbox.give(Order::Leave).unwrap();
+    gateway.thread.join().unwrap().unwrap();
+}
+
+#[test]
+fn every_sa_is_terminated_at_once() {
+    let gateway = Gateway::start();
+    let mut clients = [(); 3].map(|()| Client::new(gateway.ports));
+    for client in &mut clients {
+        client.connect();
+        client.run_until(established);
+    }
+    let gone = gateway.order(Order::TerminateAll);
+    for client in &mut clients {
+        client.run_until(closed);
+    }
+    assert_eq!(gone.blocking_recv(), Ok(3));
+}
+
+#[test]
+fn garbage_is_counted_and_answered_by_silence() {
+    let gateway = Gateway::start();
+    let mut client = Client::new(gateway.ports);
+    for port in [gateway.ports.ike, gateway.ports.nat_t] {
+        for datagram in [&[][..], &[0], &[0; 4], &[7; 3], &[0; 28], &[0xff; 27]] {
+            client
+                .socket
+                .send_to(datagram, ("127.0.0.1", port))
+                .unwrap();
+        }
+    }
+    client.connect();
+    client.run_until(established);
+    assert!(gateway.counter("udp_not_ike") > 0);
+    assert!(gateway.counter("malformed_header") > 0);
+    assert_eq!(gateway.counter("udp_sent"), 2);
+}
