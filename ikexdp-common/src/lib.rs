@@ -12,5 +12,9 @@
     )
 )]
 
+pub mod classify;
 pub mod cookie;
 pub mod counter;
+pub mod header;
+pub mod maps;
+pub mod verdict;

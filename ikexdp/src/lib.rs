@@ -1,4 +1,12 @@
 //! The daemon and its command line: XDP, AF_XDP, kernel sockets, configuration.
+#![cfg_attr(
+    test,
+    allow(
+        clippy::arithmetic_side_effects,
+        clippy::cast_possible_truncation,
+        reason = "tests compute on their own numbers"
+    )
+)]
 
 pub mod cli;
 pub mod clock;
@@ -6,6 +14,7 @@ pub mod config;
 pub mod control;
 pub mod daemon;
 pub mod entropy;
+pub mod frame;
 pub mod jobs;
 pub mod journal;
 pub mod limiter;
@@ -16,3 +25,5 @@ pub mod parked;
 pub mod udp;
 pub mod view;
 pub mod waker;
+pub mod xdp;
+pub mod xsk;

@@ -88,16 +88,10 @@ pub(super) fn respond(
         Ok(connection) => connection,
         Err(reason) => return fail(channel, cx, core, &reply_to, Some(claimed), reason),
     };
-    let octets = channel.keys.signed_octets(
-        Role::Initiator,
-        &handshake.request,
-        &handshake.nonce_r,
-        request.initiator.body,
-    );
     let claimant = Claimant {
         channel,
         handshake,
-        connection: Arc::clone(&connection),
+        connection,
         identity: claimed,
         uses_pss: matches!(
             request.authentication,
@@ -109,42 +103,19 @@ pub(super) fn respond(
         offer: ChildOffer::new(request.configuration.as_ref(), request.child),
         reply_to,
     };
-    match (&connection.requirement, request.authentication) {
-        (Requirement::SharedKey(key), Some(Authentication::SharedKey(mic))) => {
-            let expected = claimant.channel.keys.shared_key_auth(key.expose(), &octets);
-            if bool::from(expected.expose().ct_eq(mic)) {
-                claimant.prove_ourselves(cx, core)
-            } else {
-                claimant.fail(cx, core, FailureReason::SharedKey)
-            }
-        }
-        (
-            Requirement::Certificate(anchors),
-            Some(Authentication::Signature {
-                scheme: Some(scheme),
-                signature,
-            }),
-        ) => {
-            let der = |certificate: &&[u8]| CertificateDer::from(certificate.to_vec());
-            let verification = Verification {
-                anchors: Arc::clone(anchors),
-                usage: Usage::Client,
-                chain: request.certificates.iter().map(der).collect(),
-                identity: claimant.identity.clone(),
-                scheme,
-                octets,
-                signature: signature.to_vec(),
-            };
-            cx.job(core.id, Job::Verify(verification));
-            State::Verifying(Box::new(Verifying(claimant)))
-        }
-        // `find_connection` has compared the methods; a scheme may still be
-        // none of ours.
-        _ => {
-            let reason = FailureReason::Credentials(CredentialError::UnknownSignature);
-            claimant.fail(cx, core, reason)
-        }
-    }
+    let octets = claimant.channel.keys.signed_octets(
+        Role::Initiator,
+        &claimant.handshake.request,
+        &claimant.handshake.nonce_r,
+        request.initiator.body,
+    );
+    claimant.authenticate(
+        cx,
+        core,
+        request.authentication,
+        &request.certificates,
+        octets,
+    )
 }
 
 /// The first connection that is for both identities and this way of
@@ -240,6 +211,53 @@ impl Signing {
 }
 
 impl Claimant {
+    /// Checks that the peer signed `octets`, or has that checked.
+    fn authenticate(
+        self,
+        cx: &mut Context<'_>,
+        core: &Core,
+        authentication: Option<Authentication<'_>>,
+        certificates: &[&[u8]],
+        octets: Vec<u8>,
+    ) -> State {
+        match (&self.connection.requirement, authentication) {
+            (Requirement::SharedKey(key), Some(Authentication::SharedKey(mic))) => {
+                let expected = self.channel.keys.shared_key_auth(key.expose(), &octets);
+                if bool::from(expected.expose().ct_eq(mic)) {
+                    self.prove_ourselves(cx, core)
+                } else {
+                    self.fail(cx, core, FailureReason::SharedKey)
+                }
+            }
+            (
+                Requirement::Certificate(anchors),
+                Some(Authentication::Signature {
+                    scheme: Some(scheme),
+                    signature,
+                }),
+            ) => {
+                let der = |certificate: &&[u8]| CertificateDer::from(certificate.to_vec());
+                let verification = Verification {
+                    anchors: Arc::clone(anchors),
+                    usage: Usage::Client,
+                    chain: certificates.iter().map(der).collect(),
+                    identity: self.identity.clone(),
+                    scheme,
+                    octets,
+                    signature: signature.to_vec(),
+                };
+                cx.job(core.id, Job::Verify(verification));
+                State::Verifying(Box::new(Verifying(self)))
+            }
+            // `find_connection` has compared the methods; a scheme may still
+            // be none of ours.
+            _ => {
+                let unknown = CredentialError::UnknownSignature;
+                self.fail(cx, core, FailureReason::Credentials(unknown))
+            }
+        }
+    }
+
     /// The peer is who it says; now we say who we are.
     fn prove_ourselves(self, cx: &mut Context<'_>, core: &Core) -> State {
         let octets = self.channel.keys.signed_octets(
@@ -359,156 +377,4 @@ fn tell(channel: &mut Channel, cx: &mut Context<'_>, reply_to: &ReplyTo, reason:
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::event::Event;
-    use crate::message::child::ChildPayloads;
-    use crate::testing::script::{Answer, Script, config, kinds, range};
-    use crate::wire::iana::NotifyType;
-    use crate::wire::payload::ts;
-    use crate::wire::writer::{Chain, ChainWriter};
-
-    const KEY: &[u8] = b"correct horse";
-
-    fn notified(answer: &Answer) -> Option<NotifyType> {
-        let notify = answer
-            .iter()
-            .find(|(kind, _)| *kind == PayloadType::NOTIFY)?;
-        Some(Notify::decode(&notify.1).unwrap().kind)
-    }
-
-    /// --> IKE_AUTH { IDi, AUTH, SA, TSi, TSr }
-    /// <-- IKE_AUTH { IDr, AUTH, SA, TSi, TSr }
-    #[test]
-    fn the_right_key_opens() {
-        let mut script = Script::new(config());
-        let answer = script.establish();
-        let expected = [
-            PayloadType::ID_RESPONDER,
-            PayloadType::AUTHENTICATION,
-            PayloadType::SECURITY_ASSOCIATION,
-            PayloadType::TRAFFIC_SELECTOR_INITIATOR,
-            PayloadType::TRAFFIC_SELECTOR_RESPONDER,
-        ];
-        assert_eq!(kinds(&answer), expected);
-        let narrowed = ts::decode(&answer[4].1).unwrap();
-        assert_eq!(narrowed, [range("10.1.0.0", "10.1.255.255")]);
-        assert_eq!(script.endpoint.established(), 1);
-    }
-
-    /// --> IKE_AUTH { IDi, AUTH, ... }
-    /// <-- IKE_AUTH { N(AUTHENTICATION_FAILED) }
-    #[test]
-    fn the_wrong_key_does_not() {
-        let mut script = Script::new(config());
-        script.init();
-        let payloads = script.auth_payloads(b"wrong", Some(Script::child()));
-        let request = script.seal(ExchangeType::IKE_AUTH, 1, &payloads);
-        let sent = script.deliver(&request);
-        let answer = script.open(&sent[0]);
-        assert_eq!(kinds(&answer), [PayloadType::NOTIFY]);
-        assert_eq!(notified(&answer), Some(NotifyType::AUTHENTICATION_FAILED));
-        assert_eq!(script.endpoint.established(), 0);
-        let Some(Event::HandshakeFailed(failure)) = script.events.last() else {
-            panic!("the operator hears nothing")
-        };
-        assert_eq!(failure.reason, FailureReason::SharedKey);
-        // The answer may be lost: who asks again hears it again.
-        assert_eq!(script.deliver(&request), sent);
-    }
-
-    /// --> IKE_AUTH { IDi, AUTH }
-    /// <-- IKE_AUTH { IDr, AUTH }
-    #[test]
-    fn a_childless_handshake_is_one() {
-        let mut script = Script::new(config());
-        script.init();
-        let payloads = script.auth_payloads(KEY, None);
-        let answer = script.exchange(ExchangeType::IKE_AUTH, 1, &payloads);
-        let expected = [PayloadType::ID_RESPONDER, PayloadType::AUTHENTICATION];
-        assert_eq!(kinds(&answer), expected);
-        assert_eq!(script.endpoint.established(), 1);
-    }
-
-    /// --> IKE_AUTH { IDi, AUTH, SA, TSi, TSr }
-    /// <-- IKE_AUTH { IDr, AUTH, N(TS_UNACCEPTABLE) }
-    #[test]
-    fn the_ike_sa_stands_without_a_child() {
-        let refused = |child: ChildPayloads| {
-            let mut script = Script::new(config());
-            script.init();
-            let payloads = script.auth_payloads(KEY, Some(child));
-            let answer = script.exchange(ExchangeType::IKE_AUTH, 1, &payloads);
-            assert_eq!(script.endpoint.established(), 1);
-            notified(&answer).unwrap()
-        };
-        let elsewhere = ChildPayloads {
-            initiator: alloc::vec![range("203.0.113.1", "203.0.113.1")],
-            ..Script::child()
-        };
-        assert_eq!(refused(elsewhere), NotifyType::TS_UNACCEPTABLE);
-        // OpenIKED sends an empty SA payload when it has nothing to offer.
-        let nothing = ChildPayloads {
-            proposals: Vec::new(),
-            ..Script::child()
-        };
-        assert_eq!(refused(nothing), NotifyType::NO_PROPOSAL_CHOSEN);
-    }
-
-    #[test]
-    fn what_is_missing_or_double_is_refused_and_the_sa_with_it() {
-        let mut nothing = ChainWriter::default();
-        nothing.payload(PayloadType::VENDOR_ID, |body| body.u32(7));
-        let mut twice = ChainWriter::default();
-        for _ in 0..2 {
-            let kind = PayloadType::ID_INITIATOR;
-            twice.payload(kind, |body| body.bytes(b"\x02\0\0\0client"));
-        }
-        for payloads in [nothing, twice] {
-            let mut script = Script::new(config());
-            script.init();
-            let answer = script.exchange(ExchangeType::IKE_AUTH, 1, &payloads.finish());
-            assert_eq!(notified(&answer), Some(NotifyType::INVALID_SYNTAX));
-            assert_eq!(script.endpoint.established(), 0);
-        }
-    }
-
-    /// A peer that has keys but no name gets nothing but IKE_AUTH.
-    #[test]
-    fn another_exchange_is_out_of_turn() {
-        let mut script = Script::new(config());
-        script.init();
-        let payloads = Chain {
-            first: PayloadType::NONE,
-            octets: Vec::new(),
-        };
-        let answer = script.exchange(ExchangeType::INFORMATIONAL, 1, &payloads);
-        assert_eq!(notified(&answer), Some(NotifyType::INVALID_SYNTAX));
-        assert!(script.endpoint.is_quiet());
-    }
-
-    /// Half a handshake that never goes on is told with what did arrive.
-    #[test]
-    fn an_incomplete_request_is_told_when_time_is_over() {
-        let mut script = Script::new(config());
-        script.init();
-        let part = script.seal_part(
-            ExchangeType::IKE_AUTH,
-            1,
-            PayloadType::ID_INITIATOR,
-            Some((1, 3)),
-            b"part",
-        );
-        script.now = script.now + core::time::Duration::from_secs(5);
-        assert!(script.deliver(&part).is_empty());
-        script.wait(core::time::Duration::from_secs(26));
-        let Some(Event::HandshakeFailed(failure)) = script.events.last() else {
-            panic!("the operator hears nothing")
-        };
-        let expected = FailureReason::Timeout {
-            waiting_for: ExchangeType::IKE_AUTH,
-            fragments: Some((1, 3)),
-        };
-        assert_eq!(failure.reason, expected);
-    }
-}
+mod tests;

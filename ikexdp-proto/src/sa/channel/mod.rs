@@ -1,25 +1,26 @@
 //! The protected part of an IKE SA: message IDs, sealing and opening,
 //! fragments, repeats (RFC 7296 §2.1 to §2.3, RFC 7383).
 
+mod seal;
+#[cfg(test)]
+mod tests;
+
 use alloc::vec::Vec;
 use core::time::Duration;
-
-use bytes::Bytes;
 
 use super::Context;
 use super::sent::Sent;
 use crate::crypto::keymat::IkeKeys;
 use crate::event::{Event, FragmentationSummary};
-use crate::fragment::{Added, Cut, Reassembly, cut, overhead};
+use crate::fragment::{Added, Reassembly, overhead};
 use crate::limits::{DATAGRAM_LEN_MIN, RESPONSE_REPEATS_MAX};
 use crate::stats::Stat;
 use crate::suite::IkeSuite;
 use crate::time::Instant;
 use crate::types::{Datagram, IkeSaId, MessageId, Path, ReplySlot, Role, Spis};
-use crate::wire::header::{HEADER_LEN, Header, VERSION};
+use crate::wire::header::Header;
 use crate::wire::iana::{ExchangeType, PayloadType};
-use crate::wire::payload::GENERIC_LEN;
-use crate::wire::sk::{Encrypted, FRAGMENT_LEN, FragmentNumber};
+use crate::wire::sk::{Encrypted, FragmentNumber};
 use crate::wire::writer::Chain;
 
 /// Seals, opens and numbers the messages of one IKE SA.
@@ -427,117 +428,6 @@ impl Channel {
             .map(Reassembly::progress)
     }
 
-    const fn header(&self, exchange: ExchangeType, id: MessageId, response: bool) -> Header {
-        Header {
-            spis: self.spis,
-            next_payload: PayloadType::ENCRYPTED,
-            version: VERSION,
-            exchange,
-            from: self.role,
-            response,
-            message_id: id,
-        }
-    }
-
-    fn seal_first(
-        &mut self,
-        cx: &mut Context<'_>,
-        header: Header,
-        payloads: Chain,
-        path: &Path,
-    ) -> Sent {
-        let datagram_len = self.fragmentation.datagram_len;
-        let datagrams = self.seal(cx, header, &payloads, path, datagram_len);
-        // Even a message that went out whole may be too long for the path.
-        let length = datagrams.iter().map(Bytes::len).max().unwrap_or_default();
-        let long = length.saturating_add(overhead(path)) > usize::from(DATAGRAM_LEN_MIN);
-        let keep = self.fragmentation.negotiated && long;
-        Sent::new(header, datagram_len, datagrams, keep.then_some(payloads))
-    }
-
-    /// One SK payload, or as many SKF payloads as it takes.
-    fn seal(
-        &mut self,
-        cx: &mut Context<'_>,
-        header: Header,
-        payloads: &Chain,
-        path: &Path,
-        datagram_len: u16,
-    ) -> Vec<Bytes> {
-        let cipher = self.suite.cipher;
-        let part = match cut(payloads.octets.len(), cipher, path, datagram_len) {
-            Cut::Fragments(part) if self.fragmentation.negotiated => part,
-            _ => {
-                let whole = self.seal_one(cx, header, payloads.first, None, &payloads.octets);
-                return Vec::from_iter(whole);
-            }
-        };
-        let parts = payloads.octets.chunks(part);
-        let total = u16::try_from(parts.len()).unwrap_or(u16::MAX);
-        let fragments = parts.zip(1_u16..).filter_map(|(part, number)| {
-            let first = if number == 1 {
-                payloads.first
-            } else {
-                PayloadType::NONE
-            };
-            let fragment = Some(FragmentNumber { number, total });
-            self.seal_one(cx, header, first, fragment, part)
-        });
-        fragments.collect()
-    }
-
-    /// One SK or SKF payload behind its header; nothing when the key is worn out.
-    fn seal_one(
-        &mut self,
-        cx: &mut Context<'_>,
-        mut header: Header,
-        first: PayloadType,
-        fragment: Option<FragmentNumber>,
-        plaintext: &[u8],
-    ) -> Option<Bytes> {
-        let fragment_len = fragment.map_or(0, |_| FRAGMENT_LEN);
-        let body = self
-            .suite
-            .cipher
-            .sealed_len(plaintext.len())
-            .saturating_add(fragment_len);
-        let payload = body.saturating_add(GENERIC_LEN);
-        let length = payload.saturating_add(HEADER_LEN);
-        if fragment.is_some() {
-            header.next_payload = PayloadType::ENCRYPTED_FRAGMENT;
-        }
-        let mut message = Vec::with_capacity(length);
-        header.encode(length, &mut message);
-        message.extend_from_slice(&[first.0, 0]);
-        message.extend_from_slice(&u16::try_from(payload).unwrap_or(u16::MAX).to_be_bytes());
-        if let Some(FragmentNumber { number, total }) = fragment {
-            message.extend_from_slice(&number.to_be_bytes());
-            message.extend_from_slice(&total.to_be_bytes());
-        }
-        self.keys
-            .seal
-            .seal(&mut message, plaintext, cx.entropy)
-            .ok()?;
-        Some(message.into())
-    }
-
-    fn transmit(
-        &mut self,
-        cx: &mut Context<'_>,
-        path: &Path,
-        slot: Option<ReplySlot>,
-        datagrams: &[Bytes],
-    ) {
-        for datagram in datagrams {
-            if datagrams.len() > 1 {
-                cx.stats.count(Stat::FragmentSent);
-                self.fragmentation.sent = self.fragmentation.sent.saturating_add(1);
-            }
-            self.note_length(cx, path, datagram.len());
-            cx.transmit(*path, slot, datagram.clone());
-        }
-    }
-
     /// Tells, once, when a peer without RFC 7383 depends on IP fragments.
     fn note_length(&mut self, cx: &mut Context<'_>, path: &Path, length: usize) {
         let length = length.saturating_add(overhead(path));
@@ -558,6 +448,3 @@ impl Channel {
 fn answers(ours: &Header, theirs: &Header) -> bool {
     ours.message_id == theirs.message_id && ours.exchange == theirs.exchange
 }
-
-#[cfg(test)]
-mod tests;

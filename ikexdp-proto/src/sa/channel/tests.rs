@@ -1,5 +1,7 @@
 //! Message IDs, repeats and fragments, seen from a peer's side.
 
+use bytes::Bytes;
+
 use super::*;
 use crate::crypto::cipher::Cipher;
 use crate::limits::{FRAGMENTS_MAX, REASSEMBLY_TIME_MAX};

@@ -1,0 +1,182 @@
+//! INFORMATIONAL and liveness, seen from a peer's side.
+
+use super::*;
+use crate::testing::script::{Answer, Script, config, kinds};
+use crate::wire::header::Header;
+use crate::wire::iana::PayloadType;
+use crate::wire::payload::delete::Delete;
+use crate::wire::writer::Chain;
+use core::time::Duration;
+
+const INFORMATIONAL: ExchangeType = ExchangeType::INFORMATIONAL;
+
+fn up() -> Script {
+    let mut script = Script::new(config());
+    script.establish();
+    script.events.clear();
+    script
+}
+
+fn nothing() -> Chain {
+    Informational::default().encode()
+}
+
+fn notified(answer: &Answer) -> NotifyType {
+    assert_eq!(kinds(answer), [PayloadType::NOTIFY]);
+    Notify::decode(&answer[0].1).unwrap().kind
+}
+
+/// --> INFORMATIONAL { }
+/// <-- INFORMATIONAL { }
+#[test]
+fn who_asks_whether_we_live_hears_that_we_do() {
+    let mut script = up();
+    assert_eq!(script.exchange(INFORMATIONAL, 2, &nothing()), []);
+    assert_eq!(script.exchange(INFORMATIONAL, 3, &nothing()), []);
+}
+
+/// --> INFORMATIONAL { D(ESP: c0ffee00) }
+/// <-- INFORMATIONAL { D(ESP: ours) }
+#[test]
+fn a_child_is_deleted_by_the_spi_the_peer_receives_on() {
+    let mut script = up();
+    let ours = script.endpoint.summaries(None).next().unwrap().children[0].spi_in;
+    let delete = |spi: u32| Informational {
+        delete_esp: alloc::vec![EspSpi(spi)],
+        ..Informational::default()
+    };
+    let unknown = delete(ours.0).encode();
+    assert_eq!(script.exchange(INFORMATIONAL, 2, &unknown), []);
+    let answer = script.exchange(INFORMATIONAL, 3, &delete(0xc0ff_ee00).encode());
+    assert_eq!(
+        Delete::decode(&answer[0].1),
+        Ok(Delete::Esp(alloc::vec![ours]))
+    );
+    assert!(
+        script
+            .endpoint
+            .summaries(None)
+            .next()
+            .unwrap()
+            .children
+            .is_empty()
+    );
+    assert!(matches!(script.events[..], [Event::ChildClosed { spi, .. }] if spi == ours));
+}
+
+/// --> INFORMATIONAL { D(IKE) }
+/// <-- INFORMATIONAL { }
+#[test]
+fn a_deleted_sa_answers_the_delete_once_more_and_nothing_else() {
+    let mut script = up();
+    let delete = Informational {
+        delete_ike: true,
+        ..Informational::default()
+    };
+    let request = script.seal(INFORMATIONAL, 2, &delete.encode());
+    let sent = script.deliver(&request);
+    assert_eq!(script.open(&sent[0]), []);
+    assert!(script.endpoint.is_quiet());
+    assert_eq!(script.deliver(&request), sent);
+    let next = script.seal(INFORMATIONAL, 3, &nothing());
+    assert!(script.deliver(&next).is_empty());
+    script.wait(Duration::from_secs(11));
+    assert!(script.deliver(&request).is_empty());
+    let closed = |event: &Event| {
+        let reason = CloseReason::PeerDeleted;
+        matches!(event, Event::Closed { reason: told, .. } if *told == reason)
+    };
+    assert!(script.events.iter().any(closed));
+}
+
+/// A client that does not like our certificate says so after IKE_AUTH.
+#[test]
+fn a_client_that_refuses_us_is_heard() {
+    let mut script = up();
+    let refusal = Informational {
+        error: Some(NotifyType::AUTHENTICATION_FAILED),
+        ..Informational::default()
+    };
+    assert_eq!(script.exchange(INFORMATIONAL, 2, &refusal.encode()), []);
+    assert!(script.endpoint.is_quiet());
+}
+
+/// --> CREATE_CHILD_SA { ... }
+/// <-- CREATE_CHILD_SA { N(NO_ADDITIONAL_SAS) }
+#[test]
+fn more_sas_are_refused_and_nothing_changes() {
+    let mut script = up();
+    let answer = script.exchange(ExchangeType::CREATE_CHILD_SA, 2, &nothing());
+    assert_eq!(notified(&answer), NotifyType::NO_ADDITIONAL_SAS);
+    assert_eq!(script.exchange(INFORMATIONAL, 3, &nothing()), []);
+    assert_eq!(
+        script
+            .endpoint
+            .summaries(None)
+            .next()
+            .unwrap()
+            .children
+            .len(),
+        1
+    );
+}
+
+#[test]
+fn an_unknown_critical_payload_is_refused_and_the_sa_goes_on() {
+    let mut script = up();
+    let critical = Chain {
+        first: PayloadType(200),
+        octets: alloc::vec![0, 0x80, 0, 4],
+    };
+    let answer = script.exchange(INFORMATIONAL, 2, &critical);
+    assert_eq!(notified(&answer), NotifyType::UNSUPPORTED_CRITICAL_PAYLOAD);
+    assert_eq!(script.exchange(INFORMATIONAL, 3, &nothing()), []);
+    let ignored = Chain {
+        first: PayloadType(200),
+        octets: alloc::vec![0, 0, 0, 4],
+    };
+    assert_eq!(script.exchange(INFORMATIONAL, 4, &ignored), []);
+}
+
+/// RFC 7296 §2.21.3: what cannot be read under the right keys is fatal.
+#[test]
+fn a_peer_that_writes_nonsense_is_let_go() {
+    let mut script = up();
+    let nonsense = Chain {
+        first: PayloadType::DELETE,
+        octets: alloc::vec![0, 0, 0, 5, 1],
+    };
+    let answer = script.exchange(INFORMATIONAL, 2, &nonsense);
+    assert_eq!(notified(&answer), NotifyType::INVALID_SYNTAX);
+    assert!(script.endpoint.is_quiet());
+}
+
+/// A client that gave up before our IKE_AUTH response came is found soon;
+/// one that has been heard since is asked less often.
+#[test]
+fn a_silent_peer_is_asked_and_then_let_go() {
+    let mut script = up();
+    assert!(script.wait(Duration::from_secs(9)).is_empty());
+    let asked = script.wait(Duration::from_millis(1500));
+    assert_eq!(asked.len(), 1);
+    let (header, _) = Header::decode(&asked[0]).unwrap();
+    assert_eq!(header.exchange, INFORMATIONAL);
+    assert!(!header.response);
+    assert_eq!(script.open(&asked[0]), []);
+    // 1 + 2 + 4 + 8 + 16 + 32 seconds, the same octets each time.
+    let repeats = script.wait(Duration::from_secs(63));
+    assert_eq!(repeats, alloc::vec![asked[0].clone(); 5]);
+    assert!(script.endpoint.is_quiet());
+    assert!(matches!(
+        script.events.last(),
+        Some(Event::Closed {
+            reason: CloseReason::DeadPeer,
+            ..
+        })
+    ));
+
+    let mut script = up();
+    script.exchange(INFORMATIONAL, 2, &nothing());
+    assert!(script.wait(Duration::from_secs(59)).is_empty());
+    assert_eq!(script.wait(Duration::from_millis(1500)).len(), 1);
+}

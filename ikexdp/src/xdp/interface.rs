@@ -1,0 +1,226 @@
+//! What there is to know about a network interface before attaching to it.
+
+use aya::programs::loaded_programs;
+use netlink_packet_core::{NLM_F_ACK, NLM_F_DUMP};
+use netlink_packet_route::RouteNetlinkMessage;
+use netlink_packet_route::link::{
+    InfoKind, LinkAttribute, LinkFlags, LinkInfo, LinkLayerType, LinkMessage, LinkXdp, XdpAttached,
+};
+
+use super::Mode;
+use super::netlink::{NetlinkError, ask};
+use crate::xsk::ethtool::{rx_queues, strips_vlan_tags};
+
+/// A network interface that can carry IKE.
+#[derive(Clone, Debug)]
+pub struct Interface {
+    /// Its name.
+    pub name: String,
+    /// Its index in this network namespace.
+    pub index: u32,
+    /// The largest IP packet it carries, in octets.
+    pub mtu: u32,
+    /// How many queues it receives on.
+    pub rx_queues: u32,
+}
+
+/// Why an interface cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum InterfaceError {
+    /// There is none of this name.
+    #[error("no such interface: {name}; hint: `ip link` lists them")]
+    Missing {
+        /// The name asked for.
+        name: String,
+    },
+    /// It is switched off.
+    #[error("interface is down: {name}; hint: `ip link set {name} up`")]
+    Down {
+        /// The interface.
+        name: String,
+    },
+    /// Its frames have no Ethernet header.
+    #[error("interface is not Ethernet: {name}; hint: `transport = \"udp\"` needs no XDP")]
+    NotEthernet {
+        /// The interface.
+        name: String,
+    },
+    /// It has VLANs, but their tags do not reach XDP: replies would lack them.
+    #[error(
+        "interface hides the tags of its VLANs from XDP: {name}; \
+         hint: `ethtool -K {name} rxvlan off`"
+    )]
+    HidesTags {
+        /// The interface.
+        name: String,
+    },
+    /// The kernel would not tell.
+    #[error("cannot query interface: {name}")]
+    Query {
+        /// The name asked for.
+        name: String,
+        /// What went wrong.
+        source: NetlinkError,
+    },
+}
+
+impl Interface {
+    /// Looks up the interface of this name.
+    ///
+    /// # Errors
+    ///
+    /// When it is missing or down, is not Ethernet, or hides VLAN tags.
+    pub fn find(name: &str) -> Result<Self, InterfaceError> {
+        let link = query(name)?;
+        let name = name.to_owned();
+        if link.header.link_layer_type != LinkLayerType::Ether {
+            return Err(InterfaceError::NotEthernet { name });
+        }
+        if !link.header.flags.contains(LinkFlags::Up) {
+            return Err(InterfaceError::Down { name });
+        }
+        let index = link.header.index;
+        if strips_vlan_tags(&name).unwrap_or_default() && has_vlans(&name, index)? {
+            return Err(InterfaceError::HidesTags { name });
+        }
+        let mut mtu = 0;
+        let mut allocated = 1;
+        for attribute in link.attributes {
+            match attribute {
+                LinkAttribute::Mtu(value) => mtu = value,
+                LinkAttribute::NumRxQueues(value) => allocated = value,
+                _ => {}
+            }
+        }
+        Ok(Self {
+            // Drivers with a single queue need not answer the question.
+            rx_queues: rx_queues(&name).unwrap_or(allocated),
+            index,
+            name,
+            mtu,
+        })
+    }
+}
+
+/// An XDP program on an interface.
+#[derive(Debug)]
+pub(super) struct Occupant {
+    pub(super) id: u32,
+    /// Empty without the privilege to ask for it.
+    pub(super) program: String,
+    pub(super) mode: Mode,
+}
+
+/// The XDP program on the interface of this name, if there is one.
+pub(super) fn occupant(name: &str) -> Result<Option<Occupant>, InterfaceError> {
+    let link = query(name)?;
+    let attributes = link
+        .attributes
+        .into_iter()
+        .find_map(|attribute| match attribute {
+            LinkAttribute::Xdp(attributes) => Some(attributes),
+            _ => None,
+        });
+    let mut mode = Mode::Native;
+    let mut id = None;
+    for attribute in attributes.into_iter().flatten() {
+        match attribute {
+            LinkXdp::Attached(XdpAttached::SocketBuffer) => mode = Mode::Generic,
+            LinkXdp::ProgId(value) => id = Some(value),
+            _ => {}
+        }
+    }
+    Ok(id.map(|id| Occupant {
+        id,
+        program: program_name(id),
+        mode,
+    }))
+}
+
+fn program_name(id: u32) -> String {
+    loaded_programs()
+        .flatten()
+        .find(|program| program.id() == id)
+        .and_then(|program| program.name_as_str().map(str::to_owned))
+        .unwrap_or_default()
+}
+
+/// Whether there are VLAN interfaces on top of this one.
+fn has_vlans(name: &str, index: u32) -> Result<bool, InterfaceError> {
+    let links = ask_links(name, LinkMessage::default(), NLM_F_DUMP)?;
+    Ok(links.iter().any(|link| is_vlan_on(link, index)))
+}
+
+fn is_vlan_on(link: &LinkMessage, index: u32) -> bool {
+    let vlan = LinkInfo::Kind(InfoKind::Vlan);
+    let mut is_vlan = false;
+    let mut is_on_it = false;
+    for attribute in &link.attributes {
+        match attribute {
+            LinkAttribute::LinkInfo(info) => is_vlan = info.contains(&vlan),
+            LinkAttribute::Link(below) => is_on_it = *below == index,
+            _ => {}
+        }
+    }
+    is_vlan && is_on_it
+}
+
+fn query(name: &str) -> Result<LinkMessage, InterfaceError> {
+    let mut question = LinkMessage::default();
+    question
+        .attributes
+        .push(LinkAttribute::IfName(name.to_owned()));
+    let links = match ask_links(name, question, NLM_F_ACK) {
+        Err(InterfaceError::Query { source, .. }) if is_missing(&source) => Vec::new(),
+        links => links?,
+    };
+    let missing = || InterfaceError::Missing {
+        name: name.to_owned(),
+    };
+    links.into_iter().next().ok_or_else(missing)
+}
+
+/// No interface can have a name that the kernel finds too long.
+fn is_missing(error: &NetlinkError) -> bool {
+    let NetlinkError::Refused(error) = error else {
+        return false;
+    };
+    matches!(error.raw_os_error(), Some(libc::ENODEV | libc::ERANGE))
+}
+
+fn ask_links(
+    name: &str,
+    question: LinkMessage,
+    flags: u16,
+) -> Result<Vec<LinkMessage>, InterfaceError> {
+    let failed = |source| InterfaceError::Query {
+        name: name.to_owned(),
+        source,
+    };
+    let answers = ask(RouteNetlinkMessage::GetLink(question), flags).map_err(failed)?;
+    let links = answers.into_iter().filter_map(|answer| match answer {
+        RouteNetlinkMessage::NewLink(link) => Some(link),
+        _ => None,
+    });
+    Ok(links.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_vlan_is_known_by_its_kind_and_what_it_is_on() {
+        let link = |kind, below| {
+            let mut link = LinkMessage::default();
+            link.attributes = vec![
+                LinkAttribute::LinkInfo(vec![LinkInfo::Kind(kind)]),
+                LinkAttribute::Link(below),
+            ];
+            link
+        };
+        assert!(is_vlan_on(&link(InfoKind::Vlan, 7), 7));
+        assert!(!is_vlan_on(&link(InfoKind::Vlan, 8), 7));
+        assert!(!is_vlan_on(&link(InfoKind::MacVlan, 7), 7));
+    }
+}
