@@ -373,3 +373,135 @@ fn wrap_sec1(curve: ObjectIdentifier, key: &[u8]) -> der::Result<Vec<u8>> {
     }
     .to_der()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hex_literal::hex;
+    use ring::rand::SystemRandom;
+    use rustls_pki_types::{PrivatePkcs8KeyDer, PrivateSec1KeyDer};
+
+    fn every_scheme() -> impl Iterator<Item = SignatureScheme> {
+        let hashed = Hash::ALL.into_iter().flat_map(|hash| {
+            [
+                SignatureScheme::RsaPkcs1(hash),
+                SignatureScheme::RsaPss(hash),
+                SignatureScheme::Ecdsa(hash),
+            ]
+        });
+        hashed.chain([SignatureScheme::Ed25519])
+    }
+
+    #[test]
+    fn identifiers_survive_encoding_and_decoding() {
+        for scheme in every_scheme() {
+            let encoded = scheme.to_der().unwrap();
+            assert_eq!(SignatureScheme::from_der(&encoded), Some(scheme));
+            for end in 0..encoded.len() {
+                assert_eq!(SignatureScheme::from_der(&encoded[..end]), None);
+            }
+        }
+    }
+
+    /// RFC 7427 appendix A.
+    #[test]
+    fn identifiers_are_those_of_the_rfc() {
+        for (scheme, encoded) in [
+            (
+                SignatureScheme::RsaPkcs1(Hash::Sha256),
+                &hex!("300d06092a864886f70d01010b0500")[..],
+            ),
+            (
+                SignatureScheme::Ecdsa(Hash::Sha384),
+                &hex!("300a06082a8648ce3d040303"),
+            ),
+            (SignatureScheme::Ed25519, &hex!("300506032b6570")),
+            (
+                SignatureScheme::RsaPss(Hash::Sha256),
+                &hex!(
+                    "3041 0609 2a864886f70d01010a 3034"
+                    "a00f 300d 0609 608648016503040201 0500"
+                    "a11c 301a 0609 2a864886f70d010108 300d 0609 608648016503040201 0500"
+                    "a203 020120"
+                ),
+            ),
+        ] {
+            assert_eq!(scheme.to_der().unwrap(), encoded);
+        }
+    }
+
+    /// RFC 4055 §2.1: parameters of a hash may be absent, and the trailer may
+    /// be written out.
+    #[test]
+    fn other_ways_of_writing_pss_are_understood() {
+        let absent = hex!(
+            "303d 0609 2a864886f70d01010a 3030"
+            "a00d 300b 0609 608648016503040202"
+            "a11a 3018 0609 2a864886f70d010108 300b 0609 608648016503040202"
+            "a203 020130"
+        );
+        let scheme = SignatureScheme::RsaPss(Hash::Sha384);
+        assert_eq!(SignatureScheme::from_der(&absent), Some(scheme));
+        // The defaults are SHA-1, and a salt of another length is not ours.
+        let defaults = hex!("300d 0609 2a864886f70d01010a 3000");
+        assert_eq!(SignatureScheme::from_der(&defaults), None);
+        let mut short_salt = absent;
+        *short_salt.last_mut().unwrap() = 20;
+        assert_eq!(SignatureScheme::from_der(&short_salt), None);
+    }
+
+    #[test]
+    fn a_key_signs_what_its_peer_takes() {
+        let random = SystemRandom::new();
+        let all = [
+            HashAlgorithm::SHA2_256,
+            HashAlgorithm::SHA2_384,
+            HashAlgorithm::IDENTITY,
+        ];
+        for (algorithm, name, scheme) in [
+            (
+                &rcgen::PKCS_ECDSA_P256_SHA256,
+                "ECDSA P-256",
+                SignatureScheme::Ecdsa(Hash::Sha256),
+            ),
+            (
+                &rcgen::PKCS_ECDSA_P384_SHA384,
+                "ECDSA P-384",
+                SignatureScheme::Ecdsa(Hash::Sha384),
+            ),
+            (&rcgen::PKCS_ED25519, "Ed25519", SignatureScheme::Ed25519),
+        ] {
+            let pkcs8 = rcgen::KeyPair::generate_for(algorithm)
+                .unwrap()
+                .serialize_der();
+            let pkcs8 = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(pkcs8));
+            let key = SigningKey::from_der(&pkcs8, &random).unwrap();
+            assert_eq!(alloc::format!("{key}"), name);
+            assert_eq!(key.scheme(&all, true), Some(scheme));
+            assert_eq!(key.scheme(&[HashAlgorithm::SHA2_512], true), None);
+            assert!(key.sign(scheme, b"octets", &random).is_ok());
+            let other = SignatureScheme::RsaPss(Hash::Sha256);
+            assert_eq!(
+                key.sign(other, b"octets", &random),
+                Err(CryptoError::PrivateKey)
+            );
+        }
+    }
+
+    /// What `openssl ecparam -genkey` writes.
+    #[test]
+    fn a_sec1_key_is_read() {
+        let random = SystemRandom::new();
+        let algorithm = &rcgen::PKCS_ECDSA_P256_SHA256;
+        let pkcs8 = rcgen::KeyPair::generate_for(algorithm)
+            .unwrap()
+            .serialize_der();
+        let info = PrivateKeyInfo::from_der(&pkcs8).unwrap();
+        let sec1 = PrivateSec1KeyDer::from(info.key.as_bytes().to_vec());
+        let key = SigningKey::from_der(&PrivateKeyDer::Sec1(sec1), &random);
+        assert!(matches!(key, Ok(SigningKey::EcdsaP256(_))));
+        let nonsense = PrivateSec1KeyDer::from(alloc::vec![1, 2, 3]);
+        let key = SigningKey::from_der(&PrivateKeyDer::Sec1(nonsense), &random);
+        assert_eq!(key.err(), Some(CryptoError::PrivateKey));
+    }
+}
