@@ -1,6 +1,7 @@
 //! What holds for every input, as far as drawing them can show.
 #![allow(
     clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation,
     clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used,

@@ -24,4 +24,5 @@ pub mod net;
 pub mod parties;
 pub mod pki;
 pub mod process;
+pub mod script;
 pub mod strongswan;

@@ -375,6 +375,3 @@ fn tell(channel: &mut Channel, cx: &mut Context<'_>, reply_to: &ReplyTo, reason:
         channel.respond(cx, reply_to, payloads);
     }
 }
-
-#[cfg(test)]
-mod tests;
