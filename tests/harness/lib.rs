@@ -17,6 +17,7 @@
 pub mod capture;
 pub mod check;
 pub mod datagram;
+pub mod fuzz;
 pub mod journal;
 pub mod lab;
 pub mod namespace;
