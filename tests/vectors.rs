@@ -14,7 +14,8 @@ use harness::pki::{CLIENT, Key, Pki};
 use ikexdp_proto::crypto::cert::{
     CertificateError, CertifiedKey, CredentialError, Credentials, TrustAnchors, Usage,
 };
-use ikexdp_proto::crypto::sign::{Hash, SignatureScheme, SigningKey};
+use ikexdp_proto::crypto::scheme::{Hash, SignatureScheme};
+use ikexdp_proto::crypto::sign::SigningKey;
 use ikexdp_proto::identity::Identity;
 use ikexdp_proto::message::init::{InitNotifies, InitRequest};
 use ikexdp_proto::types::{MessageId, Role, Spi, Spis};
