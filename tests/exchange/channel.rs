@@ -28,8 +28,8 @@ fn count(script: &Script, stat: Stat) -> u64 {
     script.endpoint.stats().value(stat)
 }
 
-/// RFC 7296 §2.2: "the window size is one", so only the next request is taken,
-/// and only the last is answered again.
+/// RFC 7296 §2.3: the window is one unless a larger one is announced, so only the
+/// next request is taken, and only the last is answered again.
 #[test]
 fn only_the_next_request_is_taken() {
     let mut script = up();

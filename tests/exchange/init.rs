@@ -133,7 +133,7 @@ fn at_the_half_open_limit_nobody_gets_in() {
     assert_eq!(script.deliver(&script.init_request(|_| ())).len(), 1);
 }
 
-/// RFC 7296 §2.5: "MUST be rejected", with the offending type as data.
+/// RFC 7296 §2.5: the message is rejected, with the offending type as data.
 #[test]
 fn an_unknown_critical_payload_is_named() {
     let mut script = Script::new(config());
@@ -152,7 +152,7 @@ fn an_unknown_critical_payload_is_named() {
     assert_eq!(notify.data, [200]);
 }
 
-/// RFC 7296 §2.5: "a node receives a message with a higher major version".
+/// RFC 7296 §2.5: a message of a higher major version is dropped and answered.
 #[test]
 fn a_later_version_hears_ours_and_an_earlier_one_nothing() {
     let mut script = Script::new(config());
