@@ -388,6 +388,3 @@ impl fmt::Debug for Endpoint {
             .finish_non_exhaustive()
     }
 }
-
-#[cfg(test)]
-mod tests;

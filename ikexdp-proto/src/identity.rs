@@ -222,3 +222,56 @@ impl fmt::Display for Hex<'_> {
         self.0.iter().try_for_each(|octet| write!(f, "{octet:02x}"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_operator_writes_is_read() {
+        for (text, kind) in [
+            ("192.0.2.1", IdType::IPV4_ADDR),
+            ("2001:db8::1", IdType::IPV6_ADDR),
+            ("vpn.example.com", IdType::FQDN),
+            ("user@example.com", IdType::RFC822_ADDR),
+            ("@#c0ffee", IdType::KEY_ID),
+            ("CN=Client 7,O=Example,C=CH", IdType::DER_ASN1_DN),
+        ] {
+            let identity: Identity = text.parse().unwrap();
+            assert_eq!(identity.kind(), kind, "{text}");
+            assert_eq!(identity.to_string(), text);
+            assert_eq!(Identity::decode(kind, &identity.data()), Ok(identity));
+        }
+        for text in ["", "@#", "@#abc", "@#xy", "two words", "X=", "\u{7}"] {
+            assert_eq!(text.parse::<Identity>(), Err(UnreadableIdentity), "{text}");
+        }
+    }
+
+    #[test]
+    fn host_names_know_no_case() {
+        let identity = Identity::decode(IdType::FQDN, b"VPN.Example.COM").unwrap();
+        assert_eq!(identity, "vpn.example.com".parse().unwrap());
+    }
+
+    /// What a peer says ends up in a log.
+    #[test]
+    fn no_identity_breaks_a_line() {
+        for kind in [IdType::FQDN, IdType::RFC822_ADDR] {
+            assert!(Identity::decode(kind, b"a\nb").is_err());
+            assert!(Identity::decode(kind, b"a\x1b[2Jb").is_err());
+            assert!(Identity::decode(kind, b"\xff").is_err());
+        }
+        for octets in [&b"\n"[..], b"\x30\x00\n", b"CN=\n"] {
+            for kind in [IdType::DER_ASN1_DN, IdType::KEY_ID, IdType(99)] {
+                let text = Identity::decode(kind, octets).unwrap().to_string();
+                assert!(!text.contains('\n'), "{text:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_address_has_the_length_of_its_family() {
+        assert!(Identity::decode(IdType::IPV4_ADDR, &[1, 2, 3]).is_err());
+        assert!(Identity::decode(IdType::IPV6_ADDR, &[1; 4]).is_err());
+    }
+}

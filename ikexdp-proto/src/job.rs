@@ -10,7 +10,7 @@ use rustls_pki_types::{CertificateDer, UnixTime};
 use crate::crypto::CryptoError;
 use crate::crypto::cert::{CertifiedKey, CredentialError, Credentials, TrustAnchors, Usage};
 use crate::crypto::kex::{Group, KeyPair};
-use crate::crypto::sign::SignatureScheme;
+use crate::crypto::scheme::SignatureScheme;
 use crate::identity::Identity;
 use crate::types::Secret;
 

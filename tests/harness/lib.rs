@@ -17,6 +17,7 @@
 pub mod capture;
 pub mod check;
 pub mod datagram;
+pub mod fuzz;
 pub mod journal;
 pub mod lab;
 pub mod namespace;
@@ -25,4 +26,5 @@ pub mod packet;
 pub mod parties;
 pub mod pki;
 pub mod process;
+pub mod script;
 pub mod strongswan;

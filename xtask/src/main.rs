@@ -2,8 +2,10 @@
 
 mod build;
 mod command;
+mod fuzz;
 mod lint;
 mod setup;
+mod sim;
 mod test;
 
 use std::process::ExitCode;
@@ -27,6 +29,10 @@ enum Verb {
     Build,
     /// Runs the tests, those that need root as root
     Test(test::Arguments),
+    /// Fuzzes, beginning with the inputs that are known to be interesting
+    Fuzz(fuzz::Arguments),
+    /// Simulates two endpoints in all weathers
+    Sim(sim::Arguments),
     /// Checks all that needs no test: format, lints, documentation, licences
     Lint,
     /// Does what a change must pass: lint, then test
@@ -45,6 +51,8 @@ fn run(verb: Verb) -> Result<ExitCode> {
         Verb::Setup => setup::everything()?,
         Verb::Build => build::daemon()?,
         Verb::Test(arguments) => return test::run(&arguments),
+        Verb::Fuzz(arguments) => fuzz::run_targets(&arguments)?,
+        Verb::Sim(arguments) => sim::simulate(&arguments)?,
         Verb::Lint => lint::everything()?,
         Verb::Ci => {
             lint::everything()?;

@@ -16,7 +16,8 @@ use webpki::{
 };
 use x509_cert::Certificate;
 
-use super::sign::{Hash, SignatureScheme, SigningKey};
+use super::scheme::{Hash, SignatureScheme};
+use super::sign::SigningKey;
 use crate::identity::{Identity, asserted_names};
 
 /// The SHA-1 of a SubjectPublicKeyInfo, which names an authority in CERTREQ

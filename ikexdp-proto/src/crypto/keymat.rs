@@ -112,3 +112,83 @@ impl IkeKeys {
         self.prf.compute(padded.expose(), &[signed_octets])
     }
 }
+
+/// Computed from the formulas of RFC 7296 §2.14 and §2.15 with another
+/// implementation of HMAC, AES-GCM and AES-CBC.
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::cipher::{Encryption, Integrity};
+    use crate::types::Spi;
+    use hex_literal::hex;
+
+    fn derive(prf: Prf, cipher: Cipher, role: Role) -> IkeKeys {
+        let counting = |start: u8| core::array::from_fn::<u8, 32, _>(|i| start + i as u8);
+        let seed = KeySeed {
+            shared_secret: &counting(0x80),
+            nonce_i: &counting(0),
+            nonce_r: &counting(0x40),
+            spis: Spis {
+                initiator: Spi(0x0102_0304_0506_0708),
+                responder: Spi(0x1112_1314_1516_1718),
+            },
+        };
+        IkeKeys::derive(prf, cipher, role, &seed).unwrap()
+    }
+
+    #[test]
+    fn an_aead_suite_gets_its_keys() {
+        let cipher = Cipher::new(Encryption::AesGcm16_256, None).unwrap();
+        let keys = derive(Prf::HmacSha2_256, cipher, Role::Responder);
+        assert_eq!(
+            keys.sk_pi.expose()[..],
+            hex!("770ea1e022472be4ca52bdb9b78f758513408c8f1f0341f3cd545728929d7688")
+        );
+        assert_eq!(
+            keys.sk_pr.expose()[..],
+            hex!("ccdddc9a302f01079bd615076257a9105877675e5a6d85deee944fdcc725e7ff")
+        );
+        let from_initiator = hex!(
+            "6173736f636961746564" // associated
+            "0000000000000007"     // IV
+            "e4397e88ccaf856884 0522999bf267551c5397164c4a694c41"
+        );
+        let plaintext = keys.open.open(&from_initiator, b"associated".len());
+        assert_eq!(plaintext.unwrap(), b"payloads");
+    }
+
+    #[test]
+    fn a_block_cipher_suite_gets_its_keys() {
+        let integrity = Some(Integrity::HmacSha2_384_192);
+        let cipher = Cipher::new(Encryption::AesCbc128, integrity).unwrap();
+        let keys = derive(Prf::HmacSha2_384, cipher, Role::Initiator);
+        assert_eq!(
+            keys.sk_pi.expose()[..],
+            hex!(
+                "9722100d3485e1ae3173a77a6e2f44934e1a6ebe5f62c8ee"
+                "df03da11d1d8317d2d73244855c5fd243d97d3c648f45b7e"
+            )
+        );
+        let from_responder = hex!(
+            "6173736f636961746564"             // associated
+            "202122232425262728292a2b2c2d2e2f" // IV
+            "5fac449a586c888c9e8585c7e44b7a70"
+            "391530ad0afd8da0b22ba59f1f8b974c62a72a03e1ab47eb"
+        );
+        let plaintext = keys.open.open(&from_responder, b"associated".len());
+        assert_eq!(plaintext.unwrap(), b"payloads");
+    }
+
+    #[test]
+    fn a_shared_key_signs() {
+        let cipher = Cipher::new(Encryption::AesGcm16_256, None).unwrap();
+        let keys = derive(Prf::HmacSha2_256, cipher, Role::Responder);
+        let nonce_r: [u8; 32] = core::array::from_fn(|i| 0x40 + i as u8);
+        let identity = b"\x02\0\0\0client";
+        let octets = keys.signed_octets(Role::Initiator, b"first message", &nonce_r, identity);
+        assert_eq!(
+            keys.shared_key_auth(b"secret", &octets).expose()[..],
+            hex!("d39256ac495c1e3fc77cc82d852966c5005b8f8fcf70635a2b8948ef1b229963")
+        );
+    }
+}

@@ -8,6 +8,7 @@ pub mod kex;
 pub mod keymat;
 mod modp;
 pub mod prf;
+pub mod scheme;
 pub mod sign;
 
 use core::fmt;

@@ -1,199 +1,18 @@
-//! Digital signatures of AUTH payloads (RFC 7427, RFC 8420).
+//! Private keys that sign AUTH payloads (RFC 7427, RFC 8420).
 
 use alloc::vec::Vec;
 use core::fmt;
 
-use der::asn1::{AnyRef, ObjectIdentifier, OctetStringRef};
-use der::{Decode, Encode, Sequence};
+use der::asn1::{ObjectIdentifier, OctetStringRef};
+use der::{Encode, Sequence};
 use ring::rand::SecureRandom;
 use ring::signature::{self, EcdsaKeyPair, Ed25519KeyPair, KeyPair, RsaKeyPair};
 use rustls_pki_types::PrivateKeyDer;
 use x509_cert::spki::AlgorithmIdentifierRef;
 
 use super::CryptoError;
+use super::scheme::{Hash, SignatureScheme};
 use crate::wire::iana::HashAlgorithm;
-
-/// The hash of a signature.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Hash {
-    /// SHA2-256.
-    Sha256,
-    /// SHA2-384.
-    Sha384,
-    /// SHA2-512.
-    Sha512,
-}
-
-impl Hash {
-    /// Every hash, in our order of preference.
-    pub const ALL: [Self; 3] = [Self::Sha256, Self::Sha384, Self::Sha512];
-
-    /// Its number in SIGNATURE_HASH_ALGORITHMS.
-    #[must_use]
-    pub const fn id(self) -> HashAlgorithm {
-        match self {
-            Self::Sha256 => HashAlgorithm::SHA2_256,
-            Self::Sha384 => HashAlgorithm::SHA2_384,
-            Self::Sha512 => HashAlgorithm::SHA2_512,
-        }
-    }
-
-    /// Octets of output.
-    const fn len(self) -> u8 {
-        match self {
-            Self::Sha256 => 32,
-            Self::Sha384 => 48,
-            Self::Sha512 => 64,
-        }
-    }
-
-    fn from_oid(oid: ObjectIdentifier) -> Option<Self> {
-        match oid {
-            SHA256 => Some(Self::Sha256),
-            SHA384 => Some(Self::Sha384),
-            SHA512 => Some(Self::Sha512),
-            _ => None,
-        }
-    }
-}
-
-const SHA256: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.2.1");
-const SHA384: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.2.2");
-const SHA512: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.2.3");
-const RSA_PKCS1_SHA256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.11");
-const RSA_PKCS1_SHA384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.12");
-const RSA_PKCS1_SHA512: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.13");
-const RSA_PSS: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.10");
-const MGF1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.8");
-const ECDSA_SHA256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.2");
-const ECDSA_SHA384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.3");
-const ECDSA_SHA512: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.4.3.4");
-const ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
-
-/// How an AUTH payload is signed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SignatureScheme {
-    /// RSASSA-PKCS1-v1_5.
-    RsaPkcs1(Hash),
-    /// RSASSA-PSS; the salt is as long as the hash, the mask uses the same hash.
-    RsaPss(Hash),
-    /// ECDSA on whatever curve the key is on.
-    Ecdsa(Hash),
-    /// Ed25519, which takes no hash.
-    Ed25519,
-}
-
-impl SignatureScheme {
-    /// The hash that a peer must have announced to take this scheme.
-    #[must_use]
-    pub const fn hash(self) -> HashAlgorithm {
-        match self {
-            Self::RsaPkcs1(hash) | Self::RsaPss(hash) | Self::Ecdsa(hash) => hash.id(),
-            Self::Ed25519 => HashAlgorithm::IDENTITY,
-        }
-    }
-
-    /// Reads the AlgorithmIdentifier of an AUTH payload; `None` if it is not
-    /// one of ours or not DER at all.
-    #[must_use]
-    pub fn from_der(encoded: &[u8]) -> Option<Self> {
-        let identifier = AlgorithmIdentifierRef::from_der(encoded).ok()?;
-        Some(match identifier.oid {
-            RSA_PKCS1_SHA256 => Self::RsaPkcs1(Hash::Sha256),
-            RSA_PKCS1_SHA384 => Self::RsaPkcs1(Hash::Sha384),
-            RSA_PKCS1_SHA512 => Self::RsaPkcs1(Hash::Sha512),
-            RSA_PSS => Self::RsaPss(pss_hash(identifier.parameters?)?),
-            ECDSA_SHA256 => Self::Ecdsa(Hash::Sha256),
-            ECDSA_SHA384 => Self::Ecdsa(Hash::Sha384),
-            ECDSA_SHA512 => Self::Ecdsa(Hash::Sha512),
-            ED25519 => Self::Ed25519,
-            _ => return None,
-        })
-    }
-
-    /// The AlgorithmIdentifier of an AUTH payload (RFC 7427 appendix A).
-    ///
-    /// # Errors
-    /// None in practice: the DER encoder's own, for values that do not fit it.
-    pub fn to_der(self) -> der::Result<Vec<u8>> {
-        let simple = |oid, parameters| AlgorithmIdentifierRef { oid, parameters }.to_der();
-        match self {
-            Self::RsaPkcs1(Hash::Sha256) => simple(RSA_PKCS1_SHA256, Some(AnyRef::NULL)),
-            Self::RsaPkcs1(Hash::Sha384) => simple(RSA_PKCS1_SHA384, Some(AnyRef::NULL)),
-            Self::RsaPkcs1(Hash::Sha512) => simple(RSA_PKCS1_SHA512, Some(AnyRef::NULL)),
-            Self::RsaPss(hash) => pss_identifier(hash),
-            Self::Ecdsa(Hash::Sha256) => simple(ECDSA_SHA256, None),
-            Self::Ecdsa(Hash::Sha384) => simple(ECDSA_SHA384, None),
-            Self::Ecdsa(Hash::Sha512) => simple(ECDSA_SHA512, None),
-            Self::Ed25519 => simple(ED25519, None),
-        }
-    }
-}
-
-impl fmt::Display for SignatureScheme {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::RsaPkcs1(hash) => write!(f, "RSA-PKCS1 with {}", hash.id()),
-            Self::RsaPss(hash) => write!(f, "RSA-PSS with {}", hash.id()),
-            Self::Ecdsa(hash) => write!(f, "ECDSA with {}", hash.id()),
-            Self::Ed25519 => f.write_str("Ed25519"),
-        }
-    }
-}
-
-/// RSASSA-PSS-params (RFC 4055 §3.1).
-#[derive(Sequence)]
-struct PssParameters<'a> {
-    #[asn1(context_specific = "0", tag_mode = "EXPLICIT", optional = "true")]
-    hash: Option<AlgorithmIdentifierRef<'a>>,
-    #[asn1(context_specific = "1", tag_mode = "EXPLICIT", optional = "true")]
-    mask: Option<AlgorithmIdentifierRef<'a>>,
-    #[asn1(context_specific = "2", tag_mode = "EXPLICIT", optional = "true")]
-    salt_length: Option<u8>,
-    #[asn1(context_specific = "3", tag_mode = "EXPLICIT", optional = "true")]
-    trailer: Option<u8>,
-}
-
-/// The one hash of a PSS signature whose parameters agree with each other; the
-/// defaults all mean SHA-1 and are not accepted.
-fn pss_hash(parameters: AnyRef<'_>) -> Option<Hash> {
-    let parameters: PssParameters<'_> = parameters.decode_as().ok()?;
-    let hash = Hash::from_oid(parameters.hash?.oid)?;
-    let mask = parameters.mask?;
-    let mask_hash: AlgorithmIdentifierRef<'_> = mask.parameters?.decode_as().ok()?;
-    let agrees = mask.oid == MGF1
-        && Hash::from_oid(mask_hash.oid) == Some(hash)
-        && parameters.salt_length == Some(hash.len())
-        && matches!(parameters.trailer, None | Some(1));
-    agrees.then_some(hash)
-}
-
-fn pss_identifier(hash: Hash) -> der::Result<Vec<u8>> {
-    let hash_identifier = AlgorithmIdentifierRef {
-        oid: match hash {
-            Hash::Sha256 => SHA256,
-            Hash::Sha384 => SHA384,
-            Hash::Sha512 => SHA512,
-        },
-        parameters: Some(AnyRef::NULL),
-    };
-    let mask_hash = hash_identifier.to_der()?;
-    let parameters = PssParameters {
-        hash: Some(hash_identifier),
-        mask: Some(AlgorithmIdentifierRef {
-            oid: MGF1,
-            parameters: Some(AnyRef::from_der(&mask_hash)?),
-        }),
-        salt_length: Some(hash.len()),
-        trailer: None,
-    }
-    .to_der()?;
-    AlgorithmIdentifierRef {
-        oid: RSA_PSS,
-        parameters: Some(AnyRef::from_der(&parameters)?),
-    }
-    .to_der()
-}
 
 /// A private key that signs AUTH payloads.
 pub enum SigningKey {
@@ -372,4 +191,67 @@ fn wrap_sec1(curve: ObjectIdentifier, key: &[u8]) -> der::Result<Vec<u8>> {
         key: OctetStringRef::new(key)?,
     }
     .to_der()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use der::Decode;
+    use ring::rand::SystemRandom;
+    use rustls_pki_types::{PrivatePkcs8KeyDer, PrivateSec1KeyDer};
+
+    #[test]
+    fn a_key_signs_what_its_peer_takes() {
+        let random = SystemRandom::new();
+        let all = [
+            HashAlgorithm::SHA2_256,
+            HashAlgorithm::SHA2_384,
+            HashAlgorithm::IDENTITY,
+        ];
+        for (algorithm, name, scheme) in [
+            (
+                &rcgen::PKCS_ECDSA_P256_SHA256,
+                "ECDSA P-256",
+                SignatureScheme::Ecdsa(Hash::Sha256),
+            ),
+            (
+                &rcgen::PKCS_ECDSA_P384_SHA384,
+                "ECDSA P-384",
+                SignatureScheme::Ecdsa(Hash::Sha384),
+            ),
+            (&rcgen::PKCS_ED25519, "Ed25519", SignatureScheme::Ed25519),
+        ] {
+            let pkcs8 = rcgen::KeyPair::generate_for(algorithm)
+                .unwrap()
+                .serialize_der();
+            let pkcs8 = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(pkcs8));
+            let key = SigningKey::from_der(&pkcs8, &random).unwrap();
+            assert_eq!(alloc::format!("{key}"), name);
+            assert_eq!(key.scheme(&all, true), Some(scheme));
+            assert_eq!(key.scheme(&[HashAlgorithm::SHA2_512], true), None);
+            assert!(key.sign(scheme, b"octets", &random).is_ok());
+            let other = SignatureScheme::RsaPss(Hash::Sha256);
+            assert_eq!(
+                key.sign(other, b"octets", &random),
+                Err(CryptoError::PrivateKey)
+            );
+        }
+    }
+
+    /// What `openssl ecparam -genkey` writes.
+    #[test]
+    fn a_sec1_key_is_read() {
+        let random = SystemRandom::new();
+        let algorithm = &rcgen::PKCS_ECDSA_P256_SHA256;
+        let pkcs8 = rcgen::KeyPair::generate_for(algorithm)
+            .unwrap()
+            .serialize_der();
+        let info = PrivateKeyInfo::from_der(&pkcs8).unwrap();
+        let sec1 = PrivateSec1KeyDer::from(info.key.as_bytes().to_vec());
+        let key = SigningKey::from_der(&PrivateKeyDer::Sec1(sec1), &random);
+        assert!(matches!(key, Ok(SigningKey::EcdsaP256(_))));
+        let nonsense = PrivateSec1KeyDer::from(alloc::vec![1, 2, 3]);
+        let key = SigningKey::from_der(&PrivateKeyDer::Sec1(nonsense), &random);
+        assert_eq!(key.err(), Some(CryptoError::PrivateKey));
+    }
 }

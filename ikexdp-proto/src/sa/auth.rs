@@ -24,7 +24,7 @@ use super::{Context, Core, Progress, State};
 use crate::config::{Connection, Credential, Requirement};
 use crate::crypto::CryptoError;
 use crate::crypto::cert::{CertifiedKey, CredentialError, Usage};
-use crate::crypto::sign::SignatureScheme;
+use crate::crypto::scheme::SignatureScheme;
 use crate::error::{Error, Unacceptable, Violation};
 use crate::event::FailureReason;
 use crate::identity::Identity;
@@ -375,6 +375,3 @@ fn tell(channel: &mut Channel, cx: &mut Context<'_>, reply_to: &ReplyTo, reason:
         channel.respond(cx, reply_to, payloads);
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -318,6 +318,3 @@ impl Established {
         (!self.channel.is_waiting()).then(|| self.liveness_due(config))
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -31,7 +31,7 @@ const LAB: [&str; 8] = [
 /// # Errors
 /// Something is missing that cannot be installed here; the message says what to do.
 pub(crate) fn everything() -> Result<()> {
-    prepare(&[&LAB[..], compiler::clippy_packages()].concat())?;
+    prepare(&[&LAB[..], compiler::clippy_packages(), &["g++"]].concat())?;
     eprintln!("setup: everything is there");
     Ok(())
 }
@@ -50,6 +50,14 @@ pub(crate) fn for_build() -> Result<()> {
 /// As in [`everything`].
 pub(crate) fn for_lab() -> Result<()> {
     prepare(&LAB)
+}
+
+/// What fuzzing needs: libFuzzer is written in C++.
+///
+/// # Errors
+/// As in [`everything`].
+pub(crate) fn for_fuzzing() -> Result<()> {
+    packages::install(&["g++"])
 }
 
 /// What checking needs.

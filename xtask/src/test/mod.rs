@@ -12,7 +12,11 @@ use std::process::ExitCode;
 use anyhow::Result;
 
 use self::{executable::Executable, outcome::Outcome};
-use crate::setup;
+use crate::{fuzz, setup};
+
+/// How long each fuzz target runs along with the tests: long enough to see that it does not fail
+/// on what is easy to find.
+const FUZZ_SECONDS: u32 = 10;
 
 /// Which tests; by default all.
 #[derive(Debug, Default, clap::Args)]
@@ -39,6 +43,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let mut total = Outcome::default();
     if arguments.tier.is_none() {
         total.add(&executable::run_documentation(filter)?);
+        if filter.is_none() {
+            total.add(&fuzz()?);
+        }
     }
     for (executable, outcome) in executables
         .iter()
@@ -64,6 +71,20 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// Runs every fuzz target for a short time; each counts as a test.
+fn fuzz() -> Result<Outcome> {
+    println!("\nfuzz");
+    let mut total = Outcome::default();
+    for target in fuzz::Target::build()? {
+        let run = target.run(FUZZ_SECONDS);
+        if let Err(error) = &run {
+            println!("{error:#}");
+        }
+        total.add(&Outcome::one(run.is_ok(), FUZZ_SECONDS));
+    }
+    Ok(total)
 }
 
 /// Says what is wrong with the run of an executable; whether nothing is.

@@ -22,6 +22,16 @@ impl Outcome {
         seconds: 0.0,
     };
 
+    /// A test that is not libtest's.
+    pub(super) fn one(passed: bool, seconds: u32) -> Self {
+        Self {
+            passed: passed.into(),
+            failed: (!passed).into(),
+            seconds: seconds.into(),
+            ..Self::default()
+        }
+    }
+
     /// Reads libtest's last line; `None` for every other line.
     ///
     /// ```text

@@ -2,9 +2,6 @@
 //! fragments, repeats (RFC 7296 §2.1 to §2.3, RFC 7383).
 
 mod seal;
-#[cfg(test)]
-mod tests;
-
 use alloc::vec::Vec;
 use core::time::Duration;
 

@@ -11,7 +11,7 @@ use subtle::ConstantTimeEq;
 use super::{Begun, Initiating, Stage};
 use crate::config::{Connection, Credential, IdentityPattern, RemoteSelectors, Requirement};
 use crate::crypto::cert::{CertifiedKey, CredentialError, Usage};
-use crate::crypto::sign::SignatureScheme;
+use crate::crypto::scheme::SignatureScheme;
 use crate::error::{Error, Unacceptable};
 use crate::event::{ChildSummary, FailureReason};
 use crate::identity::Identity;

@@ -5,7 +5,7 @@
 //! method 14: | length | AlgorithmIdentifier in DER | signature |
 //! ```
 
-use crate::crypto::sign::SignatureScheme;
+use crate::crypto::scheme::SignatureScheme;
 use crate::error::Malformed;
 use crate::wire::iana::{AuthMethod, PayloadType};
 use crate::wire::reader::Reader;

@@ -1,16 +1,19 @@
 //! IKE_SA_INIT, seen from a peer's side.
 
-use super::*;
-use crate::event::FailureReason;
-use crate::message::init::InitReply;
-use crate::testing::script::{Script, config};
-use crate::types::MessageId;
-use crate::wire::iana::{GroupId, PayloadType};
-use crate::wire::payload::Payloads;
-use crate::wire::payload::sa::Transform;
-use crate::wire::writer::Chain;
+use std::time::Duration;
+
 use bytes::Bytes;
-use core::time::Duration;
+use harness::script::{Script, config};
+use ikexdp_proto::event::{Event, FailureReason};
+use ikexdp_proto::message::init::InitReply;
+use ikexdp_proto::stats::Stat;
+use ikexdp_proto::types::{MessageId, Spi};
+use ikexdp_proto::wire::header::Header;
+use ikexdp_proto::wire::iana::{ExchangeType, GroupId, NotifyType, PayloadType, TransformType};
+use ikexdp_proto::wire::payload::Payloads;
+use ikexdp_proto::wire::payload::notify::Notify;
+use ikexdp_proto::wire::payload::sa::Transform;
+use ikexdp_proto::wire::writer::Chain;
 
 fn reply(sent: &[Bytes]) -> InitReply<'_> {
     let [reply] = sent else {
@@ -85,11 +88,7 @@ fn what_was_offered_is_told_when_nothing_fits() {
     let mut script = Script::new(config());
     let request = script.init_request(|request| {
         request.proposals.truncate(1);
-        request.proposals[0].transforms = alloc::vec![Transform::new(
-            crate::wire::iana::TransformType::ENCRYPTION,
-            3,
-            None
-        )];
+        request.proposals[0].transforms = vec![Transform::new(TransformType::ENCRYPTION, 3, None)];
     });
     let sent = script.deliver(&request);
     assert_eq!(
@@ -134,13 +133,13 @@ fn at_the_half_open_limit_nobody_gets_in() {
     assert_eq!(script.deliver(&script.init_request(|_| ())).len(), 1);
 }
 
-/// RFC 7296 §2.5: "MUST be rejected", with the offending type as data.
+/// RFC 7296 §2.5: the message is rejected, with the offending type as data.
 #[test]
 fn an_unknown_critical_payload_is_named() {
     let mut script = Script::new(config());
     let payloads = Chain {
         first: PayloadType(200),
-        octets: alloc::vec![0, 0x80, 0, 4],
+        octets: vec![0, 0x80, 0, 4],
     };
     let sent = script.deliver(&script.clear(ExchangeType::IKE_SA_INIT, &payloads));
     let (header, body) = Header::decode(&sent[0]).unwrap();
@@ -153,7 +152,7 @@ fn an_unknown_critical_payload_is_named() {
     assert_eq!(notify.data, [200]);
 }
 
-/// RFC 7296 §2.5: "a node receives a message with a higher major version".
+/// RFC 7296 §2.5: a message of a higher major version is dropped and answered.
 #[test]
 fn a_later_version_hears_ours_and_an_earlier_one_nothing() {
     let mut script = Script::new(config());

@@ -1,102 +1,101 @@
-//! A client whose every message is written by a test.
+//! A client whose every message is written by a test, down to what is inside
+//! the encrypted payload.
 
-use alloc::boxed::Box;
-use alloc::sync::Arc;
-use alloc::vec::Vec;
-use core::net::SocketAddr;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
+use chacha20::ChaCha8Rng;
+use chacha20::rand_core::SeedableRng;
+use ikexdp_proto::config::{Config, RemoteSelectors};
+use ikexdp_proto::crypto::cipher::{Cipher, Encryption};
+use ikexdp_proto::crypto::kex::{Group, KeyPair};
+use ikexdp_proto::crypto::keymat::{IkeKeys, KeySeed};
+use ikexdp_proto::crypto::prf::Prf;
+use ikexdp_proto::event::Event;
+use ikexdp_proto::job::JobHost;
+use ikexdp_proto::message::auth::{AuthMessage, OwnAuthentication};
+use ikexdp_proto::message::child::ChildPayloads;
+use ikexdp_proto::message::init::{InitNotifies, InitReply, InitRequest};
+use ikexdp_proto::time::Instant;
+use ikexdp_proto::types::{Datagram, MessageId, Path, Role, Spi, Spis};
+use ikexdp_proto::wire::header::{HEADER_LEN, Header, VERSION};
+use ikexdp_proto::wire::iana::{ExchangeType, PayloadType, ProtocolId, TransformType};
+use ikexdp_proto::wire::payload::ke::KeyExchange;
+use ikexdp_proto::wire::payload::sa::{Proposal, Transform};
+use ikexdp_proto::wire::payload::{GENERIC_LEN, Payloads, id};
+use ikexdp_proto::wire::sk::{Encrypted, FRAGMENT_LEN};
+use ikexdp_proto::wire::writer::Chain;
+use ikexdp_proto::{Endpoint, Input, Output};
 use ring::rand::SystemRandom;
 use rustls_pki_types::UnixTime;
 
-use super::Counting;
-use crate::config::{
-    AddressPool, ChildConfig, Config, Connection, Credential, EspAlgorithms, Fragmentation, Gate,
-    IdentityPattern, IkeAlgorithms, RemoteSelectors, Requirement, Timing,
-};
-use crate::crypto::cipher::{Cipher, Encryption};
-use crate::crypto::kex::{Group, KeyPair};
-use crate::crypto::keymat::{IkeKeys, KeySeed};
-use crate::crypto::prf::Prf;
-use crate::endpoint::{Endpoint, Input, Output};
-use crate::event::Event;
-use crate::identity::Identity;
-use crate::job::JobHost;
-use crate::message::auth::{AuthMessage, OwnAuthentication};
-use crate::message::child::ChildPayloads;
-use crate::message::init::{InitNotifies, InitReply, InitRequest};
-use crate::sa::proposal::{offer_esp, offer_ike};
-use crate::time::Instant;
-use crate::types::{Datagram, EspSpi, MessageId, Path, Role, Secret, Spi, Spis};
-use crate::wire::header::{HEADER_LEN, Header, VERSION};
-use crate::wire::iana::{ExchangeType, PayloadType};
-use crate::wire::payload::ke::KeyExchange;
-use crate::wire::payload::ts::TrafficSelector;
-use crate::wire::payload::{GENERIC_LEN, Payloads, id};
-use crate::wire::sk::{Encrypted, FRAGMENT_LEN};
-use crate::wire::writer::Chain;
+use crate::parties::{CLIENT, Parties, Proof, selector};
 
-const KEY: &[u8] = b"correct horse";
+/// The key that the gateway of [`config`] knows.
+pub const KEY: &[u8] = b"correct horse";
+
+/// The SPI on which the client of [`Script::child`] receives.
+pub const CHILD_SPI: u32 = 0xc0ff_ee00;
 
 /// A gateway that lets anybody in who knows the key.
-pub(crate) fn config() -> Config {
-    let connection = Connection {
-        name: "test".into(),
-        local_identity: Identity::Fqdn("gateway.example.com".into()),
-        credential: Credential::SharedKey(Secret::new(KEY.to_vec())),
-        remote_identities: alloc::vec![IdentityPattern::Any],
-        requirement: Requirement::SharedKey(Secret::new(KEY.to_vec())),
-        child: ChildConfig {
-            esp: EspAlgorithms::default(),
-            local: alloc::vec![range("10.0.0.0", "10.255.255.255")],
-            remote: RemoteSelectors::Fixed(alloc::vec![range("192.0.2.0", "192.0.2.255")]),
-            request_addresses: false,
-        },
-    };
-    Config {
-        connections: alloc::vec![Arc::new(connection)],
-        pools: alloc::vec![AddressPool::default()],
-        ike: IkeAlgorithms::default(),
-        fragmentation: Fragmentation::default(),
-        gate: Gate::default(),
-        timing: Timing::default(),
-    }
-}
-
-/// Every protocol and port from `start` to `end`.
-pub(crate) fn range(start: &str, end: &str) -> TrafficSelector {
-    TrafficSelector::addresses(start.parse().unwrap(), end.parse().unwrap())
+#[must_use]
+pub fn config() -> Config {
+    let mut parties = Parties::new(Proof::SharedKey);
+    parties.change_gateway(|connection| {
+        let remote = selector("192.0.2.0-192.0.2.255");
+        connection.child.remote = RemoteSelectors::Fixed(vec![remote]);
+        connection.child.local = vec![selector("10.0.0.0-10.255.255.255")];
+    });
+    parties.gateway
 }
 
 /// A client, and the endpoint it talks to.
-pub(crate) struct Script {
-    pub(crate) endpoint: Endpoint,
-    pub(crate) now: Instant,
-    pub(crate) path: Path,
-    pub(crate) spis: Spis,
-    pub(crate) events: Vec<Event>,
-    pub(crate) request: Bytes,
+pub struct Script {
+    /// The gateway.
+    pub endpoint: Endpoint,
+    /// Virtual time.
+    pub now: Instant,
+    /// The way its datagrams take, as the gateway sees it.
+    pub path: Path,
+    /// The SPIs in its headers.
+    pub spis: Spis,
+    /// What the gateway has told.
+    pub events: Vec<Event>,
+    request: Bytes,
     response: Bytes,
     nonce_r: Vec<u8>,
     keys: Option<IkeKeys>,
     key: Option<KeyPair>,
+    random: ChaCha8Rng,
 }
 
 /// An answer of the endpoint: type and body of each payload inside.
-pub(crate) type Answer = Vec<(PayloadType, Vec<u8>)>;
+pub type Answer = Vec<(PayloadType, Vec<u8>)>;
+
+/// The types of an answer's payloads, in order.
+#[must_use]
+pub fn kinds(answer: &Answer) -> Vec<PayloadType> {
+    answer.iter().map(|(kind, _)| *kind).collect()
+}
+
+const NONCE: [u8; 32] = [0x4e; 32];
 
 impl Script {
-    pub(crate) fn new(config: Config) -> Self {
-        let group = Group::Curve25519;
-        let path = |local: &str, remote: &str| Path {
-            local: local.parse::<SocketAddr>().unwrap(),
-            remote: remote.parse::<SocketAddr>().unwrap(),
-            marker: false,
-        };
+    /// A client of an endpoint with `config`.
+    #[must_use]
+    pub fn new(config: Config) -> Self {
+        let address = |text: &str| text.parse::<SocketAddr>().unwrap();
+        let entropy = ChaCha8Rng::seed_from_u64(1);
         Self {
-            endpoint: Endpoint::new(Arc::new(config), Box::new(Counting::default())),
+            endpoint: Endpoint::new(Arc::new(config), Box::new(entropy)),
             now: Instant::from_micros(1),
-            path: path("198.51.100.1:500", "192.0.2.10:500"),
+            path: Path {
+                local: address("198.51.100.1:500"),
+                remote: address("192.0.2.10:500"),
+                marker: false,
+            },
             spis: Spis {
                 initiator: Spi(0x1111_2222_3333_4444),
                 responder: Spi::ZERO,
@@ -106,12 +105,13 @@ impl Script {
             response: Bytes::new(),
             nonce_r: Vec::new(),
             keys: None,
-            key: Some(group.generate(&SystemRandom::new()).unwrap()),
+            key: Some(Group::Curve25519.generate(&SystemRandom::new()).unwrap()),
+            random: ChaCha8Rng::seed_from_u64(2),
         }
     }
 
     /// Hands in a datagram, does what jobs come of it, returns what is sent.
-    pub(crate) fn deliver(&mut self, payload: &[u8]) -> Vec<Bytes> {
+    pub fn deliver(&mut self, payload: &[u8]) -> Vec<Bytes> {
         let datagram = Datagram {
             path: self.path,
             slot: None,
@@ -122,7 +122,7 @@ impl Script {
     }
 
     /// Lets time pass, one timer after the other.
-    pub(crate) fn wait(&mut self, duration: core::time::Duration) -> Vec<Bytes> {
+    pub fn wait(&mut self, duration: Duration) -> Vec<Bytes> {
         let end = self.now + duration;
         let mut sent = Vec::new();
         while let Some(at) = self.endpoint.poll_timeout().filter(|at| *at <= end) {
@@ -134,7 +134,7 @@ impl Script {
         sent
     }
 
-    pub(crate) fn drain(&mut self) -> Vec<Bytes> {
+    fn drain(&mut self) -> Vec<Bytes> {
         let mut sent = Vec::new();
         while let Some(output) = self.endpoint.poll_output() {
             match output {
@@ -143,7 +143,7 @@ impl Script {
                 Output::Job(id, job) => {
                     let result = job.run(JobHost {
                         random: &SystemRandom::new(),
-                        unix_time: UnixTime::since_unix_epoch(core::time::Duration::ZERO),
+                        unix_time: UnixTime::since_unix_epoch(Duration::from_secs(2_000_000_000)),
                     });
                     self.endpoint.handle(self.now, Input::JobDone(id, result));
                 }
@@ -153,16 +153,25 @@ impl Script {
     }
 
     /// An IKE_SA_INIT request, as `change` has it.
-    pub(crate) fn init_request<'a>(&'a self, change: impl FnOnce(&mut InitRequest<'a>)) -> Bytes {
-        let ours = self.key.as_ref().unwrap();
+    pub fn init_request<'a>(&'a self, change: impl FnOnce(&mut InitRequest<'a>)) -> Bytes {
+        let ours = self.key.as_ref().expect("IKE_SA_INIT is not over");
         let mut request = InitRequest {
             cookie: None,
-            proposals: offer_ike(&IkeAlgorithms::default()),
+            proposals: vec![proposal(
+                ProtocolId::IKE,
+                Vec::new(),
+                &[
+                    (TransformType::ENCRYPTION, 20, Some(256)),
+                    (TransformType::PRF, 5, None),
+                    (TransformType::KEY_EXCHANGE, 31, None),
+                    (TransformType::KEY_EXCHANGE, 14, None),
+                ],
+            )],
             key_exchange: KeyExchange {
                 group: ours.group().id(),
                 data: ours.public(),
             },
-            nonce: &[0x4e; 32],
+            nonce: &NONCE,
             notifies: InitNotifies {
                 fragmentation: true,
                 ..InitNotifies::default()
@@ -173,7 +182,8 @@ impl Script {
     }
 
     /// A request in the clear.
-    pub(crate) fn clear(&self, exchange: ExchangeType, payloads: &Chain) -> Bytes {
+    #[must_use]
+    pub fn clear(&self, exchange: ExchangeType, payloads: &Chain) -> Bytes {
         let mut message = Vec::new();
         let header = self.header(exchange, 0, payloads.first);
         header.encode(HEADER_LEN + payloads.octets.len(), &mut message);
@@ -181,7 +191,7 @@ impl Script {
         message.into()
     }
 
-    fn header(&self, exchange: ExchangeType, id: u32, next_payload: PayloadType) -> Header {
+    const fn header(&self, exchange: ExchangeType, id: u32, next_payload: PayloadType) -> Header {
         Header {
             spis: self.spis,
             next_payload,
@@ -194,7 +204,7 @@ impl Script {
     }
 
     /// Completes IKE_SA_INIT: keys are there.
-    pub(crate) fn init(&mut self) {
+    pub fn init(&mut self) {
         self.request = self.init_request(|_| ());
         let sent = self.deliver(&self.request.clone());
         let [response] = sent.as_slice() else {
@@ -208,11 +218,11 @@ impl Script {
         };
         self.spis = header.spis;
         self.nonce_r = accepted.nonce.to_vec();
-        let key = self.key.take().unwrap();
+        let key = self.key.take().expect("IKE_SA_INIT is not over");
         let shared_secret = key.agree(accepted.key_exchange.data).unwrap();
         let seed = KeySeed {
             shared_secret: shared_secret.expose(),
-            nonce_i: &[0x4e; 32],
+            nonce_i: &NONCE,
             nonce_r: &self.nonce_r,
             spis: self.spis,
         };
@@ -221,10 +231,11 @@ impl Script {
         self.keys = Some(keys.unwrap());
     }
 
-    /// The payloads of an IKE_AUTH request that is right, unless `key` is wrong.
-    pub(crate) fn auth_payloads(&self, key: &[u8], child: Option<ChildPayloads>) -> Chain {
-        let identity = id::body(&Identity::Fqdn("client.example.com".into()));
-        let keys = self.keys.as_ref().unwrap();
+    /// The payloads of an IKE_AUTH request that is right, if `key` is.
+    #[must_use]
+    pub fn auth_payloads(&self, key: &[u8], child: Option<ChildPayloads>) -> Chain {
+        let identity = id::body(&CLIENT.parse().unwrap());
+        let keys = self.keys.as_ref().expect("IKE_SA_INIT is over");
         let octets = keys.signed_octets(Role::Initiator, &self.request, &self.nonce_r, &identity);
         let mic = keys.shared_key_auth(key, &octets);
         AuthMessage {
@@ -240,28 +251,36 @@ impl Script {
     }
 
     /// A CHILD SA that the configuration has room for.
-    pub(crate) fn child() -> ChildPayloads {
+    #[must_use]
+    pub fn child() -> ChildPayloads {
         ChildPayloads {
-            proposals: offer_esp(&EspAlgorithms::default(), EspSpi(0xc0ff_ee00)),
-            initiator: alloc::vec![range("192.0.2.10", "192.0.2.10")],
-            responder: alloc::vec![range("10.1.0.0", "10.1.255.255")],
+            proposals: vec![proposal(
+                ProtocolId::ESP,
+                CHILD_SPI.to_be_bytes().to_vec(),
+                &[
+                    (TransformType::ENCRYPTION, 20, Some(256)),
+                    (TransformType::SEQUENCE_NUMBERS, 0, None),
+                ],
+            )],
+            initiator: vec![selector("192.0.2.10-192.0.2.10")],
+            responder: vec![selector("10.1.0.0-10.1.255.255")],
         }
     }
 
     /// Completes the handshake with the CHILD SA of [`Self::child`].
-    pub(crate) fn establish(&mut self) -> Answer {
+    pub fn establish(&mut self) -> Answer {
         self.init();
         let payloads = self.auth_payloads(KEY, Some(Self::child()));
         self.exchange(ExchangeType::IKE_AUTH, 1, &payloads)
     }
 
     /// Seals a request.
-    pub(crate) fn seal(&mut self, exchange: ExchangeType, id: u32, payloads: &Chain) -> Bytes {
+    pub fn seal(&mut self, exchange: ExchangeType, id: u32, payloads: &Chain) -> Bytes {
         self.seal_part(exchange, id, payloads.first, None, &payloads.octets)
     }
 
     /// Seals a request or one fragment of it: (number, total).
-    pub(crate) fn seal_part(
+    pub fn seal_part(
         &mut self,
         exchange: ExchangeType,
         id: u32,
@@ -275,7 +294,7 @@ impl Script {
             PayloadType::ENCRYPTED
         };
         let header = self.header(exchange, id, kind);
-        let keys = self.keys.as_mut().unwrap();
+        let keys = self.keys.as_mut().expect("IKE_SA_INIT is over");
         let numbers = if fragment.is_some() { FRAGMENT_LEN } else { 0 };
         let body = keys.seal.cipher().sealed_len(plaintext.len()) + numbers;
         let mut message = Vec::new();
@@ -287,13 +306,13 @@ impl Script {
             message.extend(total.to_be_bytes());
         }
         keys.seal
-            .seal(&mut message, plaintext, &mut Counting::default())
+            .seal(&mut message, plaintext, &mut self.random)
             .unwrap();
         message.into()
     }
 
     /// Sends a request and opens the response, which is whole.
-    pub(crate) fn exchange(&mut self, exchange: ExchangeType, id: u32, payloads: &Chain) -> Answer {
+    pub fn exchange(&mut self, exchange: ExchangeType, id: u32, payloads: &Chain) -> Answer {
         let request = self.seal(exchange, id, payloads);
         let sent = self.deliver(&request);
         let [response] = sent.as_slice() else {
@@ -303,10 +322,11 @@ impl Script {
     }
 
     /// Opens a whole message of the endpoint.
-    pub(crate) fn open(&self, message: &[u8]) -> Answer {
+    #[must_use]
+    pub fn open(&self, message: &[u8]) -> Answer {
         let (header, _) = Header::decode(message).unwrap();
         let encrypted = Encrypted::locate(&header, message).unwrap();
-        let keys = self.keys.as_ref().unwrap();
+        let keys = self.keys.as_ref().expect("IKE_SA_INIT is over");
         let plaintext = keys.open.open(message, encrypted.associated).unwrap();
         Payloads::new(encrypted.first, &plaintext)
             .map(|payload| payload.map(|payload| (payload.kind, payload.body.to_vec())))
@@ -315,7 +335,17 @@ impl Script {
     }
 }
 
-/// The types of an answer's payloads, in order.
-pub(crate) fn kinds(answer: &Answer) -> Vec<PayloadType> {
-    answer.iter().map(|(kind, _)| *kind).collect()
+fn proposal(
+    protocol: ProtocolId,
+    spi: Vec<u8>,
+    transforms: &[(TransformType, u16, Option<u16>)],
+) -> Proposal {
+    let transform =
+        |(kind, id, bits): &(TransformType, u16, Option<u16>)| Transform::new(*kind, *id, *bits);
+    Proposal {
+        number: 1,
+        protocol,
+        spi,
+        transforms: transforms.iter().map(transform).collect(),
+    }
 }

@@ -1,14 +1,15 @@
 //! IKE_AUTH, seen from a peer's side.
 
-use super::*;
-use crate::event::Event;
-use crate::message::child::ChildPayloads;
-use crate::testing::script::{Answer, Script, config, kinds, range};
-use crate::wire::iana::NotifyType;
-use crate::wire::payload::ts;
-use crate::wire::writer::{Chain, ChainWriter};
+use std::time::Duration;
 
-const KEY: &[u8] = b"correct horse";
+use harness::parties::selector;
+use harness::script::{Answer, KEY, Script, config, kinds};
+use ikexdp_proto::event::{Event, FailureReason};
+use ikexdp_proto::message::child::ChildPayloads;
+use ikexdp_proto::wire::iana::{ExchangeType, NotifyType, PayloadType};
+use ikexdp_proto::wire::payload::notify::Notify;
+use ikexdp_proto::wire::payload::ts;
+use ikexdp_proto::wire::writer::{Chain, ChainWriter};
 
 fn notified(answer: &Answer) -> Option<NotifyType> {
     let notify = answer
@@ -32,7 +33,7 @@ fn the_right_key_opens() {
     ];
     assert_eq!(kinds(&answer), expected);
     let narrowed = ts::decode(&answer[4].1).unwrap();
-    assert_eq!(narrowed, [range("10.1.0.0", "10.1.255.255")]);
+    assert_eq!(narrowed, [selector("10.1.0.0-10.1.255.255")]);
     assert_eq!(script.endpoint.established(), 1);
 }
 
@@ -83,7 +84,7 @@ fn the_ike_sa_stands_without_a_child() {
         notified(&answer).unwrap()
     };
     let elsewhere = ChildPayloads {
-        initiator: alloc::vec![range("203.0.113.1", "203.0.113.1")],
+        initiator: vec![selector("203.0.113.1-203.0.113.1")],
         ..Script::child()
     };
     assert_eq!(refused(elsewhere), NotifyType::TS_UNACCEPTABLE);
@@ -139,9 +140,9 @@ fn an_incomplete_request_is_told_when_time_is_over() {
         Some((1, 3)),
         b"part",
     );
-    script.now = script.now + core::time::Duration::from_secs(5);
+    script.now = script.now + Duration::from_secs(5);
     assert!(script.deliver(&part).is_empty());
-    script.wait(core::time::Duration::from_secs(26));
+    script.wait(Duration::from_secs(26));
     let Some(Event::HandshakeFailed(failure)) = script.events.last() else {
         panic!("the operator hears nothing")
     };

@@ -1,12 +1,16 @@
 //! INFORMATIONAL and liveness, seen from a peer's side.
 
-use super::*;
-use crate::testing::script::{Answer, Script, config, kinds};
-use crate::wire::header::Header;
-use crate::wire::iana::PayloadType;
-use crate::wire::payload::delete::Delete;
-use crate::wire::writer::Chain;
-use core::time::Duration;
+use std::time::Duration;
+
+use harness::script::{Answer, CHILD_SPI, Script, config, kinds};
+use ikexdp_proto::event::{CloseReason, Event};
+use ikexdp_proto::message::informational::Informational;
+use ikexdp_proto::types::EspSpi;
+use ikexdp_proto::wire::header::Header;
+use ikexdp_proto::wire::iana::{ExchangeType, NotifyType, PayloadType};
+use ikexdp_proto::wire::payload::delete::Delete;
+use ikexdp_proto::wire::payload::notify::Notify;
+use ikexdp_proto::wire::writer::Chain;
 
 const INFORMATIONAL: ExchangeType = ExchangeType::INFORMATIONAL;
 
@@ -42,16 +46,13 @@ fn a_child_is_deleted_by_the_spi_the_peer_receives_on() {
     let mut script = up();
     let ours = script.endpoint.summaries(None).next().unwrap().children[0].spi_in;
     let delete = |spi: u32| Informational {
-        delete_esp: alloc::vec![EspSpi(spi)],
+        delete_esp: vec![EspSpi(spi)],
         ..Informational::default()
     };
     let unknown = delete(ours.0).encode();
     assert_eq!(script.exchange(INFORMATIONAL, 2, &unknown), []);
-    let answer = script.exchange(INFORMATIONAL, 3, &delete(0xc0ff_ee00).encode());
-    assert_eq!(
-        Delete::decode(&answer[0].1),
-        Ok(Delete::Esp(alloc::vec![ours]))
-    );
+    let answer = script.exchange(INFORMATIONAL, 3, &delete(CHILD_SPI).encode());
+    assert_eq!(Delete::decode(&answer[0].1), Ok(Delete::Esp(vec![ours])));
     assert!(
         script
             .endpoint
@@ -126,14 +127,14 @@ fn an_unknown_critical_payload_is_refused_and_the_sa_goes_on() {
     let mut script = up();
     let critical = Chain {
         first: PayloadType(200),
-        octets: alloc::vec![0, 0x80, 0, 4],
+        octets: vec![0, 0x80, 0, 4],
     };
     let answer = script.exchange(INFORMATIONAL, 2, &critical);
     assert_eq!(notified(&answer), NotifyType::UNSUPPORTED_CRITICAL_PAYLOAD);
     assert_eq!(script.exchange(INFORMATIONAL, 3, &nothing()), []);
     let ignored = Chain {
         first: PayloadType(200),
-        octets: alloc::vec![0, 0, 0, 4],
+        octets: vec![0, 0, 0, 4],
     };
     assert_eq!(script.exchange(INFORMATIONAL, 4, &ignored), []);
 }
@@ -144,7 +145,7 @@ fn a_peer_that_writes_nonsense_is_let_go() {
     let mut script = up();
     let nonsense = Chain {
         first: PayloadType::DELETE,
-        octets: alloc::vec![0, 0, 0, 5, 1],
+        octets: vec![0, 0, 0, 5, 1],
     };
     let answer = script.exchange(INFORMATIONAL, 2, &nonsense);
     assert_eq!(notified(&answer), NotifyType::INVALID_SYNTAX);
@@ -165,7 +166,7 @@ fn a_silent_peer_is_asked_and_then_let_go() {
     assert_eq!(script.open(&asked[0]), []);
     // 1 + 2 + 4 + 8 + 16 + 32 seconds, the same octets each time.
     let repeats = script.wait(Duration::from_secs(63));
-    assert_eq!(repeats, alloc::vec![asked[0].clone(); 5]);
+    assert_eq!(repeats, vec![asked[0].clone(); 5]);
     assert!(script.endpoint.is_quiet());
     assert!(matches!(
         script.events.last(),

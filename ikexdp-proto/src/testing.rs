@@ -1,7 +1,4 @@
-//! What tests of the engine share: a random source that counts, and a client
-//! that says whatever a script has it say.
-
-pub(crate) mod script;
+//! A random source for tests: it counts.
 
 use core::convert::Infallible;
 

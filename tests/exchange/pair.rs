@@ -1,12 +1,4 @@
 //! Two endpoints and a quiet network: each test is one exchange, drawn.
-#![allow(
-    clippy::arithmetic_side_effects,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "a test ends by a panic"
-)]
 
 use std::time::Duration;
 

@@ -1,0 +1,17 @@
+//! Exchanges, each drawn and then held: of two endpoints on a quiet network, and
+//! of an endpoint with a client whose every message a script writes.
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test ends by a panic"
+)]
+
+mod auth;
+mod channel;
+mod informational;
+mod init;
+mod pair;

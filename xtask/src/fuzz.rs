@@ -1,0 +1,118 @@
+//! `cargo xtask fuzz`: the targets of `fuzz/`, by libFuzzer, on the stable compiler.
+//!
+//! What cargo-fuzz adds to that is the sanitizers, which look for what `forbid(unsafe_code)` rules
+//! out; so it is not needed, and neither is a nightly compiler.
+
+use std::{fs, path::PathBuf, process::Command};
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::{
+    command::{cargo, output, root, run, words},
+    setup,
+};
+
+/// Which targets, and how long each.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// Runs only this target
+    target: Option<String>,
+    /// How long each target runs
+    #[arg(long, default_value_t = 60)]
+    seconds: u32,
+}
+
+/// What makes libFuzzer see which code an input reaches, and what it compares.
+const INSTRUMENTATION: &str = "-Cpasses=sancov-module \
+     -Cllvm-args=-sanitizer-coverage-level=4 \
+     -Cllvm-args=-sanitizer-coverage-inline-8bit-counters \
+     -Cllvm-args=-sanitizer-coverage-pc-table \
+     -Cllvm-args=-sanitizer-coverage-trace-compares \
+     -Ccodegen-units=1";
+
+/// Fuzzes until the time is over or an input fails.
+///
+/// # Errors
+/// The set-up or the build fails, there is no such target, or an input fails.
+pub(crate) fn run_targets(arguments: &Arguments) -> Result<()> {
+    let targets = Target::build()?;
+    let chosen = |target: &&Target| {
+        arguments
+            .target
+            .as_ref()
+            .is_none_or(|name| *name == target.name)
+    };
+    let mut chosen = targets.iter().filter(chosen).peekable();
+    if chosen.peek().is_none() {
+        let names: Vec<_> = targets.iter().map(|target| target.name.as_str()).collect();
+        bail!("no such target; there are: {}", names.join(", "));
+    }
+    chosen.try_for_each(|target| target.run(arguments.seconds))
+}
+
+/// A fuzz target that has been built.
+#[derive(Debug)]
+pub(crate) struct Target {
+    /// What it is called.
+    pub(crate) name: String,
+    file: PathBuf,
+}
+
+impl Target {
+    /// Builds every target.
+    ///
+    /// # Errors
+    /// The set-up or the build fails.
+    pub(crate) fn build() -> Result<Vec<Self>> {
+        setup::for_fuzzing()?;
+        let compiler = output(Command::new("rustc").arg("-vV")).context("rustc -vV")?;
+        let host = compiler
+            .lines()
+            .find_map(|line| line.strip_prefix("host: "));
+        let host = host.context("rustc does not name its host")?;
+        // With a target named, build scripts are not instrumented.
+        run(cargo()
+            .args(words(
+                "build --release --manifest-path fuzz/Cargo.toml --target",
+            ))
+            .arg(host)
+            .env("RUSTFLAGS", INSTRUMENTATION))?;
+        let executables = root().join("fuzz/target").join(host).join("release");
+        let sources = fs::read_dir(root().join("fuzz/targets")).context("fuzz/targets")?;
+        let mut targets = Vec::new();
+        for source in sources {
+            let source = source?.path();
+            let name = source
+                .file_stem()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned();
+            let file = executables.join(&name);
+            targets.push(Self { name, file });
+        }
+        targets.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(targets)
+    }
+
+    /// Fuzzes for so many seconds, beginning with the inputs in `fuzz/corpus`.
+    ///
+    /// # Errors
+    /// An input fails; it is kept in `fuzz/artifacts`.
+    pub(crate) fn run(&self, seconds: u32) -> Result<()> {
+        let name = &self.name;
+        let found = root().join("fuzz/target/corpus").join(name);
+        let artifacts = root().join("fuzz/artifacts").join(name);
+        for directory in [&found, &artifacts] {
+            fs::create_dir_all(directory).with_context(|| directory.display().to_string())?;
+        }
+        let corpus = root().join("fuzz/corpus").join(name);
+        let fuzzed = run(Command::new(&self.file)
+            .arg(format!("-max_total_time={seconds}"))
+            .arg(format!("-artifact_prefix={}/", artifacts.display()))
+            .args(words(
+                "-max_len=4096 -timeout=10 -verbosity=0 -print_final_stats=1",
+            ))
+            .args([found, corpus]));
+        fuzzed.with_context(|| format!("fuzz target {name}; the input is kept in fuzz/artifacts"))
+    }
+}
