@@ -1,5 +1,6 @@
 //! What the engine tells people, as lines that an operator can act on.
 
+use std::io;
 use std::time::Duration;
 
 use ikexdp_proto::event::{ChildSummary, Established, Event, FailureReason, HandshakeFailure};
@@ -106,6 +107,14 @@ impl Journal {
         }
     }
 
+    /// Writes a line about AF_XDP sockets that do not send.
+    pub fn flush_failed(&mut self, now: Instant, error: &io::Error) {
+        if self.limiter.admit(now, "flush_failed") {
+            let hint = "is the interface up? Replies that are lost are asked for again";
+            warn!(%error, hint, "AF_XDP socket does not send");
+        }
+    }
+
     /// When [`Self::timeout`] is to be called next.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
@@ -205,7 +214,7 @@ mod tests {
     use ikexdp_proto::suite::IkeSuite;
     use ikexdp_proto::types::{Role, Spi, Spis};
     use ikexdp_proto::wire::iana::ExchangeType;
-    use std::io::{self, Write};
+    use std::io::Write;
     use std::sync::{Arc, Mutex};
 
     /// The lines that `log` writes.

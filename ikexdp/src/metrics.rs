@@ -23,6 +23,18 @@ counters! {
         UdpSendFailed = "udp_send_failed",
         /// Datagrams dropped by the kernel because nobody read them in time.
         UdpDropped = "udp_dropped",
+        /// Redirected frames that hold no IKE message after all.
+        FrameNotIke = "frame_not_ike",
+        /// Frames that waited for a reply while a job was done.
+        FrameParked = "frame_parked",
+        /// Frames that waited, and gave way to others.
+        FrameEvicted = "frame_evicted",
+        /// Replies sent by AF_XDP in the frame that asked, or one like it.
+        FrameReplied = "frame_replied",
+        /// Replies to frames that the kernel's UDP sockets had to send.
+        FrameReplyByKernel = "frame_reply_by_kernel",
+        /// Times the AF_XDP sockets could not send.
+        FrameSendFailed = "frame_send_failed",
         /// Jobs handed to the job threads.
         JobSubmitted = "job_submitted",
         /// Jobs refused because too many were out.

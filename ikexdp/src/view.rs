@@ -60,7 +60,7 @@ pub struct Stats {
     /// What the XDP program did with each frame; empty without it.
     pub xdp: Counters,
     /// The AF_XDP socket of each RX queue.
-    pub xsk: Vec<Counters>,
+    pub queues: Vec<Counters>,
     /// The packet loop.
     pub daemon: Counters,
     /// The engine.

@@ -3,11 +3,13 @@
 use std::fmt::{self, Display};
 use std::time::Duration;
 
+use ikexdp_common::verdict::Verdict;
 use ikexdp_proto::stats::Stat;
 
 use crate::listed::Listed;
 use crate::metrics::Metric;
 use crate::view::{Child, Counters, Fragmentation, Sa, Stats, Status};
+use crate::xsk::QueueCounter;
 
 /// The daemon at a glance.
 pub(super) fn status(status: &Status) -> String {
@@ -66,6 +68,15 @@ pub(super) fn stats(stats: &Stats, all: bool) -> String {
             rows.for_each(|row| table.row(row));
         }
     };
+    group("xdp", &stats.xdp, |name| {
+        let verdict = Verdict::ALL.iter().find(|verdict| verdict.name() == name);
+        verdict.map_or("", |verdict| verdict.help())
+    });
+    group("queues", &sum(&stats.queues), |name| {
+        let mut counters = QueueCounter::ALL.iter();
+        let counter = counters.find(|counter| counter.name() == name);
+        counter.map_or("", |counter| counter.help())
+    });
     group("daemon", &stats.daemon, |name| {
         let metric = Metric::ALL.iter().find(|metric| metric.name() == name);
         metric.map_or("", |metric| metric.help())
@@ -75,6 +86,17 @@ pub(super) fn stats(stats: &Stats, all: bool) -> String {
         stat.map_or("", |stat| stat.help())
     });
     table.to_string()
+}
+
+/// What all queues have counted together.
+fn sum(queues: &[Counters]) -> Counters {
+    let mut sum = queues.first().cloned().unwrap_or_default();
+    for queue in queues.iter().skip(1) {
+        for ((_, total), (_, value)) in sum.0.iter_mut().zip(&queue.0) {
+            *total = total.saturating_add(*value);
+        }
+    }
+    sum
 }
 
 /// IKE SAs, and below each its CHILD SAs.
@@ -244,6 +266,20 @@ id    state        connection  peer               identity        addresses  sui
 1234  half-open    -           198.51.100.7:4500  -                          -                                 5 in, 4 out  2s
 ";
         assert_eq!(sas(&[first, half_open]), expected);
+    }
+
+    #[test]
+    fn queues_are_summed_up() {
+        let queue = |received| [("received", received)].into_iter().collect();
+        let counted = Stats {
+            queues: vec![queue(3), queue(4)],
+            ..Stats::default()
+        };
+        let expected = "\
+queues
+  received  7  Frames received.
+";
+        assert_eq!(stats(&counted, false), expected);
     }
 
     #[test]

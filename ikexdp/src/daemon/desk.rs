@@ -6,6 +6,7 @@ use ikexdp_proto::types::IkeSaId;
 use ikexdp_proto::{Command, Endpoint};
 
 use super::driver::Driver;
+use super::fast_path::FastPath;
 use super::order::{Order, Reply};
 use crate::control::Refusal;
 use crate::view::{Sa, Stats, Status};
@@ -101,6 +102,7 @@ impl Desk {
 
     fn status(&self, driver: &Driver) -> Status {
         Status {
+            xdp: driver.fast_path.as_ref().map(FastPath::status),
             uptime_s: driver.clock.now().since(Instant::ZERO).as_secs(),
             half_open: driver.engine.half_open(),
             established: driver.engine.established(),
@@ -133,12 +135,14 @@ impl Waiting {
 fn stats(driver: &Driver) -> Stats {
     let metrics = driver.metrics.iter();
     let stats = driver.engine.stats().iter();
+    let fast_path = driver.fast_path.as_ref();
     Stats {
+        xdp: fast_path.map(FastPath::verdicts).unwrap_or_default(),
+        queues: fast_path.map(FastPath::queues).unwrap_or_default(),
         daemon: metrics
             .map(|(metric, value)| (metric.name(), value))
             .collect(),
         engine: stats.map(|(stat, value)| (stat.name(), value)).collect(),
-        ..Stats::default()
     }
 }
 

@@ -8,17 +8,21 @@ use ikexdp_proto::time::Instant;
 use ikexdp_proto::types::{Datagram, Path, Transmit};
 use ikexdp_proto::{Command, Endpoint, Input, Output};
 
+use super::fast_path::FastPath;
 use crate::clock::Clock;
 use crate::jobs::{Full, JobPool, Panicked};
 use crate::journal::Journal;
 use crate::metrics::{Metric, Metrics};
+use crate::parked::Settled;
 use crate::udp::{Discard, SendError, Sockets};
+use crate::xsk::Frame;
 
 /// The engine with everything it reaches the world by.
 pub(super) struct Driver {
     pub(super) clock: Clock,
     pub(super) engine: Endpoint,
     pub(super) sockets: Rc<Sockets>,
+    pub(super) fast_path: Option<FastPath>,
     pub(super) jobs: JobPool,
     pub(super) journal: Journal,
     pub(super) metrics: Metrics,
@@ -46,6 +50,34 @@ impl Driver {
             }
             Err(Discard::NotIke) => self.metrics.count(Metric::UdpNotIke),
             Err(Discard::NoAddress) => self.metrics.count(Metric::UdpNoAddress),
+        }
+    }
+
+    /// Takes a frame that was redirected to us.
+    pub(super) fn frame(&mut self, frame: Frame) {
+        let Some(fast_path) = &mut self.fast_path else {
+            return;
+        };
+        let now = self.clock.now();
+        match fast_path.datagram(frame) {
+            Ok(datagram) => self.engine.handle(now, Input::Datagram(datagram)),
+            Err(_) => return self.metrics.count(Metric::FrameNotIke),
+        }
+        let job_is_out = self.conclude(now);
+        let fast_path = self.fast_path.as_mut();
+        match fast_path.map(|fast_path| fast_path.settle(job_is_out)) {
+            Some(Settled::Parked) => self.metrics.count(Metric::FrameParked),
+            Some(Settled::Evicted) => self.metrics.count(Metric::FrameEvicted),
+            Some(Settled::Free) | None => {}
+        }
+    }
+
+    /// Ends a turn of the loop.
+    pub(super) fn flush(&mut self) {
+        let flushed = self.fast_path.as_mut().map(FastPath::flush);
+        if let Some(Err(error)) = flushed {
+            self.metrics.count(Metric::FrameSendFailed);
+            self.journal.flush_failed(self.clock.now(), &error);
         }
     }
 
@@ -82,11 +114,15 @@ impl Driver {
         self.journal.timeout(now);
     }
 
-    /// Hands `input` in and does what comes of it. Says whether a job is under
-    /// way for it, so that a reply may come later.
-    fn handle(&mut self, input: Input<'_>) -> bool {
+    fn handle(&mut self, input: Input<'_>) {
         let now = self.clock.now();
         self.engine.handle(now, input);
+        self.conclude(now);
+    }
+
+    /// Does what the engine says to the input it was just given. Says whether a
+    /// job is under way for it, so that a reply may come later.
+    fn conclude(&mut self, now: Instant) -> bool {
         let job_is_out = self.drain(now);
         while let Some(id) = self.refused.pop() {
             let abandoned = Input::JobDone(id, JobResult::Abandoned);
@@ -120,7 +156,19 @@ impl Driver {
         submitted.is_ok()
     }
 
+    /// A reply to a frame goes back in it if it can, all else by the kernel.
     fn transmit(&mut self, now: Instant, transmit: &Transmit) {
+        let Transmit {
+            path,
+            slot,
+            payload,
+        } = transmit;
+        if let (Some(slot), Some(fast_path)) = (slot, &mut self.fast_path) {
+            if fast_path.reply(*slot, path, payload) {
+                return self.metrics.count(Metric::FrameReplied);
+            }
+            self.metrics.count(Metric::FrameReplyByKernel);
+        }
         self.send_by_kernel(now, transmit);
     }
 

@@ -4,6 +4,7 @@
 mod control_plane;
 mod desk;
 mod driver;
+mod fast_path;
 mod order;
 mod packet_loop;
 
@@ -16,6 +17,8 @@ use std::thread;
 
 use crossbeam_channel::Receiver;
 use ikexdp_proto::Endpoint;
+use ikexdp_proto::config::{Config, Fragmentation};
+use ikexdp_proto::limits::DATAGRAM_LEN_MIN;
 use nix::errno::Errno;
 use tokio::runtime::Builder;
 use tokio::sync::oneshot;
@@ -25,10 +28,12 @@ use tracing::{info, warn};
 use self::control_plane::{ControlPlane, obey_signals};
 use self::desk::Desk;
 use self::driver::Driver;
+use self::fast_path::FastPath;
+pub use self::fast_path::FastPathError;
 use self::order::{Mailbox, Order};
 use self::packet_loop::PacketLoop;
 use crate::clock::Clock;
-use crate::config::{Loaded, Settings};
+use crate::config::{Loaded, Settings, Transport};
 use crate::control::{ControlError, Listener};
 use crate::entropy;
 use crate::jobs::JobPool;
@@ -38,6 +43,7 @@ use crate::metrics::Metrics;
 use crate::udp::{self, Ports, Sockets};
 use crate::view::Status;
 use crate::waker::Waker;
+use crate::xdp::Interface;
 
 /// Why the daemon does not start, or does not go on.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +57,9 @@ pub enum DaemonError {
     /// There are no UDP sockets.
     #[error(transparent)]
     Bind(#[from] udp::BindError),
+    /// There is no XDP, and the configuration wants it.
+    #[error(transparent)]
+    FastPath(#[from] FastPathError),
     /// The system has no randomness.
     #[error("the system gives no random numbers")]
     Entropy,
@@ -142,43 +151,67 @@ fn prepare(
     waker: Waker,
     orders: Receiver<Order>,
 ) -> Result<PacketLoop, DaemonError> {
-    let engine = &settings.engine;
+    let mut config = Config::clone(&settings.engine);
+    let fast_path = match &settings.transport {
+        Transport::Udp => None,
+        Transport::Xdp(settings) => {
+            let interface = Interface::find(&settings.interface).map_err(FastPathError::from)?;
+            fit(&mut config.fragmentation, &interface);
+            Some(FastPath::open(interface, settings)?)
+        }
+    };
     let entropy = entropy::seeded().map_err(|_| DaemonError::Entropy)?;
     let threads = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-    let jobs = JobPool::start(threads, engine.gate.half_open_max, waker.clone())
+    let jobs = JobPool::start(threads, config.gate.half_open_max, waker.clone())
         .map_err(DaemonError::Threads)?;
-    let status = status(settings, &sockets);
+    let status = status(settings, &config, &sockets);
     info!(
         version = status.version,
-        transport = "udp",
         fragment_size = status.fragment_size,
-        connections = engine.connections.len(),
+        connections = config.connections.len(),
         job_threads = threads,
         "ready"
     );
     let driver = Driver {
         clock: Clock::start(),
-        engine: Endpoint::new(Arc::clone(engine), Box::new(entropy)),
+        datagram_len: config.fragmentation.datagram_len,
+        engine: Endpoint::new(Arc::new(config), Box::new(entropy)),
         sockets: Rc::new(sockets),
+        fast_path,
         jobs,
         journal: Journal::new(settings.ip_fragments),
         metrics: Metrics::default(),
         refused: Vec::new(),
-        datagram_len: engine.fragmentation.datagram_len,
         ip_fragments: settings.ip_fragments,
     };
     let desk = Desk::new(orders, status);
     PacketLoop::new(driver, desk, waker).map_err(DaemonError::Wait)
 }
 
+/// Lowers the size of our datagrams to what the interface carries.
+fn fit(fragmentation: &mut Fragmentation, interface: &Interface) {
+    let mtu = u16::try_from(interface.mtu).unwrap_or(u16::MAX);
+    if fragmentation.datagram_len > mtu {
+        let datagram_len = mtu.max(DATAGRAM_LEN_MIN);
+        warn!(
+            interface = interface.name,
+            mtu,
+            fragment_size = fragmentation.datagram_len,
+            hint = "lower `gateway.fragment-size`, or raise the MTU",
+            "the interface does not carry `fragment-size`; using {datagram_len}"
+        );
+        fragmentation.datagram_len = datagram_len;
+    }
+}
+
 /// What does not change as long as the daemon runs.
-fn status(settings: &Settings, sockets: &Sockets) -> Status {
+fn status(settings: &Settings, config: &Config, sockets: &Sockets) -> Status {
     let shortcomings = sockets.shortcomings();
     Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         pid: process::id(),
-        fragment_size: settings.engine.fragmentation.datagram_len,
-        fragmentation: settings.engine.fragmentation.enabled,
+        fragment_size: config.fragmentation.datagram_len,
+        fragmentation: config.fragmentation.enabled,
         ip_fragments: settings.ip_fragments,
         data_plane: settings.data_plane.to_string(),
         shortcomings: shortcomings.iter().map(ToString::to_string).collect(),

@@ -1,18 +1,22 @@
 //! The packet loop: sleeps until something comes, and gives everything that
 //! came a turn.
 
+use std::os::fd::AsFd;
 use std::rc::Rc;
 use std::time::Duration;
 
 use ikexdp_proto::time::Instant;
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use tracing::{error, warn};
 
 use super::desk::Desk;
 use super::driver::Driver;
+use super::fast_path::FastPath;
 use crate::metrics::Metric;
 use crate::udp::{Batch, Sockets};
 use crate::waker::Waker;
+use crate::xsk::Frame;
 
 /// How long peers have to answer when we leave.
 const FAREWELL: Duration = Duration::from_millis(1500);
@@ -30,13 +34,23 @@ pub(super) struct PacketLoop {
     waker: Waker,
     sockets: Rc<Sockets>,
     batch: Batch,
+    frames: Vec<Frame>,
     driver: Driver,
     desk: Desk,
 }
 
-/// What a descriptor is of. UDP sockets are named by their place from here on.
-const MAIL: u64 = 0;
-const UDP: u64 = 1;
+/// What a descriptor is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Source {
+    /// Jobs that are done, and orders.
+    Mail,
+    /// Addresses that come or go.
+    Addresses,
+    /// The UDP socket at this place.
+    Udp(u32),
+    /// The AF_XDP socket of this RX queue.
+    Queue(u32),
+}
 
 impl PacketLoop {
     /// A loop that is woken by `waker` for jobs that are done and for orders.
@@ -45,16 +59,26 @@ impl PacketLoop {
     /// [`Errno`] if the kernel cannot watch the descriptors.
     pub(super) fn new(driver: Driver, desk: Desk, waker: Waker) -> nix::Result<Self> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
-        let readable = |source| EpollEvent::new(EpollFlags::EPOLLIN, source);
-        epoll.add(&waker, readable(MAIL))?;
-        for (source, socket) in (UDP..).zip(driver.sockets.iter()) {
-            epoll.add(socket, readable(source))?;
+        let watch = |source: Source, descriptor: &dyn AsFd| {
+            let event = EpollEvent::new(EpollFlags::EPOLLIN, source.into());
+            epoll.add(descriptor.as_fd(), event)
+        };
+        watch(Source::Mail, &waker)?;
+        for (place, socket) in (0..).zip(driver.sockets.iter()) {
+            watch(Source::Udp(place), socket)?;
+        }
+        if let Some(fast_path) = &driver.fast_path {
+            watch(Source::Addresses, fast_path.addresses())?;
+            for (queue, socket) in (0..).zip(fast_path.sockets()) {
+                watch(Source::Queue(queue), socket)?;
+            }
         }
         Ok(Self {
             epoll,
             waker,
             sockets: Rc::clone(&driver.sockets),
             batch: Batch::default(),
+            frames: Vec::new(),
             driver,
             desk,
         })
@@ -75,10 +99,11 @@ impl PacketLoop {
                 Err(error) => return Err(error),
             };
             for event in events.iter().take(ready) {
-                self.read(event.data());
+                self.read(Source::from(event.data()), event.events())?;
             }
             self.driver.timeout();
             self.desk.serve(&mut self.driver);
+            self.driver.flush();
             if self.desk.is_leaving() {
                 let now = self.driver.clock.now();
                 let end = *end.get_or_insert(now + FAREWELL);
@@ -100,11 +125,15 @@ impl PacketLoop {
         EpollTimeout::try_from(milliseconds).unwrap_or(EpollTimeout::MAX)
     }
 
-    fn read(&mut self, source: u64) {
+    fn read(&mut self, source: Source, flags: EpollFlags) -> nix::Result<()> {
         match source {
-            MAIL => self.mail(),
-            source => self.udp(source.saturating_sub(UDP)),
+            Source::Mail => self.mail(),
+            Source::Addresses => self.addresses(),
+            Source::Udp(place) => self.udp(place),
+            Source::Queue(queue) if flags.contains(EpollFlags::EPOLLIN) => self.queue(queue),
+            Source::Queue(queue) => self.lose(queue)?,
         }
+        Ok(())
     }
 
     /// Takes back jobs; orders are looked for in every turn.
@@ -118,11 +147,22 @@ impl PacketLoop {
         self.waker.wake();
     }
 
-    fn udp(&mut self, place: u64) {
-        let Ok(place) = usize::try_from(place) else {
-            return;
-        };
-        if let Some(socket) = self.sockets.iter().nth(place) {
+    fn addresses(&mut self) {
+        let refresh = self.driver.fast_path.as_mut();
+        if let Some(Err(error)) = refresh.map(FastPath::refresh_addresses) {
+            let hint = "IKE to new addresses takes the kernel's UDP sockets; restart the daemon";
+            warn!(
+                error = &error as &dyn std::error::Error,
+                hint, "addresses of this host not followed"
+            );
+        }
+    }
+
+    fn udp(&mut self, place: u32) {
+        let socket = usize::try_from(place)
+            .ok()
+            .and_then(|place| self.sockets.iter().nth(place));
+        if let Some(socket) = socket {
             let driver = &mut self.driver;
             let read = self
                 .batch
@@ -130,6 +170,74 @@ impl PacketLoop {
             if read.is_err() {
                 driver.metrics.count(Metric::UdpReceiveFailed);
             }
+        }
+    }
+
+    fn queue(&mut self, queue: u32) {
+        if let (Some(fast_path), Ok(queue)) = (&mut self.driver.fast_path, usize::try_from(queue)) {
+            fast_path.receive(queue, &mut self.frames);
+        }
+        for frame in self.frames.drain(..) {
+            self.driver.frame(frame);
+        }
+    }
+
+    /// The interface is gone, and would be told of for ever.
+    fn lose(&mut self, queue: u32) -> nix::Result<()> {
+        let hint =
+            "the kernel's UDP sockets take over; restart the daemon when the interface is back";
+        error!(queue, hint, "AF_XDP socket lost its interface");
+        let sockets = self.driver.fast_path.as_ref().map(FastPath::sockets);
+        let place = usize::try_from(queue).ok();
+        match sockets
+            .zip(place)
+            .and_then(|(sockets, place)| sockets.get(place))
+        {
+            Some(socket) => self.epoll.delete(socket),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The kind is in the upper half of what epoll gives back.
+impl From<Source> for u64 {
+    fn from(source: Source) -> Self {
+        let (kind, place) = match source {
+            Source::Mail => (0, 0),
+            Source::Addresses => (1, 0),
+            Source::Udp(place) => (2, place),
+            Source::Queue(queue) => (3, queue),
+        };
+        kind << 32 | Self::from(place)
+    }
+}
+
+impl From<u64> for Source {
+    fn from(data: u64) -> Self {
+        let place = u32::try_from(data & u64::from(u32::MAX)).unwrap_or_default();
+        match data >> 32 {
+            0 => Self::Mail,
+            1 => Self::Addresses,
+            2 => Self::Udp(place),
+            _ => Self::Queue(place),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_source_survives_epoll() {
+        for source in [
+            Source::Mail,
+            Source::Addresses,
+            Source::Udp(3),
+            Source::Queue(0),
+            Source::Queue(u32::MAX),
+        ] {
+            assert_eq!(Source::from(u64::from(source)), source);
         }
     }
 }

@@ -6,8 +6,8 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use ikexdp_proto::config::{
-    AddressPool, ChildConfig, Config, Connection, Credential, EspAlgorithms, Fragmentation, Gate,
-    IdentityPattern, IkeAlgorithms, RemoteSelectors, Requirement, Timing,
+    AddressPool, ChildConfig, Connection, Credential, EspAlgorithms, Gate, IdentityPattern,
+    IkeAlgorithms, RemoteSelectors, Requirement, Timing,
 };
 use ikexdp_proto::event::Event;
 use ikexdp_proto::identity::Identity;
@@ -19,7 +19,7 @@ use ring::rand::SystemRandom;
 
 use super::*;
 use crate::clock::unix_time;
-use crate::config::{DataPlane, LogSettings, Transport};
+use crate::config::{DataPlane, LogSettings};
 use crate::view::{Sa, Stats};
 
 const MARKER: [u8; 4] = [0; 4];

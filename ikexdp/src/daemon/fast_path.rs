@@ -1,0 +1,285 @@
+//! The fast path: IKE by XDP and AF_XDP, past the kernel's network stack.
+
+use std::fmt;
+use std::io;
+use std::net::IpAddr;
+
+use aya::maps::MapError;
+use ikexdp_common::maps::Config;
+use ikexdp_common::verdict::Verdict;
+use ikexdp_proto::types::{Datagram, Path, ReplySlot};
+use tracing::{info, warn};
+
+use crate::config::{Ikev1, XdpMode, XdpSettings};
+use crate::frame::{Reply, Request};
+use crate::listed::Listed;
+use crate::parked::{Parked, Settled};
+use crate::view::{Counters, XdpStatus};
+use crate::xdp::{
+    AttachError, Attachment, Interface, InterfaceError, LoadError, LocalAddresses, Mode,
+    NetlinkError, Program,
+};
+use crate::xsk::{BindError, Frame, FrameSize, QueueCounter, Socket};
+
+/// Frames that may wait for their reply. All may be of one queue, which can spare
+/// 512, a batch of 64 that is being handled among them.
+const PARKED: usize = 384;
+
+/// Why there is no fast path.
+#[derive(Debug, thiserror::Error)]
+pub enum FastPathError {
+    /// The interface cannot be used.
+    #[error(transparent)]
+    Interface(#[from] InterfaceError),
+    /// The program is not in the kernel.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// The program is not on the interface.
+    #[error(transparent)]
+    Attach(#[from] AttachError),
+    /// A queue has no socket.
+    #[error(transparent)]
+    Queue(#[from] BindError),
+    /// The kernel does not tell our addresses.
+    #[error("cannot learn the addresses of this host")]
+    Addresses(#[from] NetlinkError),
+    /// The program takes no more addresses or sockets.
+    #[error("cannot tell the XDP program what is ours")]
+    Map(#[from] MapError),
+}
+
+/// The XDP program on its interface, and a socket on each RX queue.
+pub(super) struct FastPath {
+    // Detached first, so that nothing is redirected to sockets that are gone.
+    attachment: Attachment,
+    program: Program,
+    interface: Interface,
+    sockets: Vec<Socket>,
+    addresses: LocalAddresses,
+    parked: Parked<Held>,
+    /// What was answered last: further fragments of the answer follow at once.
+    answered: Option<Answered>,
+    identification: u16,
+}
+
+/// A received frame that can carry a reply.
+struct Held {
+    frame: Frame,
+    request: Request,
+}
+
+struct Answered {
+    slot: ReplySlot,
+    path: Path,
+    queue: u32,
+    reply: Reply,
+}
+
+impl fmt::Debug for FastPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FastPath")
+            .field("interface", &self.interface)
+            .field("attachment", &self.attachment)
+            .finish_non_exhaustive()
+    }
+}
+
+impl FastPath {
+    /// Attaches the program to `interface` and opens a socket on each RX queue.
+    /// What comes before a socket is there takes the kernel's UDP sockets.
+    pub(super) fn open(
+        interface: Interface,
+        settings: &XdpSettings,
+    ) -> Result<Self, FastPathError> {
+        let mut program = Program::load(Config {
+            frame_max: FrameSize::for_mtu(interface.mtu).capacity(),
+            drop_ikev1: settings.ikev1 == Ikev1::Drop,
+        })?;
+        let addresses = LocalAddresses::watch()?;
+        program.set_addresses(addresses.addresses())?;
+        let modes: &[Mode] = match settings.mode {
+            XdpMode::Auto => &Mode::ALL,
+            XdpMode::Native => &[Mode::Native],
+            XdpMode::Generic => &[Mode::Generic],
+        };
+        let attachment = program.attach(&interface, modes)?;
+        let mut sockets = Vec::new();
+        for queue in 0..interface.rx_queues {
+            let socket = Socket::open(&interface, queue, attachment.mode())?;
+            program.set_socket(queue, &socket)?;
+            sockets.push(socket);
+        }
+        let path = Self {
+            attachment,
+            program,
+            interface,
+            sockets,
+            addresses,
+            parked: Parked::with_capacity(PARKED),
+            answered: None,
+            identification: 0,
+        };
+        path.announce();
+        Ok(path)
+    }
+
+    fn announce(&self) {
+        for (mode, error) in self.attachment.refusals() {
+            let hint = "the next mode costs more CPU time; `ethtool -i` names the driver";
+            warn!(%mode, %error, hint, "XDP mode not available");
+        }
+        let XdpStatus {
+            interface,
+            mode,
+            queues,
+            addresses,
+        } = self.status();
+        let hint = "netfilter does not see the IKE that XDP takes: \
+            filter it upstream, or count it with `ikexdp stats`";
+        info!(
+            interface, mode,
+            queues = %Listed(&queues),
+            addresses = %Listed(&addresses),
+            hint,
+            "XDP program attached"
+        );
+        if addresses.is_empty() {
+            let hint = "all IKE takes the kernel's UDP sockets until there is one";
+            warn!(hint, "this host has no address that peers can use");
+        }
+    }
+
+    /// The sockets, that of queue 0 first.
+    pub(super) fn sockets(&self) -> &[Socket] {
+        &self.sockets
+    }
+
+    /// What tells of addresses that come and go.
+    pub(super) const fn addresses(&self) -> &LocalAddresses {
+        &self.addresses
+    }
+
+    /// Appends to `batch` what the queue has received.
+    pub(super) fn receive(&mut self, queue: usize, batch: &mut Vec<Frame>) {
+        if let Some(socket) = self.sockets.get_mut(queue) {
+            socket.receive(batch);
+        }
+    }
+
+    /// The message in `frame`, which waits for a reply until [`Self::settle`].
+    ///
+    /// # Errors
+    /// What the classifier says of a frame that it would not have redirected.
+    pub(super) fn datagram(&mut self, frame: Frame) -> Result<Datagram<'_>, Verdict> {
+        let request = Request::parse(&frame, self.interface.mtu)?;
+        let (slot, held) = self.parked.receive(Held { frame, request });
+        let message = held.request.message.clone();
+        Ok(Datagram {
+            path: held.request.path,
+            slot: Some(slot),
+            payload: held.frame.get(message).unwrap_or_default(),
+        })
+    }
+
+    /// The engine has handled the frame; a reply may come later, or not.
+    pub(super) fn settle(&mut self, may_come: bool) -> Settled {
+        self.parked.settle(may_come)
+    }
+
+    /// Sends `message` in the frame of `slot`, or in one like it if an earlier
+    /// part of the same reply took that. Says whether it could.
+    pub(super) fn reply(&mut self, slot: ReplySlot, path: &Path, message: &[u8]) -> bool {
+        self.try_reply(slot, path, message).is_some()
+    }
+
+    fn try_reply(&mut self, slot: ReplySlot, path: &Path, message: &[u8]) -> Option<()> {
+        let frame = self.parked.take(slot).map(|Held { frame, request }| {
+            self.answered = Some(Answered {
+                slot,
+                path: request.path,
+                queue: frame.queue(),
+                reply: request.reply,
+            });
+            frame
+        });
+        let answered = self.answered.as_ref();
+        let answered = answered.filter(|last| last.slot == slot && last.path == *path)?;
+        let socket = self
+            .sockets
+            .get_mut(usize::try_from(answered.queue).ok()?)?;
+        let mut frame = match frame {
+            Some(frame) => frame,
+            None => socket.allocate()?,
+        };
+        let length = answered.reply.frame_len(message).ok()?;
+        frame.resize(length).ok()?;
+        self.identification = self.identification.wrapping_add(1);
+        let written = answered
+            .reply
+            .write(message, self.identification, &mut frame);
+        written.ok()?;
+        socket.send(frame).ok()
+    }
+
+    /// Ends a turn of the loop: sends what was replied, and makes room for what
+    /// comes.
+    ///
+    /// # Errors
+    /// The first [`io::Error`] of a queue; the others are served all the same.
+    pub(super) fn flush(&mut self) -> io::Result<()> {
+        let mut result = Ok(());
+        for socket in &mut self.sockets {
+            result = result.and(socket.flush());
+        }
+        result
+    }
+
+    /// Follows the addresses of this host.
+    ///
+    /// # Errors
+    /// [`FastPathError`] if the kernel does not tell, or does not take them.
+    pub(super) fn refresh_addresses(&mut self) -> Result<(), FastPathError> {
+        if self.addresses.refresh()? {
+            let addresses: Vec<IpAddr> = self.addresses.addresses().iter().copied().collect();
+            info!(addresses = %Listed(&addresses), "addresses of this host changed");
+            self.program.set_addresses(self.addresses.addresses())?;
+        }
+        Ok(())
+    }
+
+    /// What there is to show of it.
+    pub(super) fn status(&self) -> XdpStatus {
+        let transfer = |socket: &Socket| socket.transfer().to_string();
+        XdpStatus {
+            interface: self.interface.name.clone(),
+            mode: self.attachment.mode().to_string(),
+            queues: self.sockets.iter().map(transfer).collect(),
+            addresses: self.addresses.addresses().iter().copied().collect(),
+        }
+    }
+
+    /// Frames by their fate; nothing if the kernel does not tell.
+    pub(super) fn verdicts(&self) -> Counters {
+        let Ok(counters) = self.program.counters() else {
+            return Counters::default();
+        };
+        let verdicts = Verdict::ALL.iter();
+        verdicts
+            .map(|verdict| (verdict.name(), counters.total(*verdict)))
+            .collect()
+    }
+
+    /// The counters of each queue; nothing where the kernel does not tell.
+    pub(super) fn queues(&self) -> Vec<Counters> {
+        let counters = |socket: &Socket| {
+            let Ok(counters) = socket.counters() else {
+                return Counters::default();
+            };
+            let names = QueueCounter::ALL.iter();
+            names
+                .map(|counter| (counter.name(), counters.get(*counter)))
+                .collect()
+        };
+        self.sockets.iter().map(counters).collect()
+    }
+}
