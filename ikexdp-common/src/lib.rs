@@ -12,5 +12,8 @@
     )
 )]
 
+pub mod classify;
 pub mod cookie;
 pub mod counter;
+pub mod maps;
+pub mod verdict;

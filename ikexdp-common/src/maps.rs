@@ -1,0 +1,64 @@
+//! The maps through which the XDP program and the daemon talk.
+
+/// One `u64` per CPU and [`Verdict`](crate::verdict::Verdict), at its index.
+pub const COUNTERS: &str = "COUNTERS";
+
+/// The IPv4 addresses of the gateway: keys of 4 octets, values without meaning.
+pub const LOCAL_V4: &str = "LOCAL_V4";
+
+/// The IPv6 addresses of the gateway: keys of 16 octets, values without meaning.
+pub const LOCAL_V6: &str = "LOCAL_V6";
+
+/// One element, the [`Config`] as `u32`.
+pub const CONFIG: &str = "CONFIG";
+
+/// The AF_XDP socket of each RX queue, at its index.
+pub const SOCKETS: &str = "SOCKETS";
+
+/// Most addresses of a family. A gateway has tens; memory is taken as they come.
+pub const LOCAL_ADDRESSES: usize = 4096;
+
+/// Most RX queues of an interface. Drivers offer one per core, at 8 octets each.
+pub const QUEUES: usize = 1024;
+
+/// What the daemon tells the XDP program, as a set of flags.
+///
+/// The kernel fills a new map with zeros, so that is the default.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Config {
+    /// Drop IKEv1 instead of passing it to another daemon.
+    pub drop_ikev1: bool,
+}
+
+impl Config {
+    const DROP_IKEV1: u32 = 1;
+
+    /// The value in the map.
+    #[must_use]
+    pub const fn to_bits(self) -> u32 {
+        if self.drop_ikev1 { Self::DROP_IKEV1 } else { 0 }
+    }
+
+    /// Reads the value from the map.
+    #[must_use]
+    #[inline(always)]
+    pub const fn from_bits(bits: u32) -> Self {
+        Self {
+            drop_ikev1: bits & Self::DROP_IKEV1 != 0,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_config_survives_the_map() {
+        for drop_ikev1 in [false, true] {
+            let config = Config { drop_ikev1 };
+            assert_eq!(Config::from_bits(config.to_bits()), config);
+        }
+        assert_eq!(Config::from_bits(0), Config::default());
+    }
+}

@@ -1,0 +1,139 @@
+//! What becomes of a frame, and why.
+
+use crate::counters;
+
+counters! {
+    /// The fate of one frame and its reason.
+    ///
+    /// Every frame the XDP program sees is counted under exactly one of these,
+    /// so that their sum is the number of frames.
+    pub enum Verdict {
+        /// Passed: neither IPv4 nor IPv6.
+        PassNotIp = "pass_not_ip",
+        /// Passed: more than two VLAN tags.
+        PassVlanDepth = "pass_vlan_depth",
+        /// Passed: IP, but not UDP.
+        PassNotUdp = "pass_not_udp",
+        /// Passed: UDP behind IPv4 options.
+        PassIpOptions = "pass_ip_options",
+        /// Passed: an IPv6 extension header comes first.
+        PassExtensionHeader = "pass_extension_header",
+        /// Passed: first IP fragment of an IKE message for us; its sender needs IKE fragmentation (RFC 7383).
+        PassFirstFragment = "pass_first_fragment",
+        /// Passed: a later fragment of a UDP datagram.
+        PassFragment = "pass_fragment",
+        /// Passed: UDP to a port other than 500 and 4500.
+        PassOtherPort = "pass_other_port",
+        /// Passed: UDP 500 or 4500, but no ESP, on its way to another host.
+        PassTransit = "pass_transit",
+        /// Passed: from a source that must never be answered.
+        PassMartian = "pass_martian",
+        /// Passed: the frame ends before its headers, or before the IP length says.
+        PassTruncated = "pass_truncated",
+        /// Passed: UDP over IPv6 without a checksum.
+        PassNoChecksum = "pass_no_checksum",
+        /// Passed: ESP in UDP, ours or in transit.
+        PassEsp = "pass_esp",
+        /// Passed: IKEv1.
+        PassIkev1 = "pass_ikev1",
+        /// Passed: IKE for us, but no AF_XDP socket is open on this RX queue.
+        PassNoSocket = "pass_no_socket",
+        /// Dropped: UDP length below its header or beyond the IP payload.
+        DropUdpLength = "drop_udp_length",
+        /// Dropped: NAT keepalive.
+        DropKeepalive = "drop_keepalive",
+        /// Dropped: shorter than an IKE header.
+        DropShort = "drop_short",
+        /// Dropped: the IKE length is not that of the datagram.
+        DropLength = "drop_length",
+        /// Dropped: IKE major version 0.
+        DropVersion = "drop_version",
+        /// Dropped: IKEv1, as configured.
+        DropIkev1 = "drop_ikev1",
+        /// Dropped: the initiator's SPI is zero.
+        DropInitiatorSpi = "drop_initiator_spi",
+        /// Dropped: unknown exchange type.
+        DropExchange = "drop_exchange",
+        /// Dropped: IKE_SA_INIT request with a message ID other than 0.
+        DropMessageId = "drop_message_id",
+        /// Dropped: IKE_SA_INIT request with a responder SPI.
+        DropResponderSpi = "drop_responder_spi",
+        /// Redirected: a major version above 2, which user space refuses.
+        RedirectVersion = "redirect_version",
+        /// Redirected: IKEv2 on port 500.
+        RedirectIke = "redirect_ike",
+        /// Redirected: IKEv2 on port 4500.
+        RedirectIkeNat = "redirect_ike_nat",
+    }
+}
+
+/// What the XDP program does with a frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Leave it to the kernel's network stack.
+    Pass,
+    /// Throw it away.
+    Drop,
+    /// Hand it to the AF_XDP socket of its RX queue.
+    Redirect,
+}
+
+impl Verdict {
+    /// What is done with a frame of this verdict.
+    #[must_use]
+    pub const fn action(self) -> Action {
+        match self {
+            Self::PassNotIp
+            | Self::PassVlanDepth
+            | Self::PassNotUdp
+            | Self::PassIpOptions
+            | Self::PassExtensionHeader
+            | Self::PassFirstFragment
+            | Self::PassFragment
+            | Self::PassOtherPort
+            | Self::PassTransit
+            | Self::PassMartian
+            | Self::PassTruncated
+            | Self::PassNoChecksum
+            | Self::PassEsp
+            | Self::PassIkev1
+            | Self::PassNoSocket => Action::Pass,
+            Self::DropUdpLength
+            | Self::DropKeepalive
+            | Self::DropShort
+            | Self::DropLength
+            | Self::DropVersion
+            | Self::DropIkev1
+            | Self::DropInitiatorSpi
+            | Self::DropExchange
+            | Self::DropMessageId
+            | Self::DropResponderSpi => Action::Drop,
+            Self::RedirectVersion | Self::RedirectIke | Self::RedirectIkeNat => Action::Redirect,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_begins_with_its_action() {
+        for verdict in Verdict::ALL {
+            let (prefix, help) = match verdict.action() {
+                Action::Pass => ("pass_", "Passed: "),
+                Action::Drop => ("drop_", "Dropped: "),
+                Action::Redirect => ("redirect_", "Redirected: "),
+            };
+            assert!(verdict.name().starts_with(prefix), "{verdict:?}");
+            assert!(verdict.help().starts_with(help), "{verdict:?}");
+        }
+    }
+
+    #[test]
+    fn an_index_leads_back_to_its_counter() {
+        for (index, verdict) in Verdict::ALL.iter().enumerate() {
+            assert_eq!(verdict.index(), index);
+        }
+    }
+}
