@@ -1,2 +1,64 @@
+//! The XDP program: classifies a frame, counts it, and acts.
+//!
+//! Everything it decides is decided by `ikexdp_common::classify`, which is
+//! tested on the host; here are only the maps and the one exit.
 #![no_std]
 #![no_main]
+
+mod gateway;
+mod load;
+
+use aya_ebpf::bindings::xdp_action::{XDP_DROP, XDP_PASS, XDP_REDIRECT};
+use aya_ebpf::btf_maps::{PerCpuArray, XskMap};
+use aya_ebpf::macros::{btf_map, xdp};
+use aya_ebpf::programs::XdpContext;
+use ikexdp_common::classify::classify;
+use ikexdp_common::maps::QUEUES;
+use ikexdp_common::verdict::{Action, Verdict};
+
+use crate::gateway::Maps;
+use crate::load::Frame;
+
+#[btf_map]
+static COUNTERS: PerCpuArray<u64, { Verdict::COUNT }> = PerCpuArray::new();
+
+#[btf_map]
+static SOCKETS: XskMap<QUEUES> = XskMap::new();
+
+/// The program that is attached to the interface.
+#[xdp]
+fn ikexdp(ctx: XdpContext) -> u32 {
+    let verdict = classify(&Frame::new(&ctx), &Maps);
+    let (verdict, action) = match verdict.action() {
+        Action::Pass => (verdict, XDP_PASS),
+        Action::Drop => (verdict, XDP_DROP),
+        // Without a socket the kernel's UDP sockets are there to answer.
+        Action::Redirect => match SOCKETS.redirect(ctx.rx_queue_index(), XDP_PASS.into()) {
+            Ok(_) => (verdict, XDP_REDIRECT),
+            Err(_) => (Verdict::PassNoSocket, XDP_PASS),
+        },
+    };
+    count(verdict);
+    action
+}
+
+#[expect(unsafe_code, reason = "map values are plain memory")]
+fn count(verdict: Verdict) {
+    if let Some(counter) = COUNTERS.get_ptr_mut(verdict as u32) {
+        // SAFETY: the pointer is to this CPU's value, and an XDP program is not
+        // interrupted by another one on its CPU.
+        unsafe { *counter = (*counter).wrapping_add(1) };
+    }
+}
+
+/// Nothing panics here, and the verifier proves it: it refuses an endless loop.
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    loop {}
+}
+
+/// The licence the kernel asks for before it lends its helpers.
+#[unsafe(link_section = "license")]
+#[unsafe(no_mangle)]
+#[expect(unsafe_code, reason = "the kernel finds it by its section")]
+static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
