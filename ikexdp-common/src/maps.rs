@@ -21,29 +21,35 @@ pub const LOCAL_ADDRESSES: usize = 4096;
 /// Most RX queues of an interface. Drivers offer one per core, at 8 octets each.
 pub const QUEUES: usize = 1024;
 
-/// What the daemon tells the XDP program, as a set of flags.
+/// What the daemon tells the XDP program.
 ///
-/// The kernel fills a new map with zeros, so that is the default.
+/// The kernel fills a new map with zeros: until it is told, the program
+/// redirects nothing and drops no IKEv1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Config {
+    /// The longest frame that an AF_XDP socket takes, in octets.
+    pub frame_max: u16,
     /// Drop IKEv1 instead of passing it to another daemon.
     pub drop_ikev1: bool,
 }
 
 impl Config {
-    const DROP_IKEV1: u32 = 1;
+    const DROP_IKEV1: u32 = 1 << 16;
 
-    /// The value in the map.
+    /// The value in the map: the length below, flags above.
     #[must_use]
-    pub const fn to_bits(self) -> u32 {
-        if self.drop_ikev1 { Self::DROP_IKEV1 } else { 0 }
+    pub fn to_bits(self) -> u32 {
+        let flags = if self.drop_ikev1 { Self::DROP_IKEV1 } else { 0 };
+        flags | u32::from(self.frame_max)
     }
 
     /// Reads the value from the map.
     #[must_use]
     #[inline(always)]
     pub const fn from_bits(bits: u32) -> Self {
+        let [_, _, high, low] = bits.to_be_bytes();
         Self {
+            frame_max: u16::from_be_bytes([high, low]),
             drop_ikev1: bits & Self::DROP_IKEV1 != 0,
         }
     }
@@ -55,9 +61,14 @@ mod tests {
 
     #[test]
     fn a_config_survives_the_map() {
-        for drop_ikev1 in [false, true] {
-            let config = Config { drop_ikev1 };
-            assert_eq!(Config::from_bits(config.to_bits()), config);
+        for frame_max in [0, 1792, u16::MAX] {
+            for drop_ikev1 in [false, true] {
+                let config = Config {
+                    frame_max,
+                    drop_ikev1,
+                };
+                assert_eq!(Config::from_bits(config.to_bits()), config);
+            }
         }
         assert_eq!(Config::from_bits(0), Config::default());
     }

@@ -36,6 +36,8 @@ counters! {
         PassEsp = "pass_esp",
         /// Passed: IKEv1.
         PassIkev1 = "pass_ikev1",
+        /// Passed: IKE for us, but in a frame too long for an AF_XDP socket.
+        PassTooLong = "pass_too_long",
         /// Passed: IKE for us, but no AF_XDP socket is open on this RX queue.
         PassNoSocket = "pass_no_socket",
         /// Dropped: UDP length below its header or beyond the IP payload.
@@ -97,6 +99,7 @@ impl Verdict {
             | Self::PassNoChecksum
             | Self::PassEsp
             | Self::PassIkev1
+            | Self::PassTooLong
             | Self::PassNoSocket => Action::Pass,
             Self::DropUdpLength
             | Self::DropKeepalive

@@ -33,8 +33,14 @@ impl Gateway for Maps {
 
     #[inline(always)]
     fn drops_ikev1(&self) -> bool {
-        CONFIG
-            .get(0)
-            .is_some_and(|bits| Config::from_bits(*bits).drop_ikev1)
+        config().drop_ikev1
     }
+}
+
+/// What the daemon has told.
+#[inline(always)]
+pub(crate) fn config() -> Config {
+    CONFIG
+        .get(0)
+        .map_or_else(Config::default, |bits| Config::from_bits(*bits))
 }

@@ -12,11 +12,11 @@ use aya_ebpf::bindings::xdp_action::{XDP_DROP, XDP_PASS, XDP_REDIRECT};
 use aya_ebpf::btf_maps::{PerCpuArray, XskMap};
 use aya_ebpf::macros::{btf_map, xdp};
 use aya_ebpf::programs::XdpContext;
-use ikexdp_common::classify::classify;
+use ikexdp_common::classify::{Load, classify};
 use ikexdp_common::maps::QUEUES;
 use ikexdp_common::verdict::{Action, Verdict};
 
-use crate::gateway::Maps;
+use crate::gateway::{Maps, config};
 use crate::load::Frame;
 
 #[btf_map]
@@ -28,18 +28,28 @@ static SOCKETS: XskMap<QUEUES> = XskMap::new();
 /// The program that is attached to the interface.
 #[xdp]
 fn ikexdp(ctx: XdpContext) -> u32 {
-    let verdict = classify(&Frame::new(&ctx), &Maps);
+    let frame = Frame::new(&ctx);
+    let verdict = classify(&frame, &Maps);
     let (verdict, action) = match verdict.action() {
         Action::Pass => (verdict, XDP_PASS),
         Action::Drop => (verdict, XDP_DROP),
-        // Without a socket the kernel's UDP sockets are there to answer.
-        Action::Redirect => match SOCKETS.redirect(ctx.rx_queue_index(), XDP_PASS.into()) {
-            Ok(_) => (verdict, XDP_REDIRECT),
-            Err(_) => (Verdict::PassNoSocket, XDP_PASS),
-        },
+        Action::Redirect => redirect(&ctx, &frame, verdict),
     };
     count(verdict);
     action
+}
+
+/// Gives the frame to the socket of its queue, or else to the kernel's UDP
+/// sockets, which are there to answer as well.
+#[inline(always)]
+fn redirect(ctx: &XdpContext, frame: &Frame, verdict: Verdict) -> (Verdict, u32) {
+    if frame.length() > usize::from(config().frame_max) {
+        return (Verdict::PassTooLong, XDP_PASS);
+    }
+    match SOCKETS.redirect(ctx.rx_queue_index(), XDP_PASS.into()) {
+        Ok(_) => (verdict, XDP_REDIRECT),
+        Err(_) => (Verdict::PassNoSocket, XDP_PASS),
+    }
 }
 
 #[expect(unsafe_code, reason = "map values are plain memory")]
