@@ -1,0 +1,366 @@
+//! The XDP program: loaded into the kernel, told about this host, attached.
+
+mod addresses;
+mod interface;
+mod netlink;
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::io;
+use std::net::IpAddr;
+use std::os::fd::{AsFd, AsRawFd};
+
+use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray, XskMap};
+use aya::programs::xdp::XdpLink;
+use aya::programs::{ProgramError, Xdp, XdpMode};
+use aya::{Ebpf, EbpfError, include_bytes_aligned};
+use ikexdp_common::maps::{self, Config};
+use ikexdp_common::verdict::Verdict;
+
+pub use self::addresses::LocalAddresses;
+pub use self::interface::{Interface, InterfaceError};
+pub use self::netlink::NetlinkError;
+
+/// The program, as the build script made it.
+static OBJECT: &[u8] = include_bytes_aligned!(env!("IKEXDP_XDP_OBJECT"));
+
+/// Its name, in the object and wherever the kernel lists it.
+const NAME: &str = "ikexdp";
+
+/// Where a program runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// In the driver, before the kernel spends anything on a frame.
+    Native,
+    /// In the network stack, whatever the driver.
+    Generic,
+}
+
+impl Mode {
+    /// Every mode, the fastest first.
+    pub const ALL: [Self; 2] = [Self::Native, Self::Generic];
+
+    /// What `ip link set` calls it.
+    const fn ip_link_name(self) -> &'static str {
+        match self {
+            Self::Native => "xdpdrv",
+            Self::Generic => "xdpgeneric",
+        }
+    }
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Native => "native",
+            Self::Generic => "generic",
+        })
+    }
+}
+
+/// Why the program is not in the kernel.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The kernel wants more privilege.
+    #[error(
+        "not allowed to load the XDP program; hint: run as root, or with CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON"
+    )]
+    NotAllowed(#[source] EbpfError),
+    /// The kernel refused it for another reason.
+    #[error("cannot load the XDP program; hint: it needs Linux 6.1 or later")]
+    Refused(#[source] EbpfError),
+}
+
+impl From<EbpfError> for LoadError {
+    fn from(error: EbpfError) -> Self {
+        let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&error);
+        while let Some(current) = cause {
+            let code = current.downcast_ref().and_then(io::Error::raw_os_error);
+            // Not EACCES, which is how the verifier refuses.
+            if code == Some(libc::EPERM) {
+                return Self::NotAllowed(error);
+            }
+            cause = current.source();
+        }
+        Self::Refused(error)
+    }
+}
+
+impl From<ProgramError> for LoadError {
+    fn from(error: ProgramError) -> Self {
+        EbpfError::from(error).into()
+    }
+}
+
+impl From<MapError> for LoadError {
+    fn from(error: MapError) -> Self {
+        EbpfError::from(error).into()
+    }
+}
+
+/// Why the program is not on the interface.
+#[derive(Debug, thiserror::Error)]
+pub enum AttachError {
+    /// There is room for one program only.
+    #[error(
+        "{interface} has an XDP program already: {program} (id {id}, {mode}); hint: stop what attached it, \
+         or `ip link set dev {interface} {off} off`",
+        off = mode.ip_link_name()
+    )]
+    Occupied {
+        /// The interface.
+        interface: String,
+        /// The other program's name.
+        program: String,
+        /// The other program's id, as `bpftool prog` shows it.
+        id: u32,
+        /// Where it runs.
+        mode: Mode,
+    },
+    /// There is no place for so many sockets.
+    #[error("{interface} has more RX queues than {max}: {queues}; hint: `ethtool -L {interface} combined {max}`", max = maps::QUEUES)]
+    Queues {
+        /// The interface.
+        interface: String,
+        /// How many queues it has.
+        queues: u32,
+    },
+    /// The kernel refused.
+    #[error("cannot attach the XDP program to {interface} in {mode} mode")]
+    Refused {
+        /// The interface.
+        interface: String,
+        /// The last mode tried.
+        mode: Mode,
+        /// What the kernel said.
+        source: ProgramError,
+    },
+    /// The interface went away meanwhile.
+    #[error(transparent)]
+    Interface(#[from] InterfaceError),
+}
+
+/// The program in the kernel, with its maps.
+pub struct Program {
+    ebpf: Ebpf,
+    counters: PerCpuArray<MapData, u64>,
+    sockets: XskMap<MapData>,
+    local_v4: HashMap<MapData, [u8; 4], u8>,
+    local_v6: HashMap<MapData, [u8; 16], u8>,
+    /// What the two maps above hold.
+    addresses: BTreeSet<IpAddr>,
+}
+
+impl fmt::Debug for Program {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Program")
+            .field("addresses", &self.addresses)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Program {
+    /// Loads the program; it sees no frame before it is attached.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses it.
+    pub fn load(config: Config) -> Result<Self, LoadError> {
+        let mut ebpf = Ebpf::load(OBJECT)?;
+        xdp(&mut ebpf)?.load()?;
+        let mut array: Array<_, u32> = take(&mut ebpf, maps::CONFIG)?;
+        array.set(0, config.to_bits(), 0)?;
+        Ok(Self {
+            counters: take(&mut ebpf, maps::COUNTERS)?,
+            sockets: take(&mut ebpf, maps::SOCKETS)?,
+            local_v4: take(&mut ebpf, maps::LOCAL_V4)?,
+            local_v6: take(&mut ebpf, maps::LOCAL_V6)?,
+            addresses: BTreeSet::new(),
+            ebpf,
+        })
+    }
+
+    /// Makes `addresses` the ones whose IKE is ours.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses one, as it does beyond
+    /// [`LOCAL_ADDRESSES`](maps::LOCAL_ADDRESSES) of a family.
+    pub fn set_addresses(&mut self, addresses: &BTreeSet<IpAddr>) -> Result<(), MapError> {
+        let gone: Vec<_> = self.addresses.difference(addresses).copied().collect();
+        for address in gone {
+            match address {
+                IpAddr::V4(address) => self.local_v4.remove(&address.octets())?,
+                IpAddr::V6(address) => self.local_v6.remove(&address.octets())?,
+            }
+            self.addresses.remove(&address);
+        }
+        for &address in addresses {
+            if self.addresses.contains(&address) {
+                continue;
+            }
+            match address {
+                IpAddr::V4(address) => self.local_v4.insert(address.octets(), 0, 0)?,
+                IpAddr::V6(address) => self.local_v6.insert(address.octets(), 0, 0)?,
+            }
+            self.addresses.insert(address);
+        }
+        Ok(())
+    }
+
+    /// Gives the IKE messages of an RX queue to an AF_XDP socket, until that is
+    /// closed.
+    ///
+    /// # Errors
+    ///
+    /// When the queue has a number that the interface cannot have.
+    pub fn set_socket(&mut self, queue: u32, socket: &impl AsFd) -> Result<(), MapError> {
+        self.sockets.set(queue, socket.as_fd().as_raw_fd(), 0)
+    }
+
+    /// Attaches the program in the first of `modes` that the interface has.
+    ///
+    /// # Errors
+    ///
+    /// When it has none of them, or another program.
+    pub fn attach(
+        &mut self,
+        interface: &Interface,
+        modes: &[Mode],
+    ) -> Result<Attachment, AttachError> {
+        let Interface {
+            name,
+            index,
+            rx_queues,
+            ..
+        } = interface;
+        if usize::try_from(*rx_queues).is_ok_and(|queues| queues > maps::QUEUES) {
+            return Err(AttachError::Queues {
+                interface: name.clone(),
+                queues: *rx_queues,
+            });
+        }
+        let mut refusals = Vec::new();
+        for &mode in modes {
+            match self.attach_in(mode, *index) {
+                Ok(link) => {
+                    return Ok(Attachment {
+                        link,
+                        mode,
+                        refusals,
+                    });
+                }
+                Err(refusal) => refusals.push((mode, refusal)),
+            }
+        }
+        if let Some(occupant) = interface::occupant(name)? {
+            return Err(AttachError::Occupied {
+                interface: name.clone(),
+                program: occupant.program,
+                id: occupant.id,
+                mode: occupant.mode,
+            });
+        }
+        let (mode, source) = refusals
+            .pop()
+            .unwrap_or((Mode::Generic, ProgramError::NotAttached));
+        Err(AttachError::Refused {
+            interface: name.clone(),
+            mode,
+            source,
+        })
+    }
+
+    fn attach_in(&mut self, mode: Mode, index: u32) -> Result<XdpLink, ProgramError> {
+        let program = xdp(&mut self.ebpf)?;
+        let link = program.attach_to_if_index(
+            index,
+            match mode {
+                Mode::Native => XdpMode::Driver,
+                Mode::Generic => XdpMode::Skb,
+            },
+        )?;
+        program.take_link(link)
+    }
+
+    /// Reads the counters.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses, which it has no reason to.
+    pub fn counters(&self) -> Result<Counters, MapError> {
+        let read = |verdict: &Verdict| Ok(self.counters.get(&(*verdict as u32), 0)?.to_vec());
+        Verdict::ALL
+            .iter()
+            .map(read)
+            .collect::<Result<_, _>>()
+            .map(Counters)
+    }
+
+    /// The loaded program itself.
+    ///
+    /// # Errors
+    ///
+    /// Never in practice: the object has it.
+    pub fn xdp(&mut self) -> Result<&mut Xdp, ProgramError> {
+        xdp(&mut self.ebpf)
+    }
+}
+
+fn xdp(ebpf: &mut Ebpf) -> Result<&mut Xdp, ProgramError> {
+    ebpf.program_mut(NAME)
+        .ok_or(ProgramError::NotLoaded)?
+        .try_into()
+}
+
+fn take<M: TryFrom<Map, Error = MapError>>(ebpf: &mut Ebpf, name: &str) -> Result<M, MapError> {
+    ebpf.take_map(name)
+        .ok_or_else(|| MapError::InvalidName {
+            name: name.to_owned(),
+        })?
+        .try_into()
+}
+
+/// The program on an interface. It is there as long as this is held, and the
+/// kernel removes it when the process dies.
+#[derive(Debug)]
+pub struct Attachment {
+    #[expect(dead_code, reason = "detaches when dropped")]
+    link: XdpLink,
+    mode: Mode,
+    refusals: Vec<(Mode, ProgramError)>,
+}
+
+impl Attachment {
+    /// Where the program runs.
+    #[must_use]
+    pub const fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// The modes tried before, and why they are not.
+    #[must_use]
+    pub fn refusals(&self) -> &[(Mode, ProgramError)] {
+        &self.refusals
+    }
+}
+
+/// How many frames had which fate, since the program was loaded.
+#[derive(Clone, Debug)]
+pub struct Counters(Vec<Vec<u64>>);
+
+impl Counters {
+    /// Frames on all CPUs.
+    #[must_use]
+    pub fn total(&self, verdict: Verdict) -> u64 {
+        self.per_cpu(verdict)
+            .iter()
+            .fold(0, |sum, count| sum.wrapping_add(*count))
+    }
+
+    /// Frames on each CPU.
+    #[must_use]
+    pub fn per_cpu(&self, verdict: Verdict) -> &[u64] {
+        self.0.get(verdict.index()).map_or(&[], Vec::as_slice)
+    }
+}

@@ -1,0 +1,20 @@
+//! AF_XDP: IKE frames between a driver's queue and this process.
+//!
+//! ```text
+//!             fill ring ──> kernel ──> RX ring          TX ring ──> kernel ──> completion ring
+//!                 ^                       v                ^                         v
+//!  free frames ───┘                     Frame ──── reply ──┘                         └──> free frames
+//! ```
+//!
+//! Frames live in one piece of memory per queue, shared with the kernel. Each
+//! is at one place at a time: free, on offer in the fill ring, held by a
+//! [`Frame`], or on its way out. All of it belongs to one thread.
+
+mod counter;
+mod pool;
+pub(crate) mod queues;
+mod socket;
+
+pub use self::counter::{QueueCounter, QueueCounters};
+pub use self::pool::{Frame, FrameSize, TooLong};
+pub use self::socket::{BindError, Socket, Transfer};

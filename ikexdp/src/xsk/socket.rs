@@ -1,0 +1,408 @@
+//! One AF_XDP socket on one RX queue.
+#![expect(
+    unsafe_code,
+    reason = "the rings pass on memory that the kernel shares, and a descriptor"
+)]
+
+use std::fmt;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::ptr;
+use std::rc::Rc;
+
+use xdp::nic::NicIndex;
+use xdp::slab::{HeapSlab, Slab};
+use xdp::socket::{SocketError, XdpSocket, XdpSocketBuilder};
+use xdp::{
+    CompletionRing, Packet, RingConfigBuilder, RxRing, WakableFillRing, WakableRings, WakableTxRing,
+};
+
+use super::counter::{QueueCounter, QueueCounters};
+use super::pool::{Frame, FrameSize, Pool};
+use crate::xdp::{Interface, Mode};
+
+/// Frames on offer to the kernel, or received and not yet taken. At 100,000 a
+/// second it takes ten milliseconds to use them up, longer than the loop is
+/// ever away.
+const RECEIVE: u32 = 1024;
+
+/// Frames on their way out: a reply of eight fragments to each frame of a batch.
+const TRANSMIT: u32 = 512;
+
+/// Frames that callers may hold without starving the two above.
+const HELD: u32 = 512;
+
+/// Frames received at a time, so that no queue makes the others wait.
+const BATCH: usize = 64;
+
+/// Frames that the kernel sends for one call in copy mode.
+const KERNEL_BATCH: u32 = 32;
+
+/// How frames come from the driver to us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transfer {
+    /// The NIC writes them into our memory.
+    ZeroCopy,
+    /// The kernel copies them.
+    Copy,
+}
+
+impl fmt::Display for Transfer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::ZeroCopy => "zero-copy",
+            Self::Copy => "copy",
+        })
+    }
+}
+
+/// Why there is no socket on a queue.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// There is room for one socket only.
+    #[error(
+        "{interface} queue {queue} has an AF_XDP socket already; hint: stop the process that has it"
+    )]
+    Occupied {
+        /// The interface.
+        interface: String,
+        /// The RX queue.
+        queue: u32,
+    },
+    /// The kernel refused.
+    #[error(
+        "cannot open an AF_XDP socket on {interface} queue {queue}; \
+         hint: it takes CAP_NET_RAW, and CAP_IPC_LOCK for its memory"
+    )]
+    Refused {
+        /// The interface.
+        interface: String,
+        /// The RX queue.
+        queue: u32,
+        /// What the kernel said.
+        source: io::Error,
+    },
+}
+
+/// An AF_XDP socket, its four rings and its frames.
+pub struct Socket {
+    // Dropped from first to last: the rings name the socket, and the kernel uses
+    // the pool as long as there is a socket.
+    fill: WakableFillRing,
+    rx: RxRing,
+    tx: WakableTxRing,
+    completion: CompletionRing,
+    socket: XdpSocket,
+    pool: Rc<Pool>,
+    queue: u32,
+    transfer: Transfer,
+    /// Frames in the fill ring, the driver or the RX ring.
+    offered: usize,
+    /// Frames in the TX ring, the driver or the completion ring.
+    sending: usize,
+    /// Frames that wait for the next flush.
+    pending: HeapSlab,
+    /// Whether the kernel left something in the TX ring.
+    stalled: bool,
+    counters: QueueCounters,
+}
+
+impl Socket {
+    /// Opens a socket on an RX queue of an interface on which the program runs
+    /// in `mode`, with zero-copy if the driver has it.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses, or the queue has a socket already.
+    pub fn open(interface: &Interface, queue: u32, mode: Mode) -> Result<Self, BindError> {
+        let transfers: &[Transfer] = match mode {
+            Mode::Native => &[Transfer::ZeroCopy, Transfer::Copy],
+            // A driver may well accept zero-copy, but sends its frames elsewhere.
+            Mode::Generic => &[Transfer::Copy],
+        };
+        let mut refusal = io::ErrorKind::Unsupported.into();
+        for &transfer in transfers {
+            match Self::bind(interface, queue, transfer) {
+                Ok(socket) => return Ok(socket),
+                Err(error) => refusal = error,
+            }
+        }
+        let interface = interface.name.clone();
+        Err(match refusal.raw_os_error() {
+            Some(libc::EBUSY) => BindError::Occupied { interface, queue },
+            _ => BindError::Refused {
+                interface,
+                queue,
+                source: refusal,
+            },
+        })
+    }
+
+    fn bind(interface: &Interface, queue: u32, transfer: Transfer) -> io::Result<Self> {
+        const RINGS: RingConfigBuilder = RingConfigBuilder {
+            rx_count: RECEIVE,
+            tx_count: TRANSMIT,
+            fill_count: RECEIVE,
+            completion_count: TRANSMIT,
+        };
+        const FRAMES: u32 = RECEIVE + TRANSMIT + HELD;
+
+        let pool = Pool::new(FrameSize::for_mtu(interface.mtu), FRAMES)?;
+        let config = RINGS.build().map_err(io::Error::other)?;
+        let mut builder = XdpSocketBuilder::new().map_err(io_error)?;
+        let (rings, mut flags) = pool
+            .with(|umem| builder.build_wakable_rings(umem, config))
+            .map_err(io_error)?;
+        match transfer {
+            Transfer::ZeroCopy => flags.force_zerocopy(),
+            Transfer::Copy => flags.force_copy(),
+        }
+        let WakableRings {
+            fill_ring,
+            rx_ring: Some(rx),
+            completion_ring,
+            tx_ring: Some(tx),
+        } = rings
+        else {
+            return Err(io::ErrorKind::Unsupported.into());
+        };
+        let socket = builder
+            .bind(NicIndex::new(interface.index), queue, flags)
+            .map_err(io_error)?;
+        let mut socket = Self {
+            fill: fill_ring,
+            rx,
+            tx,
+            completion: completion_ring,
+            socket,
+            pool,
+            queue,
+            transfer,
+            offered: 0,
+            sending: 0,
+            pending: HeapSlab::with_capacity(TRANSMIT as usize),
+            stalled: false,
+            counters: QueueCounters::default(),
+        };
+        socket.refill();
+        Ok(socket)
+    }
+
+    /// How frames come to us.
+    #[must_use]
+    pub const fn transfer(&self) -> Transfer {
+        self.transfer
+    }
+
+    /// Appends to `batch` what has arrived, some tens of frames at most.
+    pub fn receive(&mut self, batch: &mut Vec<Frame>) {
+        let mut inbox = Inbox {
+            room: BATCH,
+            batch,
+            pool: &self.pool,
+            queue: self.queue,
+        };
+        // SAFETY: each packet goes into a `Frame`, which keeps its memory.
+        let received = self
+            .pool
+            .with(|umem| unsafe { self.rx.recv(umem, &mut inbox) });
+        self.offered = self.offered.saturating_sub(received);
+        self.counters.add(QueueCounter::Received, received);
+    }
+
+    /// A frame of undefined contents, for a reply that takes more than one.
+    pub fn allocate(&mut self) -> Option<Frame> {
+        // SAFETY: the packet goes into a `Frame`, which keeps its memory.
+        let packet = self.pool.with(|umem| unsafe { umem.alloc() });
+        if packet.is_none() {
+            self.counters.add(QueueCounter::Exhausted, 1);
+        }
+        Some(Frame::new(packet?, Rc::clone(&self.pool), self.queue))
+    }
+
+    /// Queues a frame for the next [`flush`](Self::flush).
+    ///
+    /// # Errors
+    ///
+    /// The frame, when it is empty, of another socket, or one too many.
+    pub fn send(&mut self, frame: Frame) -> Result<(), Frame> {
+        if frame.is_empty() {
+            return Err(frame);
+        }
+        if self.is_full() {
+            self.reap();
+        }
+        if self.is_full() {
+            self.counters.add(QueueCounter::TransmitFull, 1);
+            return Err(frame);
+        }
+        let packet = frame.release(&self.pool)?;
+        match self.pending.push_front(packet) {
+            None => Ok(()),
+            Some(packet) => Err(Frame::new(packet, Rc::clone(&self.pool), self.queue)),
+        }
+    }
+
+    /// Ends a turn of the loop: sends what is queued, takes back what was sent,
+    /// and offers free frames to the kernel.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel cannot send; the next call tries again.
+    pub fn flush(&mut self) -> io::Result<()> {
+        self.reap();
+        let result = self.transmit();
+        self.refill();
+        result
+    }
+
+    fn is_full(&self) -> bool {
+        self.pending.len().saturating_add(self.sending) >= TRANSMIT as usize
+    }
+
+    /// Moves what is queued to the TX ring, and makes the kernel send it.
+    fn transmit(&mut self) -> io::Result<()> {
+        let queued = self.pending.len();
+        // SAFETY: what is pending was released by frames of this pool, which
+        // outlives the socket.
+        unsafe { self.tx.send(&mut self.pending, false) }?;
+        let submitted = queued.saturating_sub(self.pending.len());
+        self.sending = self.sending.saturating_add(submitted);
+        self.counters.add(QueueCounter::Sent, submitted);
+        if submitted == 0 && !self.stalled {
+            return Ok(());
+        }
+        self.stalled = true;
+        // In copy mode one call sends a part of a large batch.
+        for _ in 0..=TRANSMIT.div_ceil(KERNEL_BATCH) {
+            match self.kick() {
+                Ok(()) => {
+                    self.stalled = false;
+                    return Ok(());
+                }
+                Err(error) if is_transient(&error) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn kick(&self) -> io::Result<()> {
+        let fd = self.socket.as_raw_fd();
+        // SAFETY: no memory is passed.
+        let result = unsafe { libc::send(fd, ptr::null(), 0, libc::MSG_DONTWAIT) };
+        if result < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(())
+    }
+
+    /// Takes back the frames that are sent.
+    fn reap(&mut self) {
+        let sent = self
+            .pool
+            .with(|umem| self.completion.dequeue(umem, self.sending));
+        self.sending = self.sending.saturating_sub(sent);
+    }
+
+    /// Puts as many frames on offer as there should be.
+    fn refill(&mut self) {
+        let wanted = (RECEIVE as usize).saturating_sub(self.offered);
+        let wakeup = self.transfer == Transfer::ZeroCopy;
+        let offered = self.pool.with(|umem| {
+            let free = umem.allocatable();
+            // SAFETY: the pool outlives the socket.
+            //
+            // A wake-up that fails is made good by the next one, and what was
+            // put on offer with it stays there.
+            let _ = unsafe { self.fill.enqueue(umem, wanted, wakeup) };
+            free.saturating_sub(umem.allocatable())
+        });
+        self.offered = self.offered.saturating_add(offered);
+        if offered < wanted {
+            self.counters.add(QueueCounter::Starved, 1);
+        }
+    }
+
+    /// Counts of this side and of the kernel's.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel does not tell.
+    pub fn counters(&self) -> io::Result<QueueCounters> {
+        let kernel = self.socket.statistics().map_err(io_error)?;
+        Ok(self.counters.with_kernel(&kernel))
+    }
+}
+
+impl AsFd for Socket {
+    /// Readable when frames have arrived.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        // SAFETY: the descriptor is open as long as the socket lives, which the
+        // borrow of `self` ensures.
+        unsafe { BorrowedFd::borrow_raw(self.socket.as_raw_fd()) }
+    }
+}
+
+impl fmt::Debug for Socket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Socket")
+            .field("queue", &self.queue)
+            .field("transfer", &self.transfer)
+            .field("offered", &self.offered)
+            .field("sending", &self.sending)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Makes frames of what a ring receives.
+struct Inbox<'a> {
+    room: usize,
+    batch: &'a mut Vec<Frame>,
+    pool: &'a Rc<Pool>,
+    queue: u32,
+}
+
+impl Slab for Inbox<'_> {
+    fn available(&self) -> usize {
+        self.room
+    }
+
+    fn len(&self) -> usize {
+        BATCH.saturating_sub(self.room)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.room == BATCH
+    }
+
+    fn push_front(&mut self, packet: Packet) -> Option<Packet> {
+        self.room = self.room.saturating_sub(1);
+        let frame = Frame::new(packet, Rc::clone(self.pool), self.queue);
+        self.batch.push(frame);
+        None
+    }
+
+    /// A ring that receives only pushes.
+    fn pop_back(&mut self) -> Option<Packet> {
+        None
+    }
+}
+
+/// What the kernel says when the rest of a batch has to wait.
+fn is_transient(error: &io::Error) -> bool {
+    matches!(
+        error.raw_os_error(),
+        Some(libc::EAGAIN | libc::EBUSY | libc::ENOBUFS)
+    )
+}
+
+fn io_error(error: SocketError) -> io::Error {
+    match error {
+        SocketError::SocketCreation(error)
+        | SocketError::Bind(error)
+        | SocketError::SetSockOpt { inner: error, .. }
+        | SocketError::GetSockOpt { inner: error, .. }
+        | SocketError::RingMap { inner: error, .. } => error,
+    }
+}
