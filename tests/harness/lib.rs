@@ -22,6 +22,7 @@ pub mod journal;
 pub mod lab;
 pub mod namespace;
 pub mod net;
+pub mod packet;
 pub mod parties;
 pub mod pki;
 pub mod process;
