@@ -9,16 +9,31 @@
     reason = "a test ends by a panic, and its input is its own"
 )]
 
+mod kernel;
+mod mutate;
 mod table;
 
 use ikexdp_common::classify::{Gateway, classify, locate};
 use ikexdp_common::maps::Config;
 use ikexdp_common::verdict::{Action, Verdict};
 
+use mutate::Mutations;
 use table::{CUSTOMER, OURS_V4, OURS_V6, Row, SERVICE, init, marked, table, v4, v6};
 
+/// Longer than any frame of the table.
+const FRAME_MAX: u16 = 3840;
+
 /// Every configuration: the table holds under each of them.
-const CONFIGS: [Config; 2] = [Config { drop_ikev1: false }, Config { drop_ikev1: true }];
+const CONFIGS: [Config; 2] = [
+    Config {
+        frame_max: FRAME_MAX,
+        drop_ikev1: false,
+    },
+    Config {
+        frame_max: FRAME_MAX,
+        drop_ikev1: true,
+    },
+];
 
 /// The gateway of the table.
 struct Here(Config);
@@ -56,8 +71,8 @@ fn every_row_has_its_verdict() {
 fn every_verdict_has_a_row() {
     let rows: Vec<Row> = CONFIGS.into_iter().flat_map(table).collect();
     for verdict in Verdict::ALL {
-        // No frame earns that one: it is for want of a socket.
-        let earned = *verdict != Verdict::PassNoSocket;
+        // No frame earns those two: they are for want of a socket.
+        let earned = !matches!(verdict, Verdict::PassTooLong | Verdict::PassNoSocket);
         assert_eq!(
             rows.iter().any(|row| row.verdict == *verdict),
             earned,
@@ -88,6 +103,18 @@ fn a_cut_frame_is_redirected_only_if_whole() {
         for length in 0..frame.len() {
             let redirected = locate(&frame[..length], &here).is_ok();
             assert!(!redirected || length >= end, "{name}: {length} octets");
+        }
+    }
+}
+
+#[test]
+fn no_damage_makes_it_panic_or_reach_beyond_the_frame() {
+    for frame in Mutations::of(table(CONFIGS[0]), 0).take(100_000) {
+        for length in [frame.len(), frame.len() / 2, 13] {
+            let frame = &frame[..length];
+            if let Ok(located) = locate(frame, &Here(CONFIGS[0])) {
+                assert!(located.ike + located.length <= frame.len(), "{frame:02x?}");
+            }
         }
     }
 }

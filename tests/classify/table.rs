@@ -39,7 +39,16 @@ const fn row(name: &'static str, packet: Packet, verdict: Verdict) -> Row {
 }
 
 pub(crate) fn table(config: Config) -> Vec<Row> {
-    let parts = [link(), ipv4(), ipv6(), udp(), nat(), ike(), ikev1(config)];
+    let parts = [
+        link(),
+        ipv4(),
+        ipv6(),
+        ipv6_fragments(),
+        udp(),
+        nat(),
+        ike(),
+        ikev1(config),
+    ];
     parts.into_iter().flatten().collect()
 }
 
@@ -185,15 +194,10 @@ fn ipv4() -> Vec<Row> {
 
 fn ipv6() -> Vec<Row> {
     let ike = || v6(500).carrying(init());
-    let nat = || v6(4500).carrying(marked());
     let esp = || v6(4500).carrying(esp());
-    let dns = || v6(53).carrying(init());
-    let octets = |text: &str| text.parse::<Ipv6Addr>().unwrap().octets();
-    let from = |source| ike().ip(8, octets(source));
-    let to = |destination| ike().ip(24, octets(destination));
+    let from = |source| ike().ip(8, v6_octets(source));
+    let to = |destination| ike().ip(24, v6_octets(destination));
     let header = |number| ike().extension(number, [17, 0, 1, 4, 0, 0, 0, 0]);
-    // Next header, reserved, offset and more fragments, identification.
-    let fragment = |offset| [17, 0, 0, offset, 0, 0, 0, 1];
     let length = |length: u16| ike().ip(4, length.to_be_bytes());
     vec![
         row("IPv6 that says IPv4", ike().link(12, [8, 0]), PassNotIp),
@@ -214,61 +218,6 @@ fn ipv6() -> Vec<Row> {
         row("mobility header", header(135), PassExtensionHeader),
         row("HIP", header(139), PassExtensionHeader),
         row("shim6", header(140), PassExtensionHeader),
-        row(
-            "first fragment, IPv6",
-            ike().extension(44, fragment(1)),
-            PassFirstFragment,
-        ),
-        row(
-            "first fragment, 4500, IPv6",
-            nat().extension(44, fragment(1)),
-            PassFirstFragment,
-        ),
-        row(
-            "first fragment, ESP, IPv6",
-            esp().extension(44, fragment(1)),
-            PassEsp,
-        ),
-        row(
-            "first fragment, DNS, IPv6",
-            dns().extension(44, fragment(1)),
-            PassOtherPort,
-        ),
-        row(
-            "first fragment, transit, IPv6",
-            to("::2").extension(44, fragment(1)),
-            PassTransit,
-        ),
-        row(
-            "first fragment, martian",
-            from("ff02::1").extension(44, fragment(1)),
-            PassMartian,
-        ),
-        row(
-            "last fragment, IPv6",
-            ike().extension(44, fragment(8)),
-            PassFragment,
-        ),
-        row(
-            "middle fragment, IPv6",
-            ike().extension(44, fragment(9)),
-            PassFragment,
-        ),
-        row(
-            "atomic fragment",
-            ike().extension(44, fragment(0)),
-            PassExtensionHeader,
-        ),
-        row(
-            "fragment, TCP",
-            ike().extension(44, [6, 0, 0, 1, 0, 0, 0, 1]),
-            PassNotUdp,
-        ),
-        row(
-            "fragment, options",
-            ike().extension(44, [60, 0, 0, 1, 0, 0, 0, 1]),
-            PassExtensionHeader,
-        ),
         row("transit, IPv6", to("2001:db8::2"), PassTransit),
         row("transit, other prefix", to("2001:db8:1::1"), PassTransit),
         row("from ::", from("::"), PassMartian),
@@ -286,6 +235,40 @@ fn ipv6() -> Vec<Row> {
         row("payload length too small", length(135), DropUdpLength),
         row("payload length zero", length(0), DropUdpLength),
     ]
+}
+
+fn ipv6_fragments() -> Vec<Row> {
+    // Next header, reserved, offset and more fragments, identification.
+    let fragment = |next, offset| [next, 0, 0, offset, 0, 0, 0, 1];
+    let of = |packet: Packet, offset| packet.extension(44, fragment(17, offset));
+    let ike = || v6(500).carrying(init());
+    let nat = v6(4500).carrying(marked());
+    let esp = v6(4500).carrying(esp());
+    let dns = v6(53).carrying(init());
+    let transit = ike().ip(24, v6_octets("2001:db8::2"));
+    let martian = ike().ip(8, v6_octets("ff02::1"));
+    let options = ike().extension(44, fragment(60, 1));
+    vec![
+        row("first fragment, IPv6", of(ike(), 1), PassFirstFragment),
+        row("first fragment, 4500, IPv6", of(nat, 1), PassFirstFragment),
+        row("first fragment, ESP, IPv6", of(esp, 1), PassEsp),
+        row("first fragment, DNS, IPv6", of(dns, 1), PassOtherPort),
+        row("first fragment, transit, IPv6", of(transit, 1), PassTransit),
+        row("first fragment, martian", of(martian, 1), PassMartian),
+        row("last fragment, IPv6", of(ike(), 8), PassFragment),
+        row("middle fragment, IPv6", of(ike(), 9), PassFragment),
+        row("atomic fragment", of(ike(), 0), PassExtensionHeader),
+        row(
+            "fragment, TCP",
+            ike().extension(44, fragment(6, 1)),
+            PassNotUdp,
+        ),
+        row("fragment, options", options, PassExtensionHeader),
+    ]
+}
+
+fn v6_octets(address: &str) -> [u8; 16] {
+    address.parse::<Ipv6Addr>().unwrap().octets()
 }
 
 fn udp() -> Vec<Row> {

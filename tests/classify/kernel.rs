@@ -1,0 +1,205 @@
+//! The same frames through the program in the kernel (BPF_PROG_TEST_RUN).
+
+use std::collections::BTreeMap;
+
+use aya::programs::{TestRun, TestRunOptions};
+use harness::namespace::Namespace;
+use ikexdp::xdp::{Interface, Mode, Program};
+use ikexdp::xsk::Socket;
+use ikexdp_common::classify::classify;
+use ikexdp_common::maps::Config;
+use ikexdp_common::verdict::{Action, Verdict};
+
+use crate::mutate::Mutations;
+use crate::table::{OURS_V4, OURS_V6, Row, table};
+use crate::{CONFIGS, Here};
+
+/// What the kernel runs no shorter frame than: an Ethernet header.
+const FRAME_MIN: usize = 14;
+
+/// Drawn frames of each configuration.
+const DRAWN: usize = 200_000;
+
+/// The program and what its counters must show.
+struct Kernel {
+    config: Config,
+    program: Program,
+    expected: BTreeMap<Verdict, u64>,
+}
+
+impl Kernel {
+    fn load(config: Config) -> Self {
+        let mut program = Program::load(config).unwrap();
+        let ours = [OURS_V4.into(), OURS_V6.into()].into();
+        program.set_addresses(&ours).unwrap();
+        Self {
+            config,
+            program,
+            expected: BTreeMap::new(),
+        }
+    }
+
+    /// Gives the program a socket on the queue that test runs come from.
+    #[must_use]
+    fn with_socket(&mut self) -> Socket {
+        let interface = Interface::find("here").unwrap();
+        let socket = Socket::open(&interface, 0, Mode::Generic).unwrap();
+        self.program.set_socket(0, &socket).unwrap();
+        socket
+    }
+
+    /// Runs a frame, and the classifier beside it.
+    fn agrees(&mut self, name: &str, frame: &[u8]) {
+        let verdict = classify(frame, &Here(self.config));
+        self.becomes(verdict, name, frame);
+    }
+
+    fn becomes(&mut self, verdict: Verdict, name: &str, frame: &[u8]) {
+        let options = TestRunOptions {
+            data_in: Some(frame),
+            ..TestRunOptions::new()
+        };
+        let result = self.program.xdp().unwrap().test_run(options).unwrap();
+        // `enum xdp_action` of linux/bpf.h.
+        let action = match verdict.action() {
+            Action::Drop => 1,
+            Action::Pass => 2,
+            Action::Redirect => 4,
+        };
+        assert_eq!(
+            result.return_value, action,
+            "{name}: {verdict:?}: {frame:02x?}"
+        );
+        *self.expected.entry(verdict).or_default() += 1;
+    }
+
+    /// Whether all frames so far were counted, and each where it should be.
+    fn counters_agree(&self, name: &str) {
+        let counters = self.program.counters().unwrap();
+        for verdict in Verdict::ALL {
+            let expected = self.expected.get(verdict).copied().unwrap_or_default();
+            assert_eq!(counters.total(*verdict), expected, "{name}: {verdict:?}");
+        }
+    }
+}
+
+/// Runs `test` where there is an interface to open a socket on.
+fn in_a_namespace(test: impl FnOnce() + Send + 'static) {
+    let namespace = Namespace::new("classify");
+    namespace.exec("ip link add here type veth peer name there");
+    namespace.exec("ip link set here up");
+    namespace.run(test);
+}
+
+#[test]
+#[ignore = "needs CAP_BPF"]
+fn the_kernel_agrees_on_every_row_however_cut() {
+    in_a_namespace(|| {
+        for config in CONFIGS {
+            let mut kernel = Kernel::load(config);
+            let _socket = kernel.with_socket();
+            for Row { name, packet, .. } in table(config) {
+                let frame = packet.build();
+                for length in FRAME_MIN..=frame.len() {
+                    kernel.agrees(name, &frame[..length]);
+                    kernel.counters_agree(name);
+                }
+            }
+        }
+    });
+}
+
+#[test]
+#[ignore = "needs CAP_BPF"]
+fn the_kernel_agrees_on_drawn_frames() {
+    in_a_namespace(|| {
+        for (seed, config) in (1..).zip(CONFIGS) {
+            let mut kernel = Kernel::load(config);
+            let _socket = kernel.with_socket();
+            let drawn = Mutations::of(table(config), seed).take(DRAWN).enumerate();
+            for (number, frame) in drawn {
+                let name = format!("seed {seed}, frame {number}");
+                kernel.agrees(&name, &frame);
+                // Now and then, because it is forty system calls.
+                if number % 1000 == 999 {
+                    kernel.counters_agree(&name);
+                }
+            }
+        }
+    });
+}
+
+#[test]
+#[ignore = "needs CAP_BPF"]
+fn without_a_socket_ike_is_passed() {
+    let config = CONFIGS[0];
+    let mut kernel = Kernel::load(config);
+    for Row {
+        name,
+        packet,
+        verdict,
+    } in table(config)
+    {
+        let verdict = match verdict.action() {
+            Action::Redirect => Verdict::PassNoSocket,
+            _ => verdict,
+        };
+        kernel.becomes(verdict, name, &packet.build());
+    }
+    kernel.counters_agree("the table");
+}
+
+#[test]
+#[ignore = "needs CAP_BPF"]
+fn a_frame_too_long_for_the_socket_is_passed() {
+    in_a_namespace(|| {
+        let redirected = |row: &Row| row.verdict.action() == Action::Redirect;
+        for Row {
+            name,
+            packet,
+            verdict,
+        } in table(CONFIGS[0]).into_iter().filter(redirected)
+        {
+            let frame = packet.build();
+            let length = u16::try_from(frame.len()).unwrap();
+            for (frame_max, verdict) in [(length, verdict), (length - 1, Verdict::PassTooLong)] {
+                let mut kernel = Kernel::load(Config {
+                    frame_max,
+                    ..CONFIGS[0]
+                });
+                let _socket = kernel.with_socket();
+                kernel.becomes(verdict, name, &frame);
+                kernel.counters_agree(name);
+            }
+        }
+    });
+}
+
+#[test]
+#[ignore = "needs CAP_BPF"]
+fn an_address_that_is_gone_is_not_ours() {
+    let mut kernel = Kernel::load(CONFIGS[0]);
+    let frames: Vec<_> = table(CONFIGS[0])
+        .into_iter()
+        .filter(|row| row.name == "IKE over IPv4" || row.name == "IKE over IPv6")
+        .map(|row| row.packet.build())
+        .collect();
+    let [v4, v6] = frames.as_slice() else {
+        panic!("one row per family")
+    };
+    kernel.becomes(Verdict::PassNoSocket, "IPv4", v4);
+    kernel.becomes(Verdict::PassNoSocket, "IPv6", v6);
+    kernel
+        .program
+        .set_addresses(&[OURS_V6.into()].into())
+        .unwrap();
+    kernel.becomes(Verdict::PassTransit, "IPv4, removed", v4);
+    kernel.becomes(Verdict::PassNoSocket, "IPv6, kept", v6);
+    kernel
+        .program
+        .set_addresses(&[OURS_V4.into()].into())
+        .unwrap();
+    kernel.becomes(Verdict::PassNoSocket, "IPv4, back", v4);
+    kernel.becomes(Verdict::PassTransit, "IPv6, removed", v6);
+    kernel.counters_agree("addresses");
+}
