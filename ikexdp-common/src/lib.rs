@@ -15,5 +15,6 @@
 pub mod classify;
 pub mod cookie;
 pub mod counter;
+pub mod header;
 pub mod maps;
 pub mod verdict;
