@@ -202,7 +202,7 @@ impl<F: Load + ?Sized, G: Gateway> Classifier<'_, F, G> {
         Err(Verdict::PassFirstFragment)
     }
 
-    /// Refuses a packet that is not for us, or from nobody.
+    /// Refuses a packet that is not for us, or from nobody we could name.
     #[inline(always)]
     fn ipv6_addresses(&self, l3: usize) -> Result<(), Verdict> {
         let prefix = self.quad(l3, ipv6::DESTINATION)?;
@@ -216,6 +216,10 @@ impl<F: Load + ?Sized, G: Gateway> Classifier<'_, F, G> {
         let prefix = self.quad(l3, ipv6::SOURCE)?;
         if prefix == 0 || prefix >> 56 == 0xff {
             return Err(Verdict::PassMartian);
+        }
+        // fe80::/10.
+        if prefix >> 54 == 0xfe80 >> 6 {
+            return Err(Verdict::PassLinkLocal);
         }
         Ok(())
     }

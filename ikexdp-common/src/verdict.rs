@@ -28,6 +28,8 @@ counters! {
         PassTransit = "pass_transit",
         /// Passed: from a source that must never be answered.
         PassMartian = "pass_martian",
+        /// Passed: from a link-local address, which means something only with an interface.
+        PassLinkLocal = "pass_link_local",
         /// Passed: the frame ends before its headers, or before the IP length says.
         PassTruncated = "pass_truncated",
         /// Passed: UDP over IPv6 without a checksum.
@@ -95,6 +97,7 @@ impl Verdict {
             | Self::PassOtherPort
             | Self::PassTransit
             | Self::PassMartian
+            | Self::PassLinkLocal
             | Self::PassTruncated
             | Self::PassNoChecksum
             | Self::PassEsp

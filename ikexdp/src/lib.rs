@@ -8,5 +8,6 @@
     )
 )]
 
+pub mod frame;
 pub mod xdp;
 pub mod xsk;

@@ -228,7 +228,10 @@ fn ipv6() -> Vec<Row> {
             PassMartian,
         ),
         row("from multicast, IPv6", from("ff02::1"), PassMartian),
-        row("from link-local", from("fe80::2"), RedirectIke),
+        row("from link-local", from("fe80::2"), PassLinkLocal),
+        row("from the end of link-local", from("febf::2"), PassLinkLocal),
+        row("from site-local", from("fec0::2"), RedirectIke),
+        row("from unique local", from("fd00::2"), RedirectIke),
         row("no checksum, IPv6", ike().udp(6, [0, 0]), PassNoChecksum),
         row("no checksum, ESP, IPv6", esp().udp(6, [0, 0]), PassEsp),
         row("payload length too large", length(137), PassTruncated),
@@ -247,6 +250,7 @@ fn ipv6_fragments() -> Vec<Row> {
     let dns = v6(53).carrying(init());
     let transit = ike().ip(24, v6_octets("2001:db8::2"));
     let martian = ike().ip(8, v6_octets("ff02::1"));
+    let local = ike().ip(8, v6_octets("fe80::2"));
     let options = ike().extension(44, fragment(60, 1));
     vec![
         row("first fragment, IPv6", of(ike(), 1), PassFirstFragment),
@@ -255,6 +259,7 @@ fn ipv6_fragments() -> Vec<Row> {
         row("first fragment, DNS, IPv6", of(dns, 1), PassOtherPort),
         row("first fragment, transit, IPv6", of(transit, 1), PassTransit),
         row("first fragment, martian", of(martian, 1), PassMartian),
+        row("first fragment, link-local", of(local, 1), PassLinkLocal),
         row("last fragment, IPv6", of(ike(), 8), PassFragment),
         row("middle fragment, IPv6", of(ike(), 9), PassFragment),
         row("atomic fragment", of(ike(), 0), PassExtensionHeader),

@@ -16,5 +16,5 @@ pub(crate) mod queues;
 mod socket;
 
 pub use self::counter::{QueueCounter, QueueCounters};
-pub use self::pool::{Frame, FrameSize, TooLong};
+pub use self::pool::{Frame, FrameSize};
 pub use self::socket::{BindError, Socket, Transfer};

@@ -13,6 +13,8 @@ use std::rc::Rc;
 use xdp::umem::{self, UmemCfgBuilder};
 use xdp::{Packet, Umem};
 
+use crate::frame::TooLong;
+
 /// Octets that the kernel keeps for itself at the start of a frame.
 const HEADROOM: u16 = 256;
 
@@ -131,9 +133,9 @@ impl Frame {
     ///
     /// When there is no room.
     pub fn resize(&mut self, octets: usize) -> Result<(), TooLong> {
-        let capacity = self.capacity();
-        let too_long = TooLong { octets, capacity };
-        if octets > capacity {
+        let max = self.capacity();
+        let too_long = TooLong { octets, max };
+        if octets > max {
             return Err(too_long);
         }
         let length = self.len();
@@ -146,16 +148,6 @@ impl Frame {
         };
         packet.adjust_tail(difference).map_err(|_| too_long)
     }
-}
-
-/// A frame cannot be that long.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("too long for a frame of {capacity} octets: {octets}")]
-pub struct TooLong {
-    /// Octets asked for.
-    pub octets: usize,
-    /// Octets there are.
-    pub capacity: usize,
 }
 
 impl Deref for Frame {
@@ -230,7 +222,8 @@ mod tests {
             frame.resize(10).expect("less");
             assert_eq!(frame.len(), 10);
             let octets = capacity + 1;
-            assert_eq!(frame.resize(octets), Err(TooLong { octets, capacity }));
+            let max = capacity;
+            assert_eq!(frame.resize(octets), Err(TooLong { octets, max }));
             assert_eq!(frame.len(), 10);
         }
     }
