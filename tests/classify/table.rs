@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use harness::packet::Packet;
+use harness::packet::{self, Packet};
 use ikexdp_common::maps::Config;
 use ikexdp_common::verdict::Verdict::{self, *};
 
@@ -62,18 +62,12 @@ pub(crate) fn v6(port: u16) -> Packet {
 
 /// An IKE_SA_INIT request of 128 octets.
 pub(crate) fn init() -> Vec<u8> {
-    let mut message = vec![0xab; 128];
-    message[..SPI_R].fill(0x11);
-    message[SPI_R..16].fill(0);
-    message[16..MESSAGE_ID].copy_from_slice(&[33, 0x20, 34, 0x08]);
-    message[MESSAGE_ID..LENGTH].fill(0);
-    message[LENGTH..28].copy_from_slice(&128_u32.to_be_bytes());
-    message
+    packet::ike_sa_init(128)
 }
 
 /// The same, as it travels on port 4500.
 pub(crate) fn marked() -> Vec<u8> {
-    [vec![0; 4], init()].concat()
+    packet::marked(128)
 }
 
 /// ESP as it travels on port 4500: an SPI, a sequence number, ciphertext.

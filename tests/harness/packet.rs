@@ -223,3 +223,22 @@ impl Packet {
         octets
     }
 }
+
+/// An IKE_SA_INIT request of `length` octets, well-formed up to its header.
+#[must_use]
+pub fn ike_sa_init(length: usize) -> Vec<u8> {
+    let mut message = vec![0xab; length];
+    // SPIs, next payload, version, exchange, flags, message ID (RFC 7296 §3.1).
+    message[..8].fill(0x11);
+    message[8..16].fill(0);
+    message[16..20].copy_from_slice(&[33, 0x20, 34, 0x08]);
+    message[20..24].fill(0);
+    message[24..28].copy_from_slice(&u32::try_from(length).unwrap().to_be_bytes());
+    message
+}
+
+/// The same, as it travels on port 4500.
+#[must_use]
+pub fn marked(length: usize) -> Vec<u8> {
+    [vec![0; 4], ike_sa_init(length)].concat()
+}

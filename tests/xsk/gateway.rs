@@ -1,0 +1,126 @@
+//! The smallest of all gateways: it sends back what it receives.
+
+use std::os::fd::AsFd;
+
+use ikexdp::frame::Request;
+use ikexdp::xdp::{Attachment, Interface, LocalAddresses, Mode, Program};
+use ikexdp::xsk::{Frame, FrameSize, QueueCounter, Socket};
+use ikexdp_common::maps::Config;
+use ikexdp_common::verdict::Verdict;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use crate::wire::PATIENCE;
+
+/// The program on `wan`, and a socket on each of its queues.
+pub(crate) struct Gateway {
+    pub(crate) program: Program,
+    pub(crate) attachment: Attachment,
+    pub(crate) sockets: Vec<Socket>,
+    pub(crate) addresses: LocalAddresses,
+    interface: Interface,
+    batch: Vec<Frame>,
+    identification: u16,
+}
+
+impl Gateway {
+    /// Attaches in the namespace of this thread.
+    pub(crate) fn attach(mode: Mode) -> Self {
+        let interface = Interface::find("wan").unwrap();
+        let mut program = load(&interface);
+        let addresses = LocalAddresses::watch().unwrap();
+        program.set_addresses(addresses.addresses()).unwrap();
+        let attachment = program.attach(&interface, &[mode]).unwrap();
+        let mut sockets = Vec::new();
+        for queue in 0..interface.rx_queues {
+            let socket = Socket::open(&interface, queue, attachment.mode()).unwrap();
+            program.set_socket(queue, &socket).unwrap();
+            sockets.push(socket);
+        }
+        Self {
+            program,
+            attachment,
+            sockets,
+            addresses,
+            interface,
+            batch: Vec::new(),
+            identification: 0,
+        }
+    }
+
+    /// Sends back that many messages, which must come.
+    pub(crate) fn echo(&mut self, messages: usize) {
+        let mut echoed = 0;
+        while echoed < messages {
+            self.wait();
+            echoed += self.turn();
+        }
+        assert_eq!(echoed, messages);
+    }
+
+    /// Waits for a frame, which must come.
+    pub(crate) fn wait(&self) {
+        let mut fds: Vec<_> = self
+            .sockets
+            .iter()
+            .map(|socket| PollFd::new(socket.as_fd(), PollFlags::POLLIN))
+            .collect();
+        let timeout = PollTimeout::try_from(PATIENCE).unwrap();
+        assert_ne!(poll(&mut fds, timeout).unwrap(), 0, "no frame came");
+    }
+
+    /// Sends back what is there.
+    fn turn(&mut self) -> usize {
+        let mut echoed = 0;
+        for socket in &mut self.sockets {
+            socket.receive(&mut self.batch);
+            for mut frame in self.batch.drain(..) {
+                let request = Request::parse(&frame, self.interface.mtu).unwrap();
+                let message = frame[request.message].to_vec();
+                let length = request.reply.frame_len(&message).unwrap();
+                frame.resize(length).unwrap();
+                let identification = self.identification;
+                self.identification = identification.wrapping_add(1);
+                request
+                    .reply
+                    .write(&message, identification, &mut frame)
+                    .unwrap();
+                socket.send(frame).unwrap();
+                echoed += 1;
+            }
+            socket.flush().unwrap();
+        }
+        echoed
+    }
+
+    /// Sends a frame as it is.
+    pub(crate) fn transmit(&mut self, octets: &[u8]) {
+        let socket = &mut self.sockets[0];
+        let mut frame = socket.allocate().unwrap();
+        frame.resize(octets.len()).unwrap();
+        frame.copy_from_slice(octets);
+        socket.send(frame).unwrap();
+        socket.flush().unwrap();
+    }
+
+    /// How many frames had this fate.
+    pub(crate) fn count(&self, verdict: Verdict) -> u64 {
+        self.program.counters().unwrap().total(verdict)
+    }
+
+    /// The counts of all queues.
+    pub(crate) fn queues(&self, counter: QueueCounter) -> Vec<u64> {
+        let count = |socket: &Socket| socket.counters().unwrap().get(counter);
+        self.sockets.iter().map(count).collect()
+    }
+}
+
+/// Loads the program for an interface.
+pub(crate) fn load(interface: &Interface) -> Program {
+    let frame_max = FrameSize::for_mtu(interface.mtu).capacity();
+    let drop_ikev1 = false;
+    Program::load(Config {
+        frame_max,
+        drop_ikev1,
+    })
+    .unwrap()
+}
