@@ -1,17 +1,15 @@
 //! What there is to know about a network interface before attaching to it.
 
-use std::io;
-
 use aya::programs::loaded_programs;
-use netlink_packet_core::NLM_F_ACK;
+use netlink_packet_core::{NLM_F_ACK, NLM_F_DUMP};
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{
-    LinkAttribute, LinkFlags, LinkLayerType, LinkMessage, LinkXdp, XdpAttached,
+    InfoKind, LinkAttribute, LinkFlags, LinkInfo, LinkLayerType, LinkMessage, LinkXdp, XdpAttached,
 };
 
 use super::Mode;
 use super::netlink::{NetlinkError, ask};
-use crate::xsk::queues::rx_queues;
+use crate::xsk::ethtool::{rx_queues, strips_vlan_tags};
 
 /// A network interface that can carry IKE.
 #[derive(Clone, Debug)]
@@ -47,6 +45,15 @@ pub enum InterfaceError {
         /// The interface.
         name: String,
     },
+    /// It has VLANs, but their tags do not reach XDP: replies would lack them.
+    #[error(
+        "interface hides the tags of its VLANs from XDP: {name}; \
+         hint: `ethtool -K {name} rxvlan off`"
+    )]
+    HidesTags {
+        /// The interface.
+        name: String,
+    },
     /// The kernel would not tell.
     #[error("cannot query interface: {name}")]
     Query {
@@ -62,7 +69,7 @@ impl Interface {
     ///
     /// # Errors
     ///
-    /// When it is missing, down or not Ethernet.
+    /// When it is missing or down, is not Ethernet, or hides VLAN tags.
     pub fn find(name: &str) -> Result<Self, InterfaceError> {
         let link = query(name)?;
         let name = name.to_owned();
@@ -71,6 +78,10 @@ impl Interface {
         }
         if !link.header.flags.contains(LinkFlags::Up) {
             return Err(InterfaceError::Down { name });
+        }
+        let index = link.header.index;
+        if strips_vlan_tags(&name).unwrap_or_default() && has_vlans(&name, index)? {
+            return Err(InterfaceError::HidesTags { name });
         }
         let mut mtu = 0;
         let mut allocated = 1;
@@ -84,7 +95,7 @@ impl Interface {
         Ok(Self {
             // Drivers with a single queue need not answer the question.
             rx_queues: rx_queues(&name).unwrap_or(allocated),
-            index: link.header.index,
+            index,
             name,
             mtu,
         })
@@ -134,30 +145,82 @@ fn program_name(id: u32) -> String {
         .unwrap_or_default()
 }
 
+/// Whether there are VLAN interfaces on top of this one.
+fn has_vlans(name: &str, index: u32) -> Result<bool, InterfaceError> {
+    let links = ask_links(name, LinkMessage::default(), NLM_F_DUMP)?;
+    Ok(links.iter().any(|link| is_vlan_on(link, index)))
+}
+
+fn is_vlan_on(link: &LinkMessage, index: u32) -> bool {
+    let vlan = LinkInfo::Kind(InfoKind::Vlan);
+    let mut is_vlan = false;
+    let mut is_on_it = false;
+    for attribute in &link.attributes {
+        match attribute {
+            LinkAttribute::LinkInfo(info) => is_vlan = info.contains(&vlan),
+            LinkAttribute::Link(below) => is_on_it = *below == index,
+            _ => {}
+        }
+    }
+    is_vlan && is_on_it
+}
+
 fn query(name: &str) -> Result<LinkMessage, InterfaceError> {
     let mut question = LinkMessage::default();
     question
         .attributes
         .push(LinkAttribute::IfName(name.to_owned()));
-    let answers = match ask(RouteNetlinkMessage::GetLink(question), NLM_F_ACK) {
-        Err(NetlinkError::Refused(error)) if is_missing(&error) => Vec::new(),
-        answers => answers.map_err(|source| InterfaceError::Query {
-            name: name.to_owned(),
-            source,
-        })?,
+    let links = match ask_links(name, question, NLM_F_ACK) {
+        Err(InterfaceError::Query { source, .. }) if is_missing(&source) => Vec::new(),
+        links => links?,
     };
-    answers
-        .into_iter()
-        .find_map(|answer| match answer {
-            RouteNetlinkMessage::NewLink(link) => Some(link),
-            _ => None,
-        })
-        .ok_or_else(|| InterfaceError::Missing {
-            name: name.to_owned(),
-        })
+    let missing = || InterfaceError::Missing {
+        name: name.to_owned(),
+    };
+    links.into_iter().next().ok_or_else(missing)
 }
 
-/// No device can have a name that the kernel finds too long.
-fn is_missing(error: &io::Error) -> bool {
+/// No interface can have a name that the kernel finds too long.
+fn is_missing(error: &NetlinkError) -> bool {
+    let NetlinkError::Refused(error) = error else {
+        return false;
+    };
     matches!(error.raw_os_error(), Some(libc::ENODEV | libc::ERANGE))
+}
+
+fn ask_links(
+    name: &str,
+    question: LinkMessage,
+    flags: u16,
+) -> Result<Vec<LinkMessage>, InterfaceError> {
+    let failed = |source| InterfaceError::Query {
+        name: name.to_owned(),
+        source,
+    };
+    let answers = ask(RouteNetlinkMessage::GetLink(question), flags).map_err(failed)?;
+    let links = answers.into_iter().filter_map(|answer| match answer {
+        RouteNetlinkMessage::NewLink(link) => Some(link),
+        _ => None,
+    });
+    Ok(links.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_vlan_is_known_by_its_kind_and_what_it_is_on() {
+        let link = |kind, below| {
+            let mut link = LinkMessage::default();
+            link.attributes = vec![
+                LinkAttribute::LinkInfo(vec![LinkInfo::Kind(kind)]),
+                LinkAttribute::Link(below),
+            ];
+            link
+        };
+        assert!(is_vlan_on(&link(InfoKind::Vlan, 7), 7));
+        assert!(!is_vlan_on(&link(InfoKind::Vlan, 8), 7));
+        assert!(!is_vlan_on(&link(InfoKind::MacVlan, 7), 7));
+    }
 }

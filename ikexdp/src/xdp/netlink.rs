@@ -39,7 +39,11 @@ pub(super) fn ask(
 
     let mut answers = Vec::new();
     loop {
-        let (datagram, _) = socket.recv_from_full().map_err(NetlinkError::Socket)?;
+        let datagram = match socket.recv_from_full() {
+            Ok((datagram, _)) => datagram,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(NetlinkError::Socket(error)),
+        };
         let mut rest = datagram.as_slice();
         while !rest.is_empty() {
             let message = NetlinkMessage::deserialize(rest).map_err(NetlinkError::Malformed)?;

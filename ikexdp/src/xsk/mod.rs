@@ -11,8 +11,8 @@
 //! [`Frame`], or on its way out. All of it belongs to one thread.
 
 mod counter;
+pub(crate) mod ethtool;
 mod pool;
-pub(crate) mod queues;
 mod socket;
 
 pub use self::counter::{QueueCounter, QueueCounters};
