@@ -18,7 +18,7 @@ counters! {
         PassIpOptions = "pass_ip_options",
         /// Passed: an IPv6 extension header comes first.
         PassExtensionHeader = "pass_extension_header",
-        /// Passed: first IP fragment of an IKE message for us; its sender needs IKE fragmentation (RFC 7383).
+        /// Passed: first IP fragment of IKE for us, which IKE fragmentation would avoid (RFC 7383).
         PassFirstFragment = "pass_first_fragment",
         /// Passed: a later fragment of a UDP datagram.
         PassFragment = "pass_fragment",

@@ -63,7 +63,8 @@ impl fmt::Display for Mode {
 pub enum LoadError {
     /// The kernel wants more privilege.
     #[error(
-        "not allowed to load the XDP program; hint: run as root, or with CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON"
+        "not allowed to load the XDP program; \
+         hint: run as root, or with CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON"
     )]
     NotAllowed(#[source] EbpfError),
     /// The kernel refused it for another reason.
@@ -103,8 +104,8 @@ impl From<MapError> for LoadError {
 pub enum AttachError {
     /// There is room for one program only.
     #[error(
-        "{interface} has an XDP program already: {program} (id {id}, {mode}); hint: stop what attached it, \
-         or `ip link set dev {interface} {off} off`",
+        "{interface} has an XDP program already: {program} (id {id}, {mode}); \
+         hint: stop what attached it, or `ip link set dev {interface} {off} off`",
         off = mode.ip_link_name()
     )]
     Occupied {
@@ -118,7 +119,11 @@ pub enum AttachError {
         mode: Mode,
     },
     /// There is no place for so many sockets.
-    #[error("{interface} has more RX queues than {max}: {queues}; hint: `ethtool -L {interface} combined {max}`", max = maps::QUEUES)]
+    #[error(
+        "{interface} has more RX queues than {max}: {queues}; \
+         hint: `ethtool -L {interface} combined {max}`",
+        max = maps::QUEUES
+    )]
     Queues {
         /// The interface.
         interface: String,
@@ -271,6 +276,8 @@ impl Program {
         })
     }
 
+    /// Attaches by a link, which ends with us however we end: aya does so on
+    /// every kernel since 5.9.
     fn attach_in(&mut self, mode: Mode, index: u32) -> Result<XdpLink, ProgramError> {
         let program = xdp(&mut self.ebpf)?;
         let link = program.attach_to_if_index(

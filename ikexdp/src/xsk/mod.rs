@@ -1,9 +1,9 @@
 //! AF_XDP: IKE frames between a driver's queue and this process.
 //!
 //! ```text
-//!             fill ring ──> kernel ──> RX ring          TX ring ──> kernel ──> completion ring
-//!                 ^                       v                ^                         v
-//!  free frames ───┘                     Frame ──── reply ──┘                         └──> free frames
+//!            fill ring -> kernel -> RX ring      TX ring -> kernel -> completion ring
+//!                ^                     v            ^                        v
+//!  free frames --'                   Frame --reply--'                        '--> free frames
 //! ```
 //!
 //! Frames live in one piece of memory per queue, shared with the kernel. Each

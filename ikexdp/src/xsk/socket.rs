@@ -29,7 +29,8 @@ const RECEIVE: u32 = 1024;
 /// Frames on their way out: a reply of eight fragments to each frame of a batch.
 const TRANSMIT: u32 = 512;
 
-/// Frames that callers may hold without starving the two above.
+/// Frames that callers may hold without starving the two above. All three make
+/// 4 MiB a queue at the usual MTU.
 const HELD: u32 = 512;
 
 /// Frames received at a time, so that no queue makes the others wait.
