@@ -1,13 +1,14 @@
 //! The same frames through the program in the kernel (BPF_PROG_TEST_RUN).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr};
 
 use aya::programs::{TestRun, TestRunOptions};
 use harness::namespace::Namespace;
 use ikexdp::xdp::{Interface, Mode, Program};
 use ikexdp::xsk::Socket;
 use ikexdp_common::classify::classify;
-use ikexdp_common::maps::Config;
+use ikexdp_common::maps::{Config, LOCAL_ADDRESSES};
 use ikexdp_common::verdict::{Action, Verdict};
 
 use crate::mutate::Mutations;
@@ -202,4 +203,30 @@ fn an_address_that_is_gone_is_not_ours() {
     kernel.becomes(Verdict::PassNoSocket, "IPv4, back", v4);
     kernel.becomes(Verdict::PassTransit, "IPv6, removed", v6);
     kernel.counters_agree("addresses");
+}
+
+#[test]
+#[ignore = "needs CAP_BPF"]
+fn addresses_beyond_the_limit_are_refused() {
+    let mut kernel = Kernel::load(CONFIGS[0]);
+    let many = |count: usize| -> BTreeSet<IpAddr> {
+        (0..count as u32)
+            .map(|bits| Ipv4Addr::from_bits(bits).into())
+            .collect()
+    };
+    kernel
+        .program
+        .set_addresses(&many(LOCAL_ADDRESSES))
+        .unwrap();
+    kernel
+        .program
+        .set_addresses(&many(LOCAL_ADDRESSES + 1))
+        .unwrap_err();
+    // And it goes on from there.
+    kernel
+        .program
+        .set_addresses(&[OURS_V4.into()].into())
+        .unwrap();
+    let ike = table(CONFIGS[0]).swap_remove(0);
+    kernel.becomes(Verdict::PassNoSocket, ike.name, &ike.packet.build());
 }

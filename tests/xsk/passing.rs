@@ -6,7 +6,7 @@ use std::process::Command;
 
 use harness::namespace::Namespace;
 use harness::packet::{ike_sa_init, marked};
-use ikexdp::xdp::Mode;
+use ikexdp::xdp::{LocalAddresses, Mode};
 use ikexdp_common::verdict::Verdict;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
@@ -141,6 +141,39 @@ fn an_address_is_ours_while_it_is_there() {
             gateway.echo(1);
             assert_eq!(gateway.count(Verdict::PassTransit), transit + 1);
         }
+    });
+}
+
+#[test]
+#[ignore = "needs CAP_NET_ADMIN"]
+fn more_news_than_the_socket_holds_is_not_lost() {
+    let Wire {
+        gateway,
+        peer: _peer,
+    } = Wire::new();
+    let new: Vec<IpAddr> = (0..2000_u16)
+        .map(|number| {
+            let [high, low] = number.to_be_bytes();
+            IpAddr::from([10, 1, high, low])
+        })
+        .collect();
+    let commands: String = new
+        .iter()
+        .map(|address| format!("address add {address}/32 dev wan\n"))
+        .collect();
+    gateway.write("/run/addresses", commands);
+    gateway.run(move || {
+        let mut addresses = LocalAddresses::watch().unwrap();
+        let status = Command::new("ip")
+            .args(["-batch", "/run/addresses"])
+            .status();
+        assert!(status.unwrap().success());
+        assert!(addresses.refresh().unwrap());
+        assert!(
+            new.iter()
+                .all(|address| addresses.addresses().contains(address))
+        );
+        assert!(!addresses.refresh().unwrap(), "no news, no change");
     });
 }
 
