@@ -41,7 +41,7 @@ pub(super) struct Gateway {
     pub(super) xdp_mode: Option<Text>,
     pub(super) ikev1: Option<Text>,
     pub(super) data_plane: Option<Text>,
-    pub(super) fragmentation: Option<bool>,
+    pub(super) fragmentation: Option<Spanned<bool>>,
     pub(super) fragment_size: Option<Spanned<u32>>,
     pub(super) ip_fragments: Option<bool>,
     pub(super) cookie_threshold: Option<Spanned<usize>>,

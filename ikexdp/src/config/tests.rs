@@ -332,6 +332,12 @@ fn what_is_only_unwise_is_said_and_allowed() {
         ),
         ("ca = \"ca.pem\"", "secret-file = \"psk\"", 2030, &[]),
         (
+            "= 1280",
+            "= 1280\nfragmentation = false",
+            2030,
+            &["gateway.fragmentation: IKE fragmentation (RFC 7383) is off"],
+        ),
+        (
             "\"xdp\"",
             "\"udp\"",
             2030,
