@@ -241,11 +241,18 @@ impl FastPath {
     /// # Errors
     /// [`FastPathError`] if the kernel does not tell, or does not take them.
     pub(super) fn refresh_addresses(&mut self) -> Result<(), FastPathError> {
-        if self.addresses.refresh()? {
-            let addresses: Vec<IpAddr> = self.addresses.addresses().iter().copied().collect();
-            let addresses = Listed(&addresses).to_string();
-            info!(addresses, "addresses of this host changed");
-            self.program.set_addresses(self.addresses.addresses())?;
+        if !self.addresses.refresh()? {
+            return Ok(());
+        }
+        let addresses: Vec<IpAddr> = self.addresses.addresses().iter().copied().collect();
+        let shown = Listed(&addresses).to_string();
+        info!(addresses = shown, "addresses of this host changed");
+        self.program.set_addresses(self.addresses.addresses())?;
+        // An interface takes its addresses with it; nothing else tells of that.
+        if let Err(error) = Interface::find(&self.interface.name) {
+            let hint = "the kernel's UDP sockets serve what is left; restart the daemon later";
+            let error = error.to_string();
+            warn!(error, hint, "XDP has lost its interface");
         }
         Ok(())
     }
