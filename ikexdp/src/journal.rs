@@ -42,7 +42,7 @@ impl Journal {
             }
             Event::ChildEstablished { id, child } => child_established(*id, child),
             Event::ChildRefused { id, reason } => {
-                warn!(%id, %reason, "CHILD SA refused");
+                warn!(%id, reason = reason.to_string(), "CHILD SA refused");
             }
             Event::ChildClosed { id, spi } => info!(%id, spi_in = %spi, "CHILD SA closed"),
             Event::Closed {
@@ -56,9 +56,9 @@ impl Journal {
                 %id,
                 connection,
                 peer = %path.remote,
-                identity = %peer,
+                identity = peer.to_string(),
                 age_s = age.as_secs(),
-                %reason,
+                reason = reason.to_string(),
                 "IKE SA closed"
             ),
             Event::NeedsIpFragments { id, path, length } => {
@@ -85,25 +85,23 @@ impl Journal {
         let hint = if self.ip_fragments {
             "if the client fails, switch on IKE fragmentation (RFC 7383) on it: its path may drop IP fragments"
         } else {
-            "switch on IKE fragmentation (RFC 7383) on the client, or set `ip-fragments = true`"
+            "switch on IKE fragmentation (RFC 7383) on the client, or set `ip-fragments = true`: \
+             what is longer than the MTU is not sent to it"
         };
         warn!(%id, peer = %path.remote, length, hint, "peer cannot fragment at the IKE layer");
     }
 
     /// Writes a line about a message that could not be sent.
     pub fn send_failed(&mut self, now: Instant, path: &Path, error: &SendError) {
-        if !self.limiter.admit(now, "send_failed") {
-            return;
-        }
-        let peer = path.remote;
-        match error {
-            SendError::TooLong { .. } => {
-                let hint = "lower `fragment-size` to the MTU of the interface";
-                warn!(%peer, %error, hint, "message not sent");
-            }
-            SendError::NoSocket(_) | SendError::Refused(_) => {
-                warn!(%peer, %error, "message not sent");
-            }
+        if self.limiter.admit(now, "send_failed") {
+            let hint = match error {
+                SendError::TooLong { .. } => "lower `fragment-size` to the MTU of the interface",
+                SendError::NoSocket(_) | SendError::Refused(_) => {
+                    "look for a route and a firewall rule: `ip route get`, `nft list ruleset`"
+                }
+            };
+            let error = error.to_string();
+            warn!(peer = %path.remote, error, hint, "message not sent");
         }
     }
 
@@ -111,7 +109,10 @@ impl Journal {
     pub fn flush_failed(&mut self, now: Instant, error: &io::Error) {
         if self.limiter.admit(now, "flush_failed") {
             let hint = "is the interface up? Replies that are lost are asked for again";
-            warn!(%error, hint, "AF_XDP socket does not send");
+            warn!(
+                error = error.to_string(),
+                hint, "AF_XDP socket does not send"
+            );
         }
     }
 
@@ -135,10 +136,10 @@ fn established(sa: &Established) {
         id = %sa.id,
         connection = sa.connection,
         peer = %sa.path.remote,
-        identity = %sa.peer,
+        identity = sa.peer.to_string(),
         local = %sa.path.local,
         suite = %sa.suite,
-        addresses = %Listed(&sa.addresses),
+        addresses = Listed(&sa.addresses).to_string(),
         nat_local = sa.nat.local,
         nat_remote = sa.nat.remote,
         fragments_in = sa.fragmentation.received,
@@ -155,13 +156,13 @@ fn handshake_failed(failure: &HandshakeFailure) {
         id = failure.id.map(|id| id.0),
         connection = failure.connection,
         peer = %failure.path.remote,
-        identity = failure.claimed.as_ref().map(display),
+        identity = failure.claimed.as_ref().map(ToString::to_string),
         local = %failure.path.local,
         suite = failure.suite.as_ref().map(display),
         fragments_in = failure.fragmentation.received,
         fragments_out = failure.fragmentation.sent,
         duration_ms = milliseconds(failure.handshake),
-        reason = %failure.reason,
+        reason = failure.reason.to_string(),
         hint = failure.reason.hint(),
         "handshake failed"
     );
@@ -193,8 +194,8 @@ fn child_established(id: IkeSaId, child: &ChildSummary) {
         spi_in = %child.spi_in,
         spi_out = %child.spi_out,
         suite = %child.suite,
-        local = %Listed(&child.local),
-        remote = %Listed(&child.remote),
+        local = Listed(&child.local).to_string(),
+        remote = Listed(&child.remote).to_string(),
         "CHILD SA established"
     );
 }
@@ -306,8 +307,8 @@ mod tests {
             lines,
             [
                 "INFO IKE SA established id=7 connection=\"staff\" peer=198.51.100.7:4500 \
-              identity=laptop.example local=192.0.2.1:4500 \
-              suite=aes256-gcm16/prf-sha2-256/x25519 addresses=10.9.0.1 nat_local=false \
+              identity=\"laptop.example\" local=192.0.2.1:4500 \
+              suite=aes256-gcm16/prf-sha2-256/x25519 addresses=\"10.9.0.1\" nat_local=false \
               nat_remote=true fragments_in=5 fragments_out=4 datagram_len=1280 duration_ms=42"
             ]
         );
@@ -325,8 +326,8 @@ mod tests {
         };
         for part in [
             "WARN handshake failed kind=\"timeout\" id=7 peer=198.51.100.7:4500",
-            "identity=laptop.example",
-            "2 of 5 fragments came",
+            "identity=\"laptop.example\"",
+            "reason=\"IKE_AUTH was not completed in time: 2 of 5 fragments came\"",
             "hint=\"fragments were lost on the way",
         ] {
             assert!(line.contains(part), "{part}: {line}");

@@ -5,8 +5,10 @@
 
 use std::env;
 use std::io::{self, IsTerminal};
+use std::os::fd::AsFd;
 use std::panic;
 
+use nix::sys::stat::fstat;
 use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 
@@ -47,8 +49,7 @@ impl Log {
             .with_ansi(io::stderr().is_terminal())
             .with_target(false)
             .with_writer(writer);
-        let in_journal = env::var_os("JOURNAL_STREAM").is_some();
-        match (settings.format, in_journal) {
+        match (settings.format, is_journal(io::stderr())) {
             (LogFormat::Text, false) => lines.finish().try_init(),
             (LogFormat::Text, true) => lines.without_time().finish().try_init(),
             (LogFormat::Json, false) => lines.json().flatten_event(true).finish().try_init(),
@@ -81,4 +82,14 @@ impl Log {
     pub fn lost(&self) -> ErrorCounter {
         self.lost.clone()
     }
+}
+
+/// Whether `stream` leads to the journal: systemd names its device and inode to
+/// what it starts (systemd.exec(5)), whose children may write elsewhere.
+fn is_journal(stream: impl AsFd) -> bool {
+    let Ok(stat) = fstat(stream) else {
+        return false;
+    };
+    let name = format!("{}:{}", stat.st_dev, stat.st_ino);
+    env::var_os("JOURNAL_STREAM").is_some_and(|journal| *journal == *name)
 }

@@ -180,3 +180,99 @@ fn terminate(which: &Which, socket: &Path, out: &mut impl Write) -> Result<(), C
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::PermissionsExt;
+    use tempfile::TempDir;
+
+    const CONFIGURATION: &str = r#"
+        gateway = { transport = "udp", ip-fragments = true, control-socket = "/run/c.sock" }
+        [[pool]]
+        name = "staff"
+        addresses = ["10.9.0.0/30"]
+        [[connection]]
+        name = "staff"
+        local = { id = "vpn.example.com", secret = "correct horse battery staple" }
+        remote = { secret = "correct horse battery staple", ids = ["kim@example.com", "192.0.2.7"] }
+        pool = "staff"
+    "#;
+
+    fn execute(arguments: &[&str]) -> Result<String, CliError> {
+        let mut out = Vec::new();
+        Cli::try_parse_from(arguments).unwrap().execute(&mut out)?;
+        Ok(String::from_utf8(out).unwrap())
+    }
+
+    fn check(configuration: &str) -> Result<String, CliError> {
+        let directory = TempDir::new().unwrap();
+        let path = directory.path().join("gateway.toml");
+        fs::write(&path, configuration).unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+        execute(&["ikexdp", "check", "--config", path.to_str().unwrap()])
+    }
+
+    #[test]
+    fn the_command_line_is_sound() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn check_shows_what_would_be_served() {
+        let expected = "\
+gateway
+  transport  udp
+  datagrams  of 1280 octets, fragmented by IKE, or by IP for peers that cannot
+  data plane none
+  control    /run/c.sock
+
+connection staff
+  local      vpn.example.com
+  shows      a pre-shared key
+  remote     kim@example.com, 192.0.2.7
+  must show  the pre-shared key
+  reaches    0.0.0.0/0, ::/0
+  gets       an address of pool staff
+
+pool staff
+  addresses  10.9.0.1-10.9.0.2 (2 addresses)
+";
+        assert_eq!(check(CONFIGURATION).unwrap(), expected);
+    }
+
+    #[test]
+    fn check_fails_where_run_would() {
+        let broken = CONFIGURATION.replace("10.9.0.0/30", "10.9.0.1/30");
+        let error = check(&broken).unwrap_err();
+        assert!(matches!(error, CliError::Config(_)), "{error}");
+        assert!(
+            error.to_string().contains("hint: write \"10.9.0.0/30\""),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn what_needs_a_daemon_says_that_there_is_none() {
+        for command in ["status", "stats", "sas"] {
+            let error = execute(&["ikexdp", command, "--json", "--socket", "/nowhere/c.sock"]);
+            let error = error.unwrap_err().to_string();
+            assert!(
+                error.contains("nobody listens on /nowhere/c.sock"),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn terminate_takes_one_sa_or_all() {
+        let parses = |arguments: &[&str]| {
+            let arguments = ["ikexdp", "terminate"].iter().chain(arguments);
+            Cli::try_parse_from(arguments).is_ok()
+        };
+        assert!(parses(&["7"]) && parses(&["--all"]));
+        assert!(!parses(&[]) && !parses(&["7", "--all"]) && !parses(&["seven"]));
+    }
+}

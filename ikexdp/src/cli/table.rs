@@ -26,7 +26,10 @@ pub(super) fn status(status: &Status) -> String {
                 &format_args!("xdp on {}, {}", xdp.interface, xdp.mode),
             );
             row("RX queues", &Listed(&xdp.queues));
-            row("addresses", &Listed(&xdp.addresses));
+            match xdp.addresses.as_slice() {
+                [] => row("addresses", &"none"),
+                addresses => row("addresses", &Listed(addresses)),
+            }
         }
     }
     let fragmentation = match (status.fragmentation, status.ip_fragments) {
@@ -215,6 +218,7 @@ impl<const N: usize> Display for Table<N> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::view::XdpStatus;
 
     fn sa(id: u64) -> Sa {
         Sa {
@@ -266,6 +270,43 @@ id    state        connection  peer               identity        addresses  sui
 1234  half-open    -           198.51.100.7:4500  -                          -                                 5 in, 4 out  2s
 ";
         assert_eq!(sas(&[first, half_open]), expected);
+    }
+
+    #[test]
+    fn a_status_tells_where_frames_come_from() {
+        let status = Status {
+            version: "1.2.3".to_owned(),
+            pid: 42,
+            uptime_s: 61,
+            fragment_size: 1280,
+            fragmentation: true,
+            data_plane: "none".to_owned(),
+            xdp: Some(XdpStatus {
+                interface: "eth0".to_owned(),
+                mode: "native".to_owned(),
+                queues: vec!["zero-copy".to_owned(), "copy".to_owned()],
+                addresses: vec!["192.0.2.1".parse().unwrap()],
+            }),
+            shortcomings: vec!["no IPv6 on this host".to_owned()],
+            established: 7,
+            ..Status::default()
+        };
+        let expected = "\
+version      1.2.3
+pid          42
+up           1m 1s
+transport    xdp on eth0, native
+RX queues    zero-copy, copy
+addresses    192.0.2.1
+datagrams    1280 octets, IKE fragments
+data plane   none
+established  7
+half-open    0
+jobs         0
+reassembly   0 octets
+warning      no IPv6 on this host
+";
+        assert_eq!(super::status(&status), expected);
     }
 
     #[test]

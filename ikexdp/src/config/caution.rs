@@ -49,6 +49,9 @@ pub enum Caution {
         /// Its length.
         length: usize,
     },
+    /// Long messages become IP fragments.
+    #[error("IKE fragmentation (RFC 7383) is off")]
+    NoFragmentation,
     /// The key has no effect.
     #[error("has no effect with transport = \"udp\"")]
     OnlyXdp,
@@ -72,6 +75,7 @@ impl Caution {
             }
             Self::WorldReadable { .. } => "take the right away: `chmod o-r`",
             Self::ShortSecret { .. } => "make one with `openssl rand -base64 32`",
+            Self::NoFragmentation => "remove it: many paths drop IP fragments",
             Self::OnlyXdp => "remove it, or set transport = \"xdp\"",
             Self::UnusedPool => "set `pool` in a connection, or remove it",
         }

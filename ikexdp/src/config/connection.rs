@@ -136,12 +136,21 @@ fn patterns(
     let patterns: Vec<_> = texts
         .get_ref()
         .iter()
-        .map(|text| match text.get_ref().as_str() {
-            "*" => Some(IdentityPattern::Any),
-            _ => identity(cx, key, text).map(IdentityPattern::Exactly),
-        })
+        .map(|text| pattern(cx, key, text))
         .collect();
     patterns.into_iter().collect()
+}
+
+fn pattern(cx: &mut Context<'_>, key: &Key<'_>, text: &Text) -> Option<IdentityPattern> {
+    match text.get_ref().as_str() {
+        "*" => Some(IdentityPattern::Any),
+        value if value.contains('*') => {
+            let value = value.to_owned();
+            cx.problems
+                .fault(key, text.span(), Fault::Pattern { value })
+        }
+        _ => identity(cx, key, text).map(IdentityPattern::Exactly),
+    }
 }
 
 fn remote_selectors(

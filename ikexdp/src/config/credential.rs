@@ -18,7 +18,7 @@ use super::caution::Caution;
 use super::certificate::{CertificateSummary, Parsed};
 use super::context::Context;
 use super::fault::Fault;
-use super::file::{Local, Remote, Text};
+use super::file::{Local, Remote, SecretText};
 use super::problem::Key;
 
 /// Octets of a shared key below which it can be guessed: 22 characters of
@@ -108,7 +108,7 @@ pub(super) fn requirement(
 /// Where a proof comes from.
 enum Source<'a> {
     Certificates(&'a Spanned<PathBuf>),
-    Secret(&'a Text),
+    Secret(&'a SecretText),
     SecretFile(&'a Spanned<PathBuf>),
 }
 
@@ -147,7 +147,7 @@ fn shared_key(cx: &mut Context<'_>, key: &Key<'_>, source: &Source<'_>) -> Optio
     let octets = match source {
         Source::Secret(text) => {
             cx.check_permissions(key, text.span(), cx.path);
-            text.get_ref().clone().into_bytes()
+            text.get_ref().as_bytes().to_vec()
         }
         Source::SecretFile(path) | Source::Certificates(path) => {
             let (_, mut content) = cx.read_secret(key, path)?;

@@ -122,6 +122,12 @@ pub enum Fault {
         /// Why.
         source: UnreadableIdentity,
     },
+    /// A part of an identity is left open.
+    #[error("only a `*` by itself stands for others: {value}")]
+    Pattern {
+        /// The value.
+        value: String,
+    },
     /// AES-CBC has nothing to authenticate it with.
     #[error("no algorithm, though `encryption` has {cipher}")]
     NoIntegrity {
@@ -220,6 +226,9 @@ impl Fault {
             Self::Overlap { .. } => "an address can be given to one client only: part the ranges",
             Self::Identity { .. } => {
                 "write \"vpn.example.com\", \"user@example.com\", \"192.0.2.1\", \"@#\" and hex digits, or \"CN=name, O=org\""
+            }
+            Self::Pattern { .. } => {
+                "write each identity, or \"*\" for everybody who proves who they are"
             }
             Self::NoIntegrity { .. } => "add one, for example: integrity = [\"sha2-256\"]",
             Self::CookiesNever { .. } => "take a smaller number",

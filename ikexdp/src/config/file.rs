@@ -8,9 +8,13 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 use toml::Spanned;
+use zeroize::Zeroizing;
 
 /// Text with its place in the file.
 pub(super) type Text = Spanned<String>;
+
+/// Text with its place in the file, wiped when nobody needs it any more.
+pub(super) type SecretText = Spanned<Zeroizing<String>>;
 
 /// A list of texts with its place in the file.
 pub(super) type Texts = Spanned<Vec<Text>>;
@@ -41,7 +45,7 @@ pub(super) struct Gateway {
     pub(super) xdp_mode: Option<Text>,
     pub(super) ikev1: Option<Text>,
     pub(super) data_plane: Option<Text>,
-    pub(super) fragmentation: Option<bool>,
+    pub(super) fragmentation: Option<Spanned<bool>>,
     pub(super) fragment_size: Option<Spanned<u32>>,
     pub(super) ip_fragments: Option<bool>,
     pub(super) cookie_threshold: Option<Spanned<usize>>,
@@ -117,7 +121,7 @@ pub(super) struct Local {
     pub(super) id: Text,
     pub(super) certificate: Option<Spanned<PathBuf>>,
     pub(super) key: Option<Spanned<PathBuf>>,
-    pub(super) secret: Option<Text>,
+    pub(super) secret: Option<SecretText>,
     pub(super) secret_file: Option<Spanned<PathBuf>>,
 }
 
@@ -127,6 +131,6 @@ pub(super) struct Local {
 pub(super) struct Remote {
     pub(super) ids: Option<Texts>,
     pub(super) ca: Option<Spanned<PathBuf>>,
-    pub(super) secret: Option<Text>,
+    pub(super) secret: Option<SecretText>,
     pub(super) secret_file: Option<Spanned<PathBuf>>,
 }

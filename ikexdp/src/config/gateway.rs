@@ -112,8 +112,14 @@ fn fragmentation(
         }
         None => default.datagram_len,
     };
+    let enabled = table.fragmentation.as_ref();
+    if let Some(off) = enabled.filter(|enabled| !enabled.get_ref()) {
+        let key = key.at("fragmentation");
+        cx.problems
+            .caution(&key, off.span(), Caution::NoFragmentation);
+    }
     Some(Fragmentation {
-        enabled: table.fragmentation.unwrap_or(default.enabled),
+        enabled: enabled.map_or(default.enabled, |enabled| *enabled.get_ref()),
         datagram_len,
     })
 }

@@ -233,6 +233,7 @@ fn what_is_wrong_with_connections_is_named() {
         r#"vpn.example.com => vpn example => connection.staff.local.id: neither an address & @#
 "*" => "a b" => connection.staff.remote.ids
 ["*"] => [] => connection.staff.remote.ids: is empty
+"*" => "*@example.com" => connection.staff.remote.ids: only a `*` by itself & write each identity
 pool = "staff"\nlocal => local => connection.staff.pool: is missing
 pool = "staff"\nlocal => pool = "staff"\nremote-networks = ["10.0.0.0/8"]\nlocal => connection.staff.pool: given along with `remote-networks`
 "::/0" => "::1/0" => connection.staff.local-networks & write "::/0"
@@ -331,6 +332,12 @@ fn what_is_only_unwise_is_said_and_allowed() {
             &["remote.secret-file: pre-shared key of 7 octets"],
         ),
         ("ca = \"ca.pem\"", "secret-file = \"psk\"", 2030, &[]),
+        (
+            "= 1280",
+            "= 1280\nfragmentation = false",
+            2030,
+            &["gateway.fragmentation: IKE fragmentation (RFC 7383) is off"],
+        ),
         (
             "\"xdp\"",
             "\"udp\"",

@@ -175,21 +175,21 @@ impl Driver {
     fn send_by_kernel(&mut self, now: Instant, transmit: &Transmit) {
         let Transmit { path, payload, .. } = transmit;
         // The engine makes a message this long only for a peer that cannot
-        // fragment it.
+        // fragment it, and has said so already.
         let too_long = datagram_len(path, payload) > usize::from(self.datagram_len);
         let may_fragment = too_long && self.ip_fragments;
-        let metric = match self.sockets.send(path, payload, may_fragment) {
+        let sent = self.sockets.send(path, payload, may_fragment);
+        if let Err(error) = &sent
+            && !too_long
+        {
+            self.journal.send_failed(now, path, error);
+        }
+        self.metrics.count(match sent {
             Ok(()) if may_fragment => Metric::UdpIpFragmented,
             Ok(()) => Metric::UdpSent,
-            Err(error) => {
-                self.journal.send_failed(now, path, &error);
-                match error {
-                    SendError::TooLong { .. } => Metric::UdpTooLong,
-                    SendError::NoSocket(_) | SendError::Refused(_) => Metric::UdpSendFailed,
-                }
-            }
-        };
-        self.metrics.count(metric);
+            Err(SendError::TooLong { .. }) => Metric::UdpTooLong,
+            Err(SendError::NoSocket(_) | SendError::Refused(_)) => Metric::UdpSendFailed,
+        });
     }
 }
 

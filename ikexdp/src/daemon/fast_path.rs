@@ -126,7 +126,8 @@ impl FastPath {
     fn announce(&self) {
         for (mode, error) in self.attachment.refusals() {
             let hint = "the next mode costs more CPU time; `ethtool -i` names the driver";
-            warn!(%mode, %error, hint, "XDP mode not available");
+            let error = error.to_string();
+            warn!(%mode, error, hint, "XDP mode not available");
         }
         let XdpStatus {
             interface,
@@ -137,9 +138,10 @@ impl FastPath {
         let hint = "netfilter does not see the IKE that XDP takes: \
             filter it upstream, or count it with `ikexdp stats`";
         info!(
-            interface, mode,
-            queues = %Listed(&queues),
-            addresses = %Listed(&addresses),
+            interface,
+            mode,
+            queues = Listed(&queues).to_string(),
+            addresses = Listed(&addresses).to_string(),
             hint,
             "XDP program attached"
         );
@@ -239,10 +241,18 @@ impl FastPath {
     /// # Errors
     /// [`FastPathError`] if the kernel does not tell, or does not take them.
     pub(super) fn refresh_addresses(&mut self) -> Result<(), FastPathError> {
-        if self.addresses.refresh()? {
-            let addresses: Vec<IpAddr> = self.addresses.addresses().iter().copied().collect();
-            info!(addresses = %Listed(&addresses), "addresses of this host changed");
-            self.program.set_addresses(self.addresses.addresses())?;
+        if !self.addresses.refresh()? {
+            return Ok(());
+        }
+        let addresses: Vec<IpAddr> = self.addresses.addresses().iter().copied().collect();
+        let shown = Listed(&addresses).to_string();
+        info!(addresses = shown, "addresses of this host changed");
+        self.program.set_addresses(self.addresses.addresses())?;
+        // An interface takes its addresses with it; nothing else tells of that.
+        if let Err(error) = Interface::find(&self.interface.name) {
+            let hint = "the kernel's UDP sockets serve what is left; restart the daemon later";
+            let error = error.to_string();
+            warn!(error, hint, "XDP has lost its interface");
         }
         Ok(())
     }

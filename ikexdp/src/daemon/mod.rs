@@ -167,6 +167,7 @@ fn prepare(
     let status = status(settings, &config, &sockets);
     info!(
         version = status.version,
+        transport = if fast_path.is_some() { "xdp" } else { "udp" },
         fragment_size = status.fragment_size,
         connections = config.connections.len(),
         job_threads = threads,

@@ -1,6 +1,7 @@
 //! The packet loop: sleeps until something comes, and gives everything that
 //! came a turn.
 
+use std::error::Error;
 use std::os::fd::AsFd;
 use std::rc::Rc;
 use std::time::Duration;
@@ -8,7 +9,7 @@ use std::time::Duration;
 use ikexdp_proto::time::Instant;
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
-use tracing::{error, warn};
+use tracing::warn;
 
 use super::desk::Desk;
 use super::driver::Driver;
@@ -99,7 +100,7 @@ impl PacketLoop {
                 Err(error) => return Err(error),
             };
             for event in events.iter().take(ready) {
-                self.read(Source::from(event.data()), event.events())?;
+                self.read(Source::from(event.data()));
             }
             self.driver.timeout();
             self.desk.serve(&mut self.driver);
@@ -125,15 +126,13 @@ impl PacketLoop {
         EpollTimeout::try_from(milliseconds).unwrap_or(EpollTimeout::MAX)
     }
 
-    fn read(&mut self, source: Source, flags: EpollFlags) -> nix::Result<()> {
+    fn read(&mut self, source: Source) {
         match source {
             Source::Mail => self.mail(),
             Source::Addresses => self.addresses(),
             Source::Udp(place) => self.udp(place),
-            Source::Queue(queue) if flags.contains(EpollFlags::EPOLLIN) => self.queue(queue),
-            Source::Queue(queue) => self.lose(queue)?,
+            Source::Queue(queue) => self.queue(queue),
         }
-        Ok(())
     }
 
     /// Takes back jobs; orders are looked for in every turn.
@@ -151,10 +150,8 @@ impl PacketLoop {
         let refresh = self.driver.fast_path.as_mut();
         if let Some(Err(error)) = refresh.map(FastPath::refresh_addresses) {
             let hint = "IKE to new addresses takes the kernel's UDP sockets; restart the daemon";
-            warn!(
-                error = &error as &dyn std::error::Error,
-                hint, "addresses of this host not followed"
-            );
+            let error: &(dyn Error + 'static) = &error;
+            warn!(error, hint, "addresses of this host not followed");
         }
     }
 
@@ -179,22 +176,6 @@ impl PacketLoop {
         }
         for frame in self.frames.drain(..) {
             self.driver.frame(frame);
-        }
-    }
-
-    /// The interface is gone, and would be told of for ever.
-    fn lose(&mut self, queue: u32) -> nix::Result<()> {
-        let hint =
-            "the kernel's UDP sockets take over; restart the daemon when the interface is back";
-        error!(queue, hint, "AF_XDP socket lost its interface");
-        let sockets = self.driver.fast_path.as_ref().map(FastPath::sockets);
-        let place = usize::try_from(queue).ok();
-        match sockets
-            .zip(place)
-            .and_then(|(sockets, place)| sockets.get(place))
-        {
-            Some(socket) => self.epoll.delete(socket),
-            None => Ok(()),
         }
     }
 }

@@ -326,3 +326,24 @@ fn garbage_is_counted_and_answered_by_silence() {
     assert!(gateway.counter("malformed_header") > 0);
     assert_eq!(gateway.counter("udp_sent"), 2);
 }
+
+#[test]
+fn a_panic_of_the_packet_loop_ends_the_daemon() {
+    let directory = tempfile::TempDir::new().unwrap();
+    let listener = Listener::bind(&directory.path().join("control.sock")).unwrap();
+    let (mailbox, _orders) = Mailbox::open(Waker::new().unwrap());
+    let (writer, _guard) = tracing_appender::non_blocking(std::io::sink());
+    let plane = ControlPlane {
+        mailbox,
+        drops: Sockets::bind(Ports { ike: 0, nat_t: 0 }).unwrap().drops(),
+        lost_lines: writer.error_counter(),
+    };
+    let (ended, end) = oneshot::channel();
+    let packets = thread::spawn(move || {
+        let _ended = ended;
+        panic!("an error in this program");
+    });
+    assert!(packets.join().is_err());
+    let result = serve(&listener, plane, end);
+    assert!(matches!(result, Err(DaemonError::Panicked)), "{result:?}");
+}
