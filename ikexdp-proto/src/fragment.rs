@@ -5,7 +5,6 @@
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
-use core::net::IpAddr;
 
 use crate::crypto::cipher::Cipher;
 use crate::error::Limit;
@@ -17,27 +16,6 @@ use crate::wire::iana::PayloadType;
 use crate::wire::payload::GENERIC_LEN;
 use crate::wire::sk::{FRAGMENT_LEN, FragmentNumber};
 use crate::wire::writer::Chain;
-
-/// Octets of an IPv4 header without options, and of an IPv6 header.
-const IPV4_LEN: usize = 20;
-const IPV6_LEN: usize = 40;
-
-/// Octets of the UDP header.
-const UDP_LEN: usize = 8;
-
-/// Octets of the non-ESP marker.
-const MARKER_LEN: usize = 4;
-
-/// Octets around an IKE message on `path`: IP header, UDP header, marker.
-#[must_use]
-pub(crate) const fn overhead(path: &Path) -> usize {
-    match (path.remote.ip(), path.marker) {
-        (IpAddr::V4(_), false) => IPV4_LEN + UDP_LEN,
-        (IpAddr::V4(_), true) => IPV4_LEN + UDP_LEN + MARKER_LEN,
-        (IpAddr::V6(_), false) => IPV6_LEN + UDP_LEN,
-        (IpAddr::V6(_), true) => IPV6_LEN + UDP_LEN + MARKER_LEN,
-    }
-}
 
 /// How the payloads of a message are cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +29,7 @@ pub(crate) enum Cut {
 /// Cuts `payloads` octets so that no IP datagram on `path` is longer than
 /// `datagram_len`. There is never an empty last fragment.
 pub(crate) fn cut(payloads: usize, cipher: Cipher, path: &Path, datagram_len: u16) -> Cut {
-    let room = usize::from(datagram_len).saturating_sub(overhead(path));
+    let room = usize::from(datagram_len).saturating_sub(path.overhead());
     let whole = cipher
         .sealed_len(payloads)
         .saturating_add(HEADER_LEN + GENERIC_LEN);

@@ -98,6 +98,25 @@ pub struct Path {
     pub marker: bool,
 }
 
+impl Path {
+    /// Octets around an IKE message in its IP datagram: IP header without
+    /// options, UDP header, and marker.
+    #[must_use]
+    pub const fn overhead(&self) -> usize {
+        const IPV4: usize = 20;
+        const IPV6: usize = 40;
+        const UDP: usize = 8;
+        const MARKER: usize = 4;
+
+        match (self.remote.is_ipv4(), self.marker) {
+            (true, false) => IPV4 + UDP,
+            (true, true) => IPV4 + UDP + MARKER,
+            (false, false) => IPV6 + UDP,
+            (false, true) => IPV6 + UDP + MARKER,
+        }
+    }
+}
+
 /// The host's handle of a received frame in which a reply can ride back.
 ///
 /// The host may forget a slot at any time; a reply to a forgotten slot takes

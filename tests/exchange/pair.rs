@@ -15,15 +15,7 @@ use ikexdp_proto::event::{CloseReason, Event, FailureReason};
 use ikexdp_proto::stats::Stat;
 use ikexdp_proto::wire::iana::NotifyType;
 
-const FAIR: Weather = Weather {
-    loss: 0,
-    duplication: 0,
-    delay: Duration::from_millis(10),
-    jitter: Duration::ZERO,
-    datagram_len_max: 1500,
-    job_delay: Duration::ZERO,
-    nat: false,
-};
+const FAIR: Weather = Weather::FAIR;
 
 /// A network on which the client has had time for a handshake.
 fn after_connecting(parties: &Parties, weather: Weather) -> Net {

@@ -11,7 +11,7 @@ use ikexdp_proto::wire::header::{HEADER_LEN, Header};
 use ikexdp_proto::wire::iana::{ExchangeType, PayloadType};
 use ikexdp_proto::{Endpoint, Input, Output};
 
-use crate::net::{Side, datagram_len};
+use crate::net::Side;
 
 /// A message as a whole: who sent it, in which SA, under which number.
 type MessageKey = (Side, u64, u64, u8, u32, bool);
@@ -74,7 +74,7 @@ impl Checker {
 
     fn transmit(&mut self, side: Side, transmit: &ikexdp_proto::types::Transmit) {
         let (header, _) = Header::decode(&transmit.payload).expect("we send well-formed headers");
-        let length = datagram_len(transmit);
+        let length = transmit.path.overhead() + transmit.payload.len();
         (side, length, &transmit.payload[..HEADER_LEN]).hash(&mut self.trace);
         let key = (
             side,

@@ -64,19 +64,22 @@ pub struct Weather {
 
 impl Default for Weather {
     fn default() -> Self {
-        Self {
-            loss: 0,
-            duplication: 0,
-            delay: Duration::from_millis(10),
-            jitter: Duration::ZERO,
-            datagram_len_max: 1500,
-            job_delay: Duration::ZERO,
-            nat: false,
-        }
+        Self::FAIR
     }
 }
 
 impl Weather {
+    /// Nothing is lost, nothing is late.
+    pub const FAIR: Self = Self {
+        loss: 0,
+        duplication: 0,
+        delay: Duration::from_millis(10),
+        jitter: Duration::ZERO,
+        datagram_len_max: 1500,
+        job_delay: Duration::ZERO,
+        nat: false,
+    };
+
     /// Weather as a seed has it: from fair to foul.
     pub fn draw(random: &mut ChaCha8Rng) -> Self {
         let mut below = |n: u32| random.next_u32() % n;
@@ -268,7 +271,8 @@ impl Net {
     }
 
     fn send(&mut self, from: Side, transmit: &Transmit) {
-        if self.percent(self.weather.loss) || datagram_len(transmit) > self.weather.datagram_len_max
+        if self.percent(self.weather.loss)
+            || transmit.path.overhead() + transmit.payload.len() > self.weather.datagram_len_max
         {
             return;
         }
@@ -353,16 +357,4 @@ impl Net {
     pub const fn checker(&self) -> &Checker {
         &self.checker
     }
-}
-
-/// Octets of the IP datagram around a message.
-#[must_use]
-pub fn datagram_len(transmit: &Transmit) -> usize {
-    let ip = if transmit.path.remote.is_ipv4() {
-        20
-    } else {
-        40
-    };
-    let marker = if transmit.path.marker { 4 } else { 0 };
-    ip + 8 + marker + transmit.payload.len()
 }

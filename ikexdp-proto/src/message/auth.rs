@@ -10,6 +10,8 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
+use rustls_pki_types::CertificateDer;
+
 use crate::crypto::cert::AuthorityHash;
 use crate::error::{Error, ErrorNotify, Limit};
 use crate::limits::CERTIFICATES_MAX;
@@ -32,7 +34,7 @@ pub struct AuthRequest<'a> {
     /// IDr: whom the initiator wants to reach.
     pub wanted: Option<Identification<'a>>,
     /// CERT: X.509 certificates, the leaf first.
-    pub certificates: Vec<&'a [u8]>,
+    pub certificates: Vec<CertificateDer<'a>>,
     /// AUTH; without it the initiator wants EAP (RFC 7296 §2.16).
     pub authentication: Option<Authentication<'a>>,
     /// CP.
@@ -47,7 +49,7 @@ pub struct AuthResponse<'a> {
     /// IDr.
     pub responder: Identification<'a>,
     /// CERT: X.509 certificates, the leaf first.
-    pub certificates: Vec<&'a [u8]>,
+    pub certificates: Vec<CertificateDer<'a>>,
     /// AUTH.
     pub authentication: Authentication<'a>,
     /// CP.
@@ -72,7 +74,7 @@ pub enum AuthReply<'a> {
 struct Fields<'a> {
     initiator: Option<Identification<'a>>,
     responder: Option<Identification<'a>>,
-    certificates: Vec<&'a [u8]>,
+    certificates: Vec<CertificateDer<'a>>,
     authentication: Option<Authentication<'a>>,
     configuration: Option<Configuration<'a>>,
     proposals: Option<Vec<sa::Proposal>>,
@@ -136,7 +138,8 @@ impl<'a> Fields<'a> {
             if self.certificates.len() == CERTIFICATES_MAX {
                 return Err(Limit::Certificates.into());
             }
-            self.certificates.push(certificate.data);
+            self.certificates
+                .push(CertificateDer::from(certificate.data));
         }
         Ok(())
     }
@@ -208,7 +211,7 @@ pub struct AuthMessage<'a> {
     /// IDi or IDr, whichever we are.
     pub identity: (PayloadType, &'a [u8]),
     /// CERT.
-    pub certificates: &'a [rustls_pki_types::CertificateDer<'static>],
+    pub certificates: &'a [CertificateDer<'static>],
     /// CERTREQ.
     pub authorities: &'a [AuthorityHash],
     /// IDr, in a request: whom we want to reach.

@@ -113,9 +113,15 @@ pub(super) fn respond(
         cx,
         core,
         request.authentication,
-        &request.certificates,
+        request.certificates,
         octets,
     )
+}
+
+/// Certificates that outlive the message they came in.
+pub(super) fn owned(certificates: Vec<CertificateDer<'_>>) -> Vec<CertificateDer<'static>> {
+    let certificates = certificates.into_iter();
+    certificates.map(CertificateDer::into_owned).collect()
 }
 
 /// The first connection that is for both identities and this way of
@@ -217,7 +223,7 @@ impl Claimant {
         cx: &mut Context<'_>,
         core: &Core,
         authentication: Option<Authentication<'_>>,
-        certificates: &[&[u8]],
+        certificates: Vec<CertificateDer<'_>>,
         octets: Vec<u8>,
     ) -> State {
         match (&self.connection.requirement, authentication) {
@@ -236,11 +242,10 @@ impl Claimant {
                     signature,
                 }),
             ) => {
-                let der = |certificate: &&[u8]| CertificateDer::from(certificate.to_vec());
                 let verification = Verification {
                     anchors: Arc::clone(anchors),
                     usage: Usage::Client,
-                    chain: certificates.iter().map(der).collect(),
+                    chain: owned(certificates),
                     identity: self.identity.clone(),
                     scheme,
                     octets,

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use ikexdp_proto::job::{Job, JobId, JobResult};
 use ikexdp_proto::time::Instant;
-use ikexdp_proto::types::{Datagram, Path, Transmit};
+use ikexdp_proto::types::{Datagram, Transmit};
 use ikexdp_proto::{Command, Endpoint, Input, Output};
 
 use super::fast_path::FastPath;
@@ -176,7 +176,8 @@ impl Driver {
         let Transmit { path, payload, .. } = transmit;
         // The engine makes a message this long only for a peer that cannot
         // fragment it, and has said so already.
-        let too_long = datagram_len(path, payload) > usize::from(self.datagram_len);
+        let length = payload.len().saturating_add(path.overhead());
+        let too_long = length > usize::from(self.datagram_len);
         let may_fragment = too_long && self.ip_fragments;
         let sent = self.sockets.send(path, payload, may_fragment);
         if let Err(error) = &sent
@@ -191,24 +192,4 @@ impl Driver {
             Err(SendError::NoSocket(_) | SendError::Refused(_)) => Metric::UdpSendFailed,
         });
     }
-}
-
-/// Octets of the IP datagram that carries `payload`.
-fn datagram_len(path: &Path, payload: &[u8]) -> usize {
-    const IPV4_HEADER: usize = 20;
-    const IPV6_HEADER: usize = 40;
-    const UDP_HEADER: usize = 8;
-    const MARKER: usize = 4;
-
-    let ip = if path.remote.is_ipv4() {
-        IPV4_HEADER
-    } else {
-        IPV6_HEADER
-    };
-    let marker = if path.marker { MARKER } else { 0 };
-    payload
-        .len()
-        .saturating_add(ip)
-        .saturating_add(UDP_HEADER)
-        .saturating_add(marker)
 }

@@ -9,7 +9,7 @@ use super::Context;
 use super::sent::Sent;
 use crate::crypto::keymat::IkeKeys;
 use crate::event::{Event, FragmentationSummary};
-use crate::fragment::{Added, Reassembly, overhead};
+use crate::fragment::{Added, Reassembly};
 use crate::limits::{DATAGRAM_LEN_MIN, RESPONSE_REPEATS_MAX};
 use crate::stats::Stat;
 use crate::suite::IkeSuite;
@@ -427,7 +427,7 @@ impl Channel {
 
     /// Tells, once, when a peer without RFC 7383 depends on IP fragments.
     fn note_length(&mut self, cx: &mut Context<'_>, path: &Path, length: usize) {
-        let length = length.saturating_add(overhead(path));
+        let length = length.saturating_add(path.overhead());
         let long = length > usize::from(self.fragmentation.datagram_len);
         if long && !self.fragmentation.negotiated && !self.told_ip_fragments {
             self.told_ip_fragments = true;

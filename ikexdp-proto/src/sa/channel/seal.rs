@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use super::Channel;
-use crate::fragment::{Cut, cut, overhead};
+use crate::fragment::{Cut, cut};
 use crate::limits::DATAGRAM_LEN_MIN;
 use crate::sa::Context;
 use crate::sa::sent::Sent;
@@ -47,7 +47,7 @@ impl Channel {
         let datagrams = self.seal(cx, header, &payloads, path, datagram_len);
         // Even a message that went out whole may be too long for the path.
         let length = datagrams.iter().map(Bytes::len).max().unwrap_or_default();
-        let long = length.saturating_add(overhead(path)) > usize::from(DATAGRAM_LEN_MIN);
+        let long = length.saturating_add(path.overhead()) > usize::from(DATAGRAM_LEN_MIN);
         let keep = self.fragmentation.negotiated && long;
         Sent::new(header, datagram_len, datagrams, keep.then_some(payloads))
     }

@@ -19,6 +19,7 @@ use crate::job::{Job, Verification};
 use crate::message::auth::{AuthMessage, AuthReply, AuthResponse, OwnAuthentication};
 use crate::message::child::ChildPayloads;
 use crate::message::informational::Informational;
+use crate::sa::auth::owned;
 use crate::sa::channel::{Channel, Message};
 use crate::sa::child::esp_spi;
 use crate::sa::closing::Closing;
@@ -215,11 +216,10 @@ impl AuthSent {
                     signature,
                 },
             ) => {
-                let der = |certificate: &&[u8]| CertificateDer::from(certificate.to_vec());
                 let verification = Verification {
                     anchors: Arc::clone(anchors),
                     usage: Usage::Gateway,
-                    chain: response.certificates.iter().map(der).collect(),
+                    chain: owned(response.certificates),
                     identity: verifying.peer.clone(),
                     scheme,
                     octets,
