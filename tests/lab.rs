@@ -12,10 +12,11 @@
 use std::{net::IpAddr, time::Duration};
 
 use harness::{
+    credentials::Credentials,
     datagram::{Datagram, timeline},
     lab::{Ends, Lab, NAT, Path, V4, V6},
     pki::{Key, Pki},
-    strongswan::{Credentials, Esp, Settings, Strongswan},
+    strongswan::{Esp, Settings, Strongswan},
 };
 
 const SECRET: &str = "a secret that both know";

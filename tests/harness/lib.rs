@@ -16,8 +16,10 @@
 
 pub mod capture;
 pub mod check;
+pub mod credentials;
 pub mod datagram;
 pub mod fuzz;
+pub mod gateway;
 pub mod journal;
 pub mod lab;
 pub mod namespace;

@@ -13,7 +13,7 @@ use nix::sys::signal::Signal;
 
 pub use self::{
     sas::{ChildSa, IkeSa},
-    settings::{Credentials, Esp, Role, Settings},
+    settings::{Esp, Role, Settings},
 };
 use crate::{
     journal::Journal,

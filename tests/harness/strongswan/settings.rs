@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, time::Duration};
 
-use crate::pki::{CLIENT, Chain, GATEWAY, Pki};
+use crate::credentials::Credentials;
 
 /// Plug-ins that every daemon loads; the others of the packages would, for one, write
 /// `/etc/resolv.conf`.
@@ -71,31 +71,6 @@ pub enum Esp {
     Userspace,
     /// Not at all: a childless IKE SA (RFC 6023).
     None,
-}
-
-/// How an end proves who it is.
-#[derive(Clone, Debug)]
-pub enum Credentials {
-    /// By a secret that both know.
-    Psk {
-        /// The secret.
-        secret: String,
-        /// The own identity.
-        local_id: String,
-        /// The peer's identity.
-        remote_id: String,
-    },
-    /// By a certificate.
-    Certificate {
-        /// The own certificates, sent along, and key.
-        chain: Chain,
-        /// The own identity; it is in the certificate.
-        local_id: String,
-        /// The peer's identity.
-        remote_id: String,
-        /// The trust anchor for the peer's certificate.
-        root: String,
-    },
 }
 
 impl Settings {
@@ -236,47 +211,6 @@ impl Settings {
 }
 
 impl Credentials {
-    /// Both identities of a lab with a common secret, as seen by the client.
-    #[must_use]
-    pub fn client_psk(secret: &str) -> Self {
-        Self::Psk {
-            secret: secret.to_owned(),
-            local_id: CLIENT.to_owned(),
-            remote_id: GATEWAY.to_owned(),
-        }
-    }
-
-    /// Both identities of a lab with a common secret, as seen by the gateway.
-    #[must_use]
-    pub fn gateway_psk(secret: &str) -> Self {
-        Self::Psk {
-            secret: secret.to_owned(),
-            local_id: GATEWAY.to_owned(),
-            remote_id: CLIENT.to_owned(),
-        }
-    }
-
-    /// The client's side of a chain.
-    #[must_use]
-    pub fn client(pki: &Pki) -> Self {
-        Self::certificate(pki, &pki.client, CLIENT, GATEWAY)
-    }
-
-    /// The gateway's side of a chain.
-    #[must_use]
-    pub fn gateway(pki: &Pki) -> Self {
-        Self::certificate(pki, &pki.gateway, GATEWAY, CLIENT)
-    }
-
-    fn certificate(pki: &Pki, chain: &Chain, local_id: &str, remote_id: &str) -> Self {
-        Self::Certificate {
-            chain: chain.clone(),
-            local_id: local_id.to_owned(),
-            remote_id: remote_id.to_owned(),
-            root: pki.root.clone(),
-        }
-    }
-
     /// Part of a connection.
     fn authentication(&self) -> String {
         let (local, remote, local_id, remote_id) = match self {

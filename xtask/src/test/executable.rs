@@ -35,7 +35,7 @@ impl Executable {
             "test --no-run --message-format json-render-diagnostics",
         ));
         if let Some(tier) = tier {
-            build.args(words("--package ikexdp-tests --test")).arg(tier);
+            build.args(["--test"]).arg(tier);
         }
         let output = build
             .stderr(Stdio::inherit())

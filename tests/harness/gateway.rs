@@ -1,0 +1,270 @@
+//! The gateway under test: the daemon itself, as it is built, run and asked by its own command line.
+//!
+//! Its files are in the namespace's own `/run`, where its control socket is by default.
+
+use std::{
+    path::PathBuf,
+    process::{Command, ExitStatus},
+    time::Duration,
+};
+
+use ikexdp::view::{Counters, Sa, Stats, Status};
+use nix::sys::signal::Signal;
+use serde::de::DeserializeOwned;
+
+use crate::{
+    credentials::Credentials,
+    journal::Journal,
+    namespace::{Namespace, command},
+    process::Process,
+};
+
+/// Where the daemon's files are.
+const DIRECTORY: &str = "/run/ikexdp";
+/// How long the daemon may take to start.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What the tests vary in the configuration, and one connection for the lab's client.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// How IKE comes in.
+    pub transport: Transport,
+    /// Longest IP datagram with IKE, in bytes.
+    pub fragment_size: u16,
+    /// How both ends prove who they are.
+    pub credentials: Credentials,
+    /// Further lines of `[gateway]`.
+    pub gateway: &'static str,
+    /// Further lines of the connection.
+    pub connection: &'static str,
+    /// Further tables.
+    pub tables: &'static str,
+}
+
+/// How IKE comes in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// XDP in the driver.
+    Native,
+    /// XDP in the kernel's stack.
+    Generic,
+    /// The kernel's UDP sockets alone.
+    Udp,
+}
+
+impl Setup {
+    /// A gateway with XDP in the driver and datagrams of at most 1280 bytes.
+    #[must_use]
+    pub fn new(credentials: Credentials) -> Self {
+        Self {
+            transport: Transport::Native,
+            fragment_size: 1280,
+            credentials,
+            gateway: "",
+            connection: "",
+            tables: "",
+        }
+    }
+
+    /// The files: names and contents, the configuration first.
+    fn files(&self) -> Vec<(&'static str, String)> {
+        let transport = match self.transport {
+            Transport::Native => "interface = \"eth0\"\nxdp-mode = \"native\"",
+            Transport::Generic => "interface = \"eth0\"\nxdp-mode = \"generic\"",
+            Transport::Udp => "transport = \"udp\"",
+        };
+        let (local, remote, remote_id, mut files) = match &self.credentials {
+            Credentials::Psk {
+                secret,
+                local_id,
+                remote_id,
+            } => (
+                format!("id = \"{local_id}\", secret = \"{secret}\""),
+                format!("secret = \"{secret}\""),
+                remote_id,
+                vec![],
+            ),
+            Credentials::Certificate {
+                chain,
+                local_id,
+                remote_id,
+                root,
+            } => (
+                format!("id = \"{local_id}\", certificate = \"own.pem\", key = \"own.key\""),
+                "ca = \"ca.pem\"".to_owned(),
+                remote_id,
+                vec![
+                    ("own.pem", chain.leaf.clone() + &chain.intermediate),
+                    ("own.key", chain.key.clone()),
+                    ("ca.pem", root.clone()),
+                ],
+            ),
+        };
+        let configuration = format!(
+            r#"
+[gateway]
+{transport}
+fragment-size = {size}
+{gateway}
+
+[[pool]]
+name = "lab"
+addresses = ["10.9.0.0/24", "2001:db8:9::/120"]
+dns = ["10.9.0.1"]
+
+[[connection]]
+name = "lab"
+local = {{ {local} }}
+remote = {{ {remote}, ids = ["{remote_id}"] }}
+pool = "lab"
+{connection}
+
+{tables}
+"#,
+            size = self.fragment_size,
+            gateway = self.gateway,
+            connection = self.connection,
+            tables = self.tables,
+        );
+        files.insert(0, ("gateway.toml", configuration));
+        files
+    }
+}
+
+/// A running daemon; dropping it kills it.
+#[derive(Debug)]
+pub struct Gateway {
+    namespace: Namespace,
+    program: PathBuf,
+    daemon: Process,
+}
+
+impl Gateway {
+    /// Starts `program` in `namespace`; it serves when this returns.
+    #[must_use]
+    pub fn start(program: impl Into<PathBuf>, namespace: &Namespace, setup: &Setup) -> Self {
+        let gateway = Self::launch(program, namespace, setup);
+        gateway.wait_for_line("ready");
+        gateway
+    }
+
+    /// Starts `program` in `namespace`, which may end at once.
+    #[must_use]
+    pub fn launch(program: impl Into<PathBuf>, namespace: &Namespace, setup: &Setup) -> Self {
+        let program = program.into();
+        for (file, contents) in setup.files() {
+            namespace.write(format!("{DIRECTORY}/{file}"), contents);
+        }
+        // The daemon complains of a secret that everybody can read.
+        namespace.exec(&format!("chmod --recursive go= {DIRECTORY}"));
+        let mut daemon = command(&program.to_string_lossy());
+        daemon.args(["run", "--config"]);
+        daemon.arg(format!("{DIRECTORY}/gateway.toml"));
+        let daemon = Process::start(namespace, "ikexdp", daemon);
+        Self {
+            namespace: namespace.clone(),
+            program,
+            daemon,
+        }
+    }
+
+    /// The first line of the log that contains `text`, waiting for it if need be.
+    #[must_use = "the line says more than that it is there"]
+    pub fn line(&self, text: &str) -> String {
+        let found = |lines: &[String]| lines.iter().find(|line| line.contains(text)).cloned();
+        self.log()
+            .wait_for(PATIENCE, found)
+            .unwrap_or_else(|| panic!("no `{text}` in the daemon's log"))
+    }
+
+    /// Waits until the log says `text`.
+    pub fn wait_for_line(&self, text: &str) {
+        let _ = self.line(text);
+    }
+
+    /// The daemon's log.
+    #[must_use]
+    pub fn log(&self) -> &Journal<String> {
+        self.daemon.lines()
+    }
+
+    /// The daemon's process number.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.status().pid
+    }
+
+    /// `ikexdp status`.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        self.json("status")
+    }
+
+    /// `ikexdp stats`.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        self.json("stats")
+    }
+
+    /// `ikexdp sas`.
+    #[must_use]
+    pub fn sas(&self) -> Vec<Sa> {
+        self.json("sas")
+    }
+
+    /// `ikexdp terminate`.
+    pub fn terminate(&self, id: u64) {
+        self.ask(&["terminate", &id.to_string()]);
+    }
+
+    /// What `ikexdp` prints with these arguments; it must succeed.
+    #[expect(clippy::must_use_candidate, reason = "some are given for what they do")]
+    pub fn ask(&self, arguments: &[&str]) -> String {
+        let mut ikexdp: Command = command(&self.program.to_string_lossy());
+        ikexdp.args(arguments);
+        let output = self.namespace.output(ikexdp);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "ikexdp {arguments:?}: {stderr}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Ends the daemon as its service would, which deletes its SAs at the peers.
+    pub fn stop(mut self) {
+        self.daemon.signal(Signal::SIGTERM);
+        let status = self.daemon.wait();
+        assert!(status.success(), "the daemon ends with {status}");
+    }
+
+    /// Waits for the daemon's own end.
+    #[must_use]
+    pub fn wait(mut self) -> ExitStatus {
+        self.daemon.wait()
+    }
+
+    /// Ends the daemon without a chance to do anything about it.
+    pub fn kill(mut self) {
+        self.daemon.signal(Signal::SIGKILL);
+        self.daemon.wait();
+    }
+
+    /// A counter of `ikexdp stats`.
+    #[must_use]
+    pub fn count(&self, of: impl Fn(&Stats) -> &Counters, name: &str) -> u64 {
+        count(of(&self.stats()), name)
+    }
+
+    fn json<T: DeserializeOwned>(&self, what: &str) -> T {
+        let text = self.ask(&[what, "--json"]);
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error} in {text}"))
+    }
+}
+
+/// The counter of this name; there must be one.
+#[must_use]
+pub fn count(counters: &Counters, name: &str) -> u64 {
+    let mut named = counters.0.iter().filter(|(known, _)| known == name);
+    let (_, value) = named
+        .next()
+        .unwrap_or_else(|| panic!("no counter `{name}` in {counters:?}"));
+    *value
+}

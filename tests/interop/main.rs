@@ -1,0 +1,15 @@
+//! The daemon, as users run it, and strongSwan across a network.
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test ends by a panic"
+)]
+
+mod case;
+mod connects;
+
+/// The daemon that was built along with these tests.
+const IKEXDP: &str = env!("CARGO_BIN_EXE_ikexdp");
