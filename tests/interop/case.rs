@@ -1,9 +1,11 @@
 //! A client, a path and the gateway, as most tests have them.
 
+use std::net::IpAddr;
+
 use harness::{
     credentials::Credentials,
     gateway::{Gateway, Setup},
-    lab::{Ends, Lab, Path, V4},
+    lab::{Ends, Lab, Path, V4, V6},
     pki::{Key, Pki},
     strongswan::{Settings, Strongswan},
 };
@@ -11,6 +13,14 @@ use harness::{
 use crate::IKEXDP;
 
 pub(crate) const SECRET: &str = "a secret that both know";
+
+/// Addresses as people call them.
+pub(crate) const NAMES: [(IpAddr, &str); 4] = [
+    (V4.client, "client"),
+    (V4.gateway, "gateway"),
+    (V6.client, "client"),
+    (V6.gateway, "gateway"),
+];
 
 /// A network that drops nothing but what a test of ours would never send.
 pub(crate) const FRAGMENTS_DROPPED: Path = Path {
