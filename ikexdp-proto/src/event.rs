@@ -280,6 +280,9 @@ impl FailureReason {
             Self::Credentials(CredentialError::NoCertificate) => {
                 "configure the client to send its certificate"
             }
+            Self::Credentials(CredentialError::WrongUsage) => {
+                "issue the client a certificate with `clientAuth`, or without an extended key usage"
+            }
             Self::Credentials(CredentialError::WrongName(_)) => {
                 "the client's identity must be its subject or one of its subjectAltNames"
             }

@@ -58,6 +58,12 @@ impl Pki {
     /// Issues new certificates for new keys; RSA keys are fixed ones from `tests/interop/pki`.
     #[must_use]
     pub fn new(key: Key) -> Self {
+        Self::with_client(key, |_| ())
+    }
+
+    /// The same with a certificate for the client that `change` has its way with.
+    #[must_use]
+    pub fn with_client(key: Key, change: impl Fn(&mut CertificateParams)) -> Self {
         let root =
             CertifiedIssuer::self_signed(authority("Lab Root CA", 1), key.pair("root")).unwrap();
         let chain = |name: &str, leaf: CertificateParams| {
@@ -77,12 +83,13 @@ impl Pki {
             }
         };
         let email = SanType::Rfc822Name(CLIENT_EMAIL.try_into().unwrap());
-        let client = leaf(
+        let mut client = leaf(
             CLIENT,
             [V4.client, V6.client],
             &[email],
             &[ExtendedKeyUsagePurpose::ClientAuth],
         );
+        change(&mut client);
         // Old macOS asks for IKE Intermediate (1.3.6.1.5.5.8.2.2).
         let ike = ExtendedKeyUsagePurpose::Other(vec![1, 3, 6, 1, 5, 5, 8, 2, 2]);
         let gateway = leaf(

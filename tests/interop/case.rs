@@ -54,7 +54,8 @@ impl Case {
         Self::new(ends, Credentials::client(&pki), Credentials::gateway(&pki))
     }
 
-    fn new(ends: Ends, client: Credentials, gateway: Credentials) -> Self {
+    /// A client and the gateway with these credentials, on a path that drops IP fragments.
+    pub(crate) fn new(ends: Ends, client: Credentials, gateway: Credentials) -> Self {
         let any = if ends == V4 {
             [0; 4].into()
         } else {
@@ -72,10 +73,16 @@ impl Case {
 
     /// Starts everything; the client has not connected.
     pub(crate) fn start(&self) -> (Lab, Gateway, Strongswan) {
+        let (lab, gateway) = self.start_gateway();
+        let client = Strongswan::start(&lab.client, self.client.clone());
+        (lab, gateway, client)
+    }
+
+    /// Starts everything but the client.
+    pub(crate) fn start_gateway(&self) -> (Lab, Gateway) {
         let lab = Lab::new();
         lab.set_path(&self.path);
         let gateway = Gateway::start(IKEXDP, &lab.gateway, &self.gateway);
-        let client = Strongswan::start(&lab.client, self.client.clone());
-        (lab, gateway, client)
+        (lab, gateway)
     }
 }

@@ -10,6 +10,8 @@
 
 mod case;
 mod connects;
+mod refusals;
+mod suites;
 
 /// The daemon that was built along with these tests.
 const IKEXDP: &str = env!("CARGO_BIN_EXE_ikexdp");

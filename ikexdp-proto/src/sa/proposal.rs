@@ -2,7 +2,7 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::fmt::Write as _;
+use core::fmt::{Display, Write as _};
 
 use crate::config::{EspAlgorithms, IkeAlgorithms};
 use crate::crypto::cipher::{Cipher, Encryption, Integrity};
@@ -321,19 +321,32 @@ pub(crate) fn describe(proposals: &[Proposal]) -> String {
     text
 }
 
+/// An algorithm by the name it has in the configuration, or by IANA's if it is none of ours.
 fn describe_transform(text: &mut String, transform: &Transform) -> core::fmt::Result {
-    match transform.kind {
-        TransformType::ENCRYPTION => write!(text, "{}", EncryptionId(transform.id)),
-        TransformType::PRF => write!(text, "{}", PrfId(transform.id)),
-        TransformType::INTEGRITY => write!(text, "{}", IntegrityId(transform.id)),
-        TransformType::KEY_EXCHANGE => write!(text, "{}", GroupId(transform.id)),
-        TransformType::SEQUENCE_NUMBERS => write!(text, "{}", SequenceNumbers(transform.id)),
-        other => write!(text, "{other}:{}", transform.id),
-    }?;
-    match transform.key_length {
-        Some(bits) => write!(text, "-{bits}"),
-        None => Ok(()),
+    let Transform { id, key_length, .. } = *transform;
+    let (ours, registered): (Option<&dyn Display>, &dyn Display) = match transform.kind {
+        TransformType::ENCRYPTION => {
+            let is = |ours: &&Encryption| ours.id().0 == id && ours.key_length() == key_length;
+            (named(&Encryption::ALL, is), &EncryptionId(id))
+        }
+        TransformType::PRF => (named(&Prf::ALL, |ours| ours.id().0 == id), &PrfId(id)),
+        TransformType::INTEGRITY => (
+            named(&Integrity::ALL, |ours| ours.id().0 == id),
+            &IntegrityId(id),
+        ),
+        TransformType::KEY_EXCHANGE => (named(&Group::ALL, |ours| ours.id().0 == id), &GroupId(id)),
+        TransformType::SEQUENCE_NUMBERS => (None, &SequenceNumbers(id)),
+        other => return write!(text, "{other}:{id}"),
+    };
+    match (ours, key_length) {
+        (Some(name), _) => write!(text, "{name}"),
+        (None, Some(bits)) => write!(text, "{registered}-{bits}"),
+        (None, None) => write!(text, "{registered}"),
     }
+}
+
+fn named<T: Display>(list: &[T], is: impl FnMut(&&T) -> bool) -> Option<&dyn Display> {
+    list.iter().find(is).map(|ours| ours as &dyn Display)
 }
 
 #[cfg(test)]
@@ -473,7 +486,7 @@ mod tests {
     }
 
     #[test]
-    fn an_offer_reads_as_text() {
+    fn an_offer_reads_in_words_of_the_configuration() {
         let windows = ike(
             1,
             &[
@@ -486,6 +499,19 @@ mod tests {
         assert_eq!(
             describe(&[windows]),
             "3DES/HMAC_SHA1_96/PRF_HMAC_SHA1/MODP_1024"
+        );
+        let android = ike(
+            1,
+            &[
+                (ENCR, 13, Some(256)),
+                (ENCR, 12, Some(256)),
+                (PRF, 5, None),
+                (KE, 31, None),
+            ],
+        );
+        assert_eq!(
+            describe(&[android]),
+            "AES_CTR-256/aes256-cbc/prf-sha2-256/x25519"
         );
     }
 }

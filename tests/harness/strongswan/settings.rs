@@ -40,6 +40,8 @@ pub struct Settings {
     pub esp_proposal: String,
     /// Whether to announce and use RFC 7383.
     pub fragmentation: bool,
+    /// Whether RSA signs by RSASSA-PSS instead of PKCS #1 (RFC 8017 §8).
+    pub rsa_pss: bool,
     /// Longest IP datagram sent when a message is fragmented, in bytes.
     pub fragment_size: u16,
     /// Time from a request to its first repetition; each further one takes 1.5 times as long.
@@ -85,6 +87,7 @@ impl Settings {
             ike_proposal: "aes256gcm16-prfsha384-x25519".to_owned(),
             esp: Esp::Userspace,
             esp_proposal: "aes256gcm16".to_owned(),
+            rsa_pss: false,
             fragmentation: true,
             fragment_size: 1280,
             retransmit_timeout: Duration::from_millis(400),
@@ -121,6 +124,7 @@ impl Settings {
             charon-systemd {{
                 load_modular = no
                 load = {esp} {PLUGINS}
+                rsa_pss = {rsa_pss}
                 fragment_size = {fragment_size}
                 retransmit_timeout = {retransmit_timeout}
                 retransmit_base = 1.5
@@ -134,6 +138,7 @@ impl Settings {
                     }}
                 }}
             }}",
+            rsa_pss = if self.rsa_pss { "yes" } else { "no" },
             fragment_size = self.fragment_size,
             retransmit_timeout = self.retransmit_timeout.as_secs_f64(),
             retransmit_tries = self.retransmit_tries,
