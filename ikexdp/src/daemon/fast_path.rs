@@ -19,11 +19,11 @@ use crate::xdp::{
     AttachError, Attachment, Interface, InterfaceError, LoadError, LocalAddresses, Mode,
     NetlinkError, Program,
 };
-use crate::xsk::{BindError, Frame, FrameSize, QueueCounter, Socket};
+use crate::xsk::{BATCH, BindError, Frame, FrameSize, HELD, QueueCounter, Socket};
 
-/// Frames that may wait for their reply. All may be of one queue, which can spare
-/// 512, a batch of 64 that is being handled among them.
-const PARKED: usize = 384;
+/// Frames that may wait for their reply. All may be of one queue, which must spare a batch that is
+/// being handled besides, and the fragments that answer it.
+const PARKED: usize = (HELD as usize).saturating_sub(2 * BATCH);
 
 /// Why there is no fast path.
 #[derive(Debug, thiserror::Error)]

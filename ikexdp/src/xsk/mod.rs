@@ -17,4 +17,4 @@ mod socket;
 
 pub use self::counter::{QueueCounter, QueueCounters};
 pub use self::pool::{Frame, FrameSize};
-pub use self::socket::{BindError, Socket, Transfer};
+pub use self::socket::{BATCH, BindError, HELD, Socket, Transfer};

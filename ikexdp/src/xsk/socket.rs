@@ -31,10 +31,10 @@ const TRANSMIT: u32 = 512;
 
 /// Frames that callers may hold without starving the two above. All three make
 /// 4 MiB a queue at the usual MTU.
-const HELD: u32 = 512;
+pub const HELD: u32 = 512;
 
 /// Frames received at a time, so that no queue makes the others wait.
-const BATCH: usize = 64;
+pub const BATCH: usize = 64;
 
 /// Frames that the kernel sends for one call in copy mode.
 const KERNEL_BATCH: u32 = 32;

@@ -1,6 +1,8 @@
 //! What fuzzers do with their octets: the bodies of the targets in `fuzz/`, and
 //! of the test that replays their corpus.
 
+mod frame;
+
 use std::time::Duration;
 
 use ikexdp_proto::limits::{FRAGMENTS_MAX, MESSAGE_LEN_MAX};
@@ -13,13 +15,15 @@ use ikexdp_proto::wire::iana::{ExchangeType, PayloadType};
 use ikexdp_proto::wire::sk::Encrypted;
 use ikexdp_proto::wire::writer::Chain;
 
+pub use self::frame::frame;
 use crate::script::{Script, config};
 
 /// A target, and what it is called.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 3] = [
+pub const TARGETS: [Target; 4] = [
+    ("frame", frame),
     ("message", message),
     ("fragments", fragments),
     ("endpoint", endpoint),
