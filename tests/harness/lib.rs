@@ -30,3 +30,4 @@ pub mod pki;
 pub mod process;
 pub mod script;
 pub mod strongswan;
+pub mod udp;

@@ -1,10 +1,10 @@
 //! A gateway and a peer on one wire.
 
 use std::fs::File;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
-use std::time::Duration;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use harness::namespace::Namespace;
+pub(crate) use harness::udp::{PATIENCE, receive, socket, socket_here};
 use nix::sched::{CloneFlags, setns};
 
 /// The gateway's addresses and the peer's, of one family.
@@ -23,9 +23,6 @@ pub(crate) const V6: Ends = Ends {
     gateway: IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1)),
     peer: IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 2)),
 };
-
-/// How long to wait for what must come.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Two machines whose interfaces `wan` are the ends of a veth pair.
 pub(crate) struct Wire {
@@ -55,18 +52,6 @@ impl Wire {
     }
 }
 
-/// A socket of `namespace` that does not wait for ever.
-pub(crate) fn socket(namespace: &Namespace, address: IpAddr, port: u16) -> UdpSocket {
-    namespace.run(move || socket_here(address, port))
-}
-
-/// The same, in the namespace of this thread.
-pub(crate) fn socket_here(address: IpAddr, port: u16) -> UdpSocket {
-    let socket = UdpSocket::bind(SocketAddr::new(address, port)).unwrap();
-    socket.set_read_timeout(Some(PATIENCE)).unwrap();
-    socket
-}
-
 /// Moves this thread to the network of `namespace` for as long as `task` takes.
 pub(crate) fn elsewhere<R>(namespace: &Namespace, task: impl FnOnce() -> R) -> R {
     let enter = |network: &File| setns(network, CloneFlags::CLONE_NEWNET).unwrap();
@@ -75,12 +60,4 @@ pub(crate) fn elsewhere<R>(namespace: &Namespace, task: impl FnOnce() -> R) -> R
     let result = task();
     enter(&here);
     result
-}
-
-/// Receives a datagram, which must come.
-pub(crate) fn receive(socket: &UdpSocket) -> (Vec<u8>, SocketAddr) {
-    let mut buffer = vec![0; 0x1_0000];
-    let (length, from) = socket.recv_from(&mut buffer).expect("a datagram");
-    buffer.truncate(length);
-    (buffer, from)
 }
