@@ -9,7 +9,9 @@ use std::{
     time::Duration,
 };
 
-use etherparse::{EtherType, Ethernet2Slice, IpHeaders, IpNumber, IpSlice, UdpHeaderSlice};
+use etherparse::{
+    EtherType, Ethernet2Slice, IpHeaders, IpNumber, IpSlice, UdpHeader, UdpHeaderSlice,
+};
 
 /// Where IKE is spoken, and where it shares the port with ESP behind a marker (RFC 3948 §2.2).
 const IKE_PORT: u16 = 500;
@@ -32,6 +34,8 @@ pub struct Datagram {
     pub fragment: Option<IpFragment>,
     /// Whether a router may not fragment it; always so in IPv6.
     pub dont_fragment: bool,
+    /// Whether the checksums are right, IP's and, unless this is a fragment, UDP's.
+    pub checksums_right: bool,
     /// What comes after the IP header.
     pub payload: Payload,
 }
@@ -91,7 +95,8 @@ impl Datagram {
             return None;
         }
         let ip = IpSlice::from_slice(ethernet.payload_slice()).ok()?;
-        let (length, dont_fragment, fragment) = fragmentation(&ip.to_header());
+        let headers = ip.to_header();
+        let (length, dont_fragment, fragment) = fragmentation(&headers);
         Some(Self {
             time,
             source: ip.source_addr(),
@@ -99,6 +104,7 @@ impl Datagram {
             length,
             fragment,
             dont_fragment,
+            checksums_right: checksums_right(&headers, ip.payload().payload),
             payload: Payload::parse(&ip, fragment),
         })
     }
@@ -288,6 +294,31 @@ fn fragmentation(headers: &IpHeaders) -> (usize, bool, Option<IpFragment>) {
     }
 }
 
+fn checksums_right(headers: &IpHeaders, payload: &[u8]) -> bool {
+    let ip_right = match headers {
+        IpHeaders::Ipv4(ip, _) => ip.calc_header_checksum() == ip.header_checksum,
+        IpHeaders::Ipv6(..) => true,
+    };
+    ip_right && (headers.is_fragmenting_payload() || udp_checksum_right(headers, payload))
+}
+
+/// Whether the UDP checksum is right; what is not UDP has none.
+fn udp_checksum_right(headers: &IpHeaders, payload: &[u8]) -> bool {
+    if headers.next_header() != Ok(IpNumber::UDP) {
+        return true;
+    }
+    let Ok((udp, data)) = UdpHeader::from_slice(payload) else {
+        return false;
+    };
+    let checksum = match headers {
+        IpHeaders::Ipv4(ip, _) => udp.calc_checksum_ipv4(ip, data),
+        IpHeaders::Ipv6(ip, _) => udp.calc_checksum_ipv6(ip, data),
+    };
+    // What IPv4 lets a sender leave out (RFC 768) is not right here: IKE needs it (RFC 3948 §2.1
+    // exempts ESP alone).
+    checksum == Ok(udp.checksum)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -324,6 +355,23 @@ mod tests {
             datagram.to_string(),
             "  64 bytes  IKE_AUTH response 1, fragment 2 of 5"
         );
+    }
+
+    #[test]
+    fn a_wrong_checksum_is_seen() {
+        let frame = frame(500, &SKF_MESSAGE);
+        let right = |frame: &[u8]| {
+            Datagram::parse(Duration::ZERO, frame)
+                .unwrap()
+                .checksums_right
+        };
+        assert!(right(&frame));
+        // Time to live, UDP checksum, last octet.
+        for wrong in [14 + 8, 14 + 20 + 6, frame.len() - 1] {
+            let mut frame = frame.clone();
+            frame[wrong] ^= 1;
+            assert!(!right(&frame), "octet {wrong}");
+        }
     }
 
     #[test]
