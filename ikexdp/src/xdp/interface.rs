@@ -28,7 +28,7 @@ pub struct Interface {
 #[derive(Debug, thiserror::Error)]
 pub enum InterfaceError {
     /// There is none of this name.
-    #[error("no such interface: {name}; hint: `ip link` lists them")]
+    #[error("no such interface: {name}; hint: set `gateway.interface` to one that `ip link` lists")]
     Missing {
         /// The name asked for.
         name: String,
