@@ -1,6 +1,7 @@
 //! The daemon, as users run it, and strongSwan across a network.
 #![allow(
     clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation,
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
@@ -12,6 +13,7 @@ mod case;
 mod connects;
 mod refusals;
 mod suites;
+mod wire;
 
 /// The daemon that was built along with these tests.
 const IKEXDP: &str = env!("CARGO_BIN_EXE_ikexdp");
