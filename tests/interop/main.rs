@@ -11,7 +11,9 @@
 
 mod case;
 mod connects;
+mod loss;
 mod refusals;
+mod repeats;
 mod suites;
 mod wire;
 
