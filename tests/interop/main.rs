@@ -11,6 +11,7 @@
 
 mod case;
 mod connects;
+mod counters;
 mod loss;
 mod refusals;
 mod repeats;
