@@ -12,7 +12,9 @@
 mod case;
 mod connects;
 mod counters;
+mod hostile;
 mod loss;
+mod malformed;
 mod refusals;
 mod repeats;
 mod suites;
