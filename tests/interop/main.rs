@@ -13,11 +13,14 @@ mod case;
 mod connects;
 mod counters;
 mod hostile;
+mod ip_fragments;
+mod lifecycle;
 mod loss;
 mod malformed;
 mod refusals;
 mod repeats;
 mod suites;
+mod transit;
 mod wire;
 
 /// The daemon that was built along with these tests.
