@@ -10,7 +10,8 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use super::channel::{Channel, Message, NewChannel};
-use super::proposal::{Chosen, choose_ike, chosen_ike, describe};
+use super::described::describe;
+use super::proposal::{Chosen, choose_ike, chosen_ike};
 use super::{Context, Core, IkeSa, Progress, State, auth};
 use crate::config::{Config, Requirement};
 use crate::crypto::CryptoError;

@@ -7,6 +7,7 @@ mod auth;
 mod channel;
 mod child;
 mod closing;
+mod described;
 mod established;
 mod init;
 mod initiator;

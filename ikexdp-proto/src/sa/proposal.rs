@@ -1,8 +1,6 @@
 //! Choice of algorithms (RFC 7296 §2.7, §3.3): the peer offers, our order decides.
 
-use alloc::string::String;
 use alloc::vec::Vec;
-use core::fmt::{Display, Write as _};
 
 use crate::config::{EspAlgorithms, IkeAlgorithms};
 use crate::crypto::cipher::{Cipher, Encryption, Integrity};
@@ -10,9 +8,7 @@ use crate::crypto::kex::Group;
 use crate::crypto::prf::Prf;
 use crate::suite::{EspSuite, IkeSuite};
 use crate::types::EspSpi;
-use crate::wire::iana::{
-    EncryptionId, GroupId, IntegrityId, PrfId, ProtocolId, SequenceNumbers, TransformType,
-};
+use crate::wire::iana::{IntegrityId, ProtocolId, SequenceNumbers, TransformType};
 use crate::wire::payload::sa::{Proposal, Transform};
 
 /// A choice, and the number of the proposal it was made from.
@@ -298,61 +294,10 @@ fn offers(
     proposals
 }
 
-/// What a peer offered, for people; cut where it gets long.
-pub(crate) fn describe(proposals: &[Proposal]) -> String {
-    const LONG: usize = 400;
-    let mut text = String::new();
-    for proposal in proposals {
-        if text.len() > LONG {
-            text.push_str(", …");
-            break;
-        }
-        if !text.is_empty() {
-            text.push_str(", ");
-        }
-        let mut separator = "";
-        for transform in proposal.transforms.iter().take(16) {
-            // Writing to a string cannot fail.
-            let _ = write!(text, "{separator}");
-            let _ = describe_transform(&mut text, transform);
-            separator = "/";
-        }
-    }
-    text
-}
-
-/// An algorithm by the name it has in the configuration, or by IANA's if it is none of ours.
-fn describe_transform(text: &mut String, transform: &Transform) -> core::fmt::Result {
-    let Transform { id, key_length, .. } = *transform;
-    let (ours, registered): (Option<&dyn Display>, &dyn Display) = match transform.kind {
-        TransformType::ENCRYPTION => {
-            let is = |ours: &&Encryption| ours.id().0 == id && ours.key_length() == key_length;
-            (named(&Encryption::ALL, is), &EncryptionId(id))
-        }
-        TransformType::PRF => (named(&Prf::ALL, |ours| ours.id().0 == id), &PrfId(id)),
-        TransformType::INTEGRITY => (
-            named(&Integrity::ALL, |ours| ours.id().0 == id),
-            &IntegrityId(id),
-        ),
-        TransformType::KEY_EXCHANGE => (named(&Group::ALL, |ours| ours.id().0 == id), &GroupId(id)),
-        TransformType::SEQUENCE_NUMBERS => (None, &SequenceNumbers(id)),
-        other => return write!(text, "{other}:{id}"),
-    };
-    match (ours, key_length) {
-        (Some(name), _) => write!(text, "{name}"),
-        (None, Some(bits)) => write!(text, "{registered}-{bits}"),
-        (None, None) => write!(text, "{registered}"),
-    }
-}
-
-fn named<T: Display>(list: &[T], is: impl FnMut(&&T) -> bool) -> Option<&dyn Display> {
-    list.iter().find(is).map(|ours| ours as &dyn Display)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloc::string::ToString;
+    use alloc::string::{String, ToString};
 
     fn ike(number: u8, transforms: &[(TransformType, u16, Option<u16>)]) -> Proposal {
         Proposal {
@@ -482,36 +427,6 @@ mod tests {
                 .transforms
                 .iter()
                 .all(|transform| transform.kind != KE)
-        );
-    }
-
-    #[test]
-    fn an_offer_reads_in_words_of_the_configuration() {
-        let windows = ike(
-            1,
-            &[
-                (ENCR, 3, None),
-                (INTEG, 2, None),
-                (PRF, 2, None),
-                (KE, 2, None),
-            ],
-        );
-        assert_eq!(
-            describe(&[windows]),
-            "3DES/HMAC_SHA1_96/PRF_HMAC_SHA1/MODP_1024"
-        );
-        let android = ike(
-            1,
-            &[
-                (ENCR, 13, Some(256)),
-                (ENCR, 12, Some(256)),
-                (PRF, 5, None),
-                (KE, 31, None),
-            ],
-        );
-        assert_eq!(
-            describe(&[android]),
-            "AES_CTR-256/aes256-cbc/prf-sha2-256/x25519"
         );
     }
 }
