@@ -15,12 +15,14 @@ use self::{executable::Executable, outcome::Outcome};
 use crate::{
     artifact::Artifact,
     command::{cargo, words},
-    fuzz, setup,
+    demo, fuzz, setup,
 };
 
 /// How long each fuzz target runs along with the tests: long enough to see that it does not fail
 /// on what is easy to find.
 const FUZZ_SECONDS: u32 = 10;
+/// About how long the demo takes.
+const DEMO_SECONDS: u32 = 6;
 
 /// Which tests; by default all.
 #[derive(Debug, Default, clap::Args)]
@@ -50,6 +52,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         total.add(&executable::run_documentation(filter)?);
         if filter.is_none() {
             total.add(&fuzz()?);
+            total.add(&demo(&artifacts)?);
         }
     }
     for (executable, outcome) in executables
@@ -86,6 +89,13 @@ fn build(tier: Option<&str>) -> Result<Vec<Artifact>> {
         build.args(["--test", tier]);
     }
     Artifact::build(&mut build)
+}
+
+/// Runs the demo, which counts as a test.
+fn demo(artifacts: &[Artifact]) -> Result<Outcome> {
+    println!("\ndemo, as root");
+    let status = demo::command(artifacts)?.status()?;
+    Ok(Outcome::one(status.success(), DEMO_SECONDS))
 }
 
 /// Runs every fuzz target for a short time; each counts as a test.
