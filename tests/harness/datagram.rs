@@ -221,12 +221,12 @@ impl fmt::Display for Datagram {
         match self.fragment {
             Some(IpFragment {
                 offset, more: true, ..
-            }) => write!(f, ", IP FRAGMENT from byte {offset}, more follow"),
+            }) => write!(f, ", IP FRAGMENT at {offset}, more"),
             Some(IpFragment {
                 offset,
                 more: false,
                 ..
-            }) => write!(f, ", IP FRAGMENT from byte {offset}, the last"),
+            }) => write!(f, ", IP FRAGMENT at {offset}, last"),
             None => Ok(()),
         }
     }
@@ -267,7 +267,7 @@ pub fn timeline(datagrams: &[Datagram], names: &[(IpAddr, &str)]) -> String {
         };
         let source = name(datagram.source) + &source;
         let destination = name(datagram.destination) + &destination;
-        format!("{time:8.3} s  {source:>13} > {destination:<13} {datagram}\n")
+        format!("{time:6.3} s  {source:>12} > {destination:<12} {datagram}\n")
     };
     datagrams.iter().map(line).collect()
 }
@@ -407,7 +407,7 @@ mod tests {
         assert_eq!((datagram.sockets(), datagram.ike()), (None, None));
         assert_eq!(
             datagram.to_string(),
-            "  64 bytes  IP protocol 17, IP FRAGMENT from byte 1480, the last"
+            "  64 bytes  IP protocol 17, IP FRAGMENT at 1480, last"
         );
     }
 
@@ -421,9 +421,9 @@ mod tests {
         let text = timeline(&[datagram, later], &[([192, 0, 2, 2].into(), "client")]);
         let lines: Vec<_> = text.lines().collect();
         assert!(
-            lines[0].starts_with("   0.000 s     client:500 > 198.51.100.2:500 "),
+            lines[0].starts_with(" 0.000 s    client:500 > 198.51.100.2:500 "),
             "{text}"
         );
-        assert!(lines[1].starts_with("   0.250 s"), "{text}");
+        assert!(lines[1].starts_with(" 0.250 s"), "{text}");
     }
 }

@@ -162,6 +162,14 @@ impl Lab {
         Capture::start(&self.client, "eth0")
     }
 
+    /// Captures at the router's interface to the gateway.
+    ///
+    /// It shows what AF_XDP takes and sends, which never passes the gateway's own taps.
+    #[must_use]
+    pub fn capture_router(&self) -> Capture {
+        Capture::start(&self.router, "gateway")
+    }
+
     /// Captures at the gateway's interface.
     #[must_use]
     pub fn capture_gateway(&self) -> Capture {

@@ -16,6 +16,7 @@
 
 pub mod capture;
 pub mod check;
+pub mod confined;
 pub mod credentials;
 pub mod datagram;
 pub mod fuzz;

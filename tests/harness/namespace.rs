@@ -43,7 +43,7 @@ impl Namespace {
         let (tasks, queue) = mpsc::channel::<Task>();
         let (ready, is_ready) = mpsc::channel();
         let hold = move || {
-            leave_the_host();
+            leave_the_host(CloneFlags::CLONE_NEWNET);
             ready.send(gettid()).unwrap();
             for task in queue {
                 task();
@@ -190,9 +190,9 @@ pub fn command(program: &str) -> Command {
     command
 }
 
-/// Moves this thread into a network and a mount namespace of its own.
-fn leave_the_host() {
-    unshare(CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS).expect("unshare");
+/// Moves this thread into a mount namespace of its own, and into such `others`.
+pub(crate) fn leave_the_host(others: CloneFlags) {
+    unshare(CloneFlags::CLONE_NEWNS | others).expect("unshare");
     // Else what is mounted in here would appear on the host.
     mount(
         None::<&str>,

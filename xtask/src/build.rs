@@ -3,7 +3,8 @@
 use anyhow::Result;
 
 use crate::{
-    command::{cargo, root, run, words},
+    artifact::Artifact,
+    command::{cargo, words},
     setup,
 };
 
@@ -13,7 +14,8 @@ use crate::{
 /// The set-up or the build fails.
 pub(crate) fn daemon() -> Result<()> {
     setup::for_build()?;
-    run(cargo().args(words("build --release --package ikexdp")))?;
-    println!("{}", root().join("target/release/ikexdp").display());
+    let build = "build --release --package ikexdp";
+    let artifacts = Artifact::build(cargo().args(words(build)))?;
+    println!("{}", Artifact::program(&artifacts, "ikexdp")?.display());
     Ok(())
 }

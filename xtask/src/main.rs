@@ -1,7 +1,9 @@
 //! `cargo xtask`: everything that is done to the project rather than by it.
 
+mod artifact;
 mod build;
 mod command;
+mod demo;
 mod fuzz;
 mod lint;
 mod setup;
@@ -27,6 +29,8 @@ enum Verb {
     Setup,
     /// Builds the daemon
     Build,
+    /// Shows a client behind a router that drops IP fragments, without IKE fragmentation and with it
+    Demo,
     /// Runs the tests, those that need root as root
     Test(test::Arguments),
     /// Fuzzes, beginning with the inputs that are known to be interesting
@@ -50,6 +54,7 @@ fn run(verb: Verb) -> Result<ExitCode> {
     match verb {
         Verb::Setup => setup::everything()?,
         Verb::Build => build::daemon()?,
+        Verb::Demo => match demo::run()? {},
         Verb::Test(arguments) => return test::run(&arguments),
         Verb::Fuzz(arguments) => fuzz::run_targets(&arguments)?,
         Verb::Sim(arguments) => sim::simulate(&arguments)?,

@@ -1,19 +1,18 @@
 //! The executables that Cargo builds of the tests, run one by one.
-//!
-//! Cargo builds them as the user, and only those tests that need it run as root: nothing in
-//! `target` becomes root's.
 
 use std::{
     io::{BufRead as _, BufReader, IsTerminal as _, Read},
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Command, Stdio},
 };
 
-use anyhow::{Context as _, Result, bail};
-use serde_json::Value;
+use anyhow::{Context as _, Result};
 
 use super::outcome::Outcome;
-use crate::command::{as_root, cargo, root, words};
+use crate::{
+    artifact::Artifact,
+    command::{as_root, cargo, root, words},
+};
 
 /// The tests of one target of one package.
 #[derive(Debug)]
@@ -28,49 +27,21 @@ pub(super) struct Executable {
 }
 
 impl Executable {
-    /// Builds the tests; of the whole workspace, or of one tier.
-    pub(super) fn build(tier: Option<&str>) -> Result<Vec<Self>> {
-        let mut build = cargo();
-        build.args(words(
-            "test --no-run --message-format json-render-diagnostics",
-        ));
-        if let Some(tier) = tier {
-            build.args(["--test"]).arg(tier);
-        }
-        let output = build
-            .stderr(Stdio::inherit())
-            .output()
-            .context("cargo test")?;
-        if !output.status.success() {
-            bail!("the tests do not build");
-        }
-        let messages = String::from_utf8_lossy(&output.stdout);
-        Ok(messages
-            .lines()
-            .filter_map(|line| Self::read(&serde_json::from_str(line).ok()?))
-            .collect())
+    /// The tests among what Cargo has built.
+    pub(super) fn all(artifacts: &[Artifact]) -> Vec<Self> {
+        let tests = artifacts.iter().filter(|artifact| artifact.has_tests);
+        tests.map(Self::new).collect()
     }
 
-    /// Reads one of Cargo's messages; `None` for what is not an executable of tests.
-    fn read(message: &Value) -> Option<Self> {
-        let text = |pointer: &str| message.pointer(pointer).and_then(Value::as_str);
-        if text("/reason") != Some("compiler-artifact")
-            || message.pointer("/profile/test") != Some(&Value::Bool(true))
-        {
-            return None;
+    fn new(artifact: &Artifact) -> Self {
+        let source = &artifact.source;
+        let name = source.strip_prefix(root()).unwrap_or(source);
+        Self {
+            name: name.display().to_string(),
+            is_tier: artifact.is_tier,
+            file: artifact.file.clone(),
+            directory: artifact.directory.clone(),
         }
-        let source = Path::new(text("/target/src_path")?);
-        let directory = Path::new(text("/manifest_path")?).parent()?.to_owned();
-        Some(Self {
-            name: source
-                .strip_prefix(root())
-                .unwrap_or(source)
-                .display()
-                .to_string(),
-            is_tier: text("/target/kind/0") == Some("test"),
-            file: text("/executable")?.into(),
-            directory,
-        })
     }
 
     /// Runs the tests that need nothing.

@@ -2,7 +2,7 @@
 //!
 //! First come all tests that need nothing, then those marked `#[ignore = "needs CAP_NET_ADMIN"]`,
 //! as root, one at a time. What is marked is run: there is no list of tiers that a new one could be
-//! missing from.
+//! missing from. Cargo builds as the user, so nothing in `target` becomes root's.
 
 mod executable;
 mod outcome;
@@ -12,11 +12,17 @@ use std::process::ExitCode;
 use anyhow::Result;
 
 use self::{executable::Executable, outcome::Outcome};
-use crate::{fuzz, setup};
+use crate::{
+    artifact::Artifact,
+    command::{cargo, words},
+    demo, fuzz, setup,
+};
 
 /// How long each fuzz target runs along with the tests: long enough to see that it does not fail
 /// on what is easy to find.
 const FUZZ_SECONDS: u32 = 10;
+/// About how long the demo takes.
+const DEMO_SECONDS: u32 = 6;
 
 /// Which tests; by default all.
 #[derive(Debug, Default, clap::Args)]
@@ -35,7 +41,8 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     setup::for_lab()?;
     let filter = arguments.filter.as_deref();
-    let executables = Executable::build(arguments.tier.as_deref())?;
+    let artifacts = build(arguments.tier.as_deref())?;
+    let executables = Executable::all(&artifacts);
     let mut outcomes = Vec::new();
     for executable in &executables {
         outcomes.push(executable.run(filter)?);
@@ -45,6 +52,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         total.add(&executable::run_documentation(filter)?);
         if filter.is_none() {
             total.add(&fuzz()?);
+            total.add(&demo(&artifacts)?);
         }
     }
     for (executable, outcome) in executables
@@ -71,6 +79,23 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// Builds the tests; of the whole workspace with all its programs, or of one tier.
+fn build(tier: Option<&str>) -> Result<Vec<Artifact>> {
+    let mut build = cargo();
+    build.args(words("test --no-run"));
+    if let Some(tier) = tier {
+        build.args(["--test", tier]);
+    }
+    Artifact::build(&mut build)
+}
+
+/// Runs the demo, which counts as a test.
+fn demo(artifacts: &[Artifact]) -> Result<Outcome> {
+    println!("\ndemo, as root");
+    let status = demo::command(artifacts)?.status()?;
+    Ok(Outcome::one(status.success(), DEMO_SECONDS))
 }
 
 /// Runs every fuzz target for a short time; each counts as a test.
