@@ -15,6 +15,14 @@ use anyhow::{Context as _, Result, bail};
 pub(crate) fn cargo() -> Command {
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.current_dir(root());
+    // What it has told us about ourselves, ring's build script would take for a change: all would be
+    // built once more whenever `cargo build` and `cargo xtask` take turns.
+    for (name, _) in env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
+            cargo.env_remove(&name);
+        }
+    }
     cargo
 }
 
