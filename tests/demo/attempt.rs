@@ -163,6 +163,7 @@ mod tests {
             length: 28,
             fragment: None,
             dont_fragment: true,
+            checksums_right: true,
             payload: Payload::Udp {
                 source: 500,
                 destination: 500,

@@ -177,6 +177,7 @@ mod tests {
                 length: 1280,
                 fragment: None,
                 dont_fragment: true,
+                checksums_right: true,
                 payload: Payload::Udp {
                     source: 4500,
                     destination: 4500,
