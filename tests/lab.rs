@@ -26,13 +26,6 @@ const NAMES: [(IpAddr, &str); 4] = [
     (V6.client, "client"),
     (V6.gateway, "gateway"),
 ];
-const FRAGMENTS_DROPPED: Path = Path {
-    nat: false,
-    drop_fragments: true,
-    size_max: None,
-    loss_percent: 0,
-};
-
 /// What the tests vary.
 struct Case {
     ends: Ends,
@@ -180,7 +173,7 @@ fn a_path_without_ip_fragments_stops_the_chain() {
     for ends in [V4, V6] {
         let (datagrams, dropped) = Case {
             ends,
-            path: FRAGMENTS_DROPPED,
+            path: Path::FRAGMENTS_DROPPED,
             fragmentation: false,
             ..Case::RSA_4096
         }
@@ -201,7 +194,7 @@ fn ike_fragmentation_takes_the_chain_across() {
     for ends in [V4, V6] {
         let datagrams = Case {
             ends,
-            path: FRAGMENTS_DROPPED,
+            path: Path::FRAGMENTS_DROPPED,
             ..Case::RSA_4096
         }
         .connects();
@@ -240,7 +233,7 @@ fn nat_moves_both_ends_to_port_4500() {
     for (ends, translated) in [(V4, NAT[0]), (V6, NAT[1])] {
         let path = Path {
             nat: true,
-            ..FRAGMENTS_DROPPED
+            ..Path::FRAGMENTS_DROPPED
         };
         let (lab, client, gateway) = Case {
             ends,

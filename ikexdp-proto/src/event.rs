@@ -255,10 +255,25 @@ pub struct IkeSaSummary {
     pub children: Vec<ChildSummary>,
 }
 
-impl FailureReason {
+impl HandshakeFailure {
     /// What an operator can do about it, where there is something.
     #[must_use]
     pub const fn hint(&self) -> Option<&'static str> {
+        match self.reason {
+            FailureReason::Timeout {
+                waiting_for: ExchangeType::IKE_AUTH,
+                fragments: None,
+            } if !self.fragmentation.negotiated => Some(
+                "the path drops IP fragments, or port 4500: switch on IKE fragmentation (RFC 7383) on the client, \
+                 which does not announce it",
+            ),
+            _ => self.reason.hint(),
+        }
+    }
+}
+
+impl FailureReason {
+    const fn hint(&self) -> Option<&'static str> {
         Some(match self {
             Self::NoCommonAlgorithms { .. } => {
                 "add one of the offered algorithms to `ike` in the configuration, or change the client's policy"
@@ -298,9 +313,7 @@ impl FailureReason {
             Self::Timeout {
                 waiting_for: ExchangeType::IKE_AUTH,
                 fragments: None,
-            } => {
-                "nothing came on port 4500: the path drops it, or drops the IP fragments of a client without IKE fragmentation"
-            }
+            } => "nothing came on port 4500: a firewall on the path drops it",
             Self::OwnKey => "check `local.key` and the system's randomness",
             _ => return None,
         })

@@ -163,7 +163,7 @@ fn handshake_failed(failure: &HandshakeFailure) {
         fragments_out = failure.fragmentation.sent,
         duration_ms = milliseconds(failure.handshake),
         reason = failure.reason.to_string(),
-        hint = failure.reason.hint(),
+        hint = failure.hint(),
         "handshake failed"
     );
 }
@@ -331,6 +331,28 @@ mod tests {
             "hint=\"fragments were lost on the way",
         ] {
             assert!(line.contains(part), "{part}: {line}");
+        }
+    }
+
+    #[test]
+    fn a_silent_client_is_told_apart_by_what_it_announced() {
+        for (negotiated, hint) in [
+            (true, "hint=\"nothing came on port 4500"),
+            (
+                false,
+                "hint=\"the path drops IP fragments, or port 4500: switch on",
+            ),
+        ] {
+            let Event::HandshakeFailed(mut silent) = failure(FailureReason::Timeout {
+                waiting_for: ExchangeType::IKE_AUTH,
+                fragments: None,
+            }) else {
+                panic!("a failure is what was made")
+            };
+            silent.fragmentation.negotiated = negotiated;
+            let event = Event::HandshakeFailed(silent);
+            let lines = lines(|| Journal::default().event(Instant::ZERO, &event));
+            assert!(lines[0].contains(hint), "{}", lines[0]);
         }
     }
 

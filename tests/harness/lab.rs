@@ -64,6 +64,16 @@ pub struct Path {
     pub loss_percent: u8,
 }
 
+impl Path {
+    /// The path that this project is for.
+    pub const FRAGMENTS_DROPPED: Self = Self {
+        nat: false,
+        drop_fragments: true,
+        size_max: None,
+        loss_percent: 0,
+    };
+}
+
 /// What the router dropped since the last [`Lab::set_path`], in datagrams.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Drops {

@@ -22,14 +22,6 @@ pub(crate) const NAMES: [(IpAddr, &str); 4] = [
     (V6.gateway, "gateway"),
 ];
 
-/// A network that drops nothing but what a test of ours would never send.
-pub(crate) const FRAGMENTS_DROPPED: Path = Path {
-    nat: false,
-    drop_fragments: true,
-    size_max: None,
-    loss_percent: 0,
-};
-
 /// All that a test can vary.
 #[derive(Clone, Debug)]
 pub(crate) struct Case {
@@ -62,7 +54,7 @@ impl Case {
             [0; 16].into()
         };
         Self {
-            path: FRAGMENTS_DROPPED,
+            path: Path::FRAGMENTS_DROPPED,
             gateway: Setup::new(gateway),
             client: Settings {
                 virtual_ips: vec![any],

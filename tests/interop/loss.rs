@@ -7,7 +7,7 @@ use harness::{
     pki::Key,
 };
 
-use crate::case::{Case, FRAGMENTS_DROPPED};
+use crate::case::Case;
 
 /// How likely is it that this fails for no reason? Request and response of IKE_AUTH take three
 /// fragments each, and both sides keep what has arrived from try to try. Of 13 tries, the request
@@ -28,7 +28,7 @@ fn a_hundred_handshakes_of_a_hundred_survive_five_percent_loss() {
     let (lab, gateway, client) = case.start();
     lab.set_path(&Path {
         loss_percent: 5,
-        ..FRAGMENTS_DROPPED
+        ..Path::FRAGMENTS_DROPPED
     });
     for round in 1..=HANDSHAKES {
         let connected = client.initiate();
