@@ -5,13 +5,14 @@ use std::time::Duration;
 use harness::net::{Net, Side, Weather};
 use harness::parties::{Parties, Proof, selector};
 use ikexdp_proto::Command;
-use ikexdp_proto::config::RemoteSelectors;
+use ikexdp_proto::config::{IdentityPattern, RemoteSelectors};
 use ikexdp_proto::crypto::cert::CredentialError;
 use ikexdp_proto::crypto::cipher::{Encryption, Integrity};
 use ikexdp_proto::crypto::kex::Group;
 use ikexdp_proto::crypto::prf::Prf;
 use ikexdp_proto::error::{Error, Unacceptable};
 use ikexdp_proto::event::{CloseReason, Event, FailureReason};
+use ikexdp_proto::identity::Identity;
 use ikexdp_proto::stats::Stat;
 use ikexdp_proto::wire::iana::NotifyType;
 
@@ -217,8 +218,7 @@ fn a_gateway_that_is_not_who_it_says_is_refused() {
     });
     parties.change_client(|connection| {
         let expected = "other.example.com".parse().unwrap();
-        connection.remote_identities =
-            vec![ikexdp_proto::config::IdentityPattern::Exactly(expected)];
+        connection.remote_identities = vec![IdentityPattern::Exactly(expected)];
     });
     let net = after_connecting(&parties, FAIR);
     assert!(matches!(
@@ -246,6 +246,31 @@ fn a_gateway_that_is_not_asked_for_does_not_answer() {
         failure(&net, Side::Gateway),
         FailureReason::NoConnection { wanted: Some(_) }
     ));
+}
+
+/// A name is the same whatever string type it is written with (RFC 5280 §7.1):
+/// AD CS writes PrintableString, we write UTF8String.
+#[test]
+fn a_name_in_another_string_type_is_the_same() {
+    let written: Identity = "CN=client7,O=Example".parse().unwrap();
+    let mut printable = written.data();
+    for tag in printable.iter_mut().filter(|octet| **octet == 0x0c) {
+        *tag = 0x13;
+    }
+    let printable = Identity::DistinguishedName(printable);
+    assert_ne!(written, printable);
+    assert_eq!(written.to_string(), printable.to_string());
+    let mut parties = Parties::new(Proof::SharedKey);
+    parties.change_gateway(|connection| {
+        connection.local_identity = written.clone();
+        connection.remote_identities = vec![IdentityPattern::Exactly(written.clone())];
+    });
+    parties.change_client(|connection| {
+        connection.local_identity = printable.clone();
+        connection.remote_identities = vec![IdentityPattern::Exactly(printable.clone())];
+    });
+    let net = after_connecting(&parties, FAIR);
+    assert_eq!(net.established(Side::Client).len(), 1);
 }
 
 /// Fragments are sent only if both sides announced them (RFC 7383 §2.3).

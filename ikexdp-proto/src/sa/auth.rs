@@ -134,7 +134,7 @@ fn find_connection(
     let method = request.authentication.as_ref().map(Authentication::method);
     let mut other_method = None;
     for connection in connections {
-        let ours = wanted.is_none_or(|wanted| *wanted == connection.local_identity);
+        let ours = wanted.is_none_or(|wanted| wanted.is_same_as(&connection.local_identity));
         let theirs = connection
             .remote_identities
             .iter()
