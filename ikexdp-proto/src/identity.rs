@@ -1,6 +1,7 @@
 //! Identities: what an ID payload names (RFC 7296 §3.5), as people write it and
 //! as a certificate asserts it.
 
+use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
@@ -24,7 +25,7 @@ pub enum Identity {
     Address(IpAddr),
     /// A host name; kept in lower case.
     Fqdn(String),
-    /// A mail address.
+    /// A mail address; its host is kept in lower case.
     Email(String),
     /// A distinguished name in DER.
     DistinguishedName(Vec<u8>),
@@ -58,8 +59,12 @@ impl Identity {
                 let octets: [u8; 16] = data.try_into().map_err(|_| malformed)?;
                 Self::Address(Ipv6Addr::from(octets).into())
             }
-            IdType::FQDN => Self::Fqdn(text()?.to_lowercase()),
-            IdType::RFC822_ADDR => Self::Email(text()?.to_string()),
+            IdType::FQDN => Self::Fqdn(text()?.to_ascii_lowercase()),
+            IdType::RFC822_ADDR => Self::Email(match text()?.rsplit_once('@') {
+                // RFC 5280 §7.5: what is before the @ is the host's business.
+                Some((user, host)) => format!("{user}@{}", host.to_ascii_lowercase()),
+                None => text()?.to_string(),
+            }),
             IdType::DER_ASN1_DN => Self::DistinguishedName(data.to_vec()),
             IdType::KEY_ID => Self::KeyId(data.to_vec()),
             other => Self::Other(other, data.to_vec()),
@@ -255,7 +260,7 @@ impl fmt::Display for Hex<'_> {
 mod tests {
     use super::*;
     use hex_literal::hex;
-    use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair};
+    use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair, SanType};
 
     #[test]
     fn what_an_operator_writes_is_read() {
@@ -281,6 +286,18 @@ mod tests {
     fn host_names_know_no_case() {
         let identity = Identity::decode(IdType::FQDN, b"VPN.Example.COM").unwrap();
         assert_eq!(identity, "vpn.example.com".parse().unwrap());
+    }
+
+    /// RFC 5280 §7.5: only the part before the @ is the host's own business.
+    #[test]
+    fn the_host_of_a_mail_address_knows_no_case() {
+        let identity = Identity::decode(IdType::RFC822_ADDR, b"Bob@VPN.Example.COM").unwrap();
+        assert_eq!(identity, "Bob@vpn.example.com".parse().unwrap());
+        assert_ne!(identity, "bob@vpn.example.com".parse().unwrap());
+        let mut params = CertificateParams::default();
+        let address = "Bob@vpn.EXAMPLE.com".try_into().unwrap();
+        params.subject_alt_names = alloc::vec![SanType::Rfc822Name(address)];
+        assert!(identity.is_asserted_by(&certificate(params)));
     }
 
     /// A relative distinguished name may have several attributes: who is
