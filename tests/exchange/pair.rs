@@ -408,6 +408,27 @@ fn deletes_may_cross() {
     }
 }
 
+/// The gateway's delete overtakes the verification of its certificate: it is
+/// answered when it is repeated.
+#[test]
+fn a_request_that_comes_too_early_is_answered_later() {
+    let mut weather = FAIR;
+    weather.job_delay = Duration::from_secs(1);
+    let mut net = Net::new(2, weather, &Parties::new(Proof::Certificates(0)));
+    net.connect();
+    while net.established(Side::Gateway).is_empty() {
+        net.run(Duration::from_millis(1));
+    }
+    let id = net.established(Side::Gateway)[0].id;
+    net.command(Side::Gateway, Command::Terminate(id));
+    net.run(Duration::from_millis(11));
+    assert!(!net.endpoint(Side::Client).is_quiet());
+    assert!(net.established(Side::Client).is_empty());
+    net.run(Duration::from_secs(8));
+    assert!(net.endpoint(Side::Client).is_quiet());
+    assert_eq!(count(&net, Side::Client, Stat::Closed), 1);
+}
+
 /// The host leaves: every SA is deleted, even one with a question outstanding.
 #[test]
 fn a_shutdown_says_goodbye_to_all() {

@@ -21,6 +21,7 @@ use crate::config::Connection;
 use crate::crypto::kex::Group;
 use crate::event::{FailureReason, NatSituation};
 use crate::job::{Job, JobResult};
+use crate::stats::Stat;
 use crate::time::Instant;
 use crate::types::{Datagram, IkeSaId, Path, Role, Spi, Spis};
 use crate::wire::header::Header;
@@ -135,12 +136,18 @@ impl Initiating {
                 _ => State::Initiating(self),
             };
         }
+        if !header.response {
+            // The SA is up for the responder already; it asks again when it is
+            // for us. A request once received must be answered.
+            cx.stats.count(Stat::Busy);
+            return State::Initiating(self);
+        }
         let message = match self.channel_mut() {
             Some(channel) => channel.receive(cx, header, datagram),
             None => None,
         };
         match (self.stage, message) {
-            (Stage::AuthSent(stage), Some(message)) if message.response => {
+            (Stage::AuthSent(stage), Some(message)) => {
                 stage.handle_response(self.begun, cx, core, &message)
             }
             (stage, _) => Self::at(self.begun, stage),
