@@ -23,7 +23,7 @@ use crate::event::{FailureReason, NatSituation};
 use crate::job::{Job, JobResult};
 use crate::stats::Stat;
 use crate::time::Instant;
-use crate::types::{Datagram, IkeSaId, Path, Role, Spi, Spis};
+use crate::types::{Datagram, IkeSaId, MessageId, Path, Role, Spi, Spis};
 use crate::wire::header::Header;
 use crate::wire::iana::ExchangeType;
 
@@ -130,10 +130,13 @@ impl Initiating {
     ) -> State {
         if header.exchange == ExchangeType::IKE_SA_INIT {
             return match self.stage {
-                Stage::InitSent(stage) if header.response => {
+                Stage::InitSent(stage) if header.response && header.message_id == MessageId(0) => {
                     stage.handle_response(self.begun, cx, core, header, datagram)
                 }
-                _ => State::Initiating(self),
+                _ => {
+                    cx.stats.count(Stat::OutOfWindow);
+                    State::Initiating(self)
+                }
             };
         }
         if !header.response {
@@ -199,15 +202,15 @@ impl Initiating {
         if !dead {
             return State::Initiating(self);
         }
-        let waiting_for = match self.stage {
-            Stage::InitSent(_) => ExchangeType::IKE_SA_INIT,
-            _ => ExchangeType::IKE_AUTH,
+        let (waiting_for, refusal) = match &self.stage {
+            Stage::InitSent(stage) => (ExchangeType::IKE_SA_INIT, stage.refusal()),
+            _ => (ExchangeType::IKE_AUTH, None),
         };
-        let fragments = self.channel().and_then(Channel::progress);
-        let reason = FailureReason::Timeout {
+        let timeout = FailureReason::Timeout {
             waiting_for,
-            fragments,
+            fragments: self.channel().and_then(Channel::progress),
         };
+        let reason = refusal.map_or(timeout, FailureReason::PeerRefused);
         cx.handshake_failed(core, self.progress(), reason);
         State::Gone
     }
