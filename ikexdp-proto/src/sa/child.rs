@@ -186,8 +186,8 @@ fn negotiate(
 ) -> Result<(ChildSummary, ChildPayloads), Error> {
     let (chosen, spi_out) = choose_esp(&offer.proposals, &connection.child.esp)
         .ok_or(Error::Unacceptable(Unacceptable::Proposal))?;
-    let remote = remote_selectors(connection, lease);
-    let remote = narrow(&offer.initiator, &remote);
+    let offered = assigned(&offer.initiator, lease);
+    let remote = narrow(&offered, &remote_selectors(connection, lease));
     let local = narrow(&offer.responder, &connection.child.local);
     if remote.is_empty() || local.is_empty() {
         return Err(Unacceptable::Selectors.into());
@@ -206,6 +206,25 @@ fn negotiate(
         responder: local,
     };
     Ok((child, payloads))
+}
+
+/// With the address of `lease` where a peer that has none yet writes the
+/// unspecified one for it, as OpenIKED does.
+fn assigned(offered: &[TrafficSelector], lease: Option<&Lease>) -> Vec<TrafficSelector> {
+    let address = |selector: &TrafficSelector| {
+        let unspecified = selector.start.is_unspecified() && selector.start == selector.end;
+        let mut addresses = lease.filter(|_| unspecified)?.addresses();
+        addresses.find(|address| address.is_ipv4() == selector.start.is_ipv4())
+    };
+    let offered = offered.iter().map(|selector| match address(selector) {
+        Some(address) => TrafficSelector {
+            start: address,
+            end: address,
+            ..*selector
+        },
+        None => *selector,
+    });
+    offered.collect()
 }
 
 fn remote_selectors(connection: &Connection, lease: Option<&Lease>) -> Vec<TrafficSelector> {
