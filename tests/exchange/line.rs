@@ -276,3 +276,30 @@ fn a_cookie_that_is_none_is_not_sent_back() {
     }
     assert_eq!(line.client.endpoint.stats().value(Stat::InitMalformed), 2);
 }
+
+/// A peer that is not told would go on asking, or believe that it is in.
+#[test]
+fn an_abandoned_job_is_told_to_the_peer() {
+    let failed = FailureReason::PeerRefused(NotifyType::AUTHENTICATION_FAILED);
+    let abandons: [fn(&Job) -> bool; 2] = [
+        |job| matches!(job, Job::Verify(_)),
+        |job| matches!(job, Job::Sign { .. }),
+    ];
+    for abandons in abandons {
+        let mut line = Line::new(&Parties::new(Proof::Certificates(0)));
+        line.gateway.abandons = abandons;
+        line.connect();
+        assert_eq!(line.gateway.failure(), Some(&FailureReason::JobAbandoned));
+        assert_eq!(line.client.failure(), Some(&failed));
+    }
+    let mut line = Line::new(&Parties::new(Proof::Certificates(0)));
+    line.client.abandons = abandons[0];
+    line.connect();
+    assert_eq!(line.client.failure(), Some(&FailureReason::JobAbandoned));
+    let closed = line.gateway.events.iter().any(|event| {
+        let told = CloseReason::PeerRefused(NotifyType::AUTHENTICATION_FAILED);
+        matches!(event, Event::Closed { reason, .. } if *reason == told)
+    });
+    assert!(closed, "the gateway hears it");
+    assert_eq!(line.client.endpoint.established(), 0);
+}

@@ -185,6 +185,10 @@ impl Verifying {
             Err(error) => self.0.fail(cx, core, FailureReason::Credentials(error)),
         }
     }
+
+    pub(super) fn handle_abandoned(self: Box<Self>, cx: &mut Context<'_>, core: &Core) -> State {
+        self.0.fail(cx, core, FailureReason::JobAbandoned)
+    }
 }
 
 impl Signing {
@@ -213,6 +217,10 @@ impl Signing {
         let authentication = OwnAuthentication::Signature(&identifier, &signature);
         self.claimant
             .establish(cx, core, self.key.chain(), authentication)
+    }
+
+    pub(super) fn handle_abandoned(self: Box<Self>, cx: &mut Context<'_>, core: &Core) -> State {
+        self.claimant.fail(cx, core, FailureReason::JobAbandoned)
     }
 }
 

@@ -295,6 +295,8 @@ impl IkeSa {
             (State::Signing(state), JobResult::Signature(result)) => {
                 state.handle_signature(cx, core, result)
             }
+            (State::Verifying(state), JobResult::Abandoned) => state.handle_abandoned(cx, core),
+            (State::Signing(state), JobResult::Abandoned) => state.handle_abandoned(cx, core),
             (State::Initiating(state), result) => state.handle_job(cx, core, result),
             (state, JobResult::Abandoned) if state.is_handshake() => {
                 let progress = state.progress();

@@ -320,7 +320,7 @@ impl Verifying {
         State::Established(Box::new(Established::begin(cx, core, new)))
     }
 
-    fn fail(
+    pub(super) fn fail(
         self,
         begun: &Begun,
         cx: &mut Context<'_>,

@@ -176,6 +176,9 @@ impl Initiating {
             (Stage::Verifying(stage), JobResult::Verified(result)) => {
                 stage.handle_verified(self.begun, cx, core, result)
             }
+            (Stage::Verifying(stage), JobResult::Abandoned) => {
+                stage.fail(&self.begun, cx, core, reason)
+            }
             _ => self.begun.fail(cx, core, None, reason),
         }
     }
