@@ -61,6 +61,19 @@ fn the_wrong_key_does_not() {
     assert_eq!(script.deliver(&request), sent);
 }
 
+/// Who fails to prove who it is keeps its place until its answer is forgotten:
+/// failing must not be a way around the limits.
+#[test]
+fn a_refused_handshake_counts_as_half_open() {
+    let mut script = Script::new(config());
+    script.init();
+    let payloads = script.auth_payloads(b"wrong", None);
+    script.exchange(ExchangeType::IKE_AUTH, 1, &payloads);
+    assert_eq!(script.endpoint.half_open(), 1);
+    script.wait(Duration::from_secs(11));
+    assert_eq!(script.endpoint.half_open(), 0);
+}
+
 /// --> IKE_AUTH { IDi, AUTH }
 /// <-- IKE_AUTH { IDr, AUTH }
 #[test]

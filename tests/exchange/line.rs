@@ -303,3 +303,39 @@ fn an_abandoned_job_is_told_to_the_peer() {
     assert!(closed, "the gateway hears it");
     assert_eq!(line.client.endpoint.established(), 0);
 }
+
+/// A gateway that has been refused has not proved who it is: it is not treated as
+/// one that has, and its SA is not said to be closing.
+#[test]
+fn a_refused_gateway_has_not_proved_who_it_is() {
+    let mut parties = Parties::new(Proof::SharedKey);
+    parties.change_client(|connection| {
+        // Two, for the client names the one it wants if there is only one.
+        let others = ["one.example.com", "two.example.com"];
+        connection.remote_identities = others
+            .map(|name| IdentityPattern::Exactly(name.parse().unwrap()))
+            .to_vec();
+    });
+    let mut line = Line::new(&parties);
+    let mut from_client = vec![line.initiate()];
+    // IKE_SA_INIT and IKE_AUTH, but not the refusal.
+    for _ in 0..2 {
+        let from_gateway: Vec<Bytes> = from_client
+            .iter()
+            .flat_map(|datagram| line.gateway.receive(line.now, datagram))
+            .collect();
+        from_client = from_gateway
+            .iter()
+            .flat_map(|datagram| line.client.receive(line.now, datagram))
+            .collect();
+    }
+    let states: Vec<&str> = line
+        .client
+        .endpoint
+        .summaries(None)
+        .map(|summary| summary.state)
+        .collect();
+    assert_eq!(states, ["refusing"]);
+    line.carry(from_client);
+    assert!(line.client.endpoint.is_quiet());
+}

@@ -353,7 +353,7 @@ impl Claimant {
     fn fail(mut self, cx: &mut Context<'_>, core: &Core, reason: FailureReason) -> State {
         tell(&mut self.channel, cx, &self.reply_to, &reason);
         cx.handshake_failed(core, self.progress(), reason);
-        State::Lingering(Box::new(Lingering::new(self.channel, cx.now)))
+        State::Refused(Box::new(Lingering::new(self.channel, cx.now)))
     }
 }
 
@@ -373,7 +373,7 @@ fn fail(
         channel: Some(&channel),
     };
     cx.handshake_failed(core, progress, reason);
-    State::Lingering(Box::new(Lingering::new(channel, cx.now)))
+    State::Refused(Box::new(Lingering::new(channel, cx.now)))
 }
 
 /// A peer that cannot be understood hears what was wrong; one that is not who

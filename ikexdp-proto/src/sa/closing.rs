@@ -19,10 +19,12 @@ pub(super) struct Closing {
 }
 
 impl Closing {
+    /// What goes on waiting is the `state` that it was.
     pub(super) fn handle_message(
         mut self: Box<Self>,
         cx: &mut Context<'_>,
         message: &Message,
+        state: fn(Box<Self>) -> State,
     ) -> State {
         if message.response {
             return State::Gone;
@@ -30,7 +32,7 @@ impl Closing {
         // A request that crossed ours, most likely the same wish.
         let nothing = Informational::default().encode();
         self.channel.respond(cx, &message.reply_to(), nothing);
-        State::Closing(self)
+        state(self)
     }
 }
 

@@ -187,6 +187,11 @@ enum State {
     Initiating(Box<initiator::Initiating>),
     /// Both sides know who the other is.
     Established(Box<established::Established>),
+    /// Responder: the peer did not prove who it is; its answer may have to be
+    /// repeated.
+    Refused(Box<closing::Lingering>),
+    /// Initiator: the peer did not prove who it is, and we have told it.
+    Refusing(Box<closing::Closing>),
     /// We have asked the peer to delete it.
     Closing(Box<closing::Closing>),
     /// It is closed, but its last response may have to be repeated.
@@ -204,7 +209,11 @@ impl IkeSa {
     pub(crate) const fn is_half_open(&self) -> bool {
         matches!(
             self.state,
-            State::Responding(_) | State::HalfOpen(_) | State::Verifying(_) | State::Signing(_)
+            State::Responding(_)
+                | State::HalfOpen(_)
+                | State::Verifying(_)
+                | State::Signing(_)
+                | State::Refused(_)
         )
     }
 
@@ -258,7 +267,8 @@ impl IkeSa {
         self.state = match state {
             State::HalfOpen(state) => state.handle_request(cx, core, &message),
             State::Established(state) => state.handle_message(cx, core, &message),
-            State::Closing(state) => state.handle_message(cx, &message),
+            State::Refusing(state) => state.handle_message(cx, &message, State::Refusing),
+            State::Closing(state) => state.handle_message(cx, &message, State::Closing),
             // One request at a time: whatever comes now is not the next.
             state => state,
         };
@@ -321,8 +331,8 @@ impl IkeSa {
         self.state = match state {
             State::Established(state) => state.handle_timeout(cx, core, dead),
             State::Initiating(state) => state.handle_timeout(cx, core, dead),
-            State::Closing(_) if dead => State::Gone,
-            State::Lingering(state) if state.is_over(cx.now) => State::Gone,
+            State::Refusing(_) | State::Closing(_) if dead => State::Gone,
+            State::Refused(state) | State::Lingering(state) if state.is_over(cx.now) => State::Gone,
             state if half_open_over && state.is_handshake() => {
                 let waiting_for = crate::wire::iana::ExchangeType::IKE_AUTH;
                 let fragments = state.channel().and_then(Channel::progress);
@@ -343,7 +353,10 @@ impl IkeSa {
         let state = core::mem::replace(&mut self.state, State::Gone);
         self.state = match state {
             State::Established(state) => state.terminate(cx, core),
-            state @ (State::Closing(_) | State::Lingering(_)) => state,
+            state @ (State::Refused(_)
+            | State::Refusing(_)
+            | State::Closing(_)
+            | State::Lingering(_)) => state,
             state => {
                 cx.handshake_failed(core, state.progress(), FailureReason::Terminated);
                 State::Gone
@@ -360,8 +373,8 @@ impl IkeSa {
             }
             State::Initiating(state) => state.deadline(),
             State::Established(state) => state.deadline(config),
-            State::Lingering(state) => Some(state.until()),
-            State::Closing(_) | State::Gone => None,
+            State::Refused(state) | State::Lingering(state) => Some(state.until()),
+            State::Refusing(_) | State::Closing(_) | State::Gone => None,
         };
         let channel = self.state.channel().and_then(Channel::deadline);
         own.into_iter().chain(channel).min()
@@ -386,8 +399,9 @@ impl IkeSa {
             State::Verifying(_) | State::Signing(_) => "authenticating",
             State::Initiating(_) => "initiating",
             State::Established(_) => "established",
+            State::Refusing(_) => "refusing",
             State::Closing(_) => "closing",
-            State::Lingering(_) | State::Gone => return None,
+            State::Refused(_) | State::Lingering(_) | State::Gone => return None,
         };
         let channel = self.state.channel();
         let mut summary = IkeSaSummary {
@@ -422,8 +436,8 @@ impl State {
             Self::Signing(state) => Some(state.channel()),
             Self::Initiating(state) => state.channel(),
             Self::Established(state) => Some(&state.channel),
-            Self::Closing(state) => Some(&state.channel),
-            Self::Lingering(state) => Some(&state.channel),
+            Self::Refusing(state) | Self::Closing(state) => Some(&state.channel),
+            Self::Refused(state) | Self::Lingering(state) => Some(&state.channel),
             Self::Responding(_) | Self::Gone => None,
         }
     }
@@ -435,8 +449,8 @@ impl State {
             Self::Signing(state) => Some(state.channel_mut()),
             Self::Initiating(state) => state.channel_mut(),
             Self::Established(state) => Some(&mut state.channel),
-            Self::Closing(state) => Some(&mut state.channel),
-            Self::Lingering(state) => Some(&mut state.channel),
+            Self::Refusing(state) | Self::Closing(state) => Some(&mut state.channel),
+            Self::Refused(state) | Self::Lingering(state) => Some(&mut state.channel),
             Self::Responding(_) | Self::Gone => None,
         }
     }

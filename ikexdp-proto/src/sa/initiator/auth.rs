@@ -357,7 +357,7 @@ fn give_up(
         refusal.encode(),
         &core.path,
     ) {
-        State::Closing(Box::new(Closing { channel }))
+        State::Refusing(Box::new(Closing { channel }))
     } else {
         State::Gone
     }
