@@ -20,22 +20,20 @@ use super::child::{self, ChildOffer};
 use super::closing::Lingering;
 use super::established::{Established, NewEstablished};
 use super::init::Handshake;
-use super::{Context, Core, Progress, State};
+use super::{Context, Core, Progress, State, refuse};
 use crate::config::{Connection, Credential, Requirement};
 use crate::crypto::CryptoError;
 use crate::crypto::cert::{CertifiedKey, CredentialError, Usage};
 use crate::crypto::scheme::SignatureScheme;
-use crate::error::{Error, Unacceptable, Violation};
+use crate::error::{Unacceptable, Violation};
 use crate::event::FailureReason;
 use crate::identity::Identity;
 use crate::job::{Job, Verification};
 use crate::message::auth::{AuthMessage, AuthRequest, OwnAuthentication};
-use crate::message::init::notify_only;
 use crate::types::Role;
 use crate::wire::iana::{AuthMethod, ExchangeType, PayloadType};
 use crate::wire::payload::auth::Authentication;
 use crate::wire::payload::id;
-use crate::wire::payload::notify::Notify;
 
 /// A peer that has said who it is, and what it wants.
 #[derive(Debug)]
@@ -379,12 +377,8 @@ fn fail(
 /// A peer that cannot be understood hears what was wrong; one that is not who
 /// it says hears no more than that.
 fn tell(channel: &mut Channel, cx: &mut Context<'_>, reply_to: &ReplyTo, reason: &FailureReason) {
-    let notify = match reason {
-        FailureReason::Refused(error) => error.notify(),
-        _ => Error::Unacceptable(Unacceptable::Authentication).notify(),
-    };
-    if let Some(notify) = notify {
-        let payloads = notify_only(&Notify::new(notify.kind, notify.data()));
-        channel.respond(cx, reply_to, payloads);
+    match reason {
+        FailureReason::Refused(error) => refuse(channel, cx, reply_to, error),
+        _ => refuse(channel, cx, reply_to, &Unacceptable::Authentication.into()),
     }
 }

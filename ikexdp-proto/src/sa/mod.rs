@@ -25,19 +25,22 @@ use rand_core::CryptoRng;
 
 use crate::config::Config;
 use crate::endpoint::Output;
+use crate::error::Error;
 use crate::event::{
     Event, FailureReason, FragmentationSummary, HandshakeFailure, IkeSaSummary, NatSituation,
 };
 use crate::identity::Identity;
 use crate::job::{Job, JobId, JobResult};
+use crate::message::init::notify_only;
 use crate::path_size::PathSizes;
 use crate::pool::Pools;
 use crate::stats::{Stat, Stats};
 use crate::time::Instant;
 use crate::types::{Datagram, IkeSaId, Path, ReplySlot, Role, Spi, Spis, Transmit};
 use crate::wire::header::Header;
+use crate::wire::payload::notify::Notify;
 
-use self::channel::{Channel, Message};
+use self::channel::{Channel, Message, ReplyTo};
 pub(crate) use self::init::{Refused, accept, stateless_reply};
 pub(crate) use self::initiator::initiate;
 
@@ -162,6 +165,14 @@ impl Core {
             Role::Initiator => self.spis.initiator,
             Role::Responder => self.spis.responder,
         }
+    }
+}
+
+/// Answers a request with the notify of `error`, if it has one.
+fn refuse(channel: &mut Channel, cx: &mut Context<'_>, to: &ReplyTo, error: &Error) {
+    if let Some(notify) = error.notify() {
+        let payloads = notify_only(&Notify::new(notify.kind, notify.data()));
+        channel.respond(cx, to, payloads);
     }
 }
 
