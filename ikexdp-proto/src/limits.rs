@@ -21,6 +21,10 @@ pub const REASSEMBLY_TOTAL_MAX: usize = 32 << 20;
 pub const REASSEMBLY_TIME_MAX: Duration = Duration::from_secs(30);
 
 /// Most certificates of one peer: a leaf and seven intermediates. Path building
+/// What a fragment costs beyond its octets, in octets: its place in the message
+/// and what the allocator adds.
+pub const FRAGMENT_COST: usize = 64;
+
 /// is bounded by rustls-webpki besides.
 pub const CERTIFICATES_MAX: usize = 8;
 

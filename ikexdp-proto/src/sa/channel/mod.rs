@@ -404,7 +404,7 @@ impl Channel {
     /// Memory held for messages under reassembly, and since when.
     pub(crate) fn reassembly(&self) -> Option<(Instant, usize)> {
         let both = [&self.theirs.reassembly, &self.ours.reassembly];
-        let octets = both.into_iter().flatten().map(Reassembly::octets).sum();
+        let octets = both.into_iter().flatten().map(Reassembly::memory).sum();
         let since = both.into_iter().flatten().map(Reassembly::started).min()?;
         Some((since, octets))
     }
