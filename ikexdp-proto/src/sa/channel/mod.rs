@@ -357,8 +357,9 @@ impl Channel {
         slot: Option<ReplySlot>,
     ) {
         let header = sent.header;
-        let datagrams =
-            sent.repeat(|payloads| self.seal(cx, header, payloads, path, DATAGRAM_LEN_MIN));
+        let datagrams = sent.repeat(path.overhead(), |payloads| {
+            self.seal(cx, header, payloads, path, DATAGRAM_LEN_MIN)
+        });
         self.transmit(cx, path, slot, datagrams);
     }
 
