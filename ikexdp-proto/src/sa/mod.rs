@@ -30,6 +30,7 @@ use crate::event::{
 };
 use crate::identity::Identity;
 use crate::job::{Job, JobId, JobResult};
+use crate::limits::DATAGRAM_LEN_MIN;
 use crate::path_size::PathSizes;
 use crate::pool::Pools;
 use crate::stats::{Stat, Stats};
@@ -257,6 +258,18 @@ impl IkeSa {
         let state = core::mem::replace(&mut self.state, State::Gone);
         self.state = match state {
             State::HalfOpen(state) => state.handle_request(cx, core, &message),
+        self.remember_path_size(cx);
+    }
+
+    /// What is known of a path holds for others near the peer, so only a peer
+    /// that has proved who it is may teach it.
+    fn remember_path_size(&mut self, cx: &mut Context<'_>) {
+        if let State::Established(state) = &mut self.state
+            && state.channel.take_lowered()
+        {
+            let peer = self.core.path.remote.ip();
+            cx.sizes.learn(peer, DATAGRAM_LEN_MIN, cx.now);
+        }
             State::Established(state) => state.handle_message(cx, core, &message),
             State::Closing(state) => state.handle_message(cx, &message),
             // One request at a time: whatever comes now is not the next.
@@ -311,6 +324,7 @@ impl IkeSa {
         let core = &self.core;
         let path = core.path;
         let dead = match self.state.channel_mut() {
+        self.remember_path_size(cx);
             Some(channel) => channel.on_timeout(cx, &path),
             None => false,
         };

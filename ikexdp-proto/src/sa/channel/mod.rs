@@ -31,6 +31,7 @@ pub(crate) struct Channel {
     pub(crate) fragmentation: FragmentationSummary,
     /// Whether it has been said that this peer depends on IP fragments.
     told_ip_fragments: bool,
+    lowered: bool,
     theirs: Theirs,
     ours: Ours,
 }
@@ -134,6 +135,7 @@ impl Channel {
                 ..FragmentationSummary::default()
             },
             told_ip_fragments: false,
+            lowered: false,
             theirs: Theirs {
                 expected: Some(expected),
                 busy: false,
@@ -288,7 +290,7 @@ impl Channel {
         let lowered = &mut self.fragmentation.datagram_len;
         if *lowered > DATAGRAM_LEN_MIN {
             *lowered = DATAGRAM_LEN_MIN;
-            cx.sizes.learn(path.remote.ip(), DATAGRAM_LEN_MIN, cx.now);
+            self.lowered = true;
             cx.stats.count(Stat::FragmentsLowered);
             cx.event(Event::FragmentsLowered {
                 id: self.id,
@@ -296,6 +298,12 @@ impl Channel {
                 datagram_len: DATAGRAM_LEN_MIN,
             });
         }
+    }
+
+    /// Whether the size of datagrams was found too large since the last time
+    /// this was asked.
+    pub(crate) const fn take_lowered(&mut self) -> bool {
+        core::mem::replace(&mut self.lowered, false)
     }
 
     /// Answers the request that is being worked on.
