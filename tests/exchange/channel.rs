@@ -1,7 +1,7 @@
 //! Message IDs, repeats and fragments, seen from a peer's side.
 
 use bytes::Bytes;
-use harness::script::{Script, config};
+use harness::script::{KEY, Script, config};
 use ikexdp_proto::event::Event;
 use ikexdp_proto::limits::{
     DATAGRAM_LEN_MIN, FRAGMENTS_MAX, REASSEMBLY_TIME_MAX, RESPONSE_REPEATS_MAX,

@@ -192,6 +192,9 @@ enum State {
     Closing(Box<closing::Closing>),
     /// It is closed, but its last response may have to be repeated.
     Lingering(Box<closing::Lingering>),
+    /// Responder: the peer's public value was none. Nothing is left but the
+    /// place among the half-open, until its time is over.
+    Failed,
     /// Nothing is left of it.
     Gone,
 }
@@ -205,7 +208,11 @@ impl IkeSa {
     pub(crate) const fn is_half_open(&self) -> bool {
         matches!(
             self.state,
-            State::Responding(_) | State::HalfOpen(_) | State::Verifying(_) | State::Signing(_)
+            State::Responding(_)
+                | State::HalfOpen(_)
+                | State::Verifying(_)
+                | State::Signing(_)
+                | State::Failed
         )
     }
 
@@ -251,13 +258,6 @@ impl IkeSa {
             self.core.path = message.path;
         }
         self.handle_message(cx, message);
-    }
-
-    fn handle_message(&mut self, cx: &mut Context<'_>, message: Message) {
-        let core = &mut self.core;
-        let state = core::mem::replace(&mut self.state, State::Gone);
-        self.state = match state {
-            State::HalfOpen(state) => state.handle_request(cx, core, &message),
         self.remember_path_size(cx);
     }
 
@@ -270,6 +270,13 @@ impl IkeSa {
             let peer = self.core.path.remote.ip();
             cx.sizes.learn(peer, DATAGRAM_LEN_MIN, cx.now);
         }
+    }
+
+    fn handle_message(&mut self, cx: &mut Context<'_>, message: Message) {
+        let core = &mut self.core;
+        let state = core::mem::replace(&mut self.state, State::Gone);
+        self.state = match state {
+            State::HalfOpen(state) => state.handle_request(cx, core, &message),
             State::Established(state) => state.handle_message(cx, core, &message),
             State::Closing(state) => state.handle_message(cx, &message),
             // One request at a time: whatever comes now is not the next.
@@ -317,6 +324,7 @@ impl IkeSa {
             // The SA has been closed meanwhile.
             (state, _) => state,
         };
+        self.remember_path_size(cx);
     }
 
     /// Time has passed.
@@ -324,7 +332,6 @@ impl IkeSa {
         let core = &self.core;
         let path = core.path;
         let dead = match self.state.channel_mut() {
-        self.remember_path_size(cx);
             Some(channel) => channel.on_timeout(cx, &path),
             None => false,
         };
@@ -335,6 +342,7 @@ impl IkeSa {
             State::Initiating(state) => state.handle_timeout(cx, core, dead),
             State::Closing(_) if dead => State::Gone,
             State::Lingering(state) if state.is_over(cx.now) => State::Gone,
+            State::Failed if half_open_over => State::Gone,
             state if half_open_over && state.is_handshake() => {
                 let waiting_for = crate::wire::iana::ExchangeType::IKE_AUTH;
                 let fragments = state.channel().and_then(Channel::progress);
@@ -356,6 +364,7 @@ impl IkeSa {
         self.state = match state {
             State::Established(state) => state.terminate(cx, core),
             state @ (State::Closing(_) | State::Lingering(_)) => state,
+            State::Failed => State::Gone,
             state => {
                 cx.handshake_failed(core, state.progress(), FailureReason::Terminated);
                 State::Gone
@@ -367,9 +376,11 @@ impl IkeSa {
     pub(crate) fn deadline(&self, config: &Config) -> Option<Instant> {
         let half_open = self.core.created + config.timing.half_open;
         let own = match &self.state {
-            State::Responding(_) | State::HalfOpen(_) | State::Verifying(_) | State::Signing(_) => {
-                Some(half_open)
-            }
+            State::Responding(_)
+            | State::HalfOpen(_)
+            | State::Verifying(_)
+            | State::Signing(_)
+            | State::Failed => Some(half_open),
             State::Initiating(state) => state.deadline(),
             State::Established(state) => state.deadline(config),
             State::Lingering(state) => Some(state.until()),
@@ -399,7 +410,7 @@ impl IkeSa {
             State::Initiating(_) => "initiating",
             State::Established(_) => "established",
             State::Closing(_) => "closing",
-            State::Lingering(_) | State::Gone => return None,
+            State::Lingering(_) | State::Failed | State::Gone => return None,
         };
         let channel = self.state.channel();
         let mut summary = IkeSaSummary {
@@ -436,7 +447,7 @@ impl State {
             Self::Established(state) => Some(&state.channel),
             Self::Closing(state) => Some(&state.channel),
             Self::Lingering(state) => Some(&state.channel),
-            Self::Responding(_) | Self::Gone => None,
+            Self::Responding(_) | Self::Failed | Self::Gone => None,
         }
     }
 
@@ -449,7 +460,7 @@ impl State {
             Self::Established(state) => Some(&mut state.channel),
             Self::Closing(state) => Some(&mut state.channel),
             Self::Lingering(state) => Some(&mut state.channel),
-            Self::Responding(_) | Self::Gone => None,
+            Self::Responding(_) | Self::Failed | Self::Gone => None,
         }
     }
 
