@@ -14,6 +14,7 @@ use crate::error::{Error, Violation};
 use crate::event::{Event, FragmentationSummary, HandshakeFailure, IkeSaSummary};
 use crate::gate::{Admission, Gate};
 use crate::job::{Job, JobId, JobResult};
+use crate::limits::INIT_LEN_MAX;
 use crate::message::init::{InitRequest, notify_only};
 use crate::path_size::PathSizes;
 use crate::pool::Pools;
@@ -258,17 +259,21 @@ impl Endpoint {
             });
             return;
         }
+        if datagram.payload.len() > INIT_LEN_MAX {
+            self.host.stats.count(Stat::OverLimit);
+            return;
+        }
         let sound = header.spis.initiator != Spi::ZERO
             && header.spis.responder == Spi::ZERO
             && header.message_id.0 == 0
             && header.from == Role::Initiator;
         let request = match InitRequest::decode(header.next_payload, payloads) {
             Ok(request) if sound => request,
-            Ok(_) => {
+            Err(error) if sound => return self.unreadable(header, datagram, &error),
+            _ => {
                 self.host.stats.count(Stat::InitMalformed);
                 return;
             }
-            Err(error) => return self.unreadable(header, datagram, &error),
         };
         let host = &mut self.host;
         self.gate.rotate(host.now, &mut *host.entropy);
@@ -316,6 +321,8 @@ impl Endpoint {
                 _ => Stat::NoProposalSent,
             });
             self.reply(header, datagram, &Notify::new(notify.kind, notify.data()));
+        } else {
+            self.host.stats.count(Stat::InitMalformed);
         }
         if let Some(reason) = refused.reason {
             let failure = HandshakeFailure {
@@ -345,10 +352,13 @@ impl Endpoint {
         }
     }
 
-    /// Answers in the clear, without an SA: one datagram, shorter than what
-    /// asked for it.
+    /// Answers in the clear, without an SA: one datagram, and never one longer
+    /// than what asked for it, because its source may be forged.
     fn reply(&mut self, header: &Header, datagram: &Datagram<'_>, notify: &Notify<'_>) {
         let payload = stateless_reply(header, &notify_only(notify));
+        if payload.len() > datagram.payload.len() {
+            return;
+        }
         let mut cx = self.host.context();
         cx.transmit(datagram.path, datagram.slot, payload);
     }

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 
 use crate::crypto::cipher::Cipher;
 use crate::error::Limit;
-use crate::limits::{FRAGMENTS_MAX, MESSAGE_LEN_MAX, REASSEMBLY_TIME_MAX};
+use crate::limits::{FRAGMENT_COST, FRAGMENTS_MAX, MESSAGE_LEN_MAX, REASSEMBLY_TIME_MAX};
 use crate::time::Instant;
 use crate::types::Path;
 use crate::wire::header::HEADER_LEN;
@@ -93,7 +93,7 @@ impl Reassembly {
         place: &mut Option<Self>,
         fragment: FragmentNumber,
         first: PayloadType,
-        plaintext: Vec<u8>,
+        mut plaintext: Vec<u8>,
         now: Instant,
     ) -> Result<Added, Limit> {
         if fragment.total > FRAGMENTS_MAX {
@@ -116,6 +116,8 @@ impl Reassembly {
             *place = None;
             return Err(Limit::MessageLength);
         }
+        // The padding is gone, but its memory is not.
+        plaintext.shrink_to_fit();
         message.parts.insert(fragment.number, plaintext);
         if fragment.number == 1 {
             message.first = Some(first);
@@ -137,8 +139,9 @@ impl Reassembly {
     }
 
     /// Memory held, in octets.
-    pub(crate) const fn octets(&self) -> usize {
-        self.octets
+    pub(crate) fn memory(&self) -> usize {
+        let parts = self.parts.len().saturating_mul(FRAGMENT_COST);
+        self.octets.saturating_add(parts)
     }
 
     /// When the first fragment came.
@@ -236,6 +239,17 @@ mod tests {
             Err(Limit::MessageLength)
         );
         assert!(receiver.0.is_none());
+    }
+
+    /// Empty fragments are allowed, and cost memory all the same.
+    #[test]
+    fn empty_fragments_are_not_free() {
+        let mut receiver = Receiver(None);
+        for number in 2..=FRAGMENTS_MAX {
+            let added = receiver.add(number, FRAGMENTS_MAX, b"");
+            assert_eq!(added, Ok(Added::Incomplete));
+        }
+        assert_eq!(receiver.0.unwrap().memory(), 127 * FRAGMENT_COST);
     }
 
     /// Design: at least 64 fragments and 64 KiB.

@@ -124,6 +124,8 @@ fn agree(
     theirs: &[u8],
     random: &dyn SecureRandom,
 ) -> Result<Agreed, CryptoError> {
+    // A value that is none must not cost us a key pair.
+    group.check(theirs)?;
     let ours = match ours {
         Some(ours) => ours,
         None => group.generate(random)?,

@@ -7,6 +7,12 @@ use core::time::Duration;
 /// RFC 7296 §2 has implementations support at the outside.
 pub const MESSAGE_LEN_MAX: usize = 65_536;
 
+/// Longest IKE_SA_INIT message taken, in octets. It cannot be fragmented, so an
+/// honest one fits the path: clients send 300 to 1,000 octets, a few hundred
+/// more with MODP-8192 and many proposals. It is kept until its sender has
+/// proved who it is.
+pub const INIT_LEN_MAX: usize = 4096;
+
 /// Most fragments of one message. Windows was seen sending 29 of 512 octets;
 /// 64 KiB in fragments for the minimal IPv4 datagram are 128.
 pub const FRAGMENTS_MAX: u16 = 128;
@@ -14,6 +20,10 @@ pub const FRAGMENTS_MAX: u16 = 128;
 /// Memory for messages under reassembly of all SAs together, in octets: a
 /// hundred thousand clients cannot hold more by sending all fragments but one.
 pub const REASSEMBLY_TOTAL_MAX: usize = 32 << 20;
+
+/// What a fragment costs beyond its octets, in octets: its place in the message
+/// and what the allocator adds.
+pub const FRAGMENT_COST: usize = 64;
 
 /// How long a message may stay incomplete: longer than any client goes on
 /// repeating a request (strongSwan: 165 s for six tries, but each repeat

@@ -1,7 +1,7 @@
 //! Message IDs, repeats and fragments, seen from a peer's side.
 
 use bytes::Bytes;
-use harness::script::{Script, config};
+use harness::script::{KEY, Script, config};
 use ikexdp_proto::event::Event;
 use ikexdp_proto::limits::{
     DATAGRAM_LEN_MIN, FRAGMENTS_MAX, REASSEMBLY_TIME_MAX, RESPONSE_REPEATS_MAX,
@@ -88,6 +88,15 @@ fn long() -> Chain {
 }
 
 fn fragments(script: &mut Script, id: u32, payloads: &Chain, each: usize) -> Vec<Bytes> {
+    cut(script, (INFORMATIONAL, id), payloads, each)
+}
+
+fn cut(
+    script: &mut Script,
+    (exchange, id): (ExchangeType, u32),
+    payloads: &Chain,
+    each: usize,
+) -> Vec<Bytes> {
     let parts: Vec<&[u8]> = payloads.octets.chunks(each).collect();
     let total = parts.len() as u16;
     let parts = parts.into_iter().zip(1..);
@@ -98,7 +107,7 @@ fn fragments(script: &mut Script, id: u32, payloads: &Chain, each: usize) -> Vec
             } else {
                 PayloadType::NONE
             };
-            script.seal_part(INFORMATIONAL, id, first, Some((number, total)), part)
+            script.seal_part(exchange, id, first, Some((number, total)), part)
         })
         .collect()
 }
@@ -134,14 +143,39 @@ fn a_request_cut_anew_replaces_what_was_there() {
     assert!(script.deliver(&large[0]).is_empty());
     assert_eq!(script.deliver(small.last().unwrap()).len(), 1);
     // Who finds our fragments too large for one way hears smaller ones back.
-    let lowered = script
-        .endpoint
-        .summaries(None)
-        .next()
-        .unwrap()
-        .fragmentation
-        .datagram_len;
-    assert_eq!(lowered, DATAGRAM_LEN_MIN);
+    assert_eq!(datagram_len(&script), DATAGRAM_LEN_MIN);
+}
+
+/// Of the newest SA.
+fn datagram_len(script: &Script) -> u16 {
+    let newest = script.endpoint.summaries(None).last().unwrap();
+    newest.fragmentation.datagram_len
+}
+
+/// Only a peer that has proved who it is teaches which sizes its neighbours'
+/// paths carry.
+#[test]
+fn strangers_teach_nothing_about_a_path() {
+    for (key, learned) in [(&b"wrong"[..], false), (KEY, true)] {
+        let mut script = Script::new(config());
+        script.init();
+        let configured = datagram_len(&script);
+        let request = script.auth_payloads(key, None);
+        let large = cut(&mut script, (ExchangeType::IKE_AUTH, 1), &request, 40);
+        script.deliver(&large[0]);
+        for part in cut(&mut script, (ExchangeType::IKE_AUTH, 1), &request, 10) {
+            script.deliver(&part);
+        }
+        assert_eq!(script.endpoint.established(), usize::from(learned));
+        script.begin_anew();
+        script.init();
+        let expected = if learned {
+            DATAGRAM_LEN_MIN
+        } else {
+            configured
+        };
+        assert_eq!(datagram_len(&script), expected);
+    }
 }
 
 #[test]

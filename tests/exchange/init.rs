@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use harness::script::{Script, config};
 use ikexdp_proto::event::{Event, FailureReason};
+use ikexdp_proto::limits::INIT_LEN_MAX;
 use ikexdp_proto::message::init::InitReply;
 use ikexdp_proto::stats::Stat;
 use ikexdp_proto::types::{MessageId, Spi};
@@ -139,7 +140,7 @@ fn an_unknown_critical_payload_is_named() {
     let mut script = Script::new(config());
     let payloads = Chain {
         first: PayloadType(200),
-        octets: vec![0, 0x80, 0, 4],
+        octets: [&[0, 0x80, 0, 16][..], &[0; 12]].concat(),
     };
     let sent = script.deliver(&script.clear(ExchangeType::IKE_SA_INIT, &payloads));
     let (header, body) = Header::decode(&sent[0]).unwrap();
@@ -174,6 +175,76 @@ fn a_later_version_hears_ours_and_an_earlier_one_nothing() {
             assert_eq!(notify.data, [2]);
         }
     }
+}
+
+/// A forged source must not get more than it cost to forge it.
+#[test]
+fn no_reply_is_longer_than_what_asked_for_it() {
+    let mut script = Script::new(config());
+    let mut later = script.init_request(|_| ()).slice(..28).to_vec();
+    later[17] = 0x30;
+    later[24..28].copy_from_slice(&28_u32.to_be_bytes());
+    assert!(script.deliver(&later).is_empty());
+    assert_eq!(script.endpoint.stats().value(Stat::UnsupportedVersion), 1);
+    let critical = Chain {
+        first: PayloadType(200),
+        octets: vec![0, 0x80, 0, 4],
+    };
+    let request = script.clear(ExchangeType::IKE_SA_INIT, &critical);
+    assert!(script.deliver(&request).is_empty());
+}
+
+/// The request is kept until its sender has said who it is.
+#[test]
+fn a_request_longer_than_any_honest_one_is_dropped() {
+    let mut script = Script::new(config());
+    let padded = |script: &Script, length: usize| {
+        let request = script.init_request(|_| ());
+        let missing = length - request.len() - 4;
+        let mut payloads = request.slice(28..).to_vec();
+        let mut vendor = vec![request[16], 0];
+        vendor.extend_from_slice(&u16::try_from(missing + 4).unwrap().to_be_bytes());
+        vendor.resize(missing + 4, 7);
+        payloads.splice(..0, vendor);
+        let chain = Chain {
+            first: PayloadType::VENDOR_ID,
+            octets: payloads,
+        };
+        script.clear(ExchangeType::IKE_SA_INIT, &chain)
+    };
+    let long = padded(&script, INIT_LEN_MAX + 1);
+    assert!(script.deliver(&long).is_empty());
+    assert_eq!(script.endpoint.stats().value(Stat::OverLimit), 1);
+    let longest = padded(&script, INIT_LEN_MAX);
+    assert_eq!(longest.len(), INIT_LEN_MAX);
+    assert_eq!(script.deliver(&longest).len(), 1);
+}
+
+/// The wrong length is seen at once; what only a computation shows keeps its
+/// place, so that a flood of it closes the gate.
+#[test]
+fn a_public_value_that_is_none_makes_no_sa() {
+    let mut config = config();
+    config.gate.cookie_threshold = 1;
+    let mut script = Script::new(config);
+    let request = script.init_request(|request| request.key_exchange.data = &[9]);
+    assert!(script.deliver(&request).is_empty());
+    assert_eq!(script.endpoint.half_open(), 0);
+    let request = script.init_request(|request| request.key_exchange.data = &[0; 32]);
+    assert!(script.deliver(&request).is_empty());
+    let failures = script.events.iter().filter(|event| {
+        matches!(event, Event::HandshakeFailed(failure) if failure.reason == FailureReason::KeyExchange)
+    });
+    assert_eq!(failures.count(), 2);
+    assert!(script.endpoint.is_quiet());
+    assert_eq!(script.endpoint.half_open(), 1);
+    // A repeat costs nothing more.
+    assert!(script.deliver(&request).is_empty());
+    script.spis.initiator = Spi(7);
+    let sent = script.deliver(&script.init_request(|_| ()));
+    assert!(matches!(reply(&sent), InitReply::Cookie(_)));
+    script.wait(Duration::from_secs(31));
+    assert_eq!(script.endpoint.half_open(), 0);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use harness::net::{Net, Side, Weather};
-use harness::parties::{Parties, Proof, selector};
+use harness::parties::{Parties, Proof, authorities, selector};
 use ikexdp_proto::Command;
 use ikexdp_proto::config::{IdentityPattern, RemoteSelectors};
 use ikexdp_proto::crypto::cert::CredentialError;
@@ -82,6 +82,21 @@ fn certificates_travel_in_fragments() {
             let sizes = &net.checker().fragment_sizes[&side];
             assert_eq!(sizes.last(), Some(&usize::from(size)), "{side:?}");
         }
+    }
+}
+
+/// CERTREQ is a hint, and IKE_SA_INIT cannot be fragmented:
+/// <-- IKE_SA_INIT { SA, KE, Nr, ... } without CERTREQ
+#[test]
+fn more_authorities_than_fit_are_not_named() {
+    for (count, named) in [(40, true), (140, false)] {
+        let mut parties = Parties::new(Proof::Certificates(0));
+        parties.change_gateway(|connection| connection.requirement = authorities(count));
+        let net = after_connecting(&parties, FAIR);
+        assert_eq!(net.established(Side::Client).len(), 1, "{count}");
+        let longest = net.checker().longest_init[&Side::Gateway];
+        assert!(longest <= 1280, "{longest}");
+        assert_eq!(longest > 40 * 20, named, "{longest}");
     }
 }
 

@@ -27,6 +27,8 @@ pub struct Checker {
     nat: bool,
     /// Sizes of all datagrams sent in fragments, for tests to look at.
     pub fragment_sizes: BTreeMap<Side, BTreeSet<usize>>,
+    /// The longest IKE_SA_INIT datagram of each side.
+    pub longest_init: BTreeMap<Side, usize>,
 }
 
 impl Checker {
@@ -45,6 +47,7 @@ impl Checker {
             trace: DefaultHasher::new(),
             nat,
             fragment_sizes: BTreeMap::new(),
+            longest_init: BTreeMap::new(),
         }
     }
 
@@ -98,6 +101,8 @@ impl Checker {
         // The initiator's first request changes when a cookie or another group
         // is asked for, and a stateless reply has no SA to be in.
         if header.exchange == ExchangeType::IKE_SA_INIT {
+            let longest = self.longest_init.entry(side).or_default();
+            *longest = length.max(*longest);
             self.is_short_answer(side, &header, transmit.payload.len());
             return;
         }

@@ -167,7 +167,17 @@ fn ends(proof: Proof) -> (Ends, Ends) {
 /// length, so that a simulation repeats itself to the octet.
 struct Pki {
     issuer: Issuer<'static, KeyPair>,
+    root: CertificateDer<'static>,
     anchors: Arc<TrustAnchors>,
+}
+
+/// Trust in the authority of [`Proof::Certificates`] and in others besides, so
+/// that there are `count`.
+#[must_use]
+pub fn authorities(count: usize) -> Requirement {
+    let mut roots = vec![Pki::shared().root.clone()];
+    roots.resize_with(count, || Pki::new().root);
+    Requirement::Certificate(Arc::new(TrustAnchors::new(&roots).unwrap()))
 }
 
 impl Pki {
@@ -184,6 +194,7 @@ impl Pki {
         let anchors = TrustAnchors::new(std::slice::from_ref(root.der())).unwrap();
         Self {
             issuer: Issuer::new(params, key),
+            root: root.der().clone(),
             anchors: Arc::new(anchors),
         }
     }

@@ -241,6 +241,16 @@ impl Script {
         self.keys = Some(keys.unwrap());
     }
 
+    /// Forgets the SA, to begin another.
+    pub fn begin_anew(&mut self) {
+        self.spis = Spis {
+            initiator: Spi(self.spis.initiator.0 + 1),
+            responder: Spi::ZERO,
+        };
+        self.keys = None;
+        self.key = Some(Group::Curve25519.generate(&SystemRandom::new()).unwrap());
+    }
+
     /// The payloads of an IKE_AUTH request that is right, if `key` is.
     #[must_use]
     pub fn auth_payloads(&self, key: &[u8], child: Option<ChildPayloads>) -> Chain {

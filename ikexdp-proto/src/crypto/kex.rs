@@ -67,6 +67,22 @@ impl Group {
         }
     }
 
+    /// Whether `peer` may be a public value, as far as that costs next to
+    /// nothing to say: points are looked at by [`KeyPair::agree`].
+    ///
+    /// # Errors
+    /// [`CryptoError::PublicValue`] if it has the wrong length or is outside the
+    /// range of the group (RFC 6989 §2.1).
+    pub fn check(self, peer: &[u8]) -> Result<(), CryptoError> {
+        match self {
+            Self::Modp2048 => MODP_2048.element(peer).map(drop),
+            Self::Modp3072 => MODP_3072.element(peer).map(drop),
+            Self::Modp4096 => MODP_4096.element(peer).map(drop),
+            _ if peer.len() == self.public_len() => Ok(()),
+            _ => Err(CryptoError::PublicValue),
+        }
+    }
+
     /// Makes a key pair for one exchange.
     ///
     /// # Errors
@@ -252,6 +268,23 @@ mod tests {
             refused(group, &alloc::vec![0xff; group.public_len()]);
         }
         refused(Group::Ecp256, &[7; 64]);
+    }
+
+    #[test]
+    fn most_of_them_are_refused_at_a_glance() {
+        let random = SystemRandom::new();
+        for group in Group::ALL {
+            let length = group.public_len();
+            for length in [0, 1, length - 1, length + 1] {
+                let value = alloc::vec![2; length];
+                assert_eq!(group.check(&value), Err(CryptoError::PublicValue));
+            }
+            let modp = group.id().0 < 19;
+            let zero = alloc::vec![0; length];
+            assert_eq!(group.check(&zero).is_err(), modp, "{group}");
+            let public = group.generate(&random).unwrap();
+            assert_eq!(group.check(public.public()), Ok(()));
+        }
     }
 
     /// The exponents of both sides in RFC 5114 do not exist for RFC 3526, so the

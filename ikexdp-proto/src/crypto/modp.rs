@@ -85,7 +85,11 @@ impl<const LIMBS: usize> Modp<LIMBS> {
         Ok(power.retrieve().to_be_bytes().as_ref().to_vec())
     }
 
-    fn element(&self, encoded: &[u8]) -> Result<Uint<LIMBS>, CryptoError> {
+    /// Reads a public value.
+    ///
+    /// # Errors
+    /// See [`Self::power`].
+    pub(super) fn element(&self, encoded: &[u8]) -> Result<Uint<LIMBS>, CryptoError> {
         if encoded.len() != Uint::<LIMBS>::BYTES {
             return Err(CryptoError::PublicValue);
         }

@@ -55,7 +55,9 @@ pub(super) struct Responding {
     request: Vec<u8>,
     chosen: Chosen<IkeSuite>,
     nonce_i: Vec<u8>,
-    notifies: InitNotifies,
+    /// Whether the peer announced RFC 7383.
+    fragmentation: bool,
+    peer_hashes: Vec<HashAlgorithm>,
     slot: Option<ReplySlot>,
 }
 
@@ -75,7 +77,7 @@ pub(super) struct Handshake {
     pub(super) response: Bytes,
     pub(super) nonce_i: Vec<u8>,
     pub(super) nonce_r: Vec<u8>,
-    /// The signature hashes that the peer verifies.
+    /// The signature hashes that both the peer and we verify.
     pub(super) peer_hashes: Vec<HashAlgorithm>,
 }
 
@@ -105,6 +107,12 @@ pub(crate) fn accept(
             reason: None,
         });
     }
+    if group.check(request.key_exchange.data).is_err() {
+        return Err(Refused {
+            error: Error::Unauthentic,
+            reason: Some(FailureReason::KeyExchange),
+        });
+    }
     let spis = Spis {
         initiator: header.spis.initiator,
         responder: cx.spi(),
@@ -118,11 +126,16 @@ pub(crate) fn accept(
         nat: nat::detect(header.spis, &datagram.path, &request.notifies),
         created: cx.now,
     };
+    let announced = &request.notifies.signature_hashes;
+    let common = SIGNATURE_HASHES
+        .into_iter()
+        .filter(|hash| announced.contains(hash));
     let responding = Responding {
         request: datagram.payload.to_vec(),
         chosen,
         nonce_i: request.nonce.to_vec(),
-        notifies: request.notifies,
+        fragmentation: request.notifies.fragmentation,
+        peer_hashes: common.collect(),
         slot: datagram.slot,
     };
     let agree = Job::Agree {
@@ -208,7 +221,9 @@ impl Responding {
     ) -> State {
         let Ok(agreed) = result else {
             cx.handshake_failed(core, Progress::default(), FailureReason::KeyExchange);
-            return State::Gone;
+            // It has cost us a computation: it keeps its place, so that many
+            // of its kind close the gate as honest ones do.
+            return State::Failed;
         };
         let nonce_r = cx.random::<NONCE_LEN>();
         let seed = KeySeed {
@@ -222,7 +237,7 @@ impl Responding {
             cx.handshake_failed(core, Progress::default(), FailureReason::KeyExchange);
             return State::Gone;
         };
-        let fragmentation = cx.config.fragmentation.enabled && self.notifies.fragmentation;
+        let fragmentation = cx.config.fragmentation.enabled && self.fragmentation;
         if !fragmentation {
             cx.stats.count(Stat::PeerWithoutFragmentation);
         }
@@ -242,7 +257,7 @@ impl Responding {
             response,
             nonce_i: self.nonce_i,
             nonce_r: nonce_r.to_vec(),
-            peer_hashes: self.notifies.signature_hashes,
+            peer_hashes: self.peer_hashes,
         };
         State::HalfOpen(Box::new(HalfOpen {
             channel,
@@ -253,19 +268,19 @@ impl Responding {
 
     fn response(&self, config: &Config, core: &Core, public: &[u8], nonce_r: &[u8]) -> Bytes {
         // What the peer did not announce it would not understand.
-        let signature_hashes = if self.notifies.signature_hashes.is_empty() {
+        let signature_hashes = if self.peer_hashes.is_empty() {
             Vec::new()
         } else {
             SIGNATURE_HASHES.to_vec()
         };
         let mut notifies = InitNotifies {
-            fragmentation: config.fragmentation.enabled && self.notifies.fragmentation,
+            fragmentation: config.fragmentation.enabled && self.fragmentation,
             signature_hashes,
             childless: true,
             ..InitNotifies::default()
         };
         nat::announce(core.spis, &core.path, &mut notifies);
-        let response = InitResponse {
+        let mut response = InitResponse {
             proposal: chosen_ike(&self.chosen),
             key_exchange: KeyExchange {
                 group: self.chosen.suite.group.id(),
@@ -275,6 +290,14 @@ impl Responding {
             notifies,
             authorities: authorities(config),
         };
+        let encoded = message(core.spis, Role::Responder, &response.encode());
+        let length = encoded.len().saturating_add(core.path.overhead());
+        if length <= usize::from(config.fragmentation.datagram_len) {
+            return encoded;
+        }
+        // The message cannot be fragmented, and CERTREQ is no more than a hint
+        // (RFC 7296 §3.7).
+        response.authorities = Vec::new();
         message(core.spis, Role::Responder, &response.encode())
     }
 }

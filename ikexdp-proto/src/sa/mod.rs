@@ -31,6 +31,7 @@ use crate::event::{
 };
 use crate::identity::Identity;
 use crate::job::{Job, JobId, JobResult};
+use crate::limits::DATAGRAM_LEN_MIN;
 use crate::message::init::notify_only;
 use crate::path_size::PathSizes;
 use crate::pool::Pools;
@@ -207,6 +208,9 @@ enum State {
     Closing(Box<closing::Closing>),
     /// It is closed, but its last response may have to be repeated.
     Lingering(Box<closing::Lingering>),
+    /// Responder: the peer's public value was none. Nothing is left but the
+    /// place among the half-open, until its time is over.
+    Failed,
     /// Nothing is left of it.
     Gone,
 }
@@ -225,6 +229,7 @@ impl IkeSa {
                 | State::Verifying(_)
                 | State::Signing(_)
                 | State::Refused(_)
+                | State::Failed
         )
     }
 
@@ -270,6 +275,18 @@ impl IkeSa {
             self.core.path = message.path;
         }
         self.handle_message(cx, message);
+        self.remember_path_size(cx);
+    }
+
+    /// What is known of a path holds for others near the peer, so only a peer
+    /// that has proved who it is may teach it.
+    fn remember_path_size(&mut self, cx: &mut Context<'_>) {
+        if let State::Established(state) = &mut self.state
+            && state.channel.take_lowered()
+        {
+            let peer = self.core.path.remote.ip();
+            cx.sizes.learn(peer, DATAGRAM_LEN_MIN, cx.now);
+        }
     }
 
     fn handle_message(&mut self, cx: &mut Context<'_>, message: Message) {
@@ -327,6 +344,7 @@ impl IkeSa {
             // The SA has been closed meanwhile.
             (state, _) => state,
         };
+        self.remember_path_size(cx);
     }
 
     /// Time has passed.
@@ -344,6 +362,7 @@ impl IkeSa {
             State::Initiating(state) => state.handle_timeout(cx, core, dead),
             State::Refusing(_) | State::Closing(_) if dead => State::Gone,
             State::Refused(state) | State::Lingering(state) if state.is_over(cx.now) => State::Gone,
+            State::Failed if half_open_over => State::Gone,
             state if half_open_over && state.is_handshake() => {
                 let waiting_for = crate::wire::iana::ExchangeType::IKE_AUTH;
                 let fragments = state.channel().and_then(Channel::progress);
@@ -368,6 +387,7 @@ impl IkeSa {
             | State::Refusing(_)
             | State::Closing(_)
             | State::Lingering(_)) => state,
+            State::Failed => State::Gone,
             state => {
                 cx.handshake_failed(core, state.progress(), FailureReason::Terminated);
                 State::Gone
@@ -379,9 +399,11 @@ impl IkeSa {
     pub(crate) fn deadline(&self, config: &Config) -> Option<Instant> {
         let half_open = self.core.created + config.timing.half_open;
         let own = match &self.state {
-            State::Responding(_) | State::HalfOpen(_) | State::Verifying(_) | State::Signing(_) => {
-                Some(half_open)
-            }
+            State::Responding(_)
+            | State::HalfOpen(_)
+            | State::Verifying(_)
+            | State::Signing(_)
+            | State::Failed => Some(half_open),
             State::Initiating(state) => state.deadline(),
             State::Established(state) => state.deadline(config),
             State::Refused(state) | State::Lingering(state) => Some(state.until()),
@@ -412,7 +434,7 @@ impl IkeSa {
             State::Established(_) => "established",
             State::Refusing(_) => "refusing",
             State::Closing(_) => "closing",
-            State::Refused(_) | State::Lingering(_) | State::Gone => return None,
+            State::Refused(_) | State::Lingering(_) | State::Failed | State::Gone => return None,
         };
         let channel = self.state.channel();
         let mut summary = IkeSaSummary {
@@ -449,7 +471,7 @@ impl State {
             Self::Established(state) => Some(&state.channel),
             Self::Refusing(state) | Self::Closing(state) => Some(&state.channel),
             Self::Refused(state) | Self::Lingering(state) => Some(&state.channel),
-            Self::Responding(_) | Self::Gone => None,
+            Self::Responding(_) | Self::Failed | Self::Gone => None,
         }
     }
 
@@ -462,7 +484,7 @@ impl State {
             Self::Established(state) => Some(&mut state.channel),
             Self::Refusing(state) | Self::Closing(state) => Some(&mut state.channel),
             Self::Refused(state) | Self::Lingering(state) => Some(&mut state.channel),
-            Self::Responding(_) | Self::Gone => None,
+            Self::Responding(_) | Self::Failed | Self::Gone => None,
         }
     }
 

@@ -34,7 +34,9 @@ struct Offer {
 }
 
 impl Offer {
-    fn read(proposal: &Proposal, ours: &Lists<'_>) -> Self {
+    /// Nothing if a transform is of a type we do not know: whoever chose the
+    /// proposal would have to choose one of that type too (RFC 7296 §3.3.6).
+    fn read(proposal: &Proposal, ours: &Lists<'_>) -> Option<Self> {
         let mut offer = Self::default();
         for transform in &proposal.transforms {
             if transform.unknown_attribute {
@@ -65,10 +67,10 @@ impl Offer {
                     offer.short_sequence_numbers |= transform.id == SequenceNumbers::SHORT.0;
                     offer.extended_sequence_numbers |= transform.id == SequenceNumbers::EXTENDED.0;
                 }
-                _ => {}
+                _ => return None,
             }
         }
-        offer
+        Some(offer)
     }
 
     /// The first cipher of ours in the offer, with its rank for comparison.
@@ -124,7 +126,7 @@ pub(crate) fn choose_ike(proposals: &[Proposal], ours: &IkeAlgorithms) -> Option
         if proposal.protocol != ProtocolId::IKE {
             return None;
         }
-        let offer = Offer::read(proposal, &lists);
+        let offer = Offer::read(proposal, &lists)?;
         let (cipher, [encryption_rank, integrity_rank]) = offer.cipher(&lists)?;
         let (prf_rank, prf) = places(lists.prf, offer.prf).next()?;
         let (group_rank, group) = places(lists.groups, offer.groups).next()?;
@@ -161,7 +163,7 @@ pub(crate) fn choose_esp(
             return None;
         }
         let spi = EspSpi(u32::from_be_bytes(proposal.spi.as_slice().try_into().ok()?));
-        let offer = Offer::read(proposal, &lists);
+        let offer = Offer::read(proposal, &lists)?;
         let (cipher, rank) = offer.cipher(&lists)?;
         let chosen = Chosen {
             suite: EspSuite {
@@ -368,6 +370,24 @@ mod tests {
         };
         assert!(chosen(&[gcm(0)]).is_some());
         assert!(chosen(&[gcm(12)]).is_none());
+    }
+
+    /// RFC 9370 §2.2.1: additional key exchanges are transforms of types of
+    /// their own; whoever does not know them takes the proposal without.
+    #[test]
+    fn a_proposal_with_an_unknown_transform_type_is_passed_over() {
+        let classical = [(ENCR, 20, Some(256)), (PRF, 5, None), (KE, 31, None)];
+        let mut hybrid = classical.to_vec();
+        hybrid.push((TransformType(6), 36, None));
+        let (_, number) = chosen(&[ike(1, &hybrid), ike(2, &classical)]).unwrap();
+        assert_eq!(number, 2);
+        assert_eq!(chosen(&[ike(1, &hybrid)]), None);
+        let mut esp = offer_esp(&EspAlgorithms::default(), EspSpi(1));
+        for proposal in &mut esp {
+            let additional = Transform::new(TransformType(6), 36, None);
+            proposal.transforms.push(additional);
+        }
+        assert!(choose_esp(&esp, &EspAlgorithms::default()).is_none());
     }
 
     #[test]

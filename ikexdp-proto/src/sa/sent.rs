@@ -17,6 +17,8 @@ pub(crate) struct Sent {
     pub(crate) repeats: u8,
     /// Longest IP datagram when it was first sealed.
     datagram_len: u16,
+    /// What the path added to each then, in octets.
+    overhead: usize,
     datagrams: Vec<Bytes>,
     /// What is inside, for sealing it anew; there until that has been done, if
     /// it can be done.
@@ -31,7 +33,7 @@ impl Sent {
     /// `chain` it can be cut anew.
     pub(crate) fn new(
         header: Header,
-        datagram_len: u16,
+        (datagram_len, overhead): (u16, usize),
         datagrams: Vec<Bytes>,
         chain: Option<Chain>,
     ) -> Self {
@@ -39,6 +41,7 @@ impl Sent {
             header,
             repeats: 0,
             datagram_len,
+            overhead,
             datagrams,
             chain,
             lowered: None,
@@ -51,9 +54,16 @@ impl Sent {
     /// The first time the same again: most losses are just that. From then on
     /// every other time in the smallest fragments (RFC 7383 §2.5.2), because the
     /// path may drop the larger ones; and the old ones in between, because some
-    /// peers refuse a changed total. `seal` makes the smaller ones.
-    pub(crate) fn repeat(&mut self, seal: impl FnOnce(&Chain) -> Vec<Bytes>) -> &[Bytes] {
-        let lower = self.repeats & 1 == 1 && self.datagram_len > DATAGRAM_LEN_MIN;
+    /// peers refuse a changed total. Where the peer asks over a path that adds
+    /// more `overhead` than the first, the first cut is too long at once. `seal`
+    /// makes the smaller ones.
+    pub(crate) fn repeat(
+        &mut self,
+        overhead: usize,
+        seal: impl FnOnce(&Chain) -> Vec<Bytes>,
+    ) -> &[Bytes] {
+        let wanted = self.repeats & 1 == 1 || overhead > self.overhead;
+        let lower = wanted && self.datagram_len > DATAGRAM_LEN_MIN;
         self.repeats = self.repeats.saturating_add(1);
         if let Some(chain) = self.chain.take_if(|_| lower) {
             // A receiver tells the two cuts apart by their totals: only one in
@@ -87,6 +97,9 @@ mod tests {
     use crate::wire::header::VERSION;
     use crate::wire::iana::{ExchangeType, PayloadType};
 
+    /// IPv4 and UDP headers.
+    const OVERHEAD: usize = 28;
+
     fn sent(datagrams: &[&'static [u8]], datagram_len: u16) -> Sent {
         let chain = Chain {
             first: PayloadType::NONE,
@@ -105,7 +118,7 @@ mod tests {
             response: true,
             message_id: MessageId(1),
         };
-        Sent::new(header, datagram_len, datagrams, Some(chain))
+        Sent::new(header, (datagram_len, OVERHEAD), datagrams, Some(chain))
     }
 
     fn lowered(_: &Chain) -> Vec<Bytes> {
@@ -115,18 +128,31 @@ mod tests {
     #[test]
     fn repeats_alternate_between_the_first_cut_and_a_smaller_one() {
         let mut sent = sent(&[b"one", b"two"], 1280);
-        let lengths: Vec<usize> = (0..5).map(|_| sent.repeat(lowered).len()).collect();
+        let lengths: Vec<usize> = (0..5)
+            .map(|_| sent.repeat(OVERHEAD, lowered).len())
+            .collect();
         assert_eq!(lengths, [2, 3, 2, 3, 2]);
         assert!(!sent.arrived_lowered());
-        sent.repeat(lowered);
+        sent.repeat(OVERHEAD, lowered);
         assert!(sent.arrived_lowered());
+    }
+
+    /// Asked for on port 500 and again on 4500, behind a marker.
+    #[test]
+    fn a_path_that_takes_more_room_gets_the_smaller_cut() {
+        let mut sent = sent(&[b"one", b"two"], 1280);
+        for _ in 0..3 {
+            assert_eq!(sent.repeat(OVERHEAD + 4, lowered).len(), 3);
+        }
+        assert_eq!(sent.repeat(OVERHEAD, lowered).len(), 3);
+        assert_eq!(sent.repeat(OVERHEAD, lowered).len(), 2);
     }
 
     #[test]
     fn what_is_small_already_stays_as_it_is() {
         let mut sent = sent(&[b"one", b"two"], 576);
         for _ in 0..5 {
-            let repeated = sent.repeat(|_| panic!("must not be sealed anew"));
+            let repeated = sent.repeat(OVERHEAD, |_| panic!("must not be sealed anew"));
             assert_eq!(repeated.len(), 2);
             assert!(!sent.arrived_lowered());
         }
@@ -138,7 +164,7 @@ mod tests {
     fn a_smaller_cut_that_makes_no_more_fragments_is_not_sent() {
         let mut sent = sent(&[b"one", b"two", b"three"], 600);
         for _ in 0..4 {
-            let repeated = sent.repeat(lowered);
+            let repeated = sent.repeat(OVERHEAD, lowered);
             assert_eq!(repeated[0], Bytes::from_static(b"one"));
         }
     }

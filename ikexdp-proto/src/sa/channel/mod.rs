@@ -31,6 +31,7 @@ pub(crate) struct Channel {
     pub(crate) fragmentation: FragmentationSummary,
     /// Whether it has been said that this peer depends on IP fragments.
     told_ip_fragments: bool,
+    lowered: bool,
     theirs: Theirs,
     ours: Ours,
 }
@@ -134,6 +135,7 @@ impl Channel {
                 ..FragmentationSummary::default()
             },
             told_ip_fragments: false,
+            lowered: false,
             theirs: Theirs {
                 expected: Some(expected),
                 busy: false,
@@ -288,7 +290,7 @@ impl Channel {
         let lowered = &mut self.fragmentation.datagram_len;
         if *lowered > DATAGRAM_LEN_MIN {
             *lowered = DATAGRAM_LEN_MIN;
-            cx.sizes.learn(path.remote.ip(), DATAGRAM_LEN_MIN, cx.now);
+            self.lowered = true;
             cx.stats.count(Stat::FragmentsLowered);
             cx.event(Event::FragmentsLowered {
                 id: self.id,
@@ -296,6 +298,12 @@ impl Channel {
                 datagram_len: DATAGRAM_LEN_MIN,
             });
         }
+    }
+
+    /// Whether the size of datagrams was found too large since the last time
+    /// this was asked.
+    pub(crate) const fn take_lowered(&mut self) -> bool {
+        core::mem::replace(&mut self.lowered, false)
     }
 
     /// Answers the request that is being worked on.
@@ -357,8 +365,9 @@ impl Channel {
         slot: Option<ReplySlot>,
     ) {
         let header = sent.header;
-        let datagrams =
-            sent.repeat(|payloads| self.seal(cx, header, payloads, path, DATAGRAM_LEN_MIN));
+        let datagrams = sent.repeat(path.overhead(), |payloads| {
+            self.seal(cx, header, payloads, path, DATAGRAM_LEN_MIN)
+        });
         self.transmit(cx, path, slot, datagrams);
     }
 
@@ -404,7 +413,7 @@ impl Channel {
     /// Memory held for messages under reassembly, and since when.
     pub(crate) fn reassembly(&self) -> Option<(Instant, usize)> {
         let both = [&self.theirs.reassembly, &self.ours.reassembly];
-        let octets = both.into_iter().flatten().map(Reassembly::octets).sum();
+        let octets = both.into_iter().flatten().map(Reassembly::memory).sum();
         let since = both.into_iter().flatten().map(Reassembly::started).min()?;
         Some((since, octets))
     }

@@ -49,7 +49,8 @@ impl Channel {
         let length = datagrams.iter().map(Bytes::len).max().unwrap_or_default();
         let long = length.saturating_add(path.overhead()) > usize::from(DATAGRAM_LEN_MIN);
         let keep = self.fragmentation.negotiated && long;
-        Sent::new(header, datagram_len, datagrams, keep.then_some(payloads))
+        let size = (datagram_len, path.overhead());
+        Sent::new(header, size, datagrams, keep.then_some(payloads))
     }
 
     /// One SK payload, or as many SKF payloads as it takes.
