@@ -12,6 +12,7 @@ use chacha20::rand_core::{Rng, SeedableRng, TryCryptoRng, TryRng};
 use harness::parties::{Parties, Proof};
 use ikexdp_proto::config::{Config, IdentityPattern};
 use ikexdp_proto::event::{CloseReason, Event, FailureReason};
+use ikexdp_proto::identity::Identity;
 use ikexdp_proto::job::{Job, JobHost, JobResult};
 use ikexdp_proto::message::init::notify_only;
 use ikexdp_proto::stats::Stat;
@@ -338,4 +339,30 @@ fn a_refused_gateway_has_not_proved_who_it_is() {
     assert_eq!(states, ["refusing"]);
     line.carry(from_client);
     assert!(line.client.endpoint.is_quiet());
+}
+
+/// A name is the same whatever string type it is written with (RFC 5280 §7.1):
+/// AD CS writes PrintableString, we write UTF8String.
+#[test]
+fn a_name_in_another_string_type_is_the_same() {
+    let written: Identity = "CN=client7,O=Example".parse().unwrap();
+    let mut printable = written.data();
+    for tag in printable.iter_mut().filter(|octet| **octet == 0x0c) {
+        *tag = 0x13;
+    }
+    let printable = Identity::DistinguishedName(printable);
+    assert_ne!(written, printable);
+    assert_eq!(written.to_string(), printable.to_string());
+    let mut parties = Parties::new(Proof::SharedKey);
+    parties.change_gateway(|connection| {
+        connection.local_identity = written.clone();
+        connection.remote_identities = vec![IdentityPattern::Exactly(written.clone())];
+    });
+    parties.change_client(|connection| {
+        connection.local_identity = printable.clone();
+        connection.remote_identities = vec![IdentityPattern::Exactly(printable.clone())];
+    });
+    let mut line = Line::new(&parties);
+    line.connect();
+    assert_eq!(line.client.endpoint.established(), 1);
 }

@@ -12,7 +12,6 @@ use ikexdp_proto::crypto::kex::Group;
 use ikexdp_proto::crypto::prf::Prf;
 use ikexdp_proto::error::{Error, Unacceptable};
 use ikexdp_proto::event::{CloseReason, Event, FailureReason};
-use ikexdp_proto::identity::Identity;
 use ikexdp_proto::stats::Stat;
 use ikexdp_proto::wire::iana::NotifyType;
 
@@ -261,31 +260,6 @@ fn a_gateway_that_is_not_asked_for_does_not_answer() {
         failure(&net, Side::Gateway),
         FailureReason::NoConnection { wanted: Some(_) }
     ));
-}
-
-/// A name is the same whatever string type it is written with (RFC 5280 §7.1):
-/// AD CS writes PrintableString, we write UTF8String.
-#[test]
-fn a_name_in_another_string_type_is_the_same() {
-    let written: Identity = "CN=client7,O=Example".parse().unwrap();
-    let mut printable = written.data();
-    for tag in printable.iter_mut().filter(|octet| **octet == 0x0c) {
-        *tag = 0x13;
-    }
-    let printable = Identity::DistinguishedName(printable);
-    assert_ne!(written, printable);
-    assert_eq!(written.to_string(), printable.to_string());
-    let mut parties = Parties::new(Proof::SharedKey);
-    parties.change_gateway(|connection| {
-        connection.local_identity = written.clone();
-        connection.remote_identities = vec![IdentityPattern::Exactly(written.clone())];
-    });
-    parties.change_client(|connection| {
-        connection.local_identity = printable.clone();
-        connection.remote_identities = vec![IdentityPattern::Exactly(printable.clone())];
-    });
-    let net = after_connecting(&parties, FAIR);
-    assert_eq!(net.established(Side::Client).len(), 1);
 }
 
 /// Fragments are sent only if both sides announced them (RFC 7383 §2.3).
