@@ -366,3 +366,36 @@ fn a_name_in_another_string_type_is_the_same() {
     line.connect();
     assert_eq!(line.client.endpoint.established(), 1);
 }
+
+/// Two SAs with one inbound SPI would be one for the kernel.
+#[test]
+fn no_two_child_sas_receive_on_the_same_spi() {
+    let parties = Parties::new(Proof::SharedKey);
+    let mut line = Line::new(&parties);
+    line.gateway.endpoint = endpoint(&parties.gateway, &[1000, 1000, 1001]);
+    line.connect();
+    line.connect();
+    assert_eq!(line.gateway.spis_in(), [1000, 1001]);
+    // What is closed is free again.
+    let first = line.client.endpoint.summaries(None).next().unwrap().id;
+    let terminate = Input::Command(Command::Terminate(first));
+    let sent = line.client.handle(line.now, terminate);
+    line.carry(sent);
+    line.connect();
+    assert_eq!(line.gateway.spis_in(), [1001, 1000]);
+}
+
+/// An initiator has said what SPI it will receive on before it is let in.
+#[test]
+fn a_handshake_that_fails_gives_its_spi_back() {
+    let mut refused = Parties::new(Proof::SharedKey);
+    refused.gateway.pools[0].v4 = None;
+    refused.gateway.pools[0].v6 = None;
+    for parties in [Parties::new(Proof::WrongSharedKey), refused] {
+        let mut line = Line::new(&parties);
+        line.client.endpoint = endpoint(&parties.client, &[1000]);
+        line.connect();
+        line.connect();
+        assert!(line.client.spis_in().is_empty());
+    }
+}

@@ -345,6 +345,7 @@ impl Claimant {
             connection: Some(&self.connection.name),
             claimed: Some(self.identity.clone()),
             channel: Some(&self.channel),
+            spi_in: None,
         }
     }
 
@@ -369,6 +370,7 @@ fn fail(
         connection: None,
         claimed,
         channel: Some(&channel),
+        spi_in: None,
     };
     cx.handshake_failed(core, progress, reason);
     State::Refused(Box::new(Lingering::new(channel, cx.now)))

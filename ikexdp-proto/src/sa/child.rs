@@ -13,7 +13,6 @@ use crate::event::ChildSummary;
 use crate::message::child::ChildPayloads;
 use crate::pool::Lease;
 use crate::stats::Stat;
-use crate::types::EspSpi;
 use crate::wire::iana::{ConfigurationAttribute, ConfigurationType};
 use crate::wire::payload::configuration::{Attribute, Configuration};
 use crate::wire::payload::ts::TrafficSelector;
@@ -192,7 +191,7 @@ fn negotiate(
     if remote.is_empty() || local.is_empty() {
         return Err(Unacceptable::Selectors.into());
     }
-    let spi_in = esp_spi(cx);
+    let spi_in = cx.esp_spi();
     let child = ChildSummary {
         spi_in,
         spi_out,
@@ -235,15 +234,5 @@ fn remote_selectors(connection: &Connection, lease: Option<&Lease>) -> Vec<Traff
             .flat_map(Lease::addresses)
             .map(TrafficSelector::host)
             .collect(),
-    }
-}
-
-/// A fresh SPI to receive on; the first 256 are reserved (RFC 4303 §2.1).
-pub(super) fn esp_spi(cx: &mut Context<'_>) -> EspSpi {
-    loop {
-        let spi = cx.entropy.next_u32();
-        if spi > 255 {
-            return EspSpi(spi);
-        }
     }
 }

@@ -7,8 +7,8 @@ use alloc::string::ToString;
 use bytes::Bytes;
 use rand_core::CryptoRng;
 
-use super::Core;
 use super::channel::Channel;
+use super::{Core, InboundSpis};
 use crate::config::Config;
 use crate::endpoint::Output;
 use crate::event::{Event, FailureReason, FragmentationSummary, HandshakeFailure};
@@ -18,7 +18,7 @@ use crate::path_size::PathSizes;
 use crate::pool::Pools;
 use crate::stats::{Stat, Stats};
 use crate::time::Instant;
-use crate::types::{IkeSaId, Path, ReplySlot, Spi, Transmit};
+use crate::types::{EspSpi, IkeSaId, Path, ReplySlot, Spi, Transmit};
 
 /// What every SA needs of its endpoint while it handles something.
 pub(crate) struct Context<'a> {
@@ -30,6 +30,7 @@ pub(crate) struct Context<'a> {
     pub(crate) sizes: &'a mut PathSizes,
     pub(crate) pools: &'a mut Pools,
     pub(crate) jobs: &'a mut Jobs,
+    pub(crate) inbound: &'a mut InboundSpis,
 }
 
 /// Jobs that are out, and who waits for them.
@@ -82,6 +83,9 @@ impl Context<'_> {
             | FailureReason::Credentials(_) => Stat::AuthenticationFailed,
             _ => Stat::HandshakeFailed,
         });
+        if let Some(spi) = progress.spi_in {
+            self.inbound.release(spi);
+        }
         self.event(Event::HandshakeFailed(Box::new(HandshakeFailure {
             id: Some(core.id),
             role: core.role,
@@ -93,6 +97,11 @@ impl Context<'_> {
             handshake: self.now.since(core.created),
             reason,
         })));
+    }
+
+    /// A fresh SPI to receive ESP on.
+    pub(super) fn esp_spi(&mut self) -> EspSpi {
+        self.inbound.reserve(self.entropy)
     }
 
     /// A fresh SPI of ours; zero means "not known yet" and is none.
@@ -119,6 +128,8 @@ pub(super) struct Progress<'a> {
     pub(super) connection: Option<&'a str>,
     pub(super) claimed: Option<Identity>,
     pub(super) channel: Option<&'a Channel>,
+    /// What it has reserved for its CHILD SA.
+    pub(super) spi_in: Option<EspSpi>,
 }
 
 pub(super) fn fragmentation(channel: Option<&Channel>) -> FragmentationSummary {

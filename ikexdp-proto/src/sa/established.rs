@@ -213,6 +213,7 @@ impl Established {
         self.children = kept;
         for child in &closed {
             cx.stats.count(Stat::ChildClosed);
+            cx.inbound.release(child.spi_in);
             cx.event(Event::ChildClosed {
                 id: core.id,
                 spi: child.spi_in,

@@ -10,6 +10,7 @@ mod closing;
 mod context;
 mod described;
 mod established;
+mod inbound;
 mod init;
 mod initiator;
 pub(crate) mod proposal;
@@ -35,6 +36,7 @@ use crate::wire::payload::notify::Notify;
 use self::channel::{Channel, Message, ReplyTo};
 pub(crate) use self::context::{Context, Jobs};
 use self::context::{Progress, fragmentation};
+pub(crate) use self::inbound::InboundSpis;
 pub(crate) use self::init::{Refused, accept, stateless_reply};
 pub(crate) use self::initiator::initiate;
 

@@ -23,7 +23,7 @@ use crate::event::{FailureReason, NatSituation};
 use crate::job::{Job, JobResult};
 use crate::stats::Stat;
 use crate::time::Instant;
-use crate::types::{Datagram, IkeSaId, MessageId, Path, Role, Spi, Spis};
+use crate::types::{Datagram, EspSpi, IkeSaId, MessageId, Path, Role, Spi, Spis};
 use crate::wire::header::Header;
 use crate::wire::iana::ExchangeType;
 
@@ -43,6 +43,8 @@ struct Begun {
     /// The cookie the responder asked to see.
     cookie: Vec<u8>,
     nonce: Vec<u8>,
+    /// What we have said we will receive ESP on.
+    spi_in: Option<EspSpi>,
     /// Times the responder had us begin anew.
     restarts: u8,
 }
@@ -88,6 +90,7 @@ pub(crate) fn initiate(
         nonce: cx
             .random::<{ crate::wire::payload::nonce::NONCE_LEN }>()
             .to_vec(),
+        spi_in: None,
         restarts: 0,
     };
     cx.job(id, Job::GenerateKey(group));
@@ -188,6 +191,7 @@ impl Initiating {
             connection: Some(&self.begun.connection.name),
             claimed: None,
             channel: self.channel(),
+            spi_in: self.begun.spi_in,
         }
     }
 
@@ -240,6 +244,7 @@ impl Begun {
             connection: Some(&self.connection.name),
             claimed: None,
             channel,
+            spi_in: self.spi_in,
         };
         cx.handshake_failed(core, progress, reason);
         State::Gone
