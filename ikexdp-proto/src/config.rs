@@ -188,7 +188,7 @@ impl IdentityPattern {
     pub fn fits(&self, identity: &Identity) -> bool {
         match self {
             Self::Any => true,
-            Self::Exactly(expected) => expected == identity,
+            Self::Exactly(expected) => expected.is_same_as(identity),
         }
     }
 }

@@ -18,7 +18,7 @@ use crate::limits::INIT_LEN_MAX;
 use crate::message::init::{InitRequest, notify_only};
 use crate::path_size::PathSizes;
 use crate::pool::Pools;
-use crate::sa::{Context, IkeSa, Jobs, Refused, accept, initiate, stateless_reply};
+use crate::sa::{Context, IkeSa, InboundSpis, Jobs, Refused, accept, initiate, stateless_reply};
 use crate::stats::{Stat, Stats};
 use crate::table::{RequestKey, Table};
 use crate::time::Instant;
@@ -85,6 +85,7 @@ struct Host {
     sizes: PathSizes,
     pools: Pools,
     jobs: Jobs,
+    inbound: InboundSpis,
 }
 
 impl Host {
@@ -98,6 +99,7 @@ impl Host {
             sizes: &mut self.sizes,
             pools: &mut self.pools,
             jobs: &mut self.jobs,
+            inbound: &mut self.inbound,
         }
     }
 }
@@ -119,6 +121,7 @@ impl Endpoint {
                 stats: Stats::default(),
                 sizes: PathSizes::default(),
                 jobs: Jobs::default(),
+                inbound: InboundSpis::default(),
             },
         }
     }

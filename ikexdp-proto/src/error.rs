@@ -73,6 +73,8 @@ pub enum Unacceptable {
     Authentication,
     /// The exchange would make an SA we do not make.
     AdditionalSa,
+    /// The IKE SA is being closed (RFC 7296 §2.25).
+    Closing,
 }
 
 /// A limit of `limits.rs` that a message would exceed.
@@ -150,6 +152,7 @@ impl Error {
                 Unacceptable::ConfigurationRequired => NotifyType::FAILED_CP_REQUIRED,
                 Unacceptable::Authentication => NotifyType::AUTHENTICATION_FAILED,
                 Unacceptable::AdditionalSa => NotifyType::NO_ADDITIONAL_SAS,
+                Unacceptable::Closing => NotifyType::TEMPORARY_FAILURE,
             },
         };
         Some(ErrorNotify::bare(kind))
@@ -203,6 +206,7 @@ impl fmt::Display for Unacceptable {
             Self::ConfigurationRequired => f.write_str("peer asks for no address"),
             Self::Authentication => f.write_str("authentication failed"),
             Self::AdditionalSa => f.write_str("no additional SAs"),
+            Self::Closing => f.write_str("the IKE SA is being closed"),
         }
     }
 }

@@ -207,6 +207,8 @@ pub enum CloseReason {
     DeadPeer,
     /// The peer sent, under its own keys, what cannot be read.
     Malformed,
+    /// The peer began an exchange that has no place in an SA that is up.
+    OutOfTurn,
     /// The peer found an error and gave up.
     PeerRefused(NotifyType),
 }
@@ -365,6 +367,7 @@ impl fmt::Display for CloseReason {
             Self::Terminated => f.write_str("terminated"),
             Self::DeadPeer => f.write_str("peer does not answer"),
             Self::Malformed => f.write_str("peer sent what cannot be read"),
+            Self::OutOfTurn => f.write_str("peer began an exchange out of turn"),
             Self::PeerRefused(notify) => write!(f, "peer refused: {notify}"),
         }
     }

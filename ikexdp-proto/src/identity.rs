@@ -1,17 +1,19 @@
 //! Identities: what an ID payload names (RFC 7296 §3.5), as people write it and
 //! as a certificate asserts it.
 
+use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::fmt;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use core::str::FromStr;
 
-use der::{Decode, Encode};
+use der::{Decode, Encode, Tag, Tagged};
 use x509_cert::Certificate;
+use x509_cert::attr::AttributeTypeAndValue;
 use x509_cert::ext::pkix::SubjectAltName;
 use x509_cert::ext::pkix::name::GeneralName;
-use x509_cert::name::Name;
+use x509_cert::name::{Name, RelativeDistinguishedName};
 
 use crate::error::{Fault, Malformed};
 use crate::wire::iana::IdType;
@@ -23,7 +25,7 @@ pub enum Identity {
     Address(IpAddr),
     /// A host name; kept in lower case.
     Fqdn(String),
-    /// A mail address.
+    /// A mail address; its host is kept in lower case.
     Email(String),
     /// A distinguished name in DER.
     DistinguishedName(Vec<u8>),
@@ -57,8 +59,12 @@ impl Identity {
                 let octets: [u8; 16] = data.try_into().map_err(|_| malformed)?;
                 Self::Address(Ipv6Addr::from(octets).into())
             }
-            IdType::FQDN => Self::Fqdn(text()?.to_lowercase()),
-            IdType::RFC822_ADDR => Self::Email(text()?.to_string()),
+            IdType::FQDN => Self::Fqdn(text()?.to_ascii_lowercase()),
+            IdType::RFC822_ADDR => Self::Email(match text()?.rsplit_once('@') {
+                // RFC 5280 §7.5: what is before the @ is the host's business.
+                Some((user, host)) => format!("{user}@{}", host.to_ascii_lowercase()),
+                None => text()?.to_string(),
+            }),
             IdType::DER_ASN1_DN => Self::DistinguishedName(data.to_vec()),
             IdType::KEY_ID => Self::KeyId(data.to_vec()),
             other => Self::Other(other, data.to_vec()),
@@ -92,25 +98,39 @@ impl Identity {
         }
     }
 
+    /// Whether both name the same. A distinguished name can be written in more
+    /// than one way, so `==` is not enough.
+    #[must_use]
+    pub fn is_same_as(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::DistinguishedName(ours), Self::DistinguishedName(theirs)) => {
+                match (Name::from_der(ours), Name::from_der(theirs)) {
+                    (Ok(ours), Ok(theirs)) => same_name(&ours, &theirs),
+                    _ => false,
+                }
+            }
+            _ => self == other,
+        }
+    }
+
     /// Whether `certificate` asserts this identity (RFC 4945 §5.1.2, §5.1.3).
     ///
     /// A name is looked for in the subjectAltName only: a common name says
     /// nothing about what kind of name it is. A KEY_ID is in no certificate.
     #[must_use]
     pub fn is_asserted_by(&self, certificate: &Certificate) -> bool {
-        if let Self::DistinguishedName(subject) = self {
-            let asserted = certificate.tbs_certificate().subject();
-            return Name::from_der(subject).is_ok_and(|subject| same_name(&subject, asserted));
-        }
-        alternative_names(certificate).contains(self)
+        let mut names = asserted_names(certificate).into_iter();
+        names.any(|name| name.is_same_as(self))
     }
 }
 
-/// Every name a certificate asserts, the subject last.
+/// Every name a certificate asserts, the subject last. Without a subject it has
+/// alternative names only (RFC 5280 §4.1.2.6).
 pub(crate) fn asserted_names(certificate: &Certificate) -> Vec<Identity> {
     let mut names = alternative_names(certificate);
-    if let Ok(subject) = certificate.tbs_certificate().subject().to_der() {
-        names.push(Identity::DistinguishedName(subject));
+    let subject = certificate.tbs_certificate().subject();
+    if let (false, Ok(octets)) = (subject.is_empty(), subject.to_der()) {
+        names.push(Identity::DistinguishedName(octets));
     }
     names
 }
@@ -119,29 +139,42 @@ fn alternative_names(certificate: &Certificate) -> Vec<Identity> {
     let Ok(Some((_, SubjectAltName(names)))) = certificate.tbs_certificate().get_extension() else {
         return Vec::new();
     };
-    let identity = |name| match name {
-        GeneralName::DnsName(name) => Some(Identity::Fqdn(name.as_str().to_lowercase())),
-        GeneralName::Rfc822Name(name) => Some(Identity::Email(name.as_str().to_string())),
-        GeneralName::IpAddress(address) => {
-            let octets = address.as_bytes();
-            <[u8; 4]>::try_from(octets)
-                .map(IpAddr::from)
-                .or_else(|_| <[u8; 16]>::try_from(octets).map(IpAddr::from))
-                .ok()
-                .map(Identity::Address)
-        }
-        _ => None,
+    let identity = |name| {
+        let (kind, data) = match &name {
+            GeneralName::DnsName(name) => (IdType::FQDN, name.as_bytes()),
+            GeneralName::Rfc822Name(name) => (IdType::RFC822_ADDR, name.as_bytes()),
+            GeneralName::IpAddress(address) if address.as_bytes().len() == 4 => {
+                (IdType::IPV4_ADDR, address.as_bytes())
+            }
+            GeneralName::IpAddress(address) => (IdType::IPV6_ADDR, address.as_bytes()),
+            _ => return None,
+        };
+        Identity::decode(kind, data).ok()
     };
     names.into_iter().filter_map(identity).collect()
 }
 
-/// Compares attribute by attribute: a CA may write with one string type what
-/// the client wrote with another (RFC 5280 §7.1).
+/// Compares set by set, attribute by attribute; an empty name, or an empty set in
+/// it, names nobody (RFC 5280 §4.1.2.4).
 fn same_name(a: &Name, b: &Name) -> bool {
-    a.len() == b.len()
-        && a.iter()
-            .zip(b.iter())
-            .all(|(a, b)| a.oid == b.oid && a.value.value() == b.value.value())
+    !a.is_empty()
+        && a.len() == b.len()
+        && a.iter_rdn().zip(b.iter_rdn()).all(|(a, b)| same_rdn(a, b))
+}
+
+/// Both are sorted, as DER has it.
+fn same_rdn(a: &RelativeDistinguishedName, b: &RelativeDistinguishedName) -> bool {
+    !a.is_empty() && a.len() == b.len() && a.iter().zip(b.iter()).all(|(a, b)| same_attribute(a, b))
+}
+
+/// A CA may write with one string type what the client wrote with another
+/// (RFC 5280 §7.1); of these three, the same text has the same octets.
+fn same_attribute(a: &AttributeTypeAndValue, b: &AttributeTypeAndValue) -> bool {
+    let is_text = |tag: Tag| matches!(tag, Tag::Utf8String | Tag::PrintableString | Tag::Ia5String);
+    let (kind, other) = (a.value.tag(), b.value.tag());
+    a.oid == b.oid
+        && (kind == other || (is_text(kind) && is_text(other)))
+        && a.value.value() == b.value.value()
 }
 
 impl FromStr for Identity {
@@ -226,6 +259,8 @@ impl fmt::Display for Hex<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use hex_literal::hex;
+    use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair, SanType};
 
     #[test]
     fn what_an_operator_writes_is_read() {
@@ -251,6 +286,71 @@ mod tests {
     fn host_names_know_no_case() {
         let identity = Identity::decode(IdType::FQDN, b"VPN.Example.COM").unwrap();
         assert_eq!(identity, "vpn.example.com".parse().unwrap());
+    }
+
+    /// RFC 5280 §7.5: only the part before the @ is the host's own business.
+    #[test]
+    fn the_host_of_a_mail_address_knows_no_case() {
+        let identity = Identity::decode(IdType::RFC822_ADDR, b"Bob@VPN.Example.COM").unwrap();
+        assert_eq!(identity, "Bob@vpn.example.com".parse().unwrap());
+        assert_ne!(identity, "bob@vpn.example.com".parse().unwrap());
+        let mut params = CertificateParams::default();
+        let address = "Bob@vpn.EXAMPLE.com".try_into().unwrap();
+        params.subject_alt_names = alloc::vec![SanType::Rfc822Name(address)];
+        assert!(identity.is_asserted_by(&certificate(params)));
+    }
+
+    /// A relative distinguished name may have several attributes: who is
+    /// another by one of them is another.
+    #[test]
+    fn a_distinguished_name_is_compared_whole() {
+        let certificate = certificate_of(&[
+            (DnType::OrganizationName, "Ex"),
+            (DnType::CommonName, "alice"),
+        ]);
+        let asserted = |name: &[u8]| {
+            let identity = Identity::decode(IdType::DER_ASN1_DN, name).unwrap();
+            identity.is_asserted_by(&certificate)
+        };
+        let written = |text: &str| Name::from_str(text).unwrap().to_der().unwrap();
+        assert!(asserted(&written("CN=alice,O=Ex")));
+        for other in [
+            "CN=alice+2.5.4.5=2,O=Ex",
+            "CN=alice,O=Ex+L=Bern",
+            "CN=alice+O=Ex",
+            "CN=alice,OU=Ex",
+            "CN=Alice,O=Ex",
+            "O=Ex,CN=alice",
+            "CN=alice,O=Ex,C=CH",
+            "CN=alice",
+        ] {
+            assert!(!asserted(&written(other)), "{other}");
+        }
+        // As many sets of attributes as the subject has, with none in them.
+        assert!(!asserted(&hex!("3004 3100 3100")));
+    }
+
+    /// RFC 5280 §4.1.2.6: who has no subject is named elsewhere.
+    #[test]
+    fn an_empty_name_names_nobody() {
+        let nobody = Identity::decode(IdType::DER_ASN1_DN, &hex!("3000")).unwrap();
+        assert!(!nobody.is_asserted_by(&certificate_of(&[])));
+        assert_eq!(asserted_names(&certificate_of(&[])), []);
+    }
+
+    fn certificate_of(subject: &[(DnType, &str)]) -> Certificate {
+        let mut params = CertificateParams::default();
+        params.distinguished_name = DistinguishedName::new();
+        for (kind, value) in subject {
+            params.distinguished_name.push(kind.clone(), *value);
+        }
+        certificate(params)
+    }
+
+    fn certificate(params: CertificateParams) -> Certificate {
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.self_signed(&key).unwrap();
+        Certificate::from_der(certificate.der()).unwrap()
     }
 
     /// What a peer says ends up in a log.

@@ -2,13 +2,16 @@
 
 use std::time::Duration;
 
-use harness::parties::selector;
+use harness::parties::{Parties, Proof, selector};
 use harness::script::{Answer, KEY, Script, config, kinds};
 use ikexdp_proto::event::{Event, FailureReason};
 use ikexdp_proto::message::child::ChildPayloads;
-use ikexdp_proto::wire::iana::{ExchangeType, NotifyType, PayloadType};
+use ikexdp_proto::wire::iana::{
+    ConfigurationAttribute, ConfigurationType, ExchangeType, NotifyType, PayloadType,
+};
+use ikexdp_proto::wire::payload::configuration::{Attribute, Configuration};
 use ikexdp_proto::wire::payload::notify::Notify;
-use ikexdp_proto::wire::payload::ts;
+use ikexdp_proto::wire::payload::ts::{self, TrafficSelector};
 use ikexdp_proto::wire::writer::{Chain, ChainWriter};
 
 fn notified(answer: &Answer) -> Option<NotifyType> {
@@ -58,6 +61,19 @@ fn the_wrong_key_does_not() {
     assert_eq!(script.deliver(&request), sent);
 }
 
+/// Who fails to prove who it is keeps its place until its answer is forgotten:
+/// failing must not be a way around the limits.
+#[test]
+fn a_refused_handshake_counts_as_half_open() {
+    let mut script = Script::new(config());
+    script.init();
+    let payloads = script.auth_payloads(b"wrong", None);
+    script.exchange(ExchangeType::IKE_AUTH, 1, &payloads);
+    assert_eq!(script.endpoint.half_open(), 1);
+    script.wait(Duration::from_secs(11));
+    assert_eq!(script.endpoint.half_open(), 0);
+}
+
 /// --> IKE_AUTH { IDi, AUTH }
 /// <-- IKE_AUTH { IDr, AUTH }
 #[test]
@@ -94,6 +110,41 @@ fn the_ike_sa_stands_without_a_child() {
         ..Script::child()
     };
     assert_eq!(refused(nothing), NotifyType::NO_PROPOSAL_CHOSEN);
+}
+
+/// OpenIKED writes "the address you will give me" as the unspecified address:
+/// --> IKE_AUTH { IDi, AUTH, CP(ADDR), SA, TSi(0.0.0.0), TSr }
+/// <-- IKE_AUTH { IDr, AUTH, CP(10.9.0.1), SA, TSi(10.9.0.1), TSr }
+#[test]
+fn an_unspecified_address_is_the_assigned_one() {
+    let mut script = Script::new(Parties::new(Proof::SharedKey).gateway);
+    script.init();
+    let asked = ConfigurationAttribute::INTERNAL_IP4_ADDRESS;
+    script.configuration = Some(Configuration {
+        kind: ConfigurationType::REQUEST,
+        attributes: vec![Attribute {
+            kind: asked,
+            value: Vec::new().into(),
+        }],
+    });
+    let dynamic = selector("0.0.0.0-0.0.0.0");
+    let child = ChildPayloads {
+        initiator: vec![TrafficSelector {
+            protocol: 17,
+            ..dynamic
+        }],
+        ..Script::child()
+    };
+    let payloads = script.auth_payloads(KEY, Some(child));
+    let answer = script.exchange(ExchangeType::IKE_AUTH, 1, &payloads);
+    let is_selector =
+        |(kind, _): &&(PayloadType, _)| *kind == PayloadType::TRAFFIC_SELECTOR_INITIATOR;
+    let narrowed = answer.iter().find(is_selector).expect("a CHILD SA");
+    let expected = TrafficSelector {
+        protocol: 17,
+        ..selector("10.9.0.1-10.9.0.1")
+    };
+    assert_eq!(ts::decode(&narrowed.1).unwrap(), [expected]);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use harness::script::{Answer, CHILD_SPI, Script, config, kinds};
+use ikexdp_proto::Command;
 use ikexdp_proto::event::{CloseReason, Event};
 use ikexdp_proto::message::informational::Informational;
 use ikexdp_proto::types::EspSpi;
@@ -120,6 +121,35 @@ fn more_sas_are_refused_and_nothing_changes() {
             .len(),
         1
     );
+}
+
+/// RFC 7296 §2.25.2: who asks for a CHILD SA while we close hears that it may not
+/// be so for ever.
+/// <-- INFORMATIONAL { D(IKE) }
+/// --> CREATE_CHILD_SA { ... }
+/// <-- CREATE_CHILD_SA { N(TEMPORARY_FAILURE) }
+#[test]
+fn a_child_that_crosses_our_delete_is_put_off() {
+    let mut script = up();
+    let id = script.endpoint.summaries(None).next().unwrap().id;
+    assert_eq!(script.command(Command::Terminate(id)).len(), 1);
+    let answer = script.exchange(ExchangeType::CREATE_CHILD_SA, 2, &nothing());
+    assert_eq!(notified(&answer), NotifyType::TEMPORARY_FAILURE);
+    // A delete, most likely, that crossed ours.
+    assert_eq!(script.exchange(INFORMATIONAL, 3, &nothing()), []);
+}
+
+/// RFC 7296 §2.21.3: INVALID_SYNTAX ends the SA for the peer, and so for us.
+/// --> IKE_AUTH { ... }
+/// <-- IKE_AUTH { N(INVALID_SYNTAX) }
+#[test]
+fn an_exchange_out_of_turn_ends_the_sa_on_both_sides() {
+    for exchange in [ExchangeType::IKE_AUTH, ExchangeType(200)] {
+        let mut script = up();
+        let answer = script.exchange(exchange, 2, &nothing());
+        assert_eq!(notified(&answer), NotifyType::INVALID_SYNTAX);
+        assert!(script.endpoint.is_quiet());
+    }
 }
 
 #[test]

@@ -14,4 +14,5 @@ mod auth;
 mod channel;
 mod informational;
 mod init;
+mod line;
 mod pair;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use harness::net::{Net, Side, Weather};
 use harness::parties::{Parties, Proof, authorities, selector};
 use ikexdp_proto::Command;
-use ikexdp_proto::config::RemoteSelectors;
+use ikexdp_proto::config::{IdentityPattern, RemoteSelectors};
 use ikexdp_proto::crypto::cert::CredentialError;
 use ikexdp_proto::crypto::cipher::{Encryption, Integrity};
 use ikexdp_proto::crypto::kex::Group;
@@ -232,8 +232,7 @@ fn a_gateway_that_is_not_who_it_says_is_refused() {
     });
     parties.change_client(|connection| {
         let expected = "other.example.com".parse().unwrap();
-        connection.remote_identities =
-            vec![ikexdp_proto::config::IdentityPattern::Exactly(expected)];
+        connection.remote_identities = vec![IdentityPattern::Exactly(expected)];
     });
     let net = after_connecting(&parties, FAIR);
     assert!(matches!(
@@ -396,6 +395,27 @@ fn deletes_may_cross() {
         assert!(net.endpoint(side).is_quiet());
         assert_eq!(count(&net, side, Stat::DeadPeer), 0);
     }
+}
+
+/// The gateway's delete overtakes the verification of its certificate: it is
+/// answered when it is repeated.
+#[test]
+fn a_request_that_comes_too_early_is_answered_later() {
+    let mut weather = FAIR;
+    weather.job_delay = Duration::from_secs(1);
+    let mut net = Net::new(2, weather, &Parties::new(Proof::Certificates(0)));
+    net.connect();
+    while net.established(Side::Gateway).is_empty() {
+        net.run(Duration::from_millis(1));
+    }
+    let id = net.established(Side::Gateway)[0].id;
+    net.command(Side::Gateway, Command::Terminate(id));
+    net.run(Duration::from_millis(11));
+    assert!(!net.endpoint(Side::Client).is_quiet());
+    assert!(net.established(Side::Client).is_empty());
+    net.run(Duration::from_secs(8));
+    assert!(net.endpoint(Side::Client).is_quiet());
+    assert_eq!(count(&net, Side::Client, Stat::Closed), 1);
 }
 
 /// The host leaves: every SA is deleted, even one with a question outstanding.

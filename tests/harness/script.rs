@@ -22,12 +22,13 @@ use ikexdp_proto::time::Instant;
 use ikexdp_proto::types::{Datagram, MessageId, Path, Role, Spi, Spis};
 use ikexdp_proto::wire::header::{HEADER_LEN, Header, VERSION};
 use ikexdp_proto::wire::iana::{ExchangeType, PayloadType, ProtocolId, TransformType};
+use ikexdp_proto::wire::payload::configuration::Configuration;
 use ikexdp_proto::wire::payload::ke::KeyExchange;
 use ikexdp_proto::wire::payload::sa::{Proposal, Transform};
 use ikexdp_proto::wire::payload::{GENERIC_LEN, Payloads, id};
 use ikexdp_proto::wire::sk::{Encrypted, FRAGMENT_LEN};
 use ikexdp_proto::wire::writer::Chain;
-use ikexdp_proto::{Endpoint, Input, Output};
+use ikexdp_proto::{Command, Endpoint, Input, Output};
 use ring::rand::SystemRandom;
 use rustls_pki_types::UnixTime;
 
@@ -63,6 +64,8 @@ pub struct Script {
     pub spis: Spis,
     /// What the gateway has told.
     pub events: Vec<Event>,
+    /// CP of its IKE_AUTH request.
+    pub configuration: Option<Configuration<'static>>,
     request: Bytes,
     response: Bytes,
     nonce_r: Vec<u8>,
@@ -101,6 +104,7 @@ impl Script {
                 responder: Spi::ZERO,
             },
             events: Vec::new(),
+            configuration: None,
             request: Bytes::new(),
             response: Bytes::new(),
             nonce_r: Vec::new(),
@@ -118,6 +122,12 @@ impl Script {
             payload,
         };
         self.endpoint.handle(self.now, Input::Datagram(datagram));
+        self.drain()
+    }
+
+    /// Has the endpoint do something, returns what is sent.
+    pub fn command(&mut self, command: Command) -> Vec<Bytes> {
+        self.endpoint.handle(self.now, Input::Command(command));
         self.drain()
     }
 
@@ -254,7 +264,7 @@ impl Script {
             authorities: &[],
             wanted: None,
             authentication: OwnAuthentication::SharedKey(mic.expose()),
-            configuration: None,
+            configuration: self.configuration.clone(),
             child: Ok(child),
         }
         .encode()

@@ -5,6 +5,9 @@
 //! | associated data         | IV | ciphertext: plaintext, padding, pad length | ICV |
 //!   IKE header to SK header
 //! ```
+//!
+//! The key schedules of AES-CBC are wiped when they are dropped; the keys of AEADs
+//! and HMACs are inside `ring`, which has no way to wipe them.
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -265,10 +268,10 @@ impl CbcEncrypt {
         let iv = iv.into();
         match self {
             Self::Aes128(key) => {
-                cbc::Encryptor::inner_iv_init(key.clone(), &iv).encrypt_blocks(blocks);
+                cbc::Encryptor::inner_iv_init(key, &iv).encrypt_blocks(blocks);
             }
             Self::Aes256(key) => {
-                cbc::Encryptor::inner_iv_init(key.clone(), &iv).encrypt_blocks(blocks);
+                cbc::Encryptor::inner_iv_init(key, &iv).encrypt_blocks(blocks);
             }
         }
     }
@@ -298,10 +301,10 @@ impl CbcDecrypt {
         }
         match self {
             Self::Aes128(key) => {
-                cbc::Decryptor::inner_iv_init(key.clone(), &iv).decrypt_blocks(blocks);
+                cbc::Decryptor::inner_iv_init(key, &iv).decrypt_blocks(blocks);
             }
             Self::Aes256(key) => {
-                cbc::Decryptor::inner_iv_init(key.clone(), &iv).decrypt_blocks(blocks);
+                cbc::Decryptor::inner_iv_init(key, &iv).decrypt_blocks(blocks);
             }
         }
         Ok(buffer)

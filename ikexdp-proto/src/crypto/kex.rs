@@ -129,14 +129,15 @@ impl Group {
         base: Option<&[u8]>,
         exponent: &Secret<[u8; 48]>,
     ) -> Result<Secret<Vec<u8>>, CryptoError> {
-        let exponent = U384::from_be_slice(exponent.expose());
+        let exponent = Secret::new(U384::from_be_slice(exponent.expose()));
+        let exponent = exponent.expose();
         let bits = u32::try_from(self.exponent_octets())
             .unwrap_or_default()
             .saturating_mul(8);
         let power = match self {
-            Self::Modp2048 => MODP_2048.power(base, &exponent, bits)?,
-            Self::Modp3072 => MODP_3072.power(base, &exponent, bits)?,
-            _ => MODP_4096.power(base, &exponent, bits)?,
+            Self::Modp2048 => MODP_2048.power(base, exponent, bits)?,
+            Self::Modp3072 => MODP_3072.power(base, exponent, bits)?,
+            _ => MODP_4096.power(base, exponent, bits)?,
         };
         Ok(Secret::new(power))
     }

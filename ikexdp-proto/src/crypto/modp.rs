@@ -6,6 +6,7 @@ use crypto_bigint::modular::{FixedMontyForm, FixedMontyParams};
 use crypto_bigint::{Odd, U384, U2048, U3072, U4096, Uint};
 
 use super::CryptoError;
+use crate::types::Secret;
 
 /// A prime field.
 pub(super) struct Modp<const LIMBS: usize>(FixedMontyParams<LIMBS>);
@@ -82,7 +83,8 @@ impl<const LIMBS: usize> Modp<LIMBS> {
             Some(encoded) => self.element(encoded)?,
         };
         let power = FixedMontyForm::new(&base, &self.0).pow_bounded_exp(exponent, bits);
-        Ok(power.retrieve().to_be_bytes().as_ref().to_vec())
+        let power = Secret::new(Secret::new(power).expose().retrieve());
+        Ok(power.expose().to_be_bytes().as_ref().to_vec())
     }
 
     /// Reads a public value.

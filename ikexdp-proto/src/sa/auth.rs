@@ -20,22 +20,20 @@ use super::child::{self, ChildOffer};
 use super::closing::Lingering;
 use super::established::{Established, NewEstablished};
 use super::init::Handshake;
-use super::{Context, Core, Progress, State};
+use super::{Context, Core, Progress, State, refuse};
 use crate::config::{Connection, Credential, Requirement};
 use crate::crypto::CryptoError;
 use crate::crypto::cert::{CertifiedKey, CredentialError, Usage};
 use crate::crypto::scheme::SignatureScheme;
-use crate::error::{Error, Unacceptable, Violation};
+use crate::error::{Unacceptable, Violation};
 use crate::event::FailureReason;
 use crate::identity::Identity;
 use crate::job::{Job, Verification};
 use crate::message::auth::{AuthMessage, AuthRequest, OwnAuthentication};
-use crate::message::init::notify_only;
 use crate::types::Role;
 use crate::wire::iana::{AuthMethod, ExchangeType, PayloadType};
 use crate::wire::payload::auth::Authentication;
 use crate::wire::payload::id;
-use crate::wire::payload::notify::Notify;
 
 /// A peer that has said who it is, and what it wants.
 #[derive(Debug)]
@@ -134,7 +132,7 @@ fn find_connection(
     let method = request.authentication.as_ref().map(Authentication::method);
     let mut other_method = None;
     for connection in connections {
-        let ours = wanted.is_none_or(|wanted| *wanted == connection.local_identity);
+        let ours = wanted.is_none_or(|wanted| wanted.is_same_as(&connection.local_identity));
         let theirs = connection
             .remote_identities
             .iter()
@@ -185,6 +183,10 @@ impl Verifying {
             Err(error) => self.0.fail(cx, core, FailureReason::Credentials(error)),
         }
     }
+
+    pub(super) fn handle_abandoned(self: Box<Self>, cx: &mut Context<'_>, core: &Core) -> State {
+        self.0.fail(cx, core, FailureReason::JobAbandoned)
+    }
 }
 
 impl Signing {
@@ -213,6 +215,10 @@ impl Signing {
         let authentication = OwnAuthentication::Signature(&identifier, &signature);
         self.claimant
             .establish(cx, core, self.key.chain(), authentication)
+    }
+
+    pub(super) fn handle_abandoned(self: Box<Self>, cx: &mut Context<'_>, core: &Core) -> State {
+        self.claimant.fail(cx, core, FailureReason::JobAbandoned)
     }
 }
 
@@ -339,13 +345,14 @@ impl Claimant {
             connection: Some(&self.connection.name),
             claimed: Some(self.identity.clone()),
             channel: Some(&self.channel),
+            spi_in: None,
         }
     }
 
     fn fail(mut self, cx: &mut Context<'_>, core: &Core, reason: FailureReason) -> State {
         tell(&mut self.channel, cx, &self.reply_to, &reason);
         cx.handshake_failed(core, self.progress(), reason);
-        State::Lingering(Box::new(Lingering::new(self.channel, cx.now)))
+        State::Refused(Box::new(Lingering::new(self.channel, cx.now)))
     }
 }
 
@@ -363,20 +370,17 @@ fn fail(
         connection: None,
         claimed,
         channel: Some(&channel),
+        spi_in: None,
     };
     cx.handshake_failed(core, progress, reason);
-    State::Lingering(Box::new(Lingering::new(channel, cx.now)))
+    State::Refused(Box::new(Lingering::new(channel, cx.now)))
 }
 
 /// A peer that cannot be understood hears what was wrong; one that is not who
 /// it says hears no more than that.
 fn tell(channel: &mut Channel, cx: &mut Context<'_>, reply_to: &ReplyTo, reason: &FailureReason) {
-    let notify = match reason {
-        FailureReason::Refused(error) => error.notify(),
-        _ => Error::Unacceptable(Unacceptable::Authentication).notify(),
-    };
-    if let Some(notify) = notify {
-        let payloads = notify_only(&Notify::new(notify.kind, notify.data()));
-        channel.respond(cx, reply_to, payloads);
+    match reason {
+        FailureReason::Refused(error) => refuse(channel, cx, reply_to, error),
+        _ => refuse(channel, cx, reply_to, &Unacceptable::Authentication.into()),
     }
 }

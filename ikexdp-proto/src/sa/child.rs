@@ -13,7 +13,6 @@ use crate::event::ChildSummary;
 use crate::message::child::ChildPayloads;
 use crate::pool::Lease;
 use crate::stats::Stat;
-use crate::types::EspSpi;
 use crate::wire::iana::{ConfigurationAttribute, ConfigurationType};
 use crate::wire::payload::configuration::{Attribute, Configuration};
 use crate::wire::payload::ts::TrafficSelector;
@@ -186,13 +185,13 @@ fn negotiate(
 ) -> Result<(ChildSummary, ChildPayloads), Error> {
     let (chosen, spi_out) = choose_esp(&offer.proposals, &connection.child.esp)
         .ok_or(Error::Unacceptable(Unacceptable::Proposal))?;
-    let remote = remote_selectors(connection, lease);
-    let remote = narrow(&offer.initiator, &remote);
+    let offered = assigned(&offer.initiator, lease);
+    let remote = narrow(&offered, &remote_selectors(connection, lease));
     let local = narrow(&offer.responder, &connection.child.local);
     if remote.is_empty() || local.is_empty() {
         return Err(Unacceptable::Selectors.into());
     }
-    let spi_in = esp_spi(cx);
+    let spi_in = cx.esp_spi();
     let child = ChildSummary {
         spi_in,
         spi_out,
@@ -208,6 +207,25 @@ fn negotiate(
     Ok((child, payloads))
 }
 
+/// With the address of `lease` where a peer that has none yet writes the
+/// unspecified one for it, as OpenIKED does.
+fn assigned(offered: &[TrafficSelector], lease: Option<&Lease>) -> Vec<TrafficSelector> {
+    let address = |selector: &TrafficSelector| {
+        let unspecified = selector.start.is_unspecified() && selector.start == selector.end;
+        let mut addresses = lease.filter(|_| unspecified)?.addresses();
+        addresses.find(|address| address.is_ipv4() == selector.start.is_ipv4())
+    };
+    let offered = offered.iter().map(|selector| match address(selector) {
+        Some(address) => TrafficSelector {
+            start: address,
+            end: address,
+            ..*selector
+        },
+        None => *selector,
+    });
+    offered.collect()
+}
+
 fn remote_selectors(connection: &Connection, lease: Option<&Lease>) -> Vec<TrafficSelector> {
     match &connection.child.remote {
         RemoteSelectors::Fixed(selectors) => selectors.clone(),
@@ -216,15 +234,5 @@ fn remote_selectors(connection: &Connection, lease: Option<&Lease>) -> Vec<Traff
             .flat_map(Lease::addresses)
             .map(TrafficSelector::host)
             .collect(),
-    }
-}
-
-/// A fresh SPI to receive on; the first 256 are reserved (RFC 4303 §2.1).
-pub(super) fn esp_spi(cx: &mut Context<'_>) -> EspSpi {
-    loop {
-        let spi = cx.entropy.next_u32();
-        if spi > 255 {
-            return EspSpi(spi);
-        }
     }
 }

@@ -4,9 +4,11 @@ use alloc::boxed::Box;
 use core::time::Duration;
 
 use super::channel::{Channel, Message};
-use super::{Context, State};
+use super::{Context, State, refuse};
+use crate::error::{Unacceptable, Violation};
 use crate::message::informational::Informational;
 use crate::time::Instant;
+use crate::wire::iana::ExchangeType;
 
 /// How long the response to a peer's last request is kept: as long as peers go
 /// on asking with any urgency.
@@ -19,18 +21,33 @@ pub(super) struct Closing {
 }
 
 impl Closing {
+    /// What goes on waiting is the `state` that it was.
     pub(super) fn handle_message(
         mut self: Box<Self>,
         cx: &mut Context<'_>,
         message: &Message,
+        state: fn(Box<Self>) -> State,
     ) -> State {
         if message.response {
             return State::Gone;
         }
-        // A request that crossed ours, most likely the same wish.
-        let nothing = Informational::default().encode();
-        self.channel.respond(cx, &message.reply_to(), nothing);
-        State::Closing(self)
+        let to = message.reply_to();
+        match message.exchange {
+            // A request that crossed ours, most likely the same wish.
+            ExchangeType::INFORMATIONAL => {
+                let nothing = Informational::default().encode();
+                self.channel.respond(cx, &to, nothing);
+            }
+            // RFC 7296 §2.25.2: it may ask again, of another SA.
+            ExchangeType::CREATE_CHILD_SA => {
+                refuse(&mut self.channel, cx, &to, &Unacceptable::Closing.into());
+            }
+            _ => {
+                let error = Violation::UnexpectedExchange.into();
+                refuse(&mut self.channel, cx, &to, &error);
+            }
+        }
+        state(self)
     }
 }
 

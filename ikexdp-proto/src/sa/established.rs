@@ -8,19 +8,17 @@ use core::net::IpAddr;
 
 use super::channel::{Channel, Message};
 use super::closing::{Closing, Lingering};
-use super::{Context, Core, State};
+use super::{Context, Core, State, refuse};
 use crate::config::{Config, Connection};
 use crate::error::{Error, Unacceptable, Violation};
 use crate::event::{self, ChildSummary, CloseReason, Event};
 use crate::identity::Identity;
 use crate::message::informational::Informational;
-use crate::message::init::notify_only;
 use crate::pool::Lease;
 use crate::stats::Stat;
 use crate::time::Instant;
 use crate::types::EspSpi;
 use crate::wire::iana::{ExchangeType, NotifyType};
-use crate::wire::payload::notify::Notify;
 
 /// An IKE SA whose two sides know each other.
 #[derive(Debug)]
@@ -152,8 +150,9 @@ impl Established {
                 State::Established(self)
             }
             _ => {
+                // The refusal ends the SA for the peer (RFC 7296 §2.21.3).
                 self.refuse(cx, message, &Violation::UnexpectedExchange.into());
-                State::Established(self)
+                self.close(cx, core, CloseReason::OutOfTurn)
             }
         }
     }
@@ -196,10 +195,7 @@ impl Established {
     }
 
     fn refuse(&mut self, cx: &mut Context<'_>, message: &Message, error: &Error) {
-        if let Some(notify) = error.notify() {
-            let payloads = notify_only(&Notify::new(notify.kind, notify.data()));
-            self.channel.respond(cx, &message.reply_to(), payloads);
-        }
+        refuse(&mut self.channel, cx, &message.reply_to(), error);
     }
 
     /// Closes CHILD SAs by the SPIs the peer receives on; returns the SPIs we
@@ -217,6 +213,7 @@ impl Established {
         self.children = kept;
         for child in &closed {
             cx.stats.count(Stat::ChildClosed);
+            cx.inbound.release(child.spi_in);
             cx.event(Event::ChildClosed {
                 id: core.id,
                 spi: child.spi_in,

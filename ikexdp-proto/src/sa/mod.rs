@@ -7,8 +7,10 @@ mod auth;
 mod channel;
 mod child;
 mod closing;
+mod context;
 mod described;
 mod established;
+mod inbound;
 mod init;
 mod initiator;
 pub(crate) mod proposal;
@@ -16,133 +18,27 @@ mod selector;
 mod sent;
 
 use alloc::boxed::Box;
-use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::ToString;
 use alloc::vec::Vec;
 
-use bytes::Bytes;
-use rand_core::CryptoRng;
-
 use crate::config::Config;
-use crate::endpoint::Output;
-use crate::event::{
-    Event, FailureReason, FragmentationSummary, HandshakeFailure, IkeSaSummary, NatSituation,
-};
-use crate::identity::Identity;
-use crate::job::{Job, JobId, JobResult};
+use crate::error::Error;
+use crate::event::{FailureReason, IkeSaSummary, NatSituation};
+use crate::job::JobResult;
 use crate::limits::DATAGRAM_LEN_MIN;
-use crate::path_size::PathSizes;
-use crate::pool::Pools;
-use crate::stats::{Stat, Stats};
+use crate::message::init::notify_only;
+use crate::stats::Stat;
 use crate::time::Instant;
-use crate::types::{Datagram, IkeSaId, Path, ReplySlot, Role, Spi, Spis, Transmit};
+use crate::types::{Datagram, IkeSaId, Path, Role, Spi, Spis};
 use crate::wire::header::Header;
+use crate::wire::payload::notify::Notify;
 
-use self::channel::{Channel, Message};
+use self::channel::{Channel, Message, ReplyTo};
+pub(crate) use self::context::{Context, Jobs};
+use self::context::{Progress, fragmentation};
+pub(crate) use self::inbound::InboundSpis;
 pub(crate) use self::init::{Refused, accept, stateless_reply};
 pub(crate) use self::initiator::initiate;
-
-/// What every SA needs of its endpoint while it handles something.
-pub(crate) struct Context<'a> {
-    pub(crate) config: &'a Config,
-    pub(crate) now: Instant,
-    pub(crate) entropy: &'a mut (dyn CryptoRng + Send),
-    pub(crate) outputs: &'a mut VecDeque<Output>,
-    pub(crate) stats: &'a mut Stats,
-    pub(crate) sizes: &'a mut PathSizes,
-    pub(crate) pools: &'a mut Pools,
-    pub(crate) jobs: &'a mut Jobs,
-}
-
-/// Jobs that are out, and who waits for them.
-#[derive(Debug, Default)]
-pub(crate) struct Jobs {
-    last: u64,
-    waiting: BTreeMap<JobId, IkeSaId>,
-}
-
-impl Jobs {
-    /// Who waits for the job; nobody if it is not out.
-    pub(crate) fn done(&mut self, id: JobId) -> Option<IkeSaId> {
-        self.waiting.remove(&id)
-    }
-}
-
-impl Context<'_> {
-    pub(crate) fn event(&mut self, event: Event) {
-        self.outputs.push_back(Output::Event(event));
-    }
-
-    pub(crate) fn job(&mut self, owner: IkeSaId, job: Job) {
-        self.jobs.last = self.jobs.last.wrapping_add(1);
-        let id = JobId(self.jobs.last);
-        self.jobs.waiting.insert(id, owner);
-        self.outputs.push_back(Output::Job(id, job));
-    }
-
-    pub(crate) fn transmit(&mut self, path: Path, slot: Option<ReplySlot>, payload: Bytes) {
-        self.stats.count(Stat::Sent);
-        self.outputs.push_back(Output::Transmit(Transmit {
-            path,
-            slot,
-            payload,
-        }));
-    }
-
-    /// Tells of a handshake that came as far as `progress` and failed.
-    fn handshake_failed(&mut self, core: &Core, progress: Progress<'_>, reason: FailureReason) {
-        self.stats.count(match &reason {
-            FailureReason::Timeout { .. } => Stat::HandshakeTimeout,
-            FailureReason::NoConnection { .. }
-            | FailureReason::AuthMethod(_)
-            | FailureReason::SharedKey
-            | FailureReason::Credentials(_) => Stat::AuthenticationFailed,
-            _ => Stat::HandshakeFailed,
-        });
-        self.event(Event::HandshakeFailed(Box::new(HandshakeFailure {
-            id: Some(core.id),
-            role: core.role,
-            path: core.path,
-            connection: progress.connection.map(ToString::to_string),
-            claimed: progress.claimed,
-            suite: progress.channel.map(|channel| channel.suite),
-            fragmentation: fragmentation(progress.channel),
-            handshake: self.now.since(core.created),
-            reason,
-        })));
-    }
-
-    /// A fresh SPI of ours; zero means "not known yet" and is none.
-    pub(crate) fn spi(&mut self) -> Spi {
-        loop {
-            let spi = Spi(self.entropy.next_u64());
-            if spi != Spi::ZERO {
-                return spi;
-            }
-        }
-    }
-
-    /// `N` unpredictable octets.
-    pub(crate) fn random<const N: usize>(&mut self) -> [u8; N] {
-        let mut octets = [0; N];
-        self.entropy.fill_bytes(&mut octets);
-        octets
-    }
-}
-
-/// How far a handshake came before it failed.
-#[derive(Default)]
-struct Progress<'a> {
-    connection: Option<&'a str>,
-    claimed: Option<Identity>,
-    channel: Option<&'a Channel>,
-}
-
-fn fragmentation(channel: Option<&Channel>) -> FragmentationSummary {
-    channel.map_or_else(FragmentationSummary::default, |channel| {
-        channel.fragmentation
-    })
-}
 
 /// What an IKE SA is from its beginning to its end.
 #[derive(Clone, Copy, Debug)]
@@ -163,6 +59,14 @@ impl Core {
             Role::Initiator => self.spis.initiator,
             Role::Responder => self.spis.responder,
         }
+    }
+}
+
+/// Answers a request with the notify of `error`, if it has one.
+fn refuse(channel: &mut Channel, cx: &mut Context<'_>, to: &ReplyTo, error: &Error) {
+    if let Some(notify) = error.notify() {
+        let payloads = notify_only(&Notify::new(notify.kind, notify.data()));
+        channel.respond(cx, to, payloads);
     }
 }
 
@@ -188,6 +92,11 @@ enum State {
     Initiating(Box<initiator::Initiating>),
     /// Both sides know who the other is.
     Established(Box<established::Established>),
+    /// Responder: the peer did not prove who it is; its answer may have to be
+    /// repeated.
+    Refused(Box<closing::Lingering>),
+    /// Initiator: the peer did not prove who it is, and we have told it.
+    Refusing(Box<closing::Closing>),
     /// We have asked the peer to delete it.
     Closing(Box<closing::Closing>),
     /// It is closed, but its last response may have to be repeated.
@@ -212,6 +121,7 @@ impl IkeSa {
                 | State::HalfOpen(_)
                 | State::Verifying(_)
                 | State::Signing(_)
+                | State::Refused(_)
                 | State::Failed
         )
     }
@@ -278,7 +188,8 @@ impl IkeSa {
         self.state = match state {
             State::HalfOpen(state) => state.handle_request(cx, core, &message),
             State::Established(state) => state.handle_message(cx, core, &message),
-            State::Closing(state) => state.handle_message(cx, &message),
+            State::Refusing(state) => state.handle_message(cx, &message, State::Refusing),
+            State::Closing(state) => state.handle_message(cx, &message, State::Closing),
             // One request at a time: whatever comes now is not the next.
             state => state,
         };
@@ -315,6 +226,8 @@ impl IkeSa {
             (State::Signing(state), JobResult::Signature(result)) => {
                 state.handle_signature(cx, core, result)
             }
+            (State::Verifying(state), JobResult::Abandoned) => state.handle_abandoned(cx, core),
+            (State::Signing(state), JobResult::Abandoned) => state.handle_abandoned(cx, core),
             (State::Initiating(state), result) => state.handle_job(cx, core, result),
             (state, JobResult::Abandoned) if state.is_handshake() => {
                 let progress = state.progress();
@@ -340,8 +253,8 @@ impl IkeSa {
         self.state = match state {
             State::Established(state) => state.handle_timeout(cx, core, dead),
             State::Initiating(state) => state.handle_timeout(cx, core, dead),
-            State::Closing(_) if dead => State::Gone,
-            State::Lingering(state) if state.is_over(cx.now) => State::Gone,
+            State::Refusing(_) | State::Closing(_) if dead => State::Gone,
+            State::Refused(state) | State::Lingering(state) if state.is_over(cx.now) => State::Gone,
             State::Failed if half_open_over => State::Gone,
             state if half_open_over && state.is_handshake() => {
                 let waiting_for = crate::wire::iana::ExchangeType::IKE_AUTH;
@@ -363,7 +276,10 @@ impl IkeSa {
         let state = core::mem::replace(&mut self.state, State::Gone);
         self.state = match state {
             State::Established(state) => state.terminate(cx, core),
-            state @ (State::Closing(_) | State::Lingering(_)) => state,
+            state @ (State::Refused(_)
+            | State::Refusing(_)
+            | State::Closing(_)
+            | State::Lingering(_)) => state,
             State::Failed => State::Gone,
             state => {
                 cx.handshake_failed(core, state.progress(), FailureReason::Terminated);
@@ -383,8 +299,8 @@ impl IkeSa {
             | State::Failed => Some(half_open),
             State::Initiating(state) => state.deadline(),
             State::Established(state) => state.deadline(config),
-            State::Lingering(state) => Some(state.until()),
-            State::Closing(_) | State::Gone => None,
+            State::Refused(state) | State::Lingering(state) => Some(state.until()),
+            State::Refusing(_) | State::Closing(_) | State::Gone => None,
         };
         let channel = self.state.channel().and_then(Channel::deadline);
         own.into_iter().chain(channel).min()
@@ -409,8 +325,9 @@ impl IkeSa {
             State::Verifying(_) | State::Signing(_) => "authenticating",
             State::Initiating(_) => "initiating",
             State::Established(_) => "established",
+            State::Refusing(_) => "refusing",
             State::Closing(_) => "closing",
-            State::Lingering(_) | State::Failed | State::Gone => return None,
+            State::Refused(_) | State::Lingering(_) | State::Failed | State::Gone => return None,
         };
         let channel = self.state.channel();
         let mut summary = IkeSaSummary {
@@ -445,8 +362,8 @@ impl State {
             Self::Signing(state) => Some(state.channel()),
             Self::Initiating(state) => state.channel(),
             Self::Established(state) => Some(&state.channel),
-            Self::Closing(state) => Some(&state.channel),
-            Self::Lingering(state) => Some(&state.channel),
+            Self::Refusing(state) | Self::Closing(state) => Some(&state.channel),
+            Self::Refused(state) | Self::Lingering(state) => Some(&state.channel),
             Self::Responding(_) | Self::Failed | Self::Gone => None,
         }
     }
@@ -458,8 +375,8 @@ impl State {
             Self::Signing(state) => Some(state.channel_mut()),
             Self::Initiating(state) => state.channel_mut(),
             Self::Established(state) => Some(&mut state.channel),
-            Self::Closing(state) => Some(&mut state.channel),
-            Self::Lingering(state) => Some(&mut state.channel),
+            Self::Refusing(state) | Self::Closing(state) => Some(&mut state.channel),
+            Self::Refused(state) | Self::Lingering(state) => Some(&mut state.channel),
             Self::Responding(_) | Self::Failed | Self::Gone => None,
         }
     }

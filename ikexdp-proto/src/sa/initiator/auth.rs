@@ -21,7 +21,6 @@ use crate::message::child::ChildPayloads;
 use crate::message::informational::Informational;
 use crate::sa::auth::owned;
 use crate::sa::channel::{Channel, Message};
-use crate::sa::child::esp_spi;
 use crate::sa::closing::Closing;
 use crate::sa::established::{Established, NewEstablished};
 use crate::sa::init::Handshake;
@@ -111,7 +110,7 @@ impl AuthSent {
     }
 
     fn send(
-        begun: Begun,
+        mut begun: Begun,
         cx: &mut Context<'_>,
         core: &Core,
         ready: Ready,
@@ -123,7 +122,8 @@ impl AuthSent {
             handshake,
         } = ready;
         let connection = &begun.connection;
-        let spi_in = esp_spi(cx);
+        let spi_in = cx.esp_spi();
+        begun.spi_in = Some(spi_in);
         let offered = ChildPayloads {
             proposals: offer_esp(&connection.child.esp, spi_in),
             initiator: local_selectors(connection),
@@ -305,7 +305,12 @@ impl Verifying {
     fn establish(self, begun: Begun, cx: &mut Context<'_>, core: &Core) -> State {
         let (child, refusal) = match self.child {
             Ok(child) => (Some(child), None),
-            Err(error) => (None, Some(error)),
+            Err(error) => {
+                if let Some(spi) = begun.spi_in {
+                    cx.inbound.release(spi);
+                }
+                (None, Some(error))
+            }
         };
         let new = NewEstablished {
             channel: self.channel,
@@ -320,7 +325,7 @@ impl Verifying {
         State::Established(Box::new(Established::begin(cx, core, new)))
     }
 
-    fn fail(
+    pub(super) fn fail(
         self,
         begun: &Begun,
         cx: &mut Context<'_>,
@@ -345,6 +350,7 @@ fn give_up(
         connection: Some(&begun.connection.name),
         claimed: Some(peer),
         channel: Some(&channel),
+        spi_in: begun.spi_in,
     };
     cx.handshake_failed(core, progress, reason);
     let refusal = Informational {
@@ -357,7 +363,7 @@ fn give_up(
         refusal.encode(),
         &core.path,
     ) {
-        State::Closing(Box::new(Closing { channel }))
+        State::Refusing(Box::new(Closing { channel }))
     } else {
         State::Gone
     }

@@ -1,6 +1,7 @@
 //! The initiator's IKE_SA_INIT.
 
 use alloc::boxed::Box;
+use core::ops::RangeInclusive;
 use core::time::Duration;
 
 use bytes::Bytes;
@@ -25,6 +26,9 @@ use crate::wire::header::{HEADER_LEN, Header};
 use crate::wire::iana::{GroupId, NotifyType};
 use crate::wire::payload::ke::KeyExchange;
 
+/// Octets of a cookie (RFC 7296 §2.6).
+const COOKIE_LEN: RangeInclusive<usize> = 1..=64;
+
 /// Our request is out.
 #[derive(Debug)]
 pub(super) struct InitSent {
@@ -33,6 +37,8 @@ pub(super) struct InitSent {
     due: Instant,
     wait: Duration,
     repeats: u8,
+    /// What the last refusal said.
+    refusal: Option<NotifyType>,
 }
 
 /// The response is there; the secret is being computed.
@@ -71,6 +77,7 @@ impl InitSent {
             due: cx.now + wait,
             wait,
             repeats: 0,
+            refusal: None,
         };
         Initiating::at(begun, Stage::InitSent(Box::new(sent)))
     }
@@ -86,29 +93,25 @@ impl InitSent {
         let payloads = datagram.payload.get(HEADER_LEN..).unwrap_or_default();
         match InitReply::decode(header.next_payload, payloads) {
             Ok(InitReply::Accepted(response)) if header.spis.responder != Spi::ZERO => {
-                core.spis = header.spis;
-                self.agree(begun, cx, core, datagram, &response)
+                self.agree(begun, cx, core, (header, datagram), &response)
             }
-            Ok(InitReply::Cookie(cookie)) if begun.restarts < RESTARTS_MAX => {
+            Ok(InitReply::Cookie(cookie))
+                if begun.restarts < RESTARTS_MAX && COOKIE_LEN.contains(&cookie.len()) =>
+            {
                 begun.restarts = begun.restarts.saturating_add(1);
                 begun.cookie = cookie.to_vec();
                 Self::begin(begun, cx, core, self.key)
             }
             Ok(InitReply::InvalidKe(group)) if begun.restarts < RESTARTS_MAX => {
                 let Some(group) = allowed_group(cx, group, begun.group) else {
-                    let refused = FailureReason::PeerRefused(NotifyType::INVALID_KE_PAYLOAD);
-                    return begun.fail(cx, core, None, refused);
+                    return self.refused(begun, NotifyType::INVALID_KE_PAYLOAD);
                 };
                 begun.restarts = begun.restarts.saturating_add(1);
                 begun.group = group;
                 cx.job(core.id, Job::GenerateKey(group));
                 Initiating::at(begun, Stage::GeneratingKey)
             }
-            Ok(InitReply::Refused(notify)) => {
-                begun.fail(cx, core, None, FailureReason::PeerRefused(notify))
-            }
-            // Nothing is authenticated yet: what makes no sense may be forged,
-            // and the right response may still come (RFC 7296 §2.21.1).
+            Ok(InitReply::Refused(notify)) => self.refused(begun, notify),
             _ => {
                 cx.stats.count(Stat::InitMalformed);
                 Initiating::at(begun, Stage::InitSent(self))
@@ -116,12 +119,19 @@ impl InitSent {
         }
     }
 
+    /// Nothing is authenticated yet: a refusal may be forged, and the right
+    /// response may still come (RFC 7296 §2.21.1).
+    fn refused(mut self: Box<Self>, begun: Begun, refusal: NotifyType) -> State {
+        self.refusal = Some(refusal);
+        Initiating::at(begun, Stage::InitSent(self))
+    }
+
     fn agree(
-        self,
+        self: Box<Self>,
         begun: Begun,
         cx: &mut Context<'_>,
         core: &mut Core,
-        datagram: &Datagram<'_>,
+        (header, datagram): (&Header, &Datagram<'_>),
         response: &InitResponse<'_>,
     ) -> State {
         let answer = core::slice::from_ref(&response.proposal);
@@ -131,9 +141,9 @@ impl InitSent {
             .map(|chosen| chosen.suite)
             .filter(|suite| suite.group == group)
         else {
-            let refused = FailureReason::PeerRefused(NotifyType::NO_PROPOSAL_CHOSEN);
-            return begun.fail(cx, core, None, refused);
+            return self.refused(begun, NotifyType::NO_PROPOSAL_CHOSEN);
         };
+        core.spis = header.spis;
         core.nat = nat::detect(core.spis, &datagram.path, &response.notifies);
         if core.nat.local || core.nat.remote {
             core.path = float(core.path);
@@ -158,13 +168,14 @@ impl InitSent {
         Initiating::at(begun, Stage::Agreeing(Box::new(agreeing)))
     }
 
-    /// Repeats the request if its time has come; returns whether there is no
-    /// hope left.
+    /// Repeats the request if its time has come, once only if it was refused;
+    /// returns whether there is no hope left.
     pub(super) fn handle_timeout(&mut self, cx: &mut Context<'_>, core: &Core) -> bool {
         if cx.now < self.due {
             return false;
         }
-        if self.repeats >= cx.config.timing.retransmits {
+        let repeats_max = cx.config.timing.retransmits;
+        if self.repeats >= self.refusal.map_or(repeats_max, |_| repeats_max.min(1)) {
             return true;
         }
         cx.stats.count(Stat::RequestRepeated);
@@ -173,6 +184,10 @@ impl InitSent {
         self.due = cx.now + self.wait;
         cx.transmit(core.path, None, self.request.clone());
         false
+    }
+
+    pub(super) const fn refusal(&self) -> Option<NotifyType> {
+        self.refusal
     }
 
     pub(super) const fn due(&self) -> Instant {

@@ -21,8 +21,9 @@ use crate::config::Connection;
 use crate::crypto::kex::Group;
 use crate::event::{FailureReason, NatSituation};
 use crate::job::{Job, JobResult};
+use crate::stats::Stat;
 use crate::time::Instant;
-use crate::types::{Datagram, IkeSaId, Path, Role, Spi, Spis};
+use crate::types::{Datagram, EspSpi, IkeSaId, MessageId, Path, Role, Spi, Spis};
 use crate::wire::header::Header;
 use crate::wire::iana::ExchangeType;
 
@@ -42,6 +43,8 @@ struct Begun {
     /// The cookie the responder asked to see.
     cookie: Vec<u8>,
     nonce: Vec<u8>,
+    /// What we have said we will receive ESP on.
+    spi_in: Option<EspSpi>,
     /// Times the responder had us begin anew.
     restarts: u8,
 }
@@ -87,6 +90,7 @@ pub(crate) fn initiate(
         nonce: cx
             .random::<{ crate::wire::payload::nonce::NONCE_LEN }>()
             .to_vec(),
+        spi_in: None,
         restarts: 0,
     };
     cx.job(id, Job::GenerateKey(group));
@@ -129,18 +133,27 @@ impl Initiating {
     ) -> State {
         if header.exchange == ExchangeType::IKE_SA_INIT {
             return match self.stage {
-                Stage::InitSent(stage) if header.response => {
+                Stage::InitSent(stage) if header.response && header.message_id == MessageId(0) => {
                     stage.handle_response(self.begun, cx, core, header, datagram)
                 }
-                _ => State::Initiating(self),
+                _ => {
+                    cx.stats.count(Stat::OutOfWindow);
+                    State::Initiating(self)
+                }
             };
+        }
+        if !header.response {
+            // The SA is up for the responder already; it asks again when it is
+            // for us. A request once received must be answered.
+            cx.stats.count(Stat::Busy);
+            return State::Initiating(self);
         }
         let message = match self.channel_mut() {
             Some(channel) => channel.receive(cx, header, datagram),
             None => None,
         };
         match (self.stage, message) {
-            (Stage::AuthSent(stage), Some(message)) if message.response => {
+            (Stage::AuthSent(stage), Some(message)) => {
                 stage.handle_response(self.begun, cx, core, &message)
             }
             (stage, _) => Self::at(self.begun, stage),
@@ -166,6 +179,9 @@ impl Initiating {
             (Stage::Verifying(stage), JobResult::Verified(result)) => {
                 stage.handle_verified(self.begun, cx, core, result)
             }
+            (Stage::Verifying(stage), JobResult::Abandoned) => {
+                stage.fail(&self.begun, cx, core, reason)
+            }
             _ => self.begun.fail(cx, core, None, reason),
         }
     }
@@ -175,6 +191,7 @@ impl Initiating {
             connection: Some(&self.begun.connection.name),
             claimed: None,
             channel: self.channel(),
+            spi_in: self.begun.spi_in,
         }
     }
 
@@ -192,15 +209,15 @@ impl Initiating {
         if !dead {
             return State::Initiating(self);
         }
-        let waiting_for = match self.stage {
-            Stage::InitSent(_) => ExchangeType::IKE_SA_INIT,
-            _ => ExchangeType::IKE_AUTH,
+        let (waiting_for, refusal) = match &self.stage {
+            Stage::InitSent(stage) => (ExchangeType::IKE_SA_INIT, stage.refusal()),
+            _ => (ExchangeType::IKE_AUTH, None),
         };
-        let fragments = self.channel().and_then(Channel::progress);
-        let reason = FailureReason::Timeout {
+        let timeout = FailureReason::Timeout {
             waiting_for,
-            fragments,
+            fragments: self.channel().and_then(Channel::progress),
         };
+        let reason = refusal.map_or(timeout, FailureReason::PeerRefused);
         cx.handshake_failed(core, self.progress(), reason);
         State::Gone
     }
@@ -227,6 +244,7 @@ impl Begun {
             connection: Some(&self.connection.name),
             claimed: None,
             channel,
+            spi_in: self.spi_in,
         };
         cx.handshake_failed(core, progress, reason);
         State::Gone

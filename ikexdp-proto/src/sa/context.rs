@@ -1,0 +1,139 @@
+//! What an SA reaches of its endpoint while it handles something.
+
+use alloc::boxed::Box;
+use alloc::collections::{BTreeMap, VecDeque};
+use alloc::string::ToString;
+
+use bytes::Bytes;
+use rand_core::CryptoRng;
+
+use super::channel::Channel;
+use super::{Core, InboundSpis};
+use crate::config::Config;
+use crate::endpoint::Output;
+use crate::event::{Event, FailureReason, FragmentationSummary, HandshakeFailure};
+use crate::identity::Identity;
+use crate::job::{Job, JobId};
+use crate::path_size::PathSizes;
+use crate::pool::Pools;
+use crate::stats::{Stat, Stats};
+use crate::time::Instant;
+use crate::types::{EspSpi, IkeSaId, Path, ReplySlot, Spi, Transmit};
+
+/// What every SA needs of its endpoint while it handles something.
+pub(crate) struct Context<'a> {
+    pub(crate) config: &'a Config,
+    pub(crate) now: Instant,
+    pub(crate) entropy: &'a mut (dyn CryptoRng + Send),
+    pub(crate) outputs: &'a mut VecDeque<Output>,
+    pub(crate) stats: &'a mut Stats,
+    pub(crate) sizes: &'a mut PathSizes,
+    pub(crate) pools: &'a mut Pools,
+    pub(crate) jobs: &'a mut Jobs,
+    pub(crate) inbound: &'a mut InboundSpis,
+}
+
+/// Jobs that are out, and who waits for them.
+#[derive(Debug, Default)]
+pub(crate) struct Jobs {
+    last: u64,
+    waiting: BTreeMap<JobId, IkeSaId>,
+}
+
+impl Jobs {
+    /// Who waits for the job; nobody if it is not out.
+    pub(crate) fn done(&mut self, id: JobId) -> Option<IkeSaId> {
+        self.waiting.remove(&id)
+    }
+}
+
+impl Context<'_> {
+    pub(crate) fn event(&mut self, event: Event) {
+        self.outputs.push_back(Output::Event(event));
+    }
+
+    pub(crate) fn job(&mut self, owner: IkeSaId, job: Job) {
+        self.jobs.last = self.jobs.last.wrapping_add(1);
+        let id = JobId(self.jobs.last);
+        self.jobs.waiting.insert(id, owner);
+        self.outputs.push_back(Output::Job(id, job));
+    }
+
+    pub(crate) fn transmit(&mut self, path: Path, slot: Option<ReplySlot>, payload: Bytes) {
+        self.stats.count(Stat::Sent);
+        self.outputs.push_back(Output::Transmit(Transmit {
+            path,
+            slot,
+            payload,
+        }));
+    }
+
+    /// Tells of a handshake that came as far as `progress` and failed.
+    pub(super) fn handshake_failed(
+        &mut self,
+        core: &Core,
+        progress: Progress<'_>,
+        reason: FailureReason,
+    ) {
+        self.stats.count(match &reason {
+            FailureReason::Timeout { .. } => Stat::HandshakeTimeout,
+            FailureReason::NoConnection { .. }
+            | FailureReason::AuthMethod(_)
+            | FailureReason::SharedKey
+            | FailureReason::Credentials(_) => Stat::AuthenticationFailed,
+            _ => Stat::HandshakeFailed,
+        });
+        if let Some(spi) = progress.spi_in {
+            self.inbound.release(spi);
+        }
+        self.event(Event::HandshakeFailed(Box::new(HandshakeFailure {
+            id: Some(core.id),
+            role: core.role,
+            path: core.path,
+            connection: progress.connection.map(ToString::to_string),
+            claimed: progress.claimed,
+            suite: progress.channel.map(|channel| channel.suite),
+            fragmentation: fragmentation(progress.channel),
+            handshake: self.now.since(core.created),
+            reason,
+        })));
+    }
+
+    /// A fresh SPI to receive ESP on.
+    pub(super) fn esp_spi(&mut self) -> EspSpi {
+        self.inbound.reserve(self.entropy)
+    }
+
+    /// A fresh SPI of ours; zero means "not known yet" and is none.
+    pub(crate) fn spi(&mut self) -> Spi {
+        loop {
+            let spi = Spi(self.entropy.next_u64());
+            if spi != Spi::ZERO {
+                return spi;
+            }
+        }
+    }
+
+    /// `N` unpredictable octets.
+    pub(crate) fn random<const N: usize>(&mut self) -> [u8; N] {
+        let mut octets = [0; N];
+        self.entropy.fill_bytes(&mut octets);
+        octets
+    }
+}
+
+/// How far a handshake came before it failed.
+#[derive(Default)]
+pub(super) struct Progress<'a> {
+    pub(super) connection: Option<&'a str>,
+    pub(super) claimed: Option<Identity>,
+    pub(super) channel: Option<&'a Channel>,
+    /// What it has reserved for its CHILD SA.
+    pub(super) spi_in: Option<EspSpi>,
+}
+
+pub(super) fn fragmentation(channel: Option<&Channel>) -> FragmentationSummary {
+    channel.map_or_else(FragmentationSummary::default, |channel| {
+        channel.fragmentation
+    })
+}
