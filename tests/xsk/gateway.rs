@@ -31,7 +31,7 @@ impl Gateway {
         program.set_addresses(addresses.addresses()).unwrap();
         let attachment = program.attach(&interface, &[mode]).unwrap();
         let mut sockets = Vec::new();
-        for queue in 0..interface.rx_queues {
+        for queue in interface.sockets() {
             let socket = Socket::open(&interface, queue, attachment.mode()).unwrap();
             program.set_socket(queue, &socket).unwrap();
             sockets.push(socket);
@@ -66,6 +66,18 @@ impl Gateway {
             .collect();
         let timeout = PollTimeout::try_from(PATIENCE).unwrap();
         assert_ne!(poll(&mut fds, timeout).unwrap(), 0, "no frame came");
+    }
+
+    /// Waits for a frame, or for something to read from `other`; says whether it is a frame.
+    pub(crate) fn wait_or_else(&self, other: &impl AsFd) -> bool {
+        let ours = self.sockets.iter().map(AsFd::as_fd);
+        let mut fds: Vec<_> = ours
+            .chain([other.as_fd()])
+            .map(|fd| PollFd::new(fd, PollFlags::POLLIN))
+            .collect();
+        let timeout = PollTimeout::try_from(PATIENCE).unwrap();
+        assert_ne!(poll(&mut fds, timeout).unwrap(), 0, "nothing came");
+        fds.pop().unwrap().any() == Some(false)
     }
 
     /// Sends back what is there.

@@ -104,7 +104,7 @@ impl FastPath {
         };
         let attachment = program.attach(&interface, modes)?;
         let mut sockets = Vec::new();
-        for queue in 0..interface.rx_queues {
+        for queue in interface.sockets() {
             let socket = Socket::open(&interface, queue, attachment.mode())?;
             program.set_socket(queue, &socket)?;
             sockets.push(socket);

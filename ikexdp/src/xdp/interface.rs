@@ -1,5 +1,7 @@
 //! What there is to know about a network interface before attaching to it.
 
+use std::ops::Range;
+
 use aya::programs::loaded_programs;
 use netlink_packet_core::{NLM_F_ACK, NLM_F_DUMP};
 use netlink_packet_route::RouteNetlinkMessage;
@@ -9,7 +11,7 @@ use netlink_packet_route::link::{
 
 use super::Mode;
 use super::netlink::{NetlinkError, ask};
-use crate::xsk::ethtool::{rx_queues, strips_vlan_tags};
+use crate::xsk::ethtool::{Queues, queues, strips_vlan_tags};
 
 /// A network interface that can carry IKE.
 #[derive(Clone, Debug)]
@@ -22,6 +24,8 @@ pub struct Interface {
     pub mtu: u32,
     /// How many queues it receives on.
     pub rx_queues: u32,
+    /// How many queues it sends on.
+    pub tx_queues: u32,
 }
 
 /// Why an interface cannot be used.
@@ -84,21 +88,32 @@ impl Interface {
             return Err(InterfaceError::HidesTags { name });
         }
         let mut mtu = 0;
-        let mut allocated = 1;
+        let mut allocated = Queues { rx: 1, tx: 1 };
         for attribute in link.attributes {
             match attribute {
                 LinkAttribute::Mtu(value) => mtu = value,
-                LinkAttribute::NumRxQueues(value) => allocated = value,
+                LinkAttribute::NumRxQueues(value) => allocated.rx = value,
+                LinkAttribute::NumTxQueues(value) => allocated.tx = value,
                 _ => {}
             }
         }
+        // Drivers with a single queue need not answer the question.
+        let set = queues(&name).unwrap_or_default();
+        let known = |set, allocated| if set == 0 { allocated } else { set };
         Ok(Self {
-            // Drivers with a single queue need not answer the question.
-            rx_queues: rx_queues(&name).unwrap_or(allocated),
+            rx_queues: known(set.rx, allocated.rx),
+            tx_queues: known(set.tx, allocated.tx),
             index,
             name,
             mtu,
         })
+    }
+
+    /// The queues that can have an AF_XDP socket. On a queue that only receives
+    /// the kernel gives one as well, and lets what it sends lie.
+    #[must_use]
+    pub fn sockets(&self) -> Range<u32> {
+        0..self.rx_queues.min(self.tx_queues)
     }
 }
 
