@@ -4,7 +4,7 @@ use harness::namespace::{Namespace, command};
 use harness::packet::ike_sa_init;
 use harness::process::Process;
 use ikexdp::xdp::{AttachError, Interface, InterfaceError, Mode};
-use ikexdp::xsk::{BindError, Socket};
+use ikexdp::xsk::{BindError, Socket, Transfer};
 use nix::sys::signal::Signal;
 
 use crate::gateway::{Gateway, load};
@@ -101,12 +101,12 @@ fn a_second_socket_is_told_of_the_first() {
     in_both_modes(|mode, _| {
         let _first = Gateway::attach(mode);
         let interface = Interface::find("wan").unwrap();
-        let refusal = Socket::open(&interface, 0, mode).unwrap_err();
+        let refusal = Socket::open(&interface, 0, Transfer::choices(mode)).unwrap_err();
         assert!(
             matches!(refusal, BindError::Occupied { queue: 0, .. }),
             "{refusal}"
         );
-        let refusal = Socket::open(&interface, 1, mode).unwrap_err();
+        let refusal = Socket::open(&interface, 1, Transfer::choices(mode)).unwrap_err();
         assert!(
             matches!(refusal, BindError::Refused { queue: 1, .. }),
             "{refusal}"

@@ -4,7 +4,7 @@ use std::os::fd::AsFd;
 
 use ikexdp::frame::Request;
 use ikexdp::xdp::{Attachment, Interface, LocalAddresses, Mode, Program};
-use ikexdp::xsk::{Frame, FrameSize, QueueCounter, Socket};
+use ikexdp::xsk::{Frame, FrameSize, QueueCounter, Socket, Transfer};
 use ikexdp_common::maps::Config;
 use ikexdp_common::verdict::Verdict;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -32,7 +32,7 @@ impl Gateway {
         let attachment = program.attach(&interface, &[mode]).unwrap();
         let mut sockets = Vec::new();
         for queue in interface.sockets() {
-            let socket = Socket::open(&interface, queue, attachment.mode()).unwrap();
+            let socket = Socket::open(&interface, queue, Transfer::choices(mode)).unwrap();
             program.set_socket(queue, &socket).unwrap();
             sockets.push(socket);
         }

@@ -41,6 +41,8 @@ pub struct XdpSettings {
     pub interface: String,
     /// Where the program runs.
     pub mode: XdpMode,
+    /// How frames come from the driver.
+    pub transfer: XdpTransfer,
     /// What it does with IKEv1.
     pub ikev1: Ikev1,
 }
@@ -54,6 +56,15 @@ pub enum XdpMode {
     Native,
     /// In the kernel's stack.
     Generic,
+}
+
+/// How frames come from the driver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum XdpTransfer {
+    /// Written into our memory if the driver can, else copied.
+    Auto,
+    /// Copied.
+    Copy,
 }
 
 /// What the XDP program does with IKEv1.
@@ -129,6 +140,19 @@ impl fmt::Display for XdpMode {
             Self::Auto => "auto",
             Self::Native => "native",
             Self::Generic => "generic",
+        })
+    }
+}
+
+impl XdpTransfer {
+    pub(super) const ALL: [Self; 2] = [Self::Auto, Self::Copy];
+}
+
+impl fmt::Display for XdpTransfer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Auto => "auto",
+            Self::Copy => "copy",
         })
     }
 }

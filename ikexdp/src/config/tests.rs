@@ -197,6 +197,7 @@ interface = "eth0"\n =>  => :2: gateway.interface: is missing & interface = "eth
 = 1280 => = 575 => :4: gateway.fragment-size: not between 576 and 1500: 575 & from 576 to 1500
 = 1280 => = 1501 => not between 576 and 1500: 1501
 = 1280 => = 1280\nxdp-mode = "fast" => :5: gateway.xdp-mode & "native"
+= 1280 => = 1280\nxdp-transfer = "none" => gateway.xdp-transfer & "auto", "copy"
 = 1280 => = 1280\nikev1 = "no" => gateway.ikev1 & "pass", "drop"
 = 1280 => = 1280\ndata-plane = "xfrm" => gateway.data-plane & "none"
 = 1280 => = 1280\nhalf-open-max = 0 => gateway.half-open-max: not between 1 and
@@ -384,7 +385,7 @@ fn a_summary_shows_what_would_be_served() {
     let expected = format!(
         "\
 gateway
-  transport  xdp on eth0, mode auto, IKEv1: pass
+  transport  xdp on eth0, mode auto, transfer auto, IKEv1: pass
   datagrams  of 1280 octets, fragmented by IKE
   data plane none
   control    /run/ikexdp/control.sock

@@ -10,7 +10,7 @@ use ikexdp_common::verdict::Verdict;
 use ikexdp_proto::types::{Datagram, Path, ReplySlot};
 use tracing::{info, warn};
 
-use crate::config::{Ikev1, XdpMode, XdpSettings};
+use crate::config::{Ikev1, XdpMode, XdpSettings, XdpTransfer};
 use crate::frame::{Reply, Request};
 use crate::listed::Listed;
 use crate::parked::{Parked, Settled};
@@ -19,7 +19,7 @@ use crate::xdp::{
     AttachError, Attachment, Interface, InterfaceError, LoadError, LocalAddresses, Mode,
     NetlinkError, Program,
 };
-use crate::xsk::{BATCH, BindError, Frame, FrameSize, HELD, QueueCounter, Socket};
+use crate::xsk::{BATCH, BindError, Frame, FrameSize, HELD, QueueCounter, Socket, Transfer};
 
 /// Frames that may wait for their reply. All may be of one queue, which must spare a batch that is
 /// being handled besides, and the fragments that answer it.
@@ -103,9 +103,13 @@ impl FastPath {
             XdpMode::Generic => &[Mode::Generic],
         };
         let attachment = program.attach(&interface, modes)?;
+        let transfers = match settings.transfer {
+            XdpTransfer::Auto => Transfer::choices(attachment.mode()),
+            XdpTransfer::Copy => &[Transfer::Copy],
+        };
         let mut sockets = Vec::new();
         for queue in interface.sockets() {
-            let socket = Socket::open(&interface, queue, attachment.mode())?;
+            let socket = Socket::open(&interface, queue, transfers)?;
             program.set_socket(queue, &socket)?;
             sockets.push(socket);
         }

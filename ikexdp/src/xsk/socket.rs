@@ -13,24 +13,20 @@ use std::rc::Rc;
 use xdp::nic::NicIndex;
 use xdp::slab::{HeapSlab, Slab};
 use xdp::socket::{SocketError, XdpSocket, XdpSocketBuilder};
-use xdp::{
-    CompletionRing, Packet, RingConfigBuilder, RxRing, WakableFillRing, WakableRings, WakableTxRing,
-};
+use xdp::{CompletionRing, FillRing, Packet, RingConfigBuilder, Rings, RxRing, TxRing};
 
 use super::counter::{QueueCounter, QueueCounters};
 use super::pool::{Frame, FrameSize, Pool};
 use crate::xdp::{Interface, Mode};
 
-/// Frames on offer to the kernel, or received and not yet taken. At 100,000 a
-/// second it takes ten milliseconds to use them up, longer than the loop is
-/// ever away.
+/// Frames received and not yet taken. At 100,000 a second it takes ten
+/// milliseconds to fill the ring, longer than the loop is ever away.
 const RECEIVE: u32 = 1024;
 
 /// Frames on their way out: a reply of eight fragments to each frame of a batch.
 const TRANSMIT: u32 = 512;
 
-/// Frames that callers may hold without starving the two above. All three make
-/// 4 MiB a queue at the usual MTU.
+/// Frames that callers may hold without starving the others.
 pub const HELD: u32 = 512;
 
 /// Frames received at a time, so that no queue makes the others wait.
@@ -46,6 +42,45 @@ pub enum Transfer {
     ZeroCopy,
     /// The kernel copies them.
     Copy,
+}
+
+impl Transfer {
+    /// What can be tried where the program runs in `mode`, the fastest first.
+    #[must_use]
+    pub const fn choices(mode: Mode) -> &'static [Self] {
+        match mode {
+            Mode::Native => &[Self::ZeroCopy, Self::Copy],
+            // A driver may well accept zero-copy, but sends its frames elsewhere.
+            Mode::Generic => &[Self::Copy],
+        }
+    }
+
+    /// Frames on offer to the kernel, or received and not yet taken.
+    ///
+    /// With zero-copy the NIC has no others, for whatever the queue receives:
+    /// those that fill the RX ring while nobody reads it must leave it enough.
+    const fn offer(self) -> u32 {
+        match self {
+            Self::ZeroCopy => 4 * RECEIVE,
+            Self::Copy => RECEIVE,
+        }
+    }
+
+    /// Frames of a queue; 4 MiB of them to copy at the usual MTU, 20 MiB with
+    /// zero-copy.
+    const fn frames(self) -> u32 {
+        self.offer().saturating_add(TRANSMIT + HELD)
+    }
+
+    /// How long frames are on an interface of this MTU.
+    fn frame_size(self, mtu: u32) -> FrameSize {
+        match self {
+            // Some NICs know sizes of whole KiB only, and take what is left of
+            // half a page for one.
+            Self::ZeroCopy => FrameSize::Page,
+            Self::Copy => FrameSize::for_mtu(mtu),
+        }
+    }
 }
 
 impl fmt::Display for Transfer {
@@ -89,9 +124,9 @@ pub enum BindError {
 pub struct Socket {
     // Dropped from first to last: the rings name the socket, and the kernel uses
     // the pool as long as there is a socket.
-    fill: WakableFillRing,
+    fill: FillRing,
     rx: RxRing,
-    tx: WakableTxRing,
+    tx: TxRing,
     completion: CompletionRing,
     socket: XdpSocket,
     pool: Rc<Pool>,
@@ -109,18 +144,17 @@ pub struct Socket {
 }
 
 impl Socket {
-    /// Opens a socket on an RX queue of an interface on which the program runs
-    /// in `mode`, with zero-copy if the driver has it.
+    /// Opens a socket on an RX queue, with the first of `transfers` that the
+    /// driver has.
     ///
     /// # Errors
     ///
     /// When the kernel refuses, or the queue has a socket already.
-    pub fn open(interface: &Interface, queue: u32, mode: Mode) -> Result<Self, BindError> {
-        let transfers: &[Transfer] = match mode {
-            Mode::Native => &[Transfer::ZeroCopy, Transfer::Copy],
-            // A driver may well accept zero-copy, but sends its frames elsewhere.
-            Mode::Generic => &[Transfer::Copy],
-        };
+    pub fn open(
+        interface: &Interface,
+        queue: u32,
+        transfers: &[Transfer],
+    ) -> Result<Self, BindError> {
         let mut refusal = io::ErrorKind::Unsupported.into();
         for &transfer in transfers {
             match Self::bind(interface, queue, transfer) {
@@ -140,26 +174,27 @@ impl Socket {
     }
 
     fn bind(interface: &Interface, queue: u32, transfer: Transfer) -> io::Result<Self> {
-        const RINGS: RingConfigBuilder = RingConfigBuilder {
+        let rings = RingConfigBuilder {
             rx_count: RECEIVE,
             tx_count: TRANSMIT,
-            fill_count: RECEIVE,
+            fill_count: transfer.offer(),
             completion_count: TRANSMIT,
         };
-        const FRAMES: u32 = RECEIVE + TRANSMIT + HELD;
-
-        let pool = Pool::new(FrameSize::for_mtu(interface.mtu), FRAMES)?;
-        let config = RINGS.build().map_err(io::Error::other)?;
+        let pool = Pool::new(transfer.frame_size(interface.mtu), transfer.frames())?;
+        let config = rings.build().map_err(io::Error::other)?;
         let mut builder = XdpSocketBuilder::new().map_err(io_error)?;
+        // Not the rings that say when the kernel has to be woken: with those a
+        // driver that finds the RX ring full may stop the queue until we read,
+        // and not just drop what was for us.
         let (rings, mut flags) = pool
-            .with(|umem| builder.build_wakable_rings(umem, config))
+            .with(|umem| builder.build_rings(umem, config))
             .map_err(io_error)?;
         match transfer {
             Transfer::ZeroCopy => flags.force_zerocopy(),
             Transfer::Copy => flags.force_copy(),
         }
-        let WakableRings {
-            fill_ring,
+        let Rings {
+            fill_ring: mut fill,
             rx_ring: Some(rx),
             completion_ring,
             tx_ring: Some(tx),
@@ -167,11 +202,15 @@ impl Socket {
         else {
             return Err(io::ErrorKind::Unsupported.into());
         };
+        // Before the NIC depends on them.
+        //
+        // SAFETY: the pool outlives the socket.
+        let offered = pool.with(|umem| unsafe { fill.enqueue(umem, transfer.offer() as usize) });
         let socket = builder
             .bind(NicIndex::new(interface.index), queue, flags)
             .map_err(io_error)?;
-        let mut socket = Self {
-            fill: fill_ring,
+        Ok(Self {
+            fill,
             rx,
             tx,
             completion: completion_ring,
@@ -179,14 +218,12 @@ impl Socket {
             pool,
             queue,
             transfer,
-            offered: 0,
+            offered,
             sending: 0,
             pending: HeapSlab::with_capacity(TRANSMIT as usize),
             stalled: false,
             counters: QueueCounters::default(),
-        };
-        socket.refill();
-        Ok(socket)
+        })
     }
 
     /// How frames come to us.
@@ -266,7 +303,7 @@ impl Socket {
         let queued = self.pending.len();
         // SAFETY: what is pending was released by frames of this pool, which
         // outlives the socket.
-        unsafe { self.tx.send(&mut self.pending, false) }?;
+        unsafe { self.tx.send(&mut self.pending) };
         let submitted = queued.saturating_sub(self.pending.len());
         self.sending = self.sending.saturating_add(submitted);
         self.counters.add(QueueCounter::Sent, submitted);
@@ -308,17 +345,11 @@ impl Socket {
 
     /// Puts as many frames on offer as there should be.
     fn refill(&mut self) {
-        let wanted = (RECEIVE as usize).saturating_sub(self.offered);
-        let wakeup = self.transfer == Transfer::ZeroCopy;
-        let offered = self.pool.with(|umem| {
-            let free = umem.allocatable();
-            // SAFETY: the pool outlives the socket.
-            //
-            // A wake-up that fails is made good by the next one, and what was
-            // put on offer with it stays there.
-            let _ = unsafe { self.fill.enqueue(umem, wanted, wakeup) };
-            free.saturating_sub(umem.allocatable())
-        });
+        let wanted = (self.transfer.offer() as usize).saturating_sub(self.offered);
+        // SAFETY: the pool outlives the socket.
+        let offered = self
+            .pool
+            .with(|umem| unsafe { self.fill.enqueue(umem, wanted) });
         self.offered = self.offered.saturating_add(offered);
         if offered < wanted {
             self.counters.add(QueueCounter::Starved, 1);
