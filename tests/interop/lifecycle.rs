@@ -115,6 +115,19 @@ fn another_program_on_the_interface_is_named() {
     }
 }
 
+#[test]
+#[ignore = "needs CAP_NET_ADMIN"]
+fn a_restart_at_once_works_every_time() {
+    let setup = Case::psk(V4).gateway;
+    let lab = Lab::new();
+    for _ in 0..10 {
+        let gateway = Gateway::start(IKEXDP, &lab.gateway, &setup);
+        let xdp = gateway.status().xdp.unwrap();
+        assert_eq!(xdp.queues, ["copy"]);
+        gateway.kill();
+    }
+}
+
 /// Attaches a program that is none of the daemon's, and says its id.
 fn occupy(interface: &str, mode: Mode) -> (Attachment, u32) {
     let mut program = Program::load(Config::default()).unwrap();

@@ -1,10 +1,11 @@
 //! The smallest of all gateways: it sends back what it receives.
 
 use std::os::fd::AsFd;
+use std::time::Instant;
 
 use ikexdp::frame::Request;
 use ikexdp::xdp::{Attachment, Interface, LocalAddresses, Mode, Program};
-use ikexdp::xsk::{Frame, FrameSize, QueueCounter, Socket, Transfer};
+use ikexdp::xsk::{BindError, Frame, FrameSize, QueueCounter, Socket, Transfer};
 use ikexdp_common::maps::Config;
 use ikexdp_common::verdict::Verdict;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -32,7 +33,7 @@ impl Gateway {
         let attachment = program.attach(&interface, &[mode]).unwrap();
         let mut sockets = Vec::new();
         for queue in interface.sockets() {
-            let socket = Socket::open(&interface, queue, Transfer::choices(mode)).unwrap();
+            let socket = open(&interface, queue, mode).unwrap();
             program.set_socket(queue, &socket).unwrap();
             sockets.push(socket);
         }
@@ -124,6 +125,11 @@ impl Gateway {
         let count = |socket: &Socket| socket.counters().unwrap().get(counter);
         self.sockets.iter().map(count).collect()
     }
+}
+
+/// Opens a socket where there is none.
+pub(crate) fn open(interface: &Interface, queue: u32, mode: Mode) -> Result<Socket, BindError> {
+    Socket::open(interface, queue, Transfer::choices(mode), Instant::now())
 }
 
 /// Loads the program for an interface.

@@ -93,8 +93,10 @@ pub(super) fn stats(stats: &Stats, all: bool) -> String {
 
 /// What all queues have counted together.
 fn sum(queues: &[Counters]) -> Counters {
-    let mut sum = queues.first().cloned().unwrap_or_default();
-    for queue in queues.iter().skip(1) {
+    // A queue without a socket counts nothing.
+    let mut queues = queues.iter().filter(|queue| !queue.0.is_empty());
+    let mut sum = queues.next().cloned().unwrap_or_default();
+    for queue in queues {
         for ((_, total), (_, value)) in sum.0.iter_mut().zip(&queue.0) {
             *total = total.saturating_add(*value);
         }

@@ -10,6 +10,7 @@ use ikexdp_common::verdict::Verdict;
 use ikexdp_proto::types::{Datagram, Path, ReplySlot};
 use tracing::{info, warn};
 
+use super::queues::Queues;
 use crate::config::{Ikev1, XdpMode, XdpSettings, XdpTransfer};
 use crate::frame::{Reply, Request};
 use crate::listed::Listed;
@@ -37,7 +38,7 @@ pub enum FastPathError {
     /// The program is not on the interface.
     #[error(transparent)]
     Attach(#[from] AttachError),
-    /// A queue has no socket.
+    /// No queue has a socket.
     #[error(transparent)]
     Queue(#[from] BindError),
     /// The kernel does not tell our addresses.
@@ -54,7 +55,7 @@ pub(super) struct FastPath {
     attachment: Attachment,
     program: Program,
     interface: Interface,
-    sockets: Vec<Socket>,
+    queues: Queues,
     addresses: LocalAddresses,
     parked: Parked<Held>,
     /// What was answered last: further fragments of the answer follow at once.
@@ -86,7 +87,6 @@ impl fmt::Debug for FastPath {
 
 impl FastPath {
     /// Attaches the program to `interface` and opens a socket on each RX queue.
-    /// What comes before a socket is there takes the kernel's UDP sockets.
     pub(super) fn open(
         interface: Interface,
         settings: &XdpSettings,
@@ -107,17 +107,12 @@ impl FastPath {
             XdpTransfer::Auto => Transfer::choices(attachment.mode()),
             XdpTransfer::Copy => &[Transfer::Copy],
         };
-        let mut sockets = Vec::new();
-        for queue in interface.sockets() {
-            let socket = Socket::open(&interface, queue, transfers)?;
-            program.set_socket(queue, &socket)?;
-            sockets.push(socket);
-        }
+        let queues = Queues::open(&interface, transfers, &mut program)?;
         let path = Self {
             attachment,
             program,
             interface,
-            sockets,
+            queues,
             addresses,
             parked: Parked::with_capacity(PARKED),
             answered: None,
@@ -155,9 +150,9 @@ impl FastPath {
         }
     }
 
-    /// The sockets, that of queue 0 first.
-    pub(super) fn sockets(&self) -> &[Socket] {
-        &self.sockets
+    /// The sockets, and the queues they are on.
+    pub(super) fn sockets(&self) -> impl Iterator<Item = (u32, &Socket)> {
+        self.queues.iter()
     }
 
     /// What tells of addresses that come and go.
@@ -166,8 +161,8 @@ impl FastPath {
     }
 
     /// Appends to `batch` what the queue has received.
-    pub(super) fn receive(&mut self, queue: usize, batch: &mut Vec<Frame>) {
-        if let Some(socket) = self.sockets.get_mut(queue) {
+    pub(super) fn receive(&mut self, queue: u32, batch: &mut Vec<Frame>) {
+        if let Some(socket) = self.queues.get_mut(queue) {
             socket.receive(batch);
         }
     }
@@ -210,9 +205,7 @@ impl FastPath {
         });
         let answered = self.answered.as_ref();
         let answered = answered.filter(|last| last.slot == slot && last.path == *path)?;
-        let socket = self
-            .sockets
-            .get_mut(usize::try_from(answered.queue).ok()?)?;
+        let socket = self.queues.get_mut(answered.queue)?;
         let mut frame = match frame {
             Some(frame) => frame,
             None => socket.allocate()?,
@@ -234,7 +227,7 @@ impl FastPath {
     /// The first [`io::Error`] of a queue; the others are served all the same.
     pub(super) fn flush(&mut self) -> io::Result<()> {
         let mut result = Ok(());
-        for socket in &mut self.sockets {
+        for socket in self.queues.iter_mut() {
             result = result.and(socket.flush());
         }
         result
@@ -263,11 +256,14 @@ impl FastPath {
 
     /// What there is to show of it.
     pub(super) fn status(&self) -> XdpStatus {
-        let transfer = |socket: &Socket| socket.transfer().to_string();
+        let transfer = |socket: Option<&Socket>| match socket {
+            Some(socket) => socket.transfer().to_string(),
+            None => "none".to_owned(),
+        };
         XdpStatus {
             interface: self.interface.name.clone(),
             mode: self.attachment.mode().to_string(),
-            queues: self.sockets.iter().map(transfer).collect(),
+            queues: self.queues.map(transfer),
             addresses: self.addresses.addresses().iter().copied().collect(),
         }
     }
@@ -283,10 +279,11 @@ impl FastPath {
             .collect()
     }
 
-    /// The counters of each queue; nothing where the kernel does not tell.
+    /// The counters of each queue; nothing where there is no socket, or the kernel
+    /// does not tell.
     pub(super) fn queues(&self) -> Vec<Counters> {
-        let counters = |socket: &Socket| {
-            let Ok(counters) = socket.counters() else {
+        let counters = |socket: Option<&Socket>| {
+            let Some(Ok(counters)) = socket.map(Socket::counters) else {
                 return Counters::default();
             };
             let names = QueueCounter::ALL.iter();
@@ -294,6 +291,6 @@ impl FastPath {
                 .map(|counter| (counter.name(), counters.get(*counter)))
                 .collect()
         };
-        self.sockets.iter().map(counters).collect()
+        self.queues.map(counters)
     }
 }

@@ -7,6 +7,7 @@ mod driver;
 mod fast_path;
 mod order;
 mod packet_loop;
+mod queues;
 
 use std::io;
 use std::num::NonZeroUsize;

@@ -70,7 +70,7 @@ impl PacketLoop {
         }
         if let Some(fast_path) = &driver.fast_path {
             watch(Source::Addresses, fast_path.addresses())?;
-            for (queue, socket) in (0..).zip(fast_path.sockets()) {
+            for (queue, socket) in fast_path.sockets() {
                 watch(Source::Queue(queue), socket)?;
             }
         }
@@ -171,7 +171,7 @@ impl PacketLoop {
     }
 
     fn queue(&mut self, queue: u32) {
-        if let (Some(fast_path), Ok(queue)) = (&mut self.driver.fast_path, usize::try_from(queue)) {
+        if let Some(fast_path) = &mut self.driver.fast_path {
             fast_path.receive(queue, &mut self.frames);
         }
         for frame in self.frames.drain(..) {

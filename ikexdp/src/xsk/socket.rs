@@ -9,6 +9,8 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::ptr;
 use std::rc::Rc;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use xdp::nic::NicIndex;
 use xdp::slab::{HeapSlab, Slab};
@@ -31,6 +33,9 @@ pub const HELD: u32 = 512;
 
 /// Frames received at a time, so that no queue makes the others wait.
 pub const BATCH: usize = 64;
+
+/// How often a queue is tried while it has another socket.
+const OCCUPIED_POLL: Duration = Duration::from_millis(10);
 
 /// Frames that the kernel sends for one call in copy mode.
 const KERNEL_BATCH: u32 = 32;
@@ -105,11 +110,21 @@ pub enum BindError {
         /// The RX queue.
         queue: u32,
     },
-    /// The kernel refused.
+    /// The kernel wants more privilege.
     #[error(
-        "cannot open an AF_XDP socket on {interface} queue {queue}; \
-         hint: it takes CAP_NET_RAW, and CAP_IPC_LOCK for its memory"
+        "not allowed to open an AF_XDP socket on {interface} queue {queue}; \
+         hint: run as root, or with CAP_NET_RAW, and CAP_IPC_LOCK for its memory"
     )]
+    NotAllowed {
+        /// The interface.
+        interface: String,
+        /// The RX queue.
+        queue: u32,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// The kernel refused for another reason.
+    #[error("cannot open an AF_XDP socket on {interface} queue {queue}")]
     Refused {
         /// The interface.
         interface: String,
@@ -145,12 +160,29 @@ pub struct Socket {
 
 impl Socket {
     /// Opens a socket on an RX queue, with the first of `transfers` that the
-    /// driver has.
+    /// driver has. If there is a socket already, that may be one just closed,
+    /// which the kernel forgets later: it has until `deadline`.
     ///
     /// # Errors
     ///
-    /// When the kernel refuses, or the queue has a socket already.
+    /// When the kernel refuses, or the queue still has another socket.
     pub fn open(
+        interface: &Interface,
+        queue: u32,
+        transfers: &[Transfer],
+        deadline: Instant,
+    ) -> Result<Self, BindError> {
+        loop {
+            match Self::try_open(interface, queue, transfers) {
+                Err(BindError::Occupied { .. }) if Instant::now() < deadline => {
+                    thread::sleep(OCCUPIED_POLL);
+                }
+                result => return result,
+            }
+        }
+    }
+
+    fn try_open(
         interface: &Interface,
         queue: u32,
         transfers: &[Transfer],
@@ -159,12 +191,26 @@ impl Socket {
         for &transfer in transfers {
             match Self::bind(interface, queue, transfer) {
                 Ok(socket) => return Ok(socket),
-                Err(error) => refusal = error,
+                Err(error) => {
+                    let occupied = error.raw_os_error() == Some(libc::EBUSY);
+                    refusal = error;
+                    // The next one could succeed just because the queue is free
+                    // by then.
+                    if occupied {
+                        break;
+                    }
+                }
             }
         }
         let interface = interface.name.clone();
         Err(match refusal.raw_os_error() {
             Some(libc::EBUSY) => BindError::Occupied { interface, queue },
+            // The latter if the memory is more than may be locked.
+            Some(libc::EPERM | libc::ENOBUFS) => BindError::NotAllowed {
+                interface,
+                queue,
+                source: refusal,
+            },
             _ => BindError::Refused {
                 interface,
                 queue,
