@@ -233,6 +233,11 @@ impl FastPath {
         result
     }
 
+    /// Whether a queue waits for a flush soon.
+    pub(super) fn is_stalled(&self) -> bool {
+        self.queues.iter().any(|(_, socket)| socket.is_stalled())
+    }
+
     /// Follows the addresses of this host.
     ///
     /// # Errors

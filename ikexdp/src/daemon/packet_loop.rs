@@ -22,6 +22,10 @@ use crate::xsk::Frame;
 /// How long peers have to answer when we leave.
 const FAREWELL: Duration = Duration::from_millis(1500);
 
+/// How long replies wait when the kernel had no room for them: nothing tells
+/// when it has.
+const STALL: Duration = Duration::from_millis(1);
+
 /// Jobs taken back in a turn, so that they do not make datagrams wait.
 const JOBS: usize = 64;
 
@@ -117,10 +121,15 @@ impl PacketLoop {
 
     /// How long to sleep.
     fn timeout(&self, end: Option<Instant>) -> EpollTimeout {
-        let Some(due) = self.driver.deadline().into_iter().chain(end).min() else {
+        let now = self.driver.clock.now();
+        let fast_path = self.driver.fast_path.as_ref();
+        let stall = fast_path.is_some_and(FastPath::is_stalled);
+        let stall = stall.then(|| now + STALL);
+        let dues = self.driver.deadline().into_iter().chain(end).chain(stall);
+        let Some(due) = dues.min() else {
             return EpollTimeout::NONE;
         };
-        let wait = due.since(self.driver.clock.now());
+        let wait = due.since(now);
         // Rounded up: to wake early is to wake for nothing.
         let milliseconds = wait.as_micros().div_ceil(1000);
         EpollTimeout::try_from(milliseconds).unwrap_or(EpollTimeout::MAX)

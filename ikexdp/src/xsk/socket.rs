@@ -135,6 +135,17 @@ pub enum BindError {
     },
 }
 
+/// What the kernel left in the TX ring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Backlog {
+    /// Nothing.
+    None,
+    /// What it had no room for; nothing tells when it has.
+    Full,
+    /// What it could not send, for the link is down, say.
+    Failed,
+}
+
 /// An AF_XDP socket, its four rings and its frames.
 pub struct Socket {
     // Dropped from first to last: the rings name the socket, and the kernel uses
@@ -153,8 +164,7 @@ pub struct Socket {
     sending: usize,
     /// Frames that wait for the next flush.
     pending: HeapSlab,
-    /// Whether the kernel left something in the TX ring.
-    stalled: bool,
+    backlog: Backlog,
     counters: QueueCounters,
 }
 
@@ -267,7 +277,7 @@ impl Socket {
             offered,
             sending: 0,
             pending: HeapSlab::with_capacity(TRANSMIT as usize),
-            stalled: false,
+            backlog: Backlog::None,
             counters: QueueCounters::default(),
         })
     }
@@ -340,6 +350,12 @@ impl Socket {
         result
     }
 
+    /// Whether something waits for a flush soon, whatever else happens.
+    #[must_use]
+    pub fn is_stalled(&self) -> bool {
+        self.backlog == Backlog::Full
+    }
+
     fn is_full(&self) -> bool {
         self.pending.len().saturating_add(self.sending) >= TRANSMIT as usize
     }
@@ -353,19 +369,22 @@ impl Socket {
         let submitted = queued.saturating_sub(self.pending.len());
         self.sending = self.sending.saturating_add(submitted);
         self.counters.add(QueueCounter::Sent, submitted);
-        if submitted == 0 && !self.stalled {
+        if submitted == 0 && self.backlog == Backlog::None {
             return Ok(());
         }
-        self.stalled = true;
+        self.backlog = Backlog::Full;
         // In copy mode one call sends a part of a large batch.
         for _ in 0..=TRANSMIT.div_ceil(KERNEL_BATCH) {
             match self.kick() {
                 Ok(()) => {
-                    self.stalled = false;
+                    self.backlog = Backlog::None;
                     return Ok(());
                 }
                 Err(error) if is_transient(&error) => {}
-                Err(error) => return Err(error),
+                Err(error) => {
+                    self.backlog = Backlog::Failed;
+                    return Err(error);
+                }
             }
         }
         Ok(())
