@@ -32,6 +32,15 @@ pub enum FastPathError {
     /// The interface cannot be used.
     #[error(transparent)]
     Interface(#[from] InterfaceError),
+    /// A mode in which nothing would arrive.
+    #[error(
+        "native mode takes no IKE from a bond: {interface}; \
+         hint: set `gateway.xdp-mode` to \"generic\" or \"auto\""
+    )]
+    NativeOnBond {
+        /// The interface.
+        interface: String,
+    },
     /// The program is not in the kernel.
     #[error(transparent)]
     Load(#[from] LoadError),
@@ -91,17 +100,25 @@ impl FastPath {
         interface: Interface,
         settings: &XdpSettings,
     ) -> Result<Self, FastPathError> {
+        let modes = match settings.mode {
+            XdpMode::Auto => interface.modes(),
+            XdpMode::Native if interface.bond => {
+                let interface = interface.name;
+                return Err(FastPathError::NativeOnBond { interface });
+            }
+            XdpMode::Native => &[Mode::Native],
+            XdpMode::Generic => &[Mode::Generic],
+        };
+        if interface.bond {
+            let interface = interface.name.as_str();
+            info!(interface, "generic mode, because the interface is a bond");
+        }
         let mut program = Program::load(Config {
             frame_max: FrameSize::for_mtu(interface.mtu).capacity(),
             drop_ikev1: settings.ikev1 == Ikev1::Drop,
         })?;
         let addresses = LocalAddresses::watch()?;
         program.set_addresses(addresses.addresses())?;
-        let modes: &[Mode] = match settings.mode {
-            XdpMode::Auto => &Mode::ALL,
-            XdpMode::Native => &[Mode::Native],
-            XdpMode::Generic => &[Mode::Generic],
-        };
         let attachment = program.attach(&interface, modes)?;
         let transfers = match settings.transfer {
             XdpTransfer::Auto => Transfer::choices(attachment.mode()),

@@ -26,6 +26,8 @@ pub struct Interface {
     pub rx_queues: u32,
     /// How many queues it sends on.
     pub tx_queues: u32,
+    /// Whether it is a bond.
+    pub bond: bool,
 }
 
 /// Why an interface cannot be used.
@@ -84,6 +86,7 @@ impl Interface {
             return Err(InterfaceError::Down { name });
         }
         let index = link.header.index;
+        let bond = kind(&link) == Some(&InfoKind::Bond);
         if strips_vlan_tags(&name).unwrap_or_default() && has_vlans(&name, index)? {
             return Err(InterfaceError::HidesTags { name });
         }
@@ -106,7 +109,20 @@ impl Interface {
             index,
             name,
             mtu,
+            bond,
         })
+    }
+
+    /// The modes in which redirected frames reach an AF_XDP socket, the fastest
+    /// first. In native mode those of a bond are still its ports', and the
+    /// kernel gives a socket only what its own interface received.
+    #[must_use]
+    pub const fn modes(&self) -> &'static [Mode] {
+        if self.bond {
+            &[Mode::Generic]
+        } else {
+            &Mode::ALL
+        }
     }
 
     /// The queues that can have an AF_XDP socket. On a queue that only receives
@@ -167,17 +183,20 @@ fn has_vlans(name: &str, index: u32) -> Result<bool, InterfaceError> {
 }
 
 fn is_vlan_on(link: &LinkMessage, index: u32) -> bool {
-    let vlan = LinkInfo::Kind(InfoKind::Vlan);
-    let mut is_vlan = false;
-    let mut is_on_it = false;
-    for attribute in &link.attributes {
-        match attribute {
-            LinkAttribute::LinkInfo(info) => is_vlan = info.contains(&vlan),
-            LinkAttribute::Link(below) => is_on_it = *below == index,
-            _ => {}
-        }
-    }
-    is_vlan && is_on_it
+    kind(link) == Some(&InfoKind::Vlan) && link.attributes.contains(&LinkAttribute::Link(index))
+}
+
+/// What an interface is, if it is no hardware.
+fn kind(link: &LinkMessage) -> Option<&InfoKind> {
+    let mut attributes = link.attributes.iter();
+    let info = attributes.find_map(|attribute| match attribute {
+        LinkAttribute::LinkInfo(info) => Some(info),
+        _ => None,
+    })?;
+    info.iter().find_map(|info| match info {
+        LinkInfo::Kind(kind) => Some(kind),
+        _ => None,
+    })
 }
 
 fn query(name: &str) -> Result<LinkMessage, InterfaceError> {
@@ -223,6 +242,26 @@ fn ask_links(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_bond_has_no_native_mode() {
+        let bond = |bond| Interface {
+            name: "wan".to_owned(),
+            index: 7,
+            mtu: 1500,
+            rx_queues: 1,
+            tx_queues: 1,
+            bond,
+        };
+        assert_eq!(bond(true).modes(), [Mode::Generic]);
+        assert_eq!(bond(false).modes(), [Mode::Native, Mode::Generic]);
+        let mut link = LinkMessage::default();
+        assert_eq!(kind(&link), None);
+        link.attributes = vec![LinkAttribute::LinkInfo(vec![LinkInfo::Kind(
+            InfoKind::Bond,
+        )])];
+        assert_eq!(kind(&link), Some(&InfoKind::Bond));
+    }
 
     #[test]
     fn a_vlan_is_known_by_its_kind_and_what_it_is_on() {
