@@ -53,6 +53,8 @@ pub struct XdpStatus {
     pub queues: Vec<String>,
     /// The addresses whose IKE is taken.
     pub addresses: Vec<IpAddr>,
+    /// Why the interface carries no IKE for now, or for good.
+    pub trouble: Option<String>,
 }
 
 /// All counters.

@@ -1,5 +1,6 @@
 //! The fast path: IKE by XDP and AF_XDP, past the kernel's network stack.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
 use std::net::IpAddr;
@@ -66,6 +67,8 @@ pub(super) struct FastPath {
     interface: Interface,
     queues: Queues,
     addresses: LocalAddresses,
+    /// What keeps the interface from carrying IKE.
+    trouble: Option<String>,
     parked: Parked<Held>,
     /// What was answered last: further fragments of the answer follow at once.
     answered: Option<Answered>,
@@ -131,6 +134,7 @@ impl FastPath {
             interface,
             queues,
             addresses,
+            trouble: None,
             parked: Parked::with_capacity(PARKED),
             answered: None,
             identification: 0,
@@ -150,6 +154,7 @@ impl FastPath {
             mode,
             queues,
             addresses,
+            ..
         } = self.status();
         let hint = "netfilter does not see the IKE that XDP takes: \
             filter it upstream, or count it with `ikexdp stats`";
@@ -172,7 +177,7 @@ impl FastPath {
         self.queues.iter()
     }
 
-    /// What tells of addresses that come and go.
+    /// What tells of addresses and links that come and go.
     pub(super) const fn addresses(&self) -> &LocalAddresses {
         &self.addresses
     }
@@ -255,25 +260,50 @@ impl FastPath {
         self.queues.iter().any(|(_, socket)| socket.is_stalled())
     }
 
-    /// Follows the addresses of this host.
+    /// Follows the interface and the addresses of this host.
     ///
     /// # Errors
     /// [`FastPathError`] if the kernel does not tell, or does not take them.
-    pub(super) fn refresh_addresses(&mut self) -> Result<(), FastPathError> {
-        if !self.addresses.refresh()? {
-            return Ok(());
+    pub(super) fn refresh(&mut self) -> Result<(), FastPathError> {
+        let trouble = match self.interface.check() {
+            Err(error @ InterfaceError::Query { .. }) => return Err(error.into()),
+            result => result.err(),
+        };
+        let changed = self.addresses.refresh()?;
+        // First what hides the tags of a VLAN, then its addresses: a reply
+        // without the tag would lead nowhere.
+        let hidden = matches!(
+            trouble,
+            Some(InterfaceError::HidesTags { .. } | InterfaceError::PortsHideTags { .. })
+        );
+        if hidden {
+            self.program.set_addresses(&BTreeSet::new())?;
+        } else {
+            self.program.set_addresses(self.addresses.addresses())?;
         }
-        let addresses: Vec<IpAddr> = self.addresses.addresses().iter().copied().collect();
-        let shown = Listed(&addresses).to_string();
-        info!(addresses = shown, "addresses of this host changed");
-        self.program.set_addresses(self.addresses.addresses())?;
-        // An interface takes its addresses with it; nothing else tells of that.
-        if let Err(error) = Interface::find(&self.interface.name) {
-            let hint = "the kernel's UDP sockets serve what is left; restart the daemon later";
-            let error = error.to_string();
-            warn!(error, hint, "XDP has lost its interface");
+        if changed {
+            let addresses: Vec<IpAddr> = self.program.addresses().iter().copied().collect();
+            let addresses = Listed(&addresses).to_string();
+            info!(addresses, "addresses of this host changed");
         }
+        self.tell(trouble.map(|error| error.to_string()));
         Ok(())
+    }
+
+    /// Writes a line when the interface gets into trouble, or out of it.
+    fn tell(&mut self, trouble: Option<String>) {
+        if trouble == self.trouble {
+            return;
+        }
+        let interface = self.interface.name.as_str();
+        match &trouble {
+            Some(error) => warn!(
+                interface,
+                error, "XDP takes no IKE; what reaches this host takes the kernel's UDP sockets"
+            ),
+            None => info!(interface, "XDP takes IKE again"),
+        }
+        self.trouble = trouble;
     }
 
     /// What there is to show of it.
@@ -286,7 +316,8 @@ impl FastPath {
             interface: self.interface.name.clone(),
             mode: self.attachment.mode().to_string(),
             queues: self.queues.map(transfer),
-            addresses: self.addresses.addresses().iter().copied().collect(),
+            addresses: self.program.addresses().iter().copied().collect(),
+            trouble: self.trouble.clone(),
         }
     }
 

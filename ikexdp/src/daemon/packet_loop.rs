@@ -49,7 +49,7 @@ pub(super) struct PacketLoop {
 enum Source {
     /// Jobs that are done, and orders.
     Mail,
-    /// Addresses that come or go.
+    /// Addresses and links that come or go.
     Addresses,
     /// The UDP socket at this place.
     Udp(u32),
@@ -157,10 +157,10 @@ impl PacketLoop {
 
     fn addresses(&mut self) {
         let refresh = self.driver.fast_path.as_mut();
-        if let Some(Err(error)) = refresh.map(FastPath::refresh_addresses) {
+        if let Some(Err(error)) = refresh.map(FastPath::refresh) {
             let hint = "IKE to new addresses takes the kernel's UDP sockets; restart the daemon";
             let error: &(dyn Error + 'static) = &error;
-            warn!(error, hint, "addresses of this host not followed");
+            warn!(error, hint, "interface and addresses not followed");
         }
     }
 

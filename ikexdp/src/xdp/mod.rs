@@ -185,6 +185,12 @@ impl Program {
         })
     }
 
+    /// The addresses whose IKE is ours.
+    #[must_use]
+    pub const fn addresses(&self) -> &BTreeSet<IpAddr> {
+        &self.addresses
+    }
+
     /// Makes `addresses` the ones whose IKE is ours.
     ///
     /// # Errors
