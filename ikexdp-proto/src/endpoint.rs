@@ -51,7 +51,7 @@ pub enum Command {
     },
     /// Delete an IKE SA; nothing happens if there is none of that name.
     Terminate(IkeSaId),
-    /// Delete every IKE SA; the host is about to leave.
+    /// Delete every IKE SA and make no more; the host is about to leave.
     Shutdown,
 }
 
@@ -69,6 +69,8 @@ pub enum Output {
 /// An IKEv2 peer, sans I/O.
 pub struct Endpoint {
     table: Table,
+    /// Whether the host is about to leave.
+    leaving: bool,
     last_id: u64,
     gate: Gate,
     host: Host,
@@ -107,6 +109,7 @@ impl Endpoint {
     pub fn new(config: Arc<Config>, mut entropy: Box<dyn CryptoRng + Send>) -> Self {
         Self {
             table: Table::default(),
+            leaving: false,
             last_id: 0,
             gate: Gate::new(&mut *entropy),
             host: Host {
@@ -258,6 +261,10 @@ impl Endpoint {
             });
             return;
         }
+        if self.leaving {
+            self.host.stats.count(Stat::InitLeaving);
+            return;
+        }
         let sound = header.spis.initiator != Spi::ZERO
             && header.spis.responder == Spi::ZERO
             && header.message_id.0 == 0
@@ -358,6 +365,7 @@ impl Endpoint {
             Command::Initiate { connection, path } => self.initiate(connection, *path),
             Command::Terminate(id) => self.update(*id, |sa, cx| sa.terminate(cx)),
             Command::Shutdown => {
+                self.leaving = true;
                 for id in self.table.ids() {
                     self.update(id, |sa, cx| sa.terminate(cx));
                 }
