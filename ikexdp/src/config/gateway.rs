@@ -69,7 +69,7 @@ fn transport(cx: &mut Context<'_>, key: &Key<'_>, table: &file::Gateway) -> Opti
     };
     let ikev1 = match &table.ikev1 {
         Some(text) => choice(cx, &key.at("ikev1"), text, &Ikev1::ALL),
-        None => Some(Ikev1::Pass),
+        None => Some(Ikev1::Drop),
     };
     let kind = match &table.transport {
         Some(text) => choice(cx, &key.at("transport"), text, &TransportKind::ALL)?,

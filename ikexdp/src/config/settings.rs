@@ -70,7 +70,8 @@ pub enum XdpTransfer {
 /// What the XDP program does with IKEv1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ikev1 {
-    /// Leaves it to the kernel's sockets.
+    /// Leaves it to the kernel and its rules, and to the daemon, which does not
+    /// answer it either.
     Pass,
     /// Drops it.
     Drop,

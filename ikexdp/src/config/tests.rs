@@ -385,7 +385,7 @@ fn a_summary_shows_what_would_be_served() {
     let expected = format!(
         "\
 gateway
-  transport  xdp on eth0, mode auto, transfer auto, IKEv1: pass
+  transport  xdp on eth0, mode auto, transfer auto, IKEv1: drop
   datagrams  of 1280 octets, fragmented by IKE
   data plane none
   control    /run/ikexdp/control.sock
