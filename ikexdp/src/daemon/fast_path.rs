@@ -6,7 +6,7 @@ use std::io;
 use std::net::IpAddr;
 
 use aya::maps::MapError;
-use ikexdp_common::maps::Config;
+use ikexdp_common::maps::{Config, LOCAL_ADDRESSES};
 use ikexdp_common::verdict::Verdict;
 use ikexdp_proto::types::{Datagram, Path, ReplySlot};
 use tracing::{info, warn};
@@ -121,7 +121,8 @@ impl FastPath {
             drop_ikev1: settings.ikev1 == Ikev1::Drop,
         })?;
         let addresses = LocalAddresses::watch()?;
-        program.set_addresses(addresses.addresses())?;
+        let left_out = program.set_addresses(addresses.addresses())?;
+        warn_of_left_out(left_out);
         let attachment = program.attach(&interface, modes)?;
         let transfers = match settings.transfer {
             XdpTransfer::Auto => Transfer::choices(attachment.mode()),
@@ -276,12 +277,13 @@ impl FastPath {
             trouble,
             Some(InterfaceError::HidesTags { .. } | InterfaceError::PortsHideTags { .. })
         );
-        if hidden {
-            self.program.set_addresses(&BTreeSet::new())?;
+        let left_out = if hidden {
+            self.program.set_addresses(&BTreeSet::new())?
         } else {
-            self.program.set_addresses(self.addresses.addresses())?;
-        }
+            self.program.set_addresses(self.addresses.addresses())?
+        };
         if changed {
+            warn_of_left_out(left_out);
             let addresses: Vec<IpAddr> = self.program.addresses().iter().copied().collect();
             let addresses = Listed(&addresses).to_string();
             info!(addresses, "addresses of this host changed");
@@ -345,5 +347,16 @@ impl FastPath {
                 .collect()
         };
         self.queues.map(counters)
+    }
+}
+
+fn warn_of_left_out(addresses: usize) {
+    if addresses > 0 {
+        let max = LOCAL_ADDRESSES;
+        let hint = "their IKE takes the kernel's UDP sockets";
+        warn!(
+            addresses,
+            max, hint, "more addresses of a family than XDP has room for"
+        );
     }
 }
