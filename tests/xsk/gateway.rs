@@ -1,7 +1,7 @@
 //! The smallest of all gateways: it sends back what it receives.
 
 use std::os::fd::AsFd;
-use std::time::Instant;
+use std::time::Duration;
 
 use ikexdp::frame::Request;
 use ikexdp::xdp::{Attachment, Interface, LocalAddresses, Mode, Program};
@@ -129,7 +129,7 @@ impl Gateway {
 
 /// Opens a socket where there is none.
 pub(crate) fn open(interface: &Interface, queue: u32, mode: Mode) -> Result<Socket, BindError> {
-    Socket::open(interface, queue, Transfer::choices(mode), Instant::now())
+    Socket::open(interface, queue, Transfer::choices(mode), Duration::ZERO)
 }
 
 /// Loads the program for an interface.

@@ -1,6 +1,6 @@
 //! The AF_XDP sockets of the RX queues.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tracing::warn;
 
@@ -27,13 +27,15 @@ impl Queues {
         transfers: &[Transfer],
         program: &mut Program,
     ) -> Result<Self, FastPathError> {
-        let deadline = Instant::now() + RELEASE_MAX;
+        let mut patience = RELEASE_MAX;
         let mut sockets = Vec::new();
         let mut refusals = Vec::new();
         for queue in interface.sockets() {
-            let socket = match Socket::open(interface, queue, transfers, deadline) {
+            let socket = match Socket::open(interface, queue, transfers, patience) {
                 Ok(socket) => Some(socket),
                 Err(refusal) => {
+                    // Whoever keeps one queue keeps the others as well.
+                    patience = Duration::ZERO;
                     refusals.push(refusal);
                     None
                 }

@@ -10,7 +10,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::ptr;
 use std::rc::Rc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use xdp::nic::NicIndex;
 use xdp::slab::{HeapSlab, Slab};
@@ -171,7 +171,7 @@ pub struct Socket {
 impl Socket {
     /// Opens a socket on an RX queue, with the first of `transfers` that the
     /// driver has. If there is a socket already, that may be one just closed,
-    /// which the kernel forgets later: it has until `deadline`.
+    /// which the kernel forgets later: it has `patience`.
     ///
     /// # Errors
     ///
