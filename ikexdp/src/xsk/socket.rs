@@ -180,12 +180,14 @@ impl Socket {
         interface: &Interface,
         queue: u32,
         transfers: &[Transfer],
-        deadline: Instant,
+        patience: Duration,
     ) -> Result<Self, BindError> {
+        let mut waited = Duration::ZERO;
         loop {
             match Self::try_open(interface, queue, transfers) {
-                Err(BindError::Occupied { .. }) if Instant::now() < deadline => {
+                Err(BindError::Occupied { .. }) if waited < patience => {
                     thread::sleep(OCCUPIED_POLL);
+                    waited = waited.saturating_add(OCCUPIED_POLL);
                 }
                 result => return result,
             }
@@ -311,7 +313,8 @@ impl Socket {
         if packet.is_none() {
             self.counters.add(QueueCounter::Exhausted, 1);
         }
-        Some(Frame::new(packet?, Rc::clone(&self.pool), self.queue))
+        // SAFETY: it is of this pool, and was free.
+        Some(unsafe { Frame::new(packet?, Rc::clone(&self.pool), self.queue) })
     }
 
     /// Queues a frame for the next [`flush`](Self::flush).
@@ -333,7 +336,8 @@ impl Socket {
         let packet = frame.release(&self.pool)?;
         match self.pending.push_front(packet) {
             None => Ok(()),
-            Some(packet) => Err(Frame::new(packet, Rc::clone(&self.pool), self.queue)),
+            // SAFETY: it is of this pool, and a frame has just released it.
+            Some(packet) => Err(unsafe { Frame::new(packet, Rc::clone(&self.pool), self.queue) }),
         }
     }
 
@@ -475,7 +479,9 @@ impl Slab for Inbox<'_> {
 
     fn push_front(&mut self, packet: Packet) -> Option<Packet> {
         self.room = self.room.saturating_sub(1);
-        let frame = Frame::new(packet, Rc::clone(self.pool), self.queue);
+        // SAFETY: only `Socket::receive` makes an inbox, with its own pool, and
+        // hands it to the RX ring, which gives away what the kernel filled.
+        let frame = unsafe { Frame::new(packet, Rc::clone(self.pool), self.queue) };
         self.batch.push(frame);
         None
     }
