@@ -70,6 +70,7 @@ impl Lab {
         lab.write("psk", "correct horse battery staple\n");
         lab.write("short", "hunter2\n");
         lab.write("nothing", "\n");
+        lab.write("endless", &"x".repeat((1 << 20) + 1));
         lab.write("noise", "no PEM at all");
         lab.write("encrypted.key", "-----BEGIN ENCRYPTED PRIVATE KEY-----\n");
         lab
@@ -261,6 +262,7 @@ certificate = "gateway.pem", key = "gateway.key" =>  => connection.staff.local
 certificate = "gateway.pem", key = "gateway.key" => certificate = "gateway.pem", key = "gateway.key", secret-file = "psk" => local.certificate: given along with `local.secret-file`
 certificate = "gateway.pem", key = "gateway.key" => secret = "x", secret-file = "psk" => local.secret: given along with `local.secret-file`
 certificate = "gateway.pem", key = "gateway.key" => key = "gateway.key", secret-file = "psk" => local.key: given along with `local.secret-file`
+certificate = "gateway.pem", key = "gateway.key" => secret-file = "endless" => local.secret-file: file cannot be read & endless & longer than 1048576 octets
 certificate = "gateway.pem", key = "gateway.key" => secret-file = "nothing" => local.secret-file: is empty
 vpn.example.com => gw.example.com => certificate does not assert gw.example.com & set `local.id` to a name it asserts: vpn.example.com
 "ca.pem" => "gateway.pem" => connection.staff.remote.ca: not a certificate authority & not of a peer
