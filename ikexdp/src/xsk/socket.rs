@@ -17,6 +17,7 @@ use xdp::slab::{HeapSlab, Slab};
 use xdp::socket::{SocketError, XdpSocket, XdpSocketBuilder};
 use xdp::{CompletionRing, FillRing, Packet, RingConfigBuilder, Rings, RxRing, TxRing};
 
+use super::bind_error::BindError;
 use super::counter::{QueueCounter, QueueCounters};
 use super::pool::{Frame, FrameSize, Pool};
 use crate::xdp::{Interface, Mode};
@@ -95,44 +96,6 @@ impl fmt::Display for Transfer {
             Self::Copy => "copy",
         })
     }
-}
-
-/// Why there is no socket on a queue.
-#[derive(Debug, thiserror::Error)]
-pub enum BindError {
-    /// There is room for one socket only.
-    #[error(
-        "{interface} queue {queue} has an AF_XDP socket already; hint: stop the process that has it"
-    )]
-    Occupied {
-        /// The interface.
-        interface: String,
-        /// The RX queue.
-        queue: u32,
-    },
-    /// The kernel wants more privilege.
-    #[error(
-        "not allowed to open an AF_XDP socket on {interface} queue {queue}; \
-         hint: run as root, or with CAP_NET_RAW, and CAP_IPC_LOCK for its memory"
-    )]
-    NotAllowed {
-        /// The interface.
-        interface: String,
-        /// The RX queue.
-        queue: u32,
-        /// What the kernel said.
-        source: io::Error,
-    },
-    /// The kernel refused for another reason.
-    #[error("cannot open an AF_XDP socket on {interface} queue {queue}")]
-    Refused {
-        /// The interface.
-        interface: String,
-        /// The RX queue.
-        queue: u32,
-        /// What the kernel said.
-        source: io::Error,
-    },
 }
 
 /// What the kernel left in the TX ring.
@@ -214,21 +177,7 @@ impl Socket {
                 }
             }
         }
-        let interface = interface.name.clone();
-        Err(match refusal.raw_os_error() {
-            Some(libc::EBUSY) => BindError::Occupied { interface, queue },
-            // The latter if the memory is more than may be locked.
-            Some(libc::EPERM | libc::ENOBUFS) => BindError::NotAllowed {
-                interface,
-                queue,
-                source: refusal,
-            },
-            _ => BindError::Refused {
-                interface,
-                queue,
-                source: refusal,
-            },
-        })
+        Err(BindError::new(&interface.name, queue, refusal))
     }
 
     fn bind(interface: &Interface, queue: u32, transfer: Transfer) -> io::Result<Self> {
