@@ -121,6 +121,8 @@ impl FastPath {
             drop_ikev1: settings.ikev1 == Ikev1::Drop,
         })?;
         let addresses = LocalAddresses::watch()?;
+        // Once more, now that changes are told of.
+        interface.check()?;
         let left_out = program.set_addresses(addresses.addresses())?;
         warn_of_left_out(left_out);
         let attachment = program.attach(&interface, modes)?;

@@ -202,28 +202,28 @@ fn program_name(id: u32) -> String {
 
 /// Checks that an interface can carry IKE.
 fn check(name: &str, link: &LinkMessage) -> Result<(), InterfaceError> {
-    let name = || name.to_owned();
+    let owned = || name.to_owned();
     if link.header.link_layer_type != LinkLayerType::Ether {
-        return Err(InterfaceError::NotEthernet { name: name() });
+        return Err(InterfaceError::NotEthernet { name: owned() });
     }
     if !link.header.flags.contains(LinkFlags::Up) {
-        return Err(InterfaceError::Down { name: name() });
+        return Err(InterfaceError::Down { name: owned() });
     }
     let of_ports = matches!(
         kind(link),
         Some(InfoKind::Bond | InfoKind::Bridge | InfoKind::Team)
     );
-    if !of_ports && !strips_vlan_tags(&name()).unwrap_or_default() {
+    if !of_ports && !strips_vlan_tags(name).unwrap_or_default() {
         return Ok(());
     }
-    let links = ask_links(&name(), LinkMessage::default(), NLM_F_DUMP)?;
+    let links = ask_links(name, LinkMessage::default(), NLM_F_DUMP)?;
     if !carries_vlans(&links, link.header.index) {
         return Ok(());
     }
     Err(if of_ports {
-        InterfaceError::PortsHideTags { name: name() }
+        InterfaceError::PortsHideTags { name: owned() }
     } else {
-        InterfaceError::HidesTags { name: name() }
+        InterfaceError::HidesTags { name: owned() }
     })
 }
 
