@@ -29,7 +29,7 @@ pub const QUEUES: usize = 1024;
 pub struct Config {
     /// The longest frame that an AF_XDP socket takes, in octets.
     pub frame_max: u16,
-    /// Drop IKEv1 instead of passing it to another daemon.
+    /// Drop IKEv1 instead of passing it to the kernel.
     pub drop_ikev1: bool,
 }
 

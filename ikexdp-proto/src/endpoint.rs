@@ -52,7 +52,7 @@ pub enum Command {
     },
     /// Delete an IKE SA; nothing happens if there is none of that name.
     Terminate(IkeSaId),
-    /// Delete every IKE SA; the host is about to leave.
+    /// Delete every IKE SA and make no more; the host is about to leave.
     Shutdown,
 }
 
@@ -70,6 +70,8 @@ pub enum Output {
 /// An IKEv2 peer, sans I/O.
 pub struct Endpoint {
     table: Table,
+    /// Whether the host is about to leave.
+    leaving: bool,
     last_id: u64,
     gate: Gate,
     host: Host,
@@ -110,6 +112,7 @@ impl Endpoint {
     pub fn new(config: Arc<Config>, mut entropy: Box<dyn CryptoRng + Send>) -> Self {
         Self {
             table: Table::default(),
+            leaving: false,
             last_id: 0,
             gate: Gate::new(&mut *entropy),
             host: Host {
@@ -262,8 +265,8 @@ impl Endpoint {
             });
             return;
         }
-        if datagram.payload.len() > INIT_LEN_MAX {
-            self.host.stats.count(Stat::OverLimit);
+        if let Some(stat) = self.turns_away(datagram) {
+            self.host.stats.count(stat);
             return;
         }
         let sound = header.spis.initiator != Spi::ZERO
@@ -295,6 +298,17 @@ impl Endpoint {
                 self.reply(header, datagram, &notify);
             }
             Admission::Refused => self.host.stats.count(Stat::HalfOpenLimit),
+        }
+    }
+
+    /// Why nobody looks at an IKE_SA_INIT request, if nobody does.
+    const fn turns_away(&self, datagram: &Datagram<'_>) -> Option<Stat> {
+        if self.leaving {
+            Some(Stat::InitLeaving)
+        } else if datagram.payload.len() > INIT_LEN_MAX {
+            Some(Stat::OverLimit)
+        } else {
+            None
         }
     }
 
@@ -371,6 +385,7 @@ impl Endpoint {
             Command::Initiate { connection, path } => self.initiate(connection, *path),
             Command::Terminate(id) => self.update(*id, |sa, cx| sa.terminate(cx)),
             Command::Shutdown => {
+                self.leaving = true;
                 for id in self.table.ids() {
                     self.update(id, |sa, cx| sa.terminate(cx));
                 }

@@ -19,6 +19,8 @@ counters! {
         InitAccepted = "init_accepted",
         /// IKE_SA_INIT requests that were repeats.
         InitRepeated = "init_repeated",
+        /// IKE_SA_INIT requests dropped because the host is about to leave.
+        InitLeaving = "init_leaving",
         /// IKE_SA_INIT requests that cannot be read, or whose public value is none.
         InitMalformed = "init_malformed",
         /// IKE_SA_INIT requests answered with COOKIE.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use ikexdp_proto::event::{ChildSummary, Established, Event, FailureReason, HandshakeFailure};
 use ikexdp_proto::time::Instant;
 use ikexdp_proto::types::{IkeSaId, Path};
+use nix::errno::Errno;
 use tracing::{info, warn};
 
 use crate::limiter::{Limiter, PERIOD};
@@ -96,6 +97,9 @@ impl Journal {
         if self.limiter.admit(now, "send_failed") {
             let hint = match error {
                 SendError::TooLong { .. } => "lower `fragment-size` to the MTU of the interface",
+                SendError::Refused(Errno::EAGAIN | Errno::ENOBUFS) => {
+                    "more was sent than the interface takes; what is lost is asked for again"
+                }
                 SendError::NoSocket(_) | SendError::Refused(_) => {
                     "look for a route and a firewall rule: `ip route get`, `nft list ruleset`"
                 }

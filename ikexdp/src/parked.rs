@@ -15,8 +15,8 @@ use ikexdp_proto::types::ReplySlot;
 pub struct Parked<F> {
     /// The frame that the engine is looking at.
     current: Option<(ReplySlot, F)>,
-    /// Slots ascend; `None` is a frame that has left already.
-    waiting: VecDeque<(ReplySlot, Option<F>)>,
+    /// Slots ascend.
+    waiting: VecDeque<(ReplySlot, F)>,
     capacity: usize,
     last: u64,
 }
@@ -61,11 +61,8 @@ impl<F> Parked<F> {
             .waiting
             .binary_search_by_key(&slot.0, |(slot, _)| slot.0)
             .ok()?;
-        let frame = self.waiting.get_mut(place)?.1.take();
-        while let Some((_, None)) = self.waiting.front() {
-            self.waiting.pop_front();
-        }
-        frame
+        // What moves is little: the frames themselves stay where they are.
+        self.waiting.remove(place).map(|(_, frame)| frame)
     }
 
     /// Puts the current frame away, if it is still there: to wait if a reply
@@ -81,7 +78,7 @@ impl<F> Parked<F> {
         if full {
             self.waiting.pop_front();
         }
-        self.waiting.push_back((slot, Some(frame)));
+        self.waiting.push_back((slot, frame));
         if full {
             Settled::Evicted
         } else {
@@ -153,6 +150,18 @@ mod tests {
         assert!(is_back(&first));
         assert_eq!(parked.take(oldest), None);
         assert!(parked.take(older).is_some() && parked.take(slot).is_some());
+    }
+
+    #[test]
+    fn what_has_left_takes_no_room() {
+        let mut parked = Parked::with_capacity(2);
+        let (oldest, _) = park(&mut parked, "slow");
+        for _ in 0..10 {
+            let (slot, _) = parked.receive(Rc::new("fast"));
+            assert_eq!(parked.settle(true), Settled::Parked);
+            assert!(parked.take(slot).is_some());
+        }
+        assert!(parked.take(oldest).is_some());
     }
 
     #[test]

@@ -48,10 +48,13 @@ pub struct XdpStatus {
     pub interface: String,
     /// Where the program runs: `native` or `generic`.
     pub mode: String,
-    /// How frames come from each RX queue: `zero-copy` or `copy`.
+    /// How frames come from each RX queue: `zero-copy` or `copy`; or `none`, when
+    /// its IKE takes the kernel's UDP sockets.
     pub queues: Vec<String>,
     /// The addresses whose IKE is taken.
     pub addresses: Vec<IpAddr>,
+    /// Why the interface carries no IKE for now, or for good.
+    pub trouble: Option<String>,
 }
 
 /// All counters.

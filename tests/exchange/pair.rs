@@ -431,6 +431,11 @@ fn a_shutdown_says_goodbye_to_all() {
     net.run(Duration::from_secs(1));
     assert!(net.established(Side::Client).is_empty());
     assert!(net.endpoint(Side::Gateway).is_quiet());
+    // And greets nobody.
+    net.connect();
+    net.run(Duration::from_secs(1));
+    assert!(net.endpoint(Side::Gateway).is_quiet());
+    assert!(count(&net, Side::Gateway, Stat::InitLeaving) >= 1);
 }
 
 /// Each side asks a silent other, and hears that it lives.

@@ -228,9 +228,14 @@ impl Gateway {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    /// Ends the daemon as its service would, which deletes its SAs at the peers.
-    pub fn stop(mut self) {
+    /// Tells the daemon to end, as its service would.
+    pub fn tell_to_end(&self) {
         self.daemon.signal(Signal::SIGTERM);
+    }
+
+    /// Ends the daemon, which deletes its SAs at the peers.
+    pub fn stop(mut self) {
+        self.tell_to_end();
         let status = self.daemon.wait();
         assert!(status.success(), "the daemon ends with {status}");
     }

@@ -13,32 +13,43 @@ pub struct Journal<T>(Arc<Shared<T>>);
 
 #[derive(Debug)]
 struct Shared<T> {
-    entries: Mutex<Vec<T>>,
-    grown: Condvar,
+    state: Mutex<State<T>>,
+    changed: Condvar,
+}
+
+#[derive(Debug)]
+struct State<T> {
+    entries: Vec<T>,
+    /// Whether it grows no more.
+    closed: bool,
 }
 
 impl<T: Clone> Journal<T> {
     /// Appends `entry` and wakes who waits.
     pub fn push(&self, entry: T) {
-        self.0.entries.lock().unwrap().push(entry);
-        self.0.grown.notify_all();
+        self.0.state.lock().unwrap().entries.push(entry);
+        self.0.changed.notify_all();
+    }
+
+    /// Tells who waits that nothing comes any more.
+    pub fn close(&self) {
+        self.0.state.lock().unwrap().closed = true;
+        self.0.changed.notify_all();
     }
 
     /// All entries so far.
     #[must_use]
     pub fn entries(&self) -> Vec<T> {
-        self.0.entries.lock().unwrap().clone()
+        self.0.state.lock().unwrap().entries.clone()
     }
 
-    /// Waits until `find` sees what it is looking for among all entries; `None` after `timeout`.
+    /// Waits until `find` sees what it is looking for among all entries; `None` after `timeout`, or
+    /// when nothing comes any more.
     pub fn wait_for<R>(&self, timeout: Duration, find: impl Fn(&[T]) -> Option<R>) -> Option<R> {
-        let entries = self.0.entries.lock().unwrap();
-        let (entries, _) = self
-            .0
-            .grown
-            .wait_timeout_while(entries, timeout, |entries| find(entries).is_none())
-            .unwrap();
-        find(&entries)
+        let state = self.0.state.lock().unwrap();
+        let missing = |state: &mut State<T>| !state.closed && find(&state.entries).is_none();
+        let waited = self.0.changed.wait_timeout_while(state, timeout, missing);
+        find(&waited.unwrap().0.entries)
     }
 }
 
@@ -51,8 +62,11 @@ impl<T> Clone for Journal<T> {
 impl<T> Default for Journal<T> {
     fn default() -> Self {
         Self(Arc::new(Shared {
-            entries: Mutex::default(),
-            grown: Condvar::new(),
+            state: Mutex::new(State {
+                entries: Vec::new(),
+                closed: false,
+            }),
+            changed: Condvar::new(),
         }))
     }
 }
@@ -73,6 +87,18 @@ mod tests {
         writer.join().unwrap();
         assert_eq!(found, Some(99));
         assert_eq!(journal.entries().len(), 100);
+    }
+
+    #[test]
+    fn a_wait_ends_with_what_is_waited_for_or_the_journal() {
+        let journal = Journal::<u8>::default();
+        let writer = journal.clone();
+        let writer = thread::spawn(move || writer.close());
+        assert_eq!(
+            journal.wait_for(Duration::MAX, |entries| entries.first().copied()),
+            None
+        );
+        writer.join().unwrap();
     }
 
     #[test]

@@ -37,6 +37,7 @@ impl Process {
             for line in BufReader::new(stderr).split(b'\n') {
                 journal.push(String::from_utf8_lossy(&line.unwrap()).into_owned());
             }
+            journal.close();
         });
         Self {
             name: format!("{name} in {}", namespace.name()),

@@ -93,6 +93,23 @@ fn a_client_out_of_reach_does_not_hold_the_daemon() {
 
 #[test]
 #[ignore = "needs CAP_NET_ADMIN"]
+fn who_tells_the_daemon_twice_waits_for_nobody() {
+    let (lab, gateway, client) = Case::psk(V4).start();
+    client.initiate().unwrap();
+    lab.set_path(&Path {
+        loss_percent: 100,
+        ..Path::default()
+    });
+    gateway.tell_to_end();
+    gateway.wait_for_line("peers are being told");
+    gateway.tell_to_end();
+    gateway.wait_for_line("error: told to end at once");
+    assert_eq!(gateway.wait().code(), Some(1));
+    assert!(!is_attached(&lab));
+}
+
+#[test]
+#[ignore = "needs CAP_NET_ADMIN"]
 fn another_program_on_the_interface_is_named() {
     for mode in Mode::ALL {
         let lab = Lab::new();
@@ -112,6 +129,19 @@ fn another_program_on_the_interface_is_named() {
         assert!(is_attached(&lab));
         drop(occupant);
         let _ = Gateway::start(IKEXDP, &lab.gateway, &Case::psk(V4).gateway);
+    }
+}
+
+#[test]
+#[ignore = "needs CAP_NET_ADMIN"]
+fn a_restart_at_once_works_every_time() {
+    let setup = Case::psk(V4).gateway;
+    let lab = Lab::new();
+    for _ in 0..10 {
+        let gateway = Gateway::start(IKEXDP, &lab.gateway, &setup);
+        let xdp = gateway.status().xdp.unwrap();
+        assert_eq!(xdp.queues, ["copy"]);
+        gateway.kill();
     }
 }
 

@@ -13,6 +13,7 @@ mod case;
 mod connects;
 mod counters;
 mod hostile;
+mod interface;
 mod ip_fragments;
 mod lifecycle;
 mod loss;

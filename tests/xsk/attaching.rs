@@ -4,10 +4,10 @@ use harness::namespace::{Namespace, command};
 use harness::packet::ike_sa_init;
 use harness::process::Process;
 use ikexdp::xdp::{AttachError, Interface, InterfaceError, Mode};
-use ikexdp::xsk::{BindError, Socket};
+use ikexdp::xsk::{BindError, Socket, Transfer};
 use nix::sys::signal::Signal;
 
-use crate::gateway::{Gateway, load};
+use crate::gateway::{Gateway, load, open};
 use crate::in_both_modes;
 use crate::wire::{PATIENCE, V4, Wire, receive, socket};
 
@@ -101,16 +101,27 @@ fn a_second_socket_is_told_of_the_first() {
     in_both_modes(|mode, _| {
         let _first = Gateway::attach(mode);
         let interface = Interface::find("wan").unwrap();
-        let refusal = Socket::open(&interface, 0, mode).unwrap_err();
+        let refusal = open(&interface, 0, mode).unwrap_err();
         assert!(
             matches!(refusal, BindError::Occupied { queue: 0, .. }),
             "{refusal}"
         );
-        let refusal = Socket::open(&interface, 1, mode).unwrap_err();
+        let refusal = open(&interface, 1, mode).unwrap_err();
         assert!(
             matches!(refusal, BindError::Refused { queue: 1, .. }),
             "{refusal}"
         );
+    });
+}
+
+#[test]
+#[ignore = "needs CAP_NET_ADMIN"]
+fn a_queue_is_free_again_soon_after_its_socket_is_closed() {
+    in_both_modes(|mode, _| {
+        let interface = Interface::find("wan").unwrap();
+        for _ in 0..20 {
+            Socket::open(&interface, 0, Transfer::choices(mode), PATIENCE).unwrap();
+        }
     });
 }
 

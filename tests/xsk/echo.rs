@@ -7,7 +7,7 @@ use ikexdp_common::verdict::{Action, Verdict};
 
 use crate::gateway::Gateway;
 use crate::in_both_modes;
-use crate::wire::{V4, V6, Wire, elsewhere, receive, socket};
+use crate::wire::{V4, V6, Wire, elsewhere, receive, socket, socket_here};
 
 #[test]
 #[ignore = "needs CAP_NET_ADMIN"]
@@ -81,6 +81,32 @@ fn every_queue_has_its_socket() {
             "{received:?}"
         );
         assert_eq!(gateway.queues(QueueCounter::Sent), received);
+    });
+}
+
+#[test]
+#[ignore = "needs CAP_NET_ADMIN"]
+fn a_queue_that_cannot_send_is_the_kernels() {
+    let Wire { gateway, peer } = Wire::with_rx_and_tx(2, 1);
+    gateway.run(move || {
+        let mut gateway = Gateway::attach(Mode::Native);
+        assert_eq!(gateway.sockets.len(), 1);
+        let kernel = socket_here(V4.gateway, 500);
+        let flows = 64;
+        for _ in 0..flows {
+            let peer = socket(&peer, V4.peer, 0);
+            peer.send_to(&ike_sa_init(100), (V4.gateway, 500)).unwrap();
+            if gateway.wait_or_else(&kernel) {
+                gateway.echo(1);
+                assert_eq!(receive(&peer).0, ike_sa_init(100));
+            } else {
+                assert_eq!(receive(&kernel).0, ike_sa_init(100));
+            }
+        }
+        let redirected = gateway.count(Verdict::RedirectIke);
+        let passed = gateway.count(Verdict::PassNoSocket);
+        assert_eq!(redirected + passed, flows);
+        assert!(redirected > 0 && passed > 0, "{redirected}, {passed}");
     });
 }
 

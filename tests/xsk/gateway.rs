@@ -1,10 +1,11 @@
 //! The smallest of all gateways: it sends back what it receives.
 
 use std::os::fd::AsFd;
+use std::time::Duration;
 
 use ikexdp::frame::Request;
 use ikexdp::xdp::{Attachment, Interface, LocalAddresses, Mode, Program};
-use ikexdp::xsk::{Frame, FrameSize, QueueCounter, Socket};
+use ikexdp::xsk::{BindError, Frame, FrameSize, QueueCounter, Socket, Transfer};
 use ikexdp_common::maps::Config;
 use ikexdp_common::verdict::Verdict;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -31,8 +32,8 @@ impl Gateway {
         program.set_addresses(addresses.addresses()).unwrap();
         let attachment = program.attach(&interface, &[mode]).unwrap();
         let mut sockets = Vec::new();
-        for queue in 0..interface.rx_queues {
-            let socket = Socket::open(&interface, queue, attachment.mode()).unwrap();
+        for queue in interface.sockets() {
+            let socket = open(&interface, queue, mode).unwrap();
             program.set_socket(queue, &socket).unwrap();
             sockets.push(socket);
         }
@@ -66,6 +67,18 @@ impl Gateway {
             .collect();
         let timeout = PollTimeout::try_from(PATIENCE).unwrap();
         assert_ne!(poll(&mut fds, timeout).unwrap(), 0, "no frame came");
+    }
+
+    /// Waits for a frame, or for something to read from `other`; says whether it is a frame.
+    pub(crate) fn wait_or_else(&self, other: &impl AsFd) -> bool {
+        let ours = self.sockets.iter().map(AsFd::as_fd);
+        let mut fds: Vec<_> = ours
+            .chain([other.as_fd()])
+            .map(|fd| PollFd::new(fd, PollFlags::POLLIN))
+            .collect();
+        let timeout = PollTimeout::try_from(PATIENCE).unwrap();
+        assert_ne!(poll(&mut fds, timeout).unwrap(), 0, "nothing came");
+        fds.pop().unwrap().any() == Some(false)
     }
 
     /// Sends back what is there.
@@ -112,6 +125,11 @@ impl Gateway {
         let count = |socket: &Socket| socket.counters().unwrap().get(counter);
         self.sockets.iter().map(count).collect()
     }
+}
+
+/// Opens a socket where there is none.
+pub(crate) fn open(interface: &Interface, queue: u32, mode: Mode) -> Result<Socket, BindError> {
+    Socket::open(interface, queue, Transfer::choices(mode), Duration::ZERO)
 }
 
 /// Loads the program for an interface.

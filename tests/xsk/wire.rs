@@ -36,11 +36,16 @@ impl Wire {
     }
 
     pub(crate) fn with_queues(queues: u32) -> Self {
+        Self::with_rx_and_tx(queues, queues)
+    }
+
+    /// The gateway's queues; the peer sends on as many as the gateway receives.
+    pub(crate) fn with_rx_and_tx(rx: u32, tx: u32) -> Self {
         let gateway = Namespace::new("gateway");
         let peer = Namespace::new("peer");
-        let queues = format!("numrxqueues {queues} numtxqueues {queues}");
         gateway.exec(&format!(
-            "ip link add wan {queues} type veth peer name wan {queues} netns {}",
+            "ip link add wan numrxqueues {rx} numtxqueues {tx} \
+             type veth peer name wan numrxqueues {rx} numtxqueues {rx} netns {}",
             peer.network().display()
         ));
         for (namespace, of) in [(&gateway, 1), (&peer, 2)] {

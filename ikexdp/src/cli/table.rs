@@ -30,6 +30,9 @@ pub(super) fn status(status: &Status) -> String {
                 [] => row("addresses", &"none"),
                 addresses => row("addresses", &Listed(addresses)),
             }
+            if let Some(trouble) = &xdp.trouble {
+                row("warning", trouble);
+            }
         }
     }
     let fragmentation = match (status.fragmentation, status.ip_fragments) {
@@ -93,8 +96,10 @@ pub(super) fn stats(stats: &Stats, all: bool) -> String {
 
 /// What all queues have counted together.
 fn sum(queues: &[Counters]) -> Counters {
-    let mut sum = queues.first().cloned().unwrap_or_default();
-    for queue in queues.iter().skip(1) {
+    // A queue without a socket counts nothing.
+    let mut queues = queues.iter().filter(|queue| !queue.0.is_empty());
+    let mut sum = queues.next().cloned().unwrap_or_default();
+    for queue in queues {
         for ((_, total), (_, value)) in sum.0.iter_mut().zip(&queue.0) {
             *total = total.saturating_add(*value);
         }
@@ -286,6 +291,7 @@ id    state        connection  peer               identity        addresses  sui
                 mode: "native".to_owned(),
                 queues: vec!["zero-copy".to_owned(), "copy".to_owned()],
                 addresses: vec!["192.0.2.1".parse().unwrap()],
+                trouble: Some("interface is down: eth0".to_owned()),
             }),
             shortcomings: vec!["no IPv6 on this host".to_owned()],
             established: 7,
@@ -298,6 +304,7 @@ up           1m 1s
 transport    xdp on eth0, native
 RX queues    zero-copy, copy
 addresses    192.0.2.1
+warning      interface is down: eth0
 datagrams    1280 octets, IKE fragments
 data plane   none
 established  7

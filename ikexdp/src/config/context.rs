@@ -1,7 +1,7 @@
 //! What every part of a configuration needs while it is read.
 
 use std::fs::{self, File};
-use std::io::Read;
+use std::io::{self, Read};
 use std::ops::Range;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -76,10 +76,15 @@ impl Context<'_> {
     }
 }
 
-fn read_bounded(path: &Path) -> std::io::Result<Zeroizing<Vec<u8>>> {
+fn read_bounded(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
     let mut content = Zeroizing::new(Vec::new());
-    File::open(path)?
-        .take(FILE_LEN_MAX)
+    let read = File::open(path)?
+        .take(FILE_LEN_MAX.saturating_add(1))
         .read_to_end(&mut content)?;
-    Ok(content)
+    if u64::try_from(read).is_ok_and(|read| read <= FILE_LEN_MAX) {
+        Ok(content)
+    } else {
+        let message = format!("longer than {FILE_LEN_MAX} octets");
+        Err(io::Error::new(io::ErrorKind::FileTooLarge, message))
+    }
 }

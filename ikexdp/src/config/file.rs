@@ -43,6 +43,7 @@ pub(super) struct Gateway {
     pub(super) interface: Option<Text>,
     pub(super) transport: Option<Text>,
     pub(super) xdp_mode: Option<Text>,
+    pub(super) xdp_transfer: Option<Text>,
     pub(super) ikev1: Option<Text>,
     pub(super) data_plane: Option<Text>,
     pub(super) fragmentation: Option<Spanned<bool>>,

@@ -16,6 +16,7 @@ use super::file::{self, Text};
 use super::problem::Key;
 use super::settings::{
     DataPlane, Ikev1, LogFormat, LogSettings, Transport, TransportKind, XdpMode, XdpSettings,
+    XdpTransfer,
 };
 use toml::Spanned;
 
@@ -62,9 +63,13 @@ fn transport(cx: &mut Context<'_>, key: &Key<'_>, table: &file::Gateway) -> Opti
         Some(text) => choice(cx, &key.at("xdp-mode"), text, &XdpMode::ALL),
         None => Some(XdpMode::Auto),
     };
+    let transfer = match &table.xdp_transfer {
+        Some(text) => choice(cx, &key.at("xdp-transfer"), text, &XdpTransfer::ALL),
+        None => Some(XdpTransfer::Auto),
+    };
     let ikev1 = match &table.ikev1 {
         Some(text) => choice(cx, &key.at("ikev1"), text, &Ikev1::ALL),
-        None => Some(Ikev1::Pass),
+        None => Some(Ikev1::Drop),
     };
     let kind = match &table.transport {
         Some(text) => choice(cx, &key.at("transport"), text, &TransportKind::ALL)?,
@@ -74,6 +79,7 @@ fn transport(cx: &mut Context<'_>, key: &Key<'_>, table: &file::Gateway) -> Opti
         (TransportKind::Xdp, Some(interface)) => Some(Transport::Xdp(XdpSettings {
             interface: interface.get_ref().clone(),
             mode: mode?,
+            transfer: transfer?,
             ikev1: ikev1?,
         })),
         (TransportKind::Xdp, None) => {
@@ -86,6 +92,7 @@ fn transport(cx: &mut Context<'_>, key: &Key<'_>, table: &file::Gateway) -> Opti
             for (field, text) in [
                 ("interface", interface),
                 ("xdp-mode", &table.xdp_mode),
+                ("xdp-transfer", &table.xdp_transfer),
                 ("ikev1", &table.ikev1),
             ] {
                 if let Some(text) = text {

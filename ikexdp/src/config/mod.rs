@@ -32,6 +32,7 @@ pub use gateway::CONTROL_SOCKET;
 pub use problem::{ConfigError, Problem};
 pub use settings::{
     DataPlane, Ikev1, LogFormat, LogSettings, Settings, Transport, XdpMode, XdpSettings,
+    XdpTransfer,
 };
 
 use context::Context;

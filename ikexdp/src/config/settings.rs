@@ -41,6 +41,8 @@ pub struct XdpSettings {
     pub interface: String,
     /// Where the program runs.
     pub mode: XdpMode,
+    /// How frames come from the driver.
+    pub transfer: XdpTransfer,
     /// What it does with IKEv1.
     pub ikev1: Ikev1,
 }
@@ -56,10 +58,20 @@ pub enum XdpMode {
     Generic,
 }
 
+/// How frames come from the driver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum XdpTransfer {
+    /// Written into our memory if the driver can, else copied.
+    Auto,
+    /// Copied.
+    Copy,
+}
+
 /// What the XDP program does with IKEv1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ikev1 {
-    /// Leaves it to the kernel's sockets.
+    /// Leaves it to the kernel and its rules, and to the daemon, which does not
+    /// answer it either.
     Pass,
     /// Drops it.
     Drop,
@@ -129,6 +141,19 @@ impl fmt::Display for XdpMode {
             Self::Auto => "auto",
             Self::Native => "native",
             Self::Generic => "generic",
+        })
+    }
+}
+
+impl XdpTransfer {
+    pub(super) const ALL: [Self; 2] = [Self::Auto, Self::Copy];
+}
+
+impl fmt::Display for XdpTransfer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Auto => "auto",
+            Self::Copy => "copy",
         })
     }
 }

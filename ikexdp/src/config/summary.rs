@@ -45,8 +45,8 @@ impl Loaded {
                 f,
                 "transport",
                 format_args!(
-                    "xdp on {}, mode {}, IKEv1: {}",
-                    xdp.interface, xdp.mode, xdp.ikev1
+                    "xdp on {}, mode {}, transfer {}, IKEv1: {}",
+                    xdp.interface, xdp.mode, xdp.transfer, xdp.ikev1
                 ),
             )?,
             Transport::Udp => row(f, "transport", "udp")?,

@@ -70,6 +70,7 @@ impl Lab {
         lab.write("psk", "correct horse battery staple\n");
         lab.write("short", "hunter2\n");
         lab.write("nothing", "\n");
+        lab.write("endless", &"x".repeat((1 << 20) + 1));
         lab.write("noise", "no PEM at all");
         lab.write("encrypted.key", "-----BEGIN ENCRYPTED PRIVATE KEY-----\n");
         lab
@@ -197,6 +198,7 @@ interface = "eth0"\n =>  => :2: gateway.interface: is missing & interface = "eth
 = 1280 => = 575 => :4: gateway.fragment-size: not between 576 and 1500: 575 & from 576 to 1500
 = 1280 => = 1501 => not between 576 and 1500: 1501
 = 1280 => = 1280\nxdp-mode = "fast" => :5: gateway.xdp-mode & "native"
+= 1280 => = 1280\nxdp-transfer = "none" => gateway.xdp-transfer & "auto", "copy"
 = 1280 => = 1280\nikev1 = "no" => gateway.ikev1 & "pass", "drop"
 = 1280 => = 1280\ndata-plane = "xfrm" => gateway.data-plane & "none"
 = 1280 => = 1280\nhalf-open-max = 0 => gateway.half-open-max: not between 1 and
@@ -260,6 +262,7 @@ certificate = "gateway.pem", key = "gateway.key" =>  => connection.staff.local
 certificate = "gateway.pem", key = "gateway.key" => certificate = "gateway.pem", key = "gateway.key", secret-file = "psk" => local.certificate: given along with `local.secret-file`
 certificate = "gateway.pem", key = "gateway.key" => secret = "x", secret-file = "psk" => local.secret: given along with `local.secret-file`
 certificate = "gateway.pem", key = "gateway.key" => key = "gateway.key", secret-file = "psk" => local.key: given along with `local.secret-file`
+certificate = "gateway.pem", key = "gateway.key" => secret-file = "endless" => local.secret-file: file cannot be read & endless & longer than 1048576 octets
 certificate = "gateway.pem", key = "gateway.key" => secret-file = "nothing" => local.secret-file: is empty
 vpn.example.com => gw.example.com => certificate does not assert gw.example.com & set `local.id` to a name it asserts: vpn.example.com
 "ca.pem" => "gateway.pem" => connection.staff.remote.ca: not a certificate authority & not of a peer
@@ -384,7 +387,7 @@ fn a_summary_shows_what_would_be_served() {
     let expected = format!(
         "\
 gateway
-  transport  xdp on eth0, mode auto, IKEv1: pass
+  transport  xdp on eth0, mode auto, transfer auto, IKEv1: drop
   datagrams  of 1280 octets, fragmented by IKE
   data plane none
   control    /run/ikexdp/control.sock

@@ -10,11 +10,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Interest};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
-use tokio::time::timeout;
-use tracing::debug;
+use tokio::time::{sleep, timeout};
+use tracing::{debug, warn};
 
 use super::{Refusal, Request, Response};
 
@@ -26,6 +26,12 @@ const REQUEST_LEN_MAX: u64 = 1024;
 
 /// How long somebody may hold a connection without reading or writing.
 const IDLE_MAX: Duration = Duration::from_secs(30);
+
+/// How long to wait after a connection could not be accepted.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// How often to look whether somebody who waits for an answer is still there.
+const HANG_UP_POLL: Duration = Duration::from_millis(100);
 
 /// Only the owner.
 const MODE: u32 = 0o600;
@@ -124,7 +130,15 @@ impl Listener {
         let places = Arc::new(Semaphore::new(CONNECTIONS));
         loop {
             let place = Arc::clone(&places).acquire_owned().await;
-            let (stream, _) = listener.accept().await?;
+            let stream = match listener.accept().await {
+                Ok((stream, _)) => stream,
+                // Descriptors may have run out, and there will be some again.
+                Err(error) => {
+                    warn!(%error, "control connection not accepted");
+                    sleep(ACCEPT_PAUSE).await;
+                    continue;
+                }
+            };
             let handle = handle.clone();
             tokio::task::spawn_local(async move {
                 if let Err(error) = converse(stream, handle).await {
@@ -160,7 +174,11 @@ where
         }
         let complete = line.ends_with(b"\n");
         let mut answer = match serde_json::from_slice(&line) {
-            Ok(request) if complete => handle(request).await,
+            Ok(request) if complete => tokio::select! {
+                answer = handle(request) => answer,
+                // It may have to wait for peers; nobody waits with it any more.
+                gone = hang_up(stream.get_ref()) => return gone,
+            },
             Ok(_) => refusal("request does not end"),
             Err(error) => refusal(&format!("request cannot be read: {error}")),
         };
@@ -170,6 +188,15 @@ where
             return Ok(());
         }
     }
+}
+
+/// Waits until the other end is closed, and not just done with asking.
+async fn hang_up(stream: &UnixStream) -> io::Result<()> {
+    // That it can be written to is told as well, and it can nearly always.
+    while !stream.ready(Interest::WRITABLE).await?.is_write_closed() {
+        sleep(HANG_UP_POLL).await;
+    }
+    Ok(())
 }
 
 fn refusal(message: &str) -> String {
@@ -189,11 +216,16 @@ pub(crate) fn answer<T: Serialize>(response: &Response<T>) -> String {
 mod tests {
     use super::super::{ClientError, call};
     use super::*;
+    use std::future::pending;
     use std::io::{Read, Write};
+    use std::net::Shutdown;
     use std::thread;
     use tempfile::TempDir;
     use tokio::runtime::Builder;
     use tokio::task::LocalSet;
+
+    /// An SA whose peer never answers.
+    const NEVER: u64 = 0;
 
     /// Runs `client` against a daemon that answers with what it was asked.
     fn with_daemon(client: impl FnOnce(&Path) + Send + 'static) {
@@ -206,6 +238,7 @@ mod tests {
         });
         let echo = |request: Request| async move {
             match request {
+                Request::Terminate { id: NEVER } => pending().await,
                 Request::Terminate { id } => answer(&Response::<()>::Error(Refusal {
                     message: format!("no IKE SA: {id}"),
                     hint: Some("`ikexdp sas` lists them".to_owned()),
@@ -257,6 +290,31 @@ mod tests {
             let error = Listener::bind(path).unwrap_err();
             assert!(matches!(error, ControlError::InUse { .. }), "{error}");
             assert!(error.to_string().contains("ikexdp runs already"));
+        });
+    }
+
+    #[test]
+    fn who_hangs_up_makes_room() {
+        with_daemon(|path| {
+            for _ in 0..2 * CONNECTIONS {
+                let mut stream = StdStream::connect(path).unwrap();
+                let request = b"{\"command\":\"terminate\",\"id\":0}\n";
+                stream.write_all(request).unwrap();
+            }
+            let answer: Request = call(path, &Request::Status).unwrap();
+            assert_eq!(answer, Request::Status);
+        });
+    }
+
+    #[test]
+    fn who_has_asked_everything_is_answered() {
+        with_daemon(|path| {
+            let mut stream = StdStream::connect(path).unwrap();
+            stream.write_all(b"{\"command\":\"status\"}\n").unwrap();
+            stream.shutdown(Shutdown::Write).unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).unwrap();
+            assert_eq!(answer, "{\"ok\":{\"command\":\"status\"}}\n");
         });
     }
 

@@ -1,7 +1,6 @@
 //! Signals, and requests on the control socket, as orders to the packet loop.
 
 use std::io;
-use std::process;
 
 use ikexdp_proto::types::IkeSaId;
 use serde::Serialize;
@@ -9,6 +8,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing::{info, warn};
 use tracing_appender::non_blocking::ErrorCounter;
 
+use super::DaemonError;
 use super::order::{Mailbox, Order, Unavailable};
 use crate::control::{Refusal, Request, Response, answer};
 use crate::metrics::Metric;
@@ -74,10 +74,17 @@ fn line<T: Serialize>(answered: Result<Result<T, Refusal>, Unavailable>) -> Stri
 
 /// Turns signals into orders, for ever: the first SIGTERM or SIGINT lets peers
 /// know, the second does not wait for them.
-pub(super) async fn obey_signals(mailbox: &Mailbox) -> io::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut hangup = signal(SignalKind::hangup())?;
+pub(super) async fn obey_signals(mailbox: &Mailbox) -> DaemonError {
+    let signals = || {
+        let terminate = signal(SignalKind::terminate())?;
+        let interrupt = signal(SignalKind::interrupt())?;
+        let hangup = signal(SignalKind::hangup())?;
+        io::Result::Ok((terminate, interrupt, hangup))
+    };
+    let (mut terminate, mut interrupt, mut hangup) = match signals() {
+        Ok(signals) => signals,
+        Err(error) => return DaemonError::ControlPlane(error),
+    };
     let mut leaving = false;
     loop {
         tokio::select! {
@@ -89,8 +96,7 @@ pub(super) async fn obey_signals(mailbox: &Mailbox) -> io::Result<()> {
             }
         }
         if leaving || mailbox.give(Order::Leave).is_err() {
-            warn!("leaving at once");
-            process::exit(1);
+            return DaemonError::Impatient;
         }
         info!("leaving; peers are being told");
         leaving = true;

@@ -84,13 +84,12 @@ impl Desk {
                 self.waiting.push(Waiting::One { id, reply });
             }
             Order::TerminateAll(reply) => {
-                let (count, last) = driver
-                    .engine
-                    .summaries(None)
-                    .fold((0_usize, IkeSaId(0)), |(count, _), sa| {
-                        (count.saturating_add(1), sa.id)
-                    });
-                driver.command(Command::Shutdown);
+                let ids: Vec<_> = driver.engine.summaries(None).map(|sa| sa.id).collect();
+                let last = ids.last().copied().unwrap_or(IkeSaId(0));
+                let count = ids.len();
+                for id in ids {
+                    driver.command(Command::Terminate(id));
+                }
                 self.waiting.push(Waiting::All { last, count, reply });
             }
             Order::Leave => {

@@ -1,16 +1,18 @@
 //! The fast path: IKE by XDP and AF_XDP, past the kernel's network stack.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
 use std::net::IpAddr;
 
 use aya::maps::MapError;
-use ikexdp_common::maps::Config;
+use ikexdp_common::maps::{Config, LOCAL_ADDRESSES};
 use ikexdp_common::verdict::Verdict;
 use ikexdp_proto::types::{Datagram, Path, ReplySlot};
 use tracing::{info, warn};
 
-use crate::config::{Ikev1, XdpMode, XdpSettings};
+use super::queues::Queues;
+use crate::config::{Ikev1, XdpMode, XdpSettings, XdpTransfer};
 use crate::frame::{Reply, Request};
 use crate::listed::Listed;
 use crate::parked::{Parked, Settled};
@@ -19,7 +21,7 @@ use crate::xdp::{
     AttachError, Attachment, Interface, InterfaceError, LoadError, LocalAddresses, Mode,
     NetlinkError, Program,
 };
-use crate::xsk::{BATCH, BindError, Frame, FrameSize, HELD, QueueCounter, Socket};
+use crate::xsk::{BATCH, BindError, Frame, FrameSize, HELD, QueueCounter, Socket, Transfer};
 
 /// Frames that may wait for their reply. All may be of one queue, which must spare a batch that is
 /// being handled besides, and the fragments that answer it.
@@ -31,13 +33,22 @@ pub enum FastPathError {
     /// The interface cannot be used.
     #[error(transparent)]
     Interface(#[from] InterfaceError),
+    /// A mode in which nothing would arrive.
+    #[error(
+        "native mode takes no IKE from a bond: {interface}; \
+         hint: set `gateway.xdp-mode` to \"generic\" or \"auto\""
+    )]
+    NativeOnBond {
+        /// The interface.
+        interface: String,
+    },
     /// The program is not in the kernel.
     #[error(transparent)]
     Load(#[from] LoadError),
     /// The program is not on the interface.
     #[error(transparent)]
     Attach(#[from] AttachError),
-    /// A queue has no socket.
+    /// No queue has a socket.
     #[error(transparent)]
     Queue(#[from] BindError),
     /// The kernel does not tell our addresses.
@@ -54,8 +65,10 @@ pub(super) struct FastPath {
     attachment: Attachment,
     program: Program,
     interface: Interface,
-    sockets: Vec<Socket>,
+    queues: Queues,
     addresses: LocalAddresses,
+    /// What keeps the interface from carrying IKE.
+    trouble: Option<String>,
     parked: Parked<Held>,
     /// What was answered last: further fragments of the answer follow at once.
     answered: Option<Answered>,
@@ -86,35 +99,45 @@ impl fmt::Debug for FastPath {
 
 impl FastPath {
     /// Attaches the program to `interface` and opens a socket on each RX queue.
-    /// What comes before a socket is there takes the kernel's UDP sockets.
     pub(super) fn open(
         interface: Interface,
         settings: &XdpSettings,
     ) -> Result<Self, FastPathError> {
+        let modes = match settings.mode {
+            XdpMode::Auto => interface.modes(),
+            XdpMode::Native if interface.bond => {
+                let interface = interface.name;
+                return Err(FastPathError::NativeOnBond { interface });
+            }
+            XdpMode::Native => &[Mode::Native],
+            XdpMode::Generic => &[Mode::Generic],
+        };
+        if interface.bond {
+            let interface = interface.name.as_str();
+            info!(interface, "generic mode, because the interface is a bond");
+        }
         let mut program = Program::load(Config {
             frame_max: FrameSize::for_mtu(interface.mtu).capacity(),
             drop_ikev1: settings.ikev1 == Ikev1::Drop,
         })?;
         let addresses = LocalAddresses::watch()?;
-        program.set_addresses(addresses.addresses())?;
-        let modes: &[Mode] = match settings.mode {
-            XdpMode::Auto => &Mode::ALL,
-            XdpMode::Native => &[Mode::Native],
-            XdpMode::Generic => &[Mode::Generic],
-        };
+        // Once more, now that changes are told of.
+        interface.check()?;
+        let left_out = program.set_addresses(addresses.addresses())?;
+        warn_of_left_out(left_out);
         let attachment = program.attach(&interface, modes)?;
-        let mut sockets = Vec::new();
-        for queue in 0..interface.rx_queues {
-            let socket = Socket::open(&interface, queue, attachment.mode())?;
-            program.set_socket(queue, &socket)?;
-            sockets.push(socket);
-        }
+        let transfers = match settings.transfer {
+            XdpTransfer::Auto => Transfer::choices(attachment.mode()),
+            XdpTransfer::Copy => &[Transfer::Copy],
+        };
+        let queues = Queues::open(&interface, transfers, &mut program)?;
         let path = Self {
             attachment,
             program,
             interface,
-            sockets,
+            queues,
             addresses,
+            trouble: None,
             parked: Parked::with_capacity(PARKED),
             answered: None,
             identification: 0,
@@ -134,6 +157,7 @@ impl FastPath {
             mode,
             queues,
             addresses,
+            ..
         } = self.status();
         let hint = "netfilter does not see the IKE that XDP takes: \
             filter it upstream, or count it with `ikexdp stats`";
@@ -151,19 +175,19 @@ impl FastPath {
         }
     }
 
-    /// The sockets, that of queue 0 first.
-    pub(super) fn sockets(&self) -> &[Socket] {
-        &self.sockets
+    /// The sockets, and the queues they are on.
+    pub(super) fn sockets(&self) -> impl Iterator<Item = (u32, &Socket)> {
+        self.queues.iter()
     }
 
-    /// What tells of addresses that come and go.
+    /// What tells of addresses and links that come and go.
     pub(super) const fn addresses(&self) -> &LocalAddresses {
         &self.addresses
     }
 
     /// Appends to `batch` what the queue has received.
-    pub(super) fn receive(&mut self, queue: usize, batch: &mut Vec<Frame>) {
-        if let Some(socket) = self.sockets.get_mut(queue) {
+    pub(super) fn receive(&mut self, queue: u32, batch: &mut Vec<Frame>) {
+        if let Some(socket) = self.queues.get_mut(queue) {
             socket.receive(batch);
         }
     }
@@ -206,9 +230,7 @@ impl FastPath {
         });
         let answered = self.answered.as_ref();
         let answered = answered.filter(|last| last.slot == slot && last.path == *path)?;
-        let socket = self
-            .sockets
-            .get_mut(usize::try_from(answered.queue).ok()?)?;
+        let socket = self.queues.get_mut(answered.queue)?;
         let mut frame = match frame {
             Some(frame) => frame,
             None => socket.allocate()?,
@@ -230,41 +252,76 @@ impl FastPath {
     /// The first [`io::Error`] of a queue; the others are served all the same.
     pub(super) fn flush(&mut self) -> io::Result<()> {
         let mut result = Ok(());
-        for socket in &mut self.sockets {
+        for socket in self.queues.iter_mut() {
             result = result.and(socket.flush());
         }
         result
     }
 
-    /// Follows the addresses of this host.
+    /// Whether a queue waits for a flush soon.
+    pub(super) fn is_stalled(&self) -> bool {
+        self.queues.iter().any(|(_, socket)| socket.is_stalled())
+    }
+
+    /// Follows the interface and the addresses of this host.
     ///
     /// # Errors
     /// [`FastPathError`] if the kernel does not tell, or does not take them.
-    pub(super) fn refresh_addresses(&mut self) -> Result<(), FastPathError> {
-        if !self.addresses.refresh()? {
-            return Ok(());
+    pub(super) fn refresh(&mut self) -> Result<(), FastPathError> {
+        let trouble = match self.interface.check() {
+            Err(error @ InterfaceError::Query { .. }) => return Err(error.into()),
+            result => result.err(),
+        };
+        let changed = self.addresses.refresh()?;
+        // First what hides the tags of a VLAN, then its addresses: a reply
+        // without the tag would lead nowhere.
+        let hidden = matches!(
+            trouble,
+            Some(InterfaceError::HidesTags { .. } | InterfaceError::PortsHideTags { .. })
+        );
+        let left_out = if hidden {
+            self.program.set_addresses(&BTreeSet::new())?
+        } else {
+            self.program.set_addresses(self.addresses.addresses())?
+        };
+        if changed {
+            warn_of_left_out(left_out);
+            let addresses: Vec<IpAddr> = self.program.addresses().iter().copied().collect();
+            let addresses = Listed(&addresses).to_string();
+            info!(addresses, "addresses of this host changed");
         }
-        let addresses: Vec<IpAddr> = self.addresses.addresses().iter().copied().collect();
-        let shown = Listed(&addresses).to_string();
-        info!(addresses = shown, "addresses of this host changed");
-        self.program.set_addresses(self.addresses.addresses())?;
-        // An interface takes its addresses with it; nothing else tells of that.
-        if let Err(error) = Interface::find(&self.interface.name) {
-            let hint = "the kernel's UDP sockets serve what is left; restart the daemon later";
-            let error = error.to_string();
-            warn!(error, hint, "XDP has lost its interface");
-        }
+        self.tell(trouble.map(|error| error.to_string()));
         Ok(())
+    }
+
+    /// Writes a line when the interface gets into trouble, or out of it.
+    fn tell(&mut self, trouble: Option<String>) {
+        if trouble == self.trouble {
+            return;
+        }
+        let interface = self.interface.name.as_str();
+        match &trouble {
+            Some(error) => warn!(
+                interface,
+                error, "XDP takes no IKE; what reaches this host takes the kernel's UDP sockets"
+            ),
+            None => info!(interface, "XDP takes IKE again"),
+        }
+        self.trouble = trouble;
     }
 
     /// What there is to show of it.
     pub(super) fn status(&self) -> XdpStatus {
-        let transfer = |socket: &Socket| socket.transfer().to_string();
+        let transfer = |socket: Option<&Socket>| match socket {
+            Some(socket) => socket.transfer().to_string(),
+            None => "none".to_owned(),
+        };
         XdpStatus {
             interface: self.interface.name.clone(),
             mode: self.attachment.mode().to_string(),
-            queues: self.sockets.iter().map(transfer).collect(),
-            addresses: self.addresses.addresses().iter().copied().collect(),
+            queues: self.queues.map(transfer),
+            addresses: self.program.addresses().iter().copied().collect(),
+            trouble: self.trouble.clone(),
         }
     }
 
@@ -279,10 +336,11 @@ impl FastPath {
             .collect()
     }
 
-    /// The counters of each queue; nothing where the kernel does not tell.
+    /// The counters of each queue; nothing where there is no socket, or the kernel
+    /// does not tell.
     pub(super) fn queues(&self) -> Vec<Counters> {
-        let counters = |socket: &Socket| {
-            let Ok(counters) = socket.counters() else {
+        let counters = |socket: Option<&Socket>| {
+            let Some(Ok(counters)) = socket.map(Socket::counters) else {
                 return Counters::default();
             };
             let names = QueueCounter::ALL.iter();
@@ -290,6 +348,17 @@ impl FastPath {
                 .map(|counter| (counter.name(), counters.get(*counter)))
                 .collect()
         };
-        self.sockets.iter().map(counters).collect()
+        self.queues.map(counters)
+    }
+}
+
+fn warn_of_left_out(addresses: usize) {
+    if addresses > 0 {
+        let max = LOCAL_ADDRESSES;
+        let hint = "their IKE takes the kernel's UDP sockets";
+        warn!(
+            addresses,
+            max, hint, "more addresses of a family than XDP has room for"
+        );
     }
 }

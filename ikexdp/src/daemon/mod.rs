@@ -7,6 +7,7 @@ mod driver;
 mod fast_path;
 mod order;
 mod packet_loop;
+mod queues;
 
 use std::io;
 use std::num::NonZeroUsize;
@@ -72,6 +73,9 @@ pub enum DaemonError {
     /// The control plane failed.
     #[error("cannot serve the control socket or signals")]
     ControlPlane(#[source] io::Error),
+    /// It was told to end while it was ending.
+    #[error("told to end at once; hint: clients that were not told find out by themselves")]
+    Impatient,
     /// There is an error in this program.
     #[error("the packet loop panicked; hint: the log says where, please report it")]
     Panicked,
@@ -113,6 +117,10 @@ pub fn run(loaded: &Loaded) -> Result<(), DaemonError> {
         .map_err(DaemonError::Threads)?;
     let mailbox = plane.mailbox.clone();
     let result = serve(&listener, plane, end);
+    if let Err(DaemonError::Impatient) = result {
+        // The packet loop ends with the process.
+        return result;
+    }
     // Only if the control plane failed is there anybody left to take the order.
     let _ = mailbox.give(Order::Leave);
     // A panic has been reported already.
@@ -139,7 +147,7 @@ fn serve(
             Err(error) = listener.serve(move |request| plane.clone().handle(request)) => {
                 Err(DaemonError::ControlPlane(error))
             }
-            Err(error) = obey_signals(&mailbox) => Err(DaemonError::ControlPlane(error)),
+            error = obey_signals(&mailbox) => Err(error),
         }
     })
 }

@@ -22,6 +22,10 @@ use crate::xsk::Frame;
 /// How long peers have to answer when we leave.
 const FAREWELL: Duration = Duration::from_millis(1500);
 
+/// How long replies wait when the kernel had no room for them: nothing tells
+/// when it has.
+const STALL: Duration = Duration::from_millis(1);
+
 /// Jobs taken back in a turn, so that they do not make datagrams wait.
 const JOBS: usize = 64;
 
@@ -45,7 +49,7 @@ pub(super) struct PacketLoop {
 enum Source {
     /// Jobs that are done, and orders.
     Mail,
-    /// Addresses that come or go.
+    /// Addresses and links that come or go.
     Addresses,
     /// The UDP socket at this place.
     Udp(u32),
@@ -70,7 +74,7 @@ impl PacketLoop {
         }
         if let Some(fast_path) = &driver.fast_path {
             watch(Source::Addresses, fast_path.addresses())?;
-            for (queue, socket) in (0..).zip(fast_path.sockets()) {
+            for (queue, socket) in fast_path.sockets() {
                 watch(Source::Queue(queue), socket)?;
             }
         }
@@ -117,10 +121,15 @@ impl PacketLoop {
 
     /// How long to sleep.
     fn timeout(&self, end: Option<Instant>) -> EpollTimeout {
-        let Some(due) = self.driver.deadline().into_iter().chain(end).min() else {
+        let now = self.driver.clock.now();
+        let fast_path = self.driver.fast_path.as_ref();
+        let stall = fast_path.is_some_and(FastPath::is_stalled);
+        let stall = stall.then(|| now + STALL);
+        let dues = self.driver.deadline().into_iter().chain(end).chain(stall);
+        let Some(due) = dues.min() else {
             return EpollTimeout::NONE;
         };
-        let wait = due.since(self.driver.clock.now());
+        let wait = due.since(now);
         // Rounded up: to wake early is to wake for nothing.
         let milliseconds = wait.as_micros().div_ceil(1000);
         EpollTimeout::try_from(milliseconds).unwrap_or(EpollTimeout::MAX)
@@ -148,10 +157,10 @@ impl PacketLoop {
 
     fn addresses(&mut self) {
         let refresh = self.driver.fast_path.as_mut();
-        if let Some(Err(error)) = refresh.map(FastPath::refresh_addresses) {
+        if let Some(Err(error)) = refresh.map(FastPath::refresh) {
             let hint = "IKE to new addresses takes the kernel's UDP sockets; restart the daemon";
             let error: &(dyn Error + 'static) = &error;
-            warn!(error, hint, "addresses of this host not followed");
+            warn!(error, hint, "interface and addresses not followed");
         }
     }
 
@@ -171,7 +180,7 @@ impl PacketLoop {
     }
 
     fn queue(&mut self, queue: u32) {
-        if let (Some(fast_path), Ok(queue)) = (&mut self.driver.fast_path, usize::try_from(queue)) {
+        if let Some(fast_path) = &mut self.driver.fast_path {
             fast_path.receive(queue, &mut self.frames);
         }
         for frame in self.frames.drain(..) {

@@ -26,18 +26,20 @@ pub struct LocalAddresses {
 }
 
 impl LocalAddresses {
-    /// Reads the addresses, and asks to be told of changes.
+    /// Reads the addresses, and asks to be told of changes of addresses and
+    /// links.
     ///
     /// # Errors
     ///
     /// When the kernel does not answer.
     pub fn watch() -> Result<Self, NetlinkError> {
+        const LINKS: u32 = 1 << 0;
         const IPV4_ADDRESSES: u32 = 1 << 4;
         const IPV6_ADDRESSES: u32 = 1 << 8;
 
         let mut notifications = Socket::new(NETLINK_ROUTE).map_err(NetlinkError::Socket)?;
         notifications
-            .bind(&SocketAddr::new(0, IPV4_ADDRESSES | IPV6_ADDRESSES))
+            .bind(&SocketAddr::new(0, LINKS | IPV4_ADDRESSES | IPV6_ADDRESSES))
             .and_then(|()| notifications.set_non_blocking(true))
             .map_err(NetlinkError::Socket)?;
         // Only now, so that no change falls between reading and listening.

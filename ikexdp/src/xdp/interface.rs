@@ -1,5 +1,7 @@
 //! What there is to know about a network interface before attaching to it.
 
+use std::ops::Range;
+
 use aya::programs::loaded_programs;
 use netlink_packet_core::{NLM_F_ACK, NLM_F_DUMP};
 use netlink_packet_route::RouteNetlinkMessage;
@@ -9,7 +11,7 @@ use netlink_packet_route::link::{
 
 use super::Mode;
 use super::netlink::{NetlinkError, ask};
-use crate::xsk::ethtool::{rx_queues, strips_vlan_tags};
+use crate::xsk::ethtool::{Queues, queues, strips_vlan_tags};
 
 /// A network interface that can carry IKE.
 #[derive(Clone, Debug)]
@@ -22,6 +24,10 @@ pub struct Interface {
     pub mtu: u32,
     /// How many queues it receives on.
     pub rx_queues: u32,
+    /// How many queues it sends on.
+    pub tx_queues: u32,
+    /// Whether it is a bond.
+    pub bond: bool,
 }
 
 /// Why an interface cannot be used.
@@ -31,6 +37,12 @@ pub enum InterfaceError {
     #[error("no such interface: {name}; hint: set `gateway.interface` to one that `ip link` lists")]
     Missing {
         /// The name asked for.
+        name: String,
+    },
+    /// It was there, and is no more.
+    #[error("interface is gone: {name}; hint: restart the daemon when there is one again")]
+    Gone {
+        /// Its name.
         name: String,
     },
     /// It is switched off.
@@ -54,6 +66,15 @@ pub enum InterfaceError {
         /// The interface.
         name: String,
     },
+    /// The same, and the tags are off before the interface gets the frames.
+    #[error(
+        "interface has VLANs, and its ports take their tags off: {name}; \
+         hint: set `gateway.interface` to a port, or `gateway.transport` to \"udp\""
+    )]
+    PortsHideTags {
+        /// The interface.
+        name: String,
+    },
     /// The kernel would not tell.
     #[error("cannot query interface: {name}")]
     Query {
@@ -71,34 +92,68 @@ impl Interface {
     ///
     /// When it is missing or down, is not Ethernet, or hides VLAN tags.
     pub fn find(name: &str) -> Result<Self, InterfaceError> {
-        let link = query(name)?;
+        let link = query(name, Question::Name)?;
         let name = name.to_owned();
-        if link.header.link_layer_type != LinkLayerType::Ether {
-            return Err(InterfaceError::NotEthernet { name });
-        }
-        if !link.header.flags.contains(LinkFlags::Up) {
-            return Err(InterfaceError::Down { name });
-        }
+        let Some(link) = link else {
+            return Err(InterfaceError::Missing { name });
+        };
+        check(&name, &link)?;
         let index = link.header.index;
-        if strips_vlan_tags(&name).unwrap_or_default() && has_vlans(&name, index)? {
-            return Err(InterfaceError::HidesTags { name });
-        }
+        let bond = kind(&link) == Some(&InfoKind::Bond);
         let mut mtu = 0;
-        let mut allocated = 1;
+        let mut allocated = Queues { rx: 1, tx: 1 };
         for attribute in link.attributes {
             match attribute {
                 LinkAttribute::Mtu(value) => mtu = value,
-                LinkAttribute::NumRxQueues(value) => allocated = value,
+                LinkAttribute::NumRxQueues(value) => allocated.rx = value,
+                LinkAttribute::NumTxQueues(value) => allocated.tx = value,
                 _ => {}
             }
         }
+        // Drivers with a single queue need not answer the question.
+        let set = queues(&name).unwrap_or_default();
+        let known = |set, allocated| if set == 0 { allocated } else { set };
         Ok(Self {
-            // Drivers with a single queue need not answer the question.
-            rx_queues: rx_queues(&name).unwrap_or(allocated),
+            rx_queues: known(set.rx, allocated.rx),
+            tx_queues: known(set.tx, allocated.tx),
             index,
             name,
             mtu,
+            bond,
         })
+    }
+
+    /// Checks that this very interface, not just one of its name, can still
+    /// carry IKE.
+    ///
+    /// # Errors
+    ///
+    /// When it is gone or down, or hides VLAN tags by now.
+    pub fn check(&self) -> Result<(), InterfaceError> {
+        let Some(link) = query(&self.name, Question::Index(self.index))? else {
+            let name = self.name.clone();
+            return Err(InterfaceError::Gone { name });
+        };
+        check(&self.name, &link)
+    }
+
+    /// The modes in which redirected frames reach an AF_XDP socket, the fastest
+    /// first. In native mode those of a bond are still its ports', and the
+    /// kernel gives a socket only what its own interface received.
+    #[must_use]
+    pub const fn modes(&self) -> &'static [Mode] {
+        if self.bond {
+            &[Mode::Generic]
+        } else {
+            &Mode::ALL
+        }
+    }
+
+    /// The queues that can have an AF_XDP socket. On a queue that only receives
+    /// the kernel gives one as well, and lets what it sends lie.
+    #[must_use]
+    pub fn sockets(&self) -> Range<u32> {
+        0..self.rx_queues.min(self.tx_queues)
     }
 }
 
@@ -113,10 +168,10 @@ pub(super) struct Occupant {
 
 /// The XDP program on the interface of this name, if there is one.
 pub(super) fn occupant(name: &str) -> Result<Option<Occupant>, InterfaceError> {
-    let link = query(name)?;
+    let link = query(name, Question::Name)?;
     let attributes = link
-        .attributes
         .into_iter()
+        .flat_map(|link| link.attributes)
         .find_map(|attribute| match attribute {
             LinkAttribute::Xdp(attributes) => Some(attributes),
             _ => None,
@@ -145,39 +200,91 @@ fn program_name(id: u32) -> String {
         .unwrap_or_default()
 }
 
-/// Whether there are VLAN interfaces on top of this one.
-fn has_vlans(name: &str, index: u32) -> Result<bool, InterfaceError> {
+/// Checks that an interface can carry IKE.
+fn check(name: &str, link: &LinkMessage) -> Result<(), InterfaceError> {
+    let owned = || name.to_owned();
+    if link.header.link_layer_type != LinkLayerType::Ether {
+        return Err(InterfaceError::NotEthernet { name: owned() });
+    }
+    if !link.header.flags.contains(LinkFlags::Up) {
+        return Err(InterfaceError::Down { name: owned() });
+    }
+    let of_ports = matches!(
+        kind(link),
+        Some(InfoKind::Bond | InfoKind::Bridge | InfoKind::Team)
+    );
+    if !of_ports && !strips_vlan_tags(name).unwrap_or_default() {
+        return Ok(());
+    }
     let links = ask_links(name, LinkMessage::default(), NLM_F_DUMP)?;
-    Ok(links.iter().any(|link| is_vlan_on(link, index)))
+    if !carries_vlans(&links, link.header.index) {
+        return Ok(());
+    }
+    Err(if of_ports {
+        InterfaceError::PortsHideTags { name: owned() }
+    } else {
+        InterfaceError::HidesTags { name: owned() }
+    })
+}
+
+/// Whether there are VLAN interfaces on top of this one, or on a bridge or bond
+/// that it is a port of.
+fn carries_vlans(links: &[LinkMessage], mut index: u32) -> bool {
+    // As many steps as there can be, should the list be of two minds.
+    for _ in links {
+        if links.iter().any(|link| is_vlan_on(link, index)) {
+            return true;
+        }
+        let link = links.iter().find(|link| link.header.index == index);
+        let mut attributes = link.into_iter().flat_map(|link| &link.attributes);
+        let controller = attributes.find_map(|attribute| match attribute {
+            LinkAttribute::Controller(controller) => Some(*controller),
+            _ => None,
+        });
+        match controller {
+            Some(controller) => index = controller,
+            None => return false,
+        }
+    }
+    false
 }
 
 fn is_vlan_on(link: &LinkMessage, index: u32) -> bool {
-    let vlan = LinkInfo::Kind(InfoKind::Vlan);
-    let mut is_vlan = false;
-    let mut is_on_it = false;
-    for attribute in &link.attributes {
-        match attribute {
-            LinkAttribute::LinkInfo(info) => is_vlan = info.contains(&vlan),
-            LinkAttribute::Link(below) => is_on_it = *below == index,
-            _ => {}
-        }
-    }
-    is_vlan && is_on_it
+    kind(link) == Some(&InfoKind::Vlan) && link.attributes.contains(&LinkAttribute::Link(index))
 }
 
-fn query(name: &str) -> Result<LinkMessage, InterfaceError> {
-    let mut question = LinkMessage::default();
-    question
-        .attributes
-        .push(LinkAttribute::IfName(name.to_owned()));
-    let links = match ask_links(name, question, NLM_F_ACK) {
-        Err(InterfaceError::Query { source, .. }) if is_missing(&source) => Vec::new(),
-        links => links?,
-    };
-    let missing = || InterfaceError::Missing {
-        name: name.to_owned(),
-    };
-    links.into_iter().next().ok_or_else(missing)
+/// What an interface is, if it is no hardware.
+fn kind(link: &LinkMessage) -> Option<&InfoKind> {
+    let mut attributes = link.attributes.iter();
+    let info = attributes.find_map(|attribute| match attribute {
+        LinkAttribute::LinkInfo(info) => Some(info),
+        _ => None,
+    })?;
+    info.iter().find_map(|info| match info {
+        LinkInfo::Kind(kind) => Some(kind),
+        _ => None,
+    })
+}
+
+/// How to ask for an interface.
+enum Question {
+    Name,
+    Index(u32),
+}
+
+/// The interface `name`, or that of an index, which had this name once.
+fn query(name: &str, question: Question) -> Result<Option<LinkMessage>, InterfaceError> {
+    let mut message = LinkMessage::default();
+    match question {
+        Question::Name => message
+            .attributes
+            .push(LinkAttribute::IfName(name.to_owned())),
+        Question::Index(index) => message.header.index = index,
+    }
+    match ask_links(name, message, NLM_F_ACK) {
+        Err(InterfaceError::Query { source, .. }) if is_missing(&source) => Ok(None),
+        links => Ok(links?.into_iter().next()),
+    }
 }
 
 /// No interface can have a name that the kernel finds too long.
@@ -210,6 +317,26 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_bond_has_no_native_mode() {
+        let bond = |bond| Interface {
+            name: "wan".to_owned(),
+            index: 7,
+            mtu: 1500,
+            rx_queues: 1,
+            tx_queues: 1,
+            bond,
+        };
+        assert_eq!(bond(true).modes(), [Mode::Generic]);
+        assert_eq!(bond(false).modes(), [Mode::Native, Mode::Generic]);
+        let mut link = LinkMessage::default();
+        assert_eq!(kind(&link), None);
+        link.attributes = vec![LinkAttribute::LinkInfo(vec![LinkInfo::Kind(
+            InfoKind::Bond,
+        )])];
+        assert_eq!(kind(&link), Some(&InfoKind::Bond));
+    }
+
+    #[test]
     fn a_vlan_is_known_by_its_kind_and_what_it_is_on() {
         let link = |kind, below| {
             let mut link = LinkMessage::default();
@@ -222,5 +349,29 @@ mod tests {
         assert!(is_vlan_on(&link(InfoKind::Vlan, 7), 7));
         assert!(!is_vlan_on(&link(InfoKind::Vlan, 8), 7));
         assert!(!is_vlan_on(&link(InfoKind::MacVlan, 7), 7));
+    }
+
+    #[test]
+    fn vlans_of_a_bridge_are_those_of_its_ports() {
+        let link = |index, attributes| {
+            let mut link = LinkMessage::default();
+            link.header.index = index;
+            link.attributes = attributes;
+            link
+        };
+        let port = link(7, vec![LinkAttribute::Controller(8)]);
+        let bridge = link(8, vec![]);
+        let vlan = |below| {
+            let kind = LinkInfo::Kind(InfoKind::Vlan);
+            let below = LinkAttribute::Link(below);
+            link(9, vec![LinkAttribute::LinkInfo(vec![kind]), below])
+        };
+        for (below, carries) in [(7, true), (8, true), (6, false)] {
+            let links = [port.clone(), bridge.clone(), vlan(below)];
+            assert_eq!(carries_vlans(&links, 7), carries, "{below}");
+        }
+        // Read while it changed.
+        let circle = [port.clone(), link(8, vec![LinkAttribute::Controller(7)])];
+        assert!(!carries_vlans(&circle, 7));
     }
 }

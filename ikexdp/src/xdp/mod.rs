@@ -185,14 +185,22 @@ impl Program {
         })
     }
 
-    /// Makes `addresses` the ones whose IKE is ours.
+    /// The addresses whose IKE is ours.
+    #[must_use]
+    pub const fn addresses(&self) -> &BTreeSet<IpAddr> {
+        &self.addresses
+    }
+
+    /// Makes `addresses` the ones whose IKE is ours, or of each family the first
+    /// [`LOCAL_ADDRESSES`](maps::LOCAL_ADDRESSES), and says how many are left
+    /// out. Their IKE is the kernel's.
     ///
     /// # Errors
     ///
-    /// When the kernel refuses one, as it does beyond
-    /// [`LOCAL_ADDRESSES`](maps::LOCAL_ADDRESSES) of a family.
-    pub fn set_addresses(&mut self, addresses: &BTreeSet<IpAddr>) -> Result<(), MapError> {
-        let gone: Vec<_> = self.addresses.difference(addresses).copied().collect();
+    /// When the kernel refuses one.
+    pub fn set_addresses(&mut self, addresses: &BTreeSet<IpAddr>) -> Result<usize, MapError> {
+        let fitting = fitting(addresses);
+        let gone: Vec<_> = self.addresses.difference(&fitting).copied().collect();
         for address in gone {
             match address {
                 IpAddr::V4(address) => self.local_v4.remove(&address.octets())?,
@@ -200,7 +208,7 @@ impl Program {
             }
             self.addresses.remove(&address);
         }
-        for &address in addresses {
+        for &address in &fitting {
             if self.addresses.contains(&address) {
                 continue;
             }
@@ -210,7 +218,7 @@ impl Program {
             }
             self.addresses.insert(address);
         }
-        Ok(())
+        Ok(addresses.len().saturating_sub(fitting.len()))
     }
 
     /// Gives the IKE messages of an RX queue to an AF_XDP socket, until that is
@@ -314,6 +322,17 @@ impl Program {
     }
 }
 
+/// Those that there is room for.
+fn fitting(addresses: &BTreeSet<IpAddr>) -> BTreeSet<IpAddr> {
+    let of_family = |v4| {
+        let addresses = addresses.iter().copied();
+        addresses
+            .filter(move |address| address.is_ipv4() == v4)
+            .take(maps::LOCAL_ADDRESSES)
+    };
+    of_family(true).chain(of_family(false)).collect()
+}
+
 fn xdp(ebpf: &mut Ebpf) -> Result<&mut Xdp, ProgramError> {
     ebpf.program_mut(NAME)
         .ok_or(ProgramError::NotLoaded)?
@@ -369,5 +388,20 @@ impl Counters {
     #[must_use]
     pub fn per_cpu(&self, verdict: Verdict) -> &[u64] {
         self.0.get(verdict.index()).map_or(&[], Vec::as_slice)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_fit_is_left_out_of_its_family_only() {
+        let v4 = (0..5000_u32).map(|number| IpAddr::from(number.to_be_bytes()));
+        let v6 = IpAddr::from(1_u128.to_be_bytes());
+        let all: BTreeSet<_> = v4.chain([v6]).collect();
+        let fitting = fitting(&all);
+        assert_eq!(fitting.len(), maps::LOCAL_ADDRESSES + 1);
+        assert!(fitting.contains(&v6) && fitting.is_subset(&all));
     }
 }

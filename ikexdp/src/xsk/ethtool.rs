@@ -6,13 +6,20 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixDatagram;
 
-/// How many queues the interface of this name receives on, as set by
+/// How many queues there are; zero where the driver does not tell.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Queues {
+    pub(crate) rx: u32,
+    pub(crate) tx: u32,
+}
+
+/// How many queues the interface of this name receives and sends on, as set by
 /// `ethtool -L`.
 ///
 /// # Errors
 ///
 /// When the interface is missing, or its driver cannot tell.
-pub(crate) fn rx_queues(name: &str) -> io::Result<u32> {
+pub(crate) fn queues(name: &str) -> io::Result<Queues> {
     /// `struct ethtool_channels` of `linux/ethtool.h`.
     #[repr(C)]
     #[derive(Default)]
@@ -35,10 +42,10 @@ pub(crate) fn rx_queues(name: &str) -> io::Result<u32> {
     };
     // SAFETY: ETHTOOL_GCHANNELS fills in a `struct ethtool_channels`.
     unsafe { ask(name, &mut channels) }?;
-    match channels.combined.saturating_add(channels.rx) {
-        0 => Err(io::ErrorKind::InvalidData.into()),
-        queues => Ok(queues),
-    }
+    Ok(Queues {
+        rx: channels.combined.saturating_add(channels.rx),
+        tx: channels.combined.saturating_add(channels.tx),
+    })
 }
 
 /// Whether the interface of this name takes VLAN tags off the frames it

@@ -10,11 +10,13 @@
 //! is at one place at a time: free, on offer in the fill ring, held by a
 //! [`Frame`], or on its way out. All of it belongs to one thread.
 
+mod bind_error;
 mod counter;
 pub(crate) mod ethtool;
 mod pool;
 mod socket;
 
+pub use self::bind_error::BindError;
 pub use self::counter::{QueueCounter, QueueCounters};
 pub use self::pool::{Frame, FrameSize};
-pub use self::socket::{BATCH, BindError, HELD, Socket, Transfer};
+pub use self::socket::{BATCH, HELD, Socket, Transfer};

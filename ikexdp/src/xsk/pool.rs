@@ -1,8 +1,5 @@
 //! The frames of one queue.
-#![cfg_attr(
-    test,
-    expect(unsafe_code, reason = "packets are made as the socket makes them")
-)]
+#![expect(unsafe_code, reason = "a packet is memory that others have had before")]
 
 use std::cell::RefCell;
 use std::fmt;
@@ -77,7 +74,7 @@ impl Pool {
         }))
     }
 
-    /// Lends the memory to `use_it`, which must not drop a [`Frame`].
+    /// Lends the memory to `use_it`, which panics if it drops a [`Frame`].
     pub(super) fn with<R>(&self, use_it: impl FnOnce(&mut Umem) -> R) -> R {
         use_it(&mut self.umem.borrow_mut())
     }
@@ -94,8 +91,13 @@ pub struct Frame {
 }
 
 impl Frame {
-    /// Takes custody of a packet of this pool.
-    pub(super) const fn new(packet: Packet, pool: Rc<Pool>, queue: u32) -> Self {
+    /// Takes custody of a packet.
+    ///
+    /// # Safety
+    ///
+    /// The packet is of this pool, whose memory the frame keeps, and nothing
+    /// else has it: neither a frame, nor a ring, nor the list of free ones.
+    pub(super) const unsafe fn new(packet: Packet, pool: Rc<Pool>, queue: u32) -> Self {
         Self {
             packet: Some(packet),
             pool,
@@ -188,7 +190,8 @@ mod tests {
     fn frame(pool: &Rc<Pool>) -> Option<Frame> {
         // SAFETY: the packet goes into a frame, which keeps its memory.
         let packet = pool.with(|umem| unsafe { umem.alloc() })?;
-        Some(Frame::new(packet, Rc::clone(pool), 0))
+        // SAFETY: it is of this pool, and was free.
+        Some(unsafe { Frame::new(packet, Rc::clone(pool), 0) })
     }
 
     #[test]

@@ -9,32 +9,34 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::ptr;
 use std::rc::Rc;
+use std::thread;
+use std::time::Duration;
 
 use xdp::nic::NicIndex;
 use xdp::slab::{HeapSlab, Slab};
 use xdp::socket::{SocketError, XdpSocket, XdpSocketBuilder};
-use xdp::{
-    CompletionRing, Packet, RingConfigBuilder, RxRing, WakableFillRing, WakableRings, WakableTxRing,
-};
+use xdp::{CompletionRing, FillRing, Packet, RingConfigBuilder, Rings, RxRing, TxRing};
 
+use super::bind_error::BindError;
 use super::counter::{QueueCounter, QueueCounters};
 use super::pool::{Frame, FrameSize, Pool};
 use crate::xdp::{Interface, Mode};
 
-/// Frames on offer to the kernel, or received and not yet taken. At 100,000 a
-/// second it takes ten milliseconds to use them up, longer than the loop is
-/// ever away.
+/// Frames received and not yet taken. At 100,000 a second it takes ten
+/// milliseconds to fill the ring, longer than the loop is ever away.
 const RECEIVE: u32 = 1024;
 
 /// Frames on their way out: a reply of eight fragments to each frame of a batch.
 const TRANSMIT: u32 = 512;
 
-/// Frames that callers may hold without starving the two above. All three make
-/// 4 MiB a queue at the usual MTU.
+/// Frames that callers may hold without starving the others.
 pub const HELD: u32 = 512;
 
 /// Frames received at a time, so that no queue makes the others wait.
 pub const BATCH: usize = 64;
+
+/// How often a queue is tried while it has another socket.
+const OCCUPIED_POLL: Duration = Duration::from_millis(10);
 
 /// Frames that the kernel sends for one call in copy mode.
 const KERNEL_BATCH: u32 = 32;
@@ -48,6 +50,45 @@ pub enum Transfer {
     Copy,
 }
 
+impl Transfer {
+    /// What can be tried where the program runs in `mode`, the fastest first.
+    #[must_use]
+    pub const fn choices(mode: Mode) -> &'static [Self] {
+        match mode {
+            Mode::Native => &[Self::ZeroCopy, Self::Copy],
+            // A driver may well accept zero-copy, but sends its frames elsewhere.
+            Mode::Generic => &[Self::Copy],
+        }
+    }
+
+    /// Frames on offer to the kernel, or received and not yet taken.
+    ///
+    /// With zero-copy the NIC has no others, for whatever the queue receives:
+    /// those that fill the RX ring while nobody reads it must leave it enough.
+    const fn offer(self) -> u32 {
+        match self {
+            Self::ZeroCopy => 4 * RECEIVE,
+            Self::Copy => RECEIVE,
+        }
+    }
+
+    /// Frames of a queue; 4 MiB of them to copy at the usual MTU, 20 MiB with
+    /// zero-copy.
+    const fn frames(self) -> u32 {
+        self.offer().saturating_add(TRANSMIT + HELD)
+    }
+
+    /// How long frames are on an interface of this MTU.
+    fn frame_size(self, mtu: u32) -> FrameSize {
+        match self {
+            // Some NICs know sizes of whole KiB only, and take what is left of
+            // half a page for one.
+            Self::ZeroCopy => FrameSize::Page,
+            Self::Copy => FrameSize::for_mtu(mtu),
+        }
+    }
+}
+
 impl fmt::Display for Transfer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -57,41 +98,24 @@ impl fmt::Display for Transfer {
     }
 }
 
-/// Why there is no socket on a queue.
-#[derive(Debug, thiserror::Error)]
-pub enum BindError {
-    /// There is room for one socket only.
-    #[error(
-        "{interface} queue {queue} has an AF_XDP socket already; hint: stop the process that has it"
-    )]
-    Occupied {
-        /// The interface.
-        interface: String,
-        /// The RX queue.
-        queue: u32,
-    },
-    /// The kernel refused.
-    #[error(
-        "cannot open an AF_XDP socket on {interface} queue {queue}; \
-         hint: it takes CAP_NET_RAW, and CAP_IPC_LOCK for its memory"
-    )]
-    Refused {
-        /// The interface.
-        interface: String,
-        /// The RX queue.
-        queue: u32,
-        /// What the kernel said.
-        source: io::Error,
-    },
+/// What the kernel left in the TX ring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Backlog {
+    /// Nothing.
+    None,
+    /// What it had no room for; nothing tells when it has.
+    Full,
+    /// What it could not send, for the link is down, say.
+    Failed,
 }
 
 /// An AF_XDP socket, its four rings and its frames.
 pub struct Socket {
     // Dropped from first to last: the rings name the socket, and the kernel uses
     // the pool as long as there is a socket.
-    fill: WakableFillRing,
+    fill: FillRing,
     rx: RxRing,
-    tx: WakableTxRing,
+    tx: TxRing,
     completion: CompletionRing,
     socket: XdpSocket,
     pool: Rc<Pool>,
@@ -103,63 +127,81 @@ pub struct Socket {
     sending: usize,
     /// Frames that wait for the next flush.
     pending: HeapSlab,
-    /// Whether the kernel left something in the TX ring.
-    stalled: bool,
+    backlog: Backlog,
     counters: QueueCounters,
 }
 
 impl Socket {
-    /// Opens a socket on an RX queue of an interface on which the program runs
-    /// in `mode`, with zero-copy if the driver has it.
+    /// Opens a socket on an RX queue, with the first of `transfers` that the
+    /// driver has. If there is a socket already, that may be one just closed,
+    /// which the kernel forgets later: it has `patience`.
     ///
     /// # Errors
     ///
-    /// When the kernel refuses, or the queue has a socket already.
-    pub fn open(interface: &Interface, queue: u32, mode: Mode) -> Result<Self, BindError> {
-        let transfers: &[Transfer] = match mode {
-            Mode::Native => &[Transfer::ZeroCopy, Transfer::Copy],
-            // A driver may well accept zero-copy, but sends its frames elsewhere.
-            Mode::Generic => &[Transfer::Copy],
-        };
+    /// When the kernel refuses, or the queue still has another socket.
+    pub fn open(
+        interface: &Interface,
+        queue: u32,
+        transfers: &[Transfer],
+        patience: Duration,
+    ) -> Result<Self, BindError> {
+        let mut waited = Duration::ZERO;
+        loop {
+            match Self::try_open(interface, queue, transfers) {
+                Err(BindError::Occupied { .. }) if waited < patience => {
+                    thread::sleep(OCCUPIED_POLL);
+                    waited = waited.saturating_add(OCCUPIED_POLL);
+                }
+                result => return result,
+            }
+        }
+    }
+
+    fn try_open(
+        interface: &Interface,
+        queue: u32,
+        transfers: &[Transfer],
+    ) -> Result<Self, BindError> {
         let mut refusal = io::ErrorKind::Unsupported.into();
         for &transfer in transfers {
             match Self::bind(interface, queue, transfer) {
                 Ok(socket) => return Ok(socket),
-                Err(error) => refusal = error,
+                Err(error) => {
+                    let occupied = error.raw_os_error() == Some(libc::EBUSY);
+                    refusal = error;
+                    // The next one could succeed just because the queue is free
+                    // by then.
+                    if occupied {
+                        break;
+                    }
+                }
             }
         }
-        let interface = interface.name.clone();
-        Err(match refusal.raw_os_error() {
-            Some(libc::EBUSY) => BindError::Occupied { interface, queue },
-            _ => BindError::Refused {
-                interface,
-                queue,
-                source: refusal,
-            },
-        })
+        Err(BindError::new(&interface.name, queue, refusal))
     }
 
     fn bind(interface: &Interface, queue: u32, transfer: Transfer) -> io::Result<Self> {
-        const RINGS: RingConfigBuilder = RingConfigBuilder {
+        let rings = RingConfigBuilder {
             rx_count: RECEIVE,
             tx_count: TRANSMIT,
-            fill_count: RECEIVE,
+            fill_count: transfer.offer(),
             completion_count: TRANSMIT,
         };
-        const FRAMES: u32 = RECEIVE + TRANSMIT + HELD;
-
-        let pool = Pool::new(FrameSize::for_mtu(interface.mtu), FRAMES)?;
-        let config = RINGS.build().map_err(io::Error::other)?;
+        let pool = Pool::new(transfer.frame_size(interface.mtu), transfer.frames())?;
+        let config = rings.build().map_err(io::Error::other)?;
         let mut builder = XdpSocketBuilder::new().map_err(io_error)?;
+        // Not the rings that say when the kernel has to be woken: with those a
+        // driver that finds the RX ring full may stop the queue until we read,
+        // and not just drop what was for us.
         let (rings, mut flags) = pool
-            .with(|umem| builder.build_wakable_rings(umem, config))
+            .with(|umem| builder.build_rings(umem, config))
             .map_err(io_error)?;
         match transfer {
             Transfer::ZeroCopy => flags.force_zerocopy(),
             Transfer::Copy => flags.force_copy(),
         }
-        let WakableRings {
-            fill_ring,
+        let Rings {
+            fill_ring: mut fill,
             rx_ring: Some(rx),
             completion_ring,
             tx_ring: Some(tx),
@@ -167,11 +209,15 @@ impl Socket {
         else {
             return Err(io::ErrorKind::Unsupported.into());
         };
+        // Before the NIC depends on them.
+        //
+        // SAFETY: the pool outlives the socket.
+        let offered = pool.with(|umem| unsafe { fill.enqueue(umem, transfer.offer() as usize) });
         let socket = builder
             .bind(NicIndex::new(interface.index), queue, flags)
             .map_err(io_error)?;
-        let mut socket = Self {
-            fill: fill_ring,
+        Ok(Self {
+            fill,
             rx,
             tx,
             completion: completion_ring,
@@ -179,14 +225,12 @@ impl Socket {
             pool,
             queue,
             transfer,
-            offered: 0,
+            offered,
             sending: 0,
             pending: HeapSlab::with_capacity(TRANSMIT as usize),
-            stalled: false,
+            backlog: Backlog::None,
             counters: QueueCounters::default(),
-        };
-        socket.refill();
-        Ok(socket)
+        })
     }
 
     /// How frames come to us.
@@ -218,7 +262,8 @@ impl Socket {
         if packet.is_none() {
             self.counters.add(QueueCounter::Exhausted, 1);
         }
-        Some(Frame::new(packet?, Rc::clone(&self.pool), self.queue))
+        // SAFETY: it is of this pool, and was free.
+        Some(unsafe { Frame::new(packet?, Rc::clone(&self.pool), self.queue) })
     }
 
     /// Queues a frame for the next [`flush`](Self::flush).
@@ -240,7 +285,8 @@ impl Socket {
         let packet = frame.release(&self.pool)?;
         match self.pending.push_front(packet) {
             None => Ok(()),
-            Some(packet) => Err(Frame::new(packet, Rc::clone(&self.pool), self.queue)),
+            // SAFETY: it is of this pool, and a frame has just released it.
+            Some(packet) => Err(unsafe { Frame::new(packet, Rc::clone(&self.pool), self.queue) }),
         }
     }
 
@@ -257,6 +303,12 @@ impl Socket {
         result
     }
 
+    /// Whether something waits for a flush soon, whatever else happens.
+    #[must_use]
+    pub fn is_stalled(&self) -> bool {
+        self.backlog == Backlog::Full
+    }
+
     fn is_full(&self) -> bool {
         self.pending.len().saturating_add(self.sending) >= TRANSMIT as usize
     }
@@ -266,23 +318,26 @@ impl Socket {
         let queued = self.pending.len();
         // SAFETY: what is pending was released by frames of this pool, which
         // outlives the socket.
-        unsafe { self.tx.send(&mut self.pending, false) }?;
+        unsafe { self.tx.send(&mut self.pending) };
         let submitted = queued.saturating_sub(self.pending.len());
         self.sending = self.sending.saturating_add(submitted);
         self.counters.add(QueueCounter::Sent, submitted);
-        if submitted == 0 && !self.stalled {
+        if submitted == 0 && self.backlog == Backlog::None {
             return Ok(());
         }
-        self.stalled = true;
+        self.backlog = Backlog::Full;
         // In copy mode one call sends a part of a large batch.
         for _ in 0..=TRANSMIT.div_ceil(KERNEL_BATCH) {
             match self.kick() {
                 Ok(()) => {
-                    self.stalled = false;
+                    self.backlog = Backlog::None;
                     return Ok(());
                 }
                 Err(error) if is_transient(&error) => {}
-                Err(error) => return Err(error),
+                Err(error) => {
+                    self.backlog = Backlog::Failed;
+                    return Err(error);
+                }
             }
         }
         Ok(())
@@ -308,17 +363,11 @@ impl Socket {
 
     /// Puts as many frames on offer as there should be.
     fn refill(&mut self) {
-        let wanted = (RECEIVE as usize).saturating_sub(self.offered);
-        let wakeup = self.transfer == Transfer::ZeroCopy;
-        let offered = self.pool.with(|umem| {
-            let free = umem.allocatable();
-            // SAFETY: the pool outlives the socket.
-            //
-            // A wake-up that fails is made good by the next one, and what was
-            // put on offer with it stays there.
-            let _ = unsafe { self.fill.enqueue(umem, wanted, wakeup) };
-            free.saturating_sub(umem.allocatable())
-        });
+        let wanted = (self.transfer.offer() as usize).saturating_sub(self.offered);
+        // SAFETY: the pool outlives the socket.
+        let offered = self
+            .pool
+            .with(|umem| unsafe { self.fill.enqueue(umem, wanted) });
         self.offered = self.offered.saturating_add(offered);
         if offered < wanted {
             self.counters.add(QueueCounter::Starved, 1);
@@ -379,7 +428,9 @@ impl Slab for Inbox<'_> {
 
     fn push_front(&mut self, packet: Packet) -> Option<Packet> {
         self.room = self.room.saturating_sub(1);
-        let frame = Frame::new(packet, Rc::clone(self.pool), self.queue);
+        // SAFETY: only `Socket::receive` makes an inbox, with its own pool, and
+        // hands it to the RX ring, which gives away what the kernel filled.
+        let frame = unsafe { Frame::new(packet, Rc::clone(self.pool), self.queue) };
         self.batch.push(frame);
         None
     }
