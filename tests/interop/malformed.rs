@@ -24,6 +24,9 @@ const VERSION: usize = 17;
 const MESSAGE_ID: usize = 20;
 const LENGTH: std::ops::Range<usize> = 24..28;
 const HEADER: usize = 28;
+/// Bytes of the answer to a later major version: a notify with one byte of data. There is none to
+/// what is shorter.
+const ANSWER: usize = HEADER + 9;
 const FRAGMENT_NUMBER: usize = 32;
 const FRAGMENT_HEADER: usize = 36;
 
@@ -172,7 +175,7 @@ impl Flood {
     /// major version without looking further (RFC 7296 §2.5).
     fn catch_up(&mut self) {
         self.questions += 1;
-        let mut question = ike_sa_init(HEADER);
+        let mut question = ike_sa_init(ANSWER);
         question[VERSION] = 0x30;
         question[SPI_I].copy_from_slice(&self.questions.to_be_bytes());
         self.ask(&question);
