@@ -134,8 +134,8 @@ pub enum Fault {
         /// The cipher.
         cipher: String,
     },
-    /// The limit above which cookies are asked for is never reached.
-    #[error("above `half-open-max`: {value}")]
+    /// The number from which on cookies are asked for is never reached.
+    #[error("not below `half-open-max`: {value}")]
     CookiesNever {
         /// The value.
         value: usize,

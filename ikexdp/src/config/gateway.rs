@@ -147,14 +147,16 @@ fn gate(cx: &mut Context<'_>, key: &Key<'_>, table: &file::Gateway) -> Option<Ga
         None => default.half_open_max,
     };
     let cookie_threshold = match &table.cookie_threshold {
-        Some(threshold) if *threshold.get_ref() > half_open_max => {
+        Some(threshold) if *threshold.get_ref() >= half_open_max => {
             let value = *threshold.get_ref();
             let fault = Fault::CookiesNever { value };
             cx.problems
                 .fault(&key.at("cookie-threshold"), threshold.span(), fault)?
         }
         Some(threshold) => *threshold.get_ref(),
-        None => default.cookie_threshold.min(half_open_max),
+        None => default
+            .cookie_threshold
+            .min(half_open_max.saturating_sub(1)),
     };
     Some(Gate {
         cookie_threshold,

@@ -202,7 +202,7 @@ interface = "eth0"\n =>  => :2: gateway.interface: is missing & interface = "eth
 = 1280 => = 1280\nikev1 = "no" => gateway.ikev1 & "pass", "drop"
 = 1280 => = 1280\ndata-plane = "xfrm" => gateway.data-plane & "none"
 = 1280 => = 1280\nhalf-open-max = 0 => gateway.half-open-max: not between 1 and
-= 1280 => = 1280\nhalf-open-max = 9\ncookie-threshold = 10 => gateway.cookie-threshold: above `half-open-max`: 10
+= 1280 => = 1280\nhalf-open-max = 9\ncookie-threshold = 9 => gateway.cookie-threshold: not below `half-open-max`: 9
 = 1280 => = 1280\n[log]\nlevel = "loud" => log.level: unknown value: loud & "warn"
 = 1280 => = 1280\n[log]\nformat = "xml" => log.format & "json"
 = 1280 => = 1280\n[timing]\nliveness = "60" => timing.liveness: not a length of time: 60 & "30s"
