@@ -37,7 +37,7 @@ pub use settings::{
 
 use context::Context;
 use file::File;
-use problem::{Problems, line_of};
+use problem::{Problems, key_at, line_of};
 
 /// A configuration that can be used.
 #[derive(Debug)]
@@ -75,6 +75,9 @@ fn parse(path: &Path, text: &str, now: UnixTime) -> Result<Loaded, ConfigError> 
     let file: File = toml::from_str(text).map_err(|error| ConfigError::Syntax {
         path: path.to_owned(),
         line: error.span().map_or(1, |span| line_of(text, span.start)),
+        key: error
+            .span()
+            .map_or_else(String::new, |span| key_at(text, span.start)),
         // Only the first line: the rest would repeat a line of the file, which
         // may hold a secret.
         message: error.message().to_owned(),

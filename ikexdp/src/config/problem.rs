@@ -20,12 +20,17 @@ pub enum ConfigError {
     },
     /// The file is not TOML, or has a key that does not exist or a value of the
     /// wrong kind; the rest of it was not looked at.
-    #[error("{}:{line}: {message}", path.display())]
+    #[error(
+        "{}:{line}: {key}: {message}; hint: docs/configuration.md lists every key and its kind",
+        path.display()
+    )]
     Syntax {
         /// The file.
         path: PathBuf,
         /// The line, counted from 1.
         line: usize,
+        /// The key that is begun there, or its table.
+        key: String,
         /// What the parser says.
         message: String,
     },
@@ -128,6 +133,22 @@ pub(super) fn line_of(text: &str, offset: usize) -> usize {
         .saturating_add(1)
 }
 
+/// The key of the line of the octet at `offset`, with its table; or the table
+/// that is begun there.
+pub(super) fn key_at(text: &str, offset: usize) -> String {
+    let lines: Vec<&str> = text.lines().take(line_of(text, offset)).collect();
+    let table = |line: &&&str| line.trim_start().starts_with('[');
+    let brackets = |c: char| c == '[' || c == ']' || c.is_whitespace();
+    let header = lines.iter().rev().find(table);
+    let header = header.map_or("", |header| header.trim_matches(brackets));
+    let key = lines.last().and_then(|line| line.split_once('='));
+    match key {
+        Some((key, _)) if header.is_empty() => key.trim().to_owned(),
+        Some((key, _)) => format!("{header}.{}", key.trim()),
+        None => header.to_owned(),
+    }
+}
+
 /// A key with the table it is in.
 #[derive(Clone, Copy)]
 pub(super) struct Key<'a> {
@@ -188,6 +209,22 @@ mod tests {
         let text = "a\nb\n\nc";
         let lines = [0, 1, 2, 3, 4, 5, 99].map(|offset| line_of(text, offset));
         assert_eq!(lines, [1, 1, 2, 2, 3, 4, 4]);
+    }
+
+    #[test]
+    fn keys_are_found_by_their_place() {
+        let text = "top = 1\n[gateway]\nsize = 2\n\n[[pool]]\nname = \"a\"\n";
+        let keys = [0, 6, 8, 19, 27, 30, 40].map(|offset| key_at(text, offset));
+        let expected = [
+            "top",
+            "top",
+            "gateway",
+            "gateway.size",
+            "gateway",
+            "pool",
+            "pool.name",
+        ];
+        assert_eq!(keys, expected);
     }
 
     #[test]

@@ -189,10 +189,10 @@ fn assert_complaints(rows: &str) {
 #[test]
 fn what_is_wrong_with_the_tables_is_named_with_its_line() {
     assert_complaints(
-        r#"[gateway] => [gatway] => :1: & `gatway` & `gateway`
-fragment-size => fragment_size => :4: & `fragment_size` & `fragment-size`
-= 1280 => = "big" => :4: & string "big"
-name = "staff"\nadd => add => missing field `name`
+        r#"[gateway] => [gatway] => :1: gatway: & `gatway` & `gateway` & hint:
+fragment-size => fragment_size => :4: gateway.fragment_size: & `fragment_size` & `fragment-size`
+= 1280 => = "big" => :4: gateway.fragment-size: & string "big" & hint:
+name = "staff"\nadd => add => pool: missing field `name`
 interface = "eth0"\n =>  => :2: gateway.interface: is missing & interface = "eth0"
 "xdp" => "dpdk" => :3: gateway.transport: unknown value: dpdk & "xdp", "udp"
 = 1280 => = 575 => :4: gateway.fragment-size: not between 576 and 1500: 575 & from 576 to 1500
