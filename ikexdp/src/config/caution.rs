@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use ikexdp_proto::crypto::kex::Group;
 use x509_cert::time::Time;
 
 /// Why a value deserves a second look.
@@ -52,6 +53,14 @@ pub enum Caution {
     /// Long messages become IP fragments.
     #[error("IKE fragmentation (RFC 7383) is off")]
     NoFragmentation,
+    /// IKE_SA_INIT cannot be fragmented.
+    #[error("IKE_SA_INIT with {group} takes up to {length} octets, and cannot be fragmented")]
+    InitTooLong {
+        /// The group.
+        group: Group,
+        /// The length of the response as an IP datagram.
+        length: usize,
+    },
     /// The key has no effect.
     #[error("has no effect with transport = \"udp\"")]
     OnlyXdp,
@@ -76,6 +85,9 @@ impl Caution {
             Self::WorldReadable { .. } => "take the right away: `chmod o-r`",
             Self::ShortSecret { .. } => "make one with `openssl rand -base64 32`",
             Self::NoFragmentation => "remove it: many paths drop IP fragments",
+            Self::InitTooLong { .. } => {
+                "leave the group out of `ike.groups`, or take a larger number"
+            }
             Self::OnlyXdp => "remove it, or set transport = \"xdp\"",
             Self::UnusedPool => "set `pool` in a connection, or remove it",
         }

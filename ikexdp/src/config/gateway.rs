@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use ikexdp_proto::config::{Fragmentation, Gate, Timing};
+use ikexdp_proto::config::{Fragmentation, Gate, IkeAlgorithms, Timing};
 use ikexdp_proto::limits::DATAGRAM_LEN_MIN;
 use tracing_subscriber::filter::LevelFilter;
 
@@ -129,6 +129,30 @@ fn fragmentation(
         enabled: enabled.map_or(default.enabled, |enabled| *enabled.get_ref()),
         datagram_len,
     })
+}
+
+/// The longest IKE_SA_INIT response without CERTREQ as an IP datagram, but for
+/// the public value in it: over IPv6, with a cipher that is no AEAD.
+const INIT_LEN: usize = 256;
+
+/// Warns of a size that IKE_SA_INIT will not keep to.
+pub(super) fn consider_init(cx: &mut Context<'_>, table: &file::Gateway, ike: &IkeAlgorithms) {
+    let (Some(size), Some(group)) = (
+        &table.fragment_size,
+        ike.groups.iter().max_by_key(|group| group.public_len()),
+    ) else {
+        return;
+    };
+    let length = group.public_len().saturating_add(INIT_LEN);
+    if usize::try_from(*size.get_ref()).is_ok_and(|size| size < length) {
+        let caution = Caution::InitTooLong {
+            group: *group,
+            length,
+        };
+        let key = Key::of("gateway");
+        cx.problems
+            .caution(&key.at("fragment-size"), size.span(), caution);
+    }
 }
 
 fn gate(cx: &mut Context<'_>, key: &Key<'_>, table: &file::Gateway) -> Option<Gate> {

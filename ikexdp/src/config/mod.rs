@@ -115,11 +115,12 @@ fn convert(cx: &mut Context<'_>, file: &File) -> Option<(Settings, Vec<Proofs>, 
     let connections = connection::connections(cx, &file.connections, &pools);
     let (connections, proofs) = connections.into_iter().unzip();
     let (pool_names, pools) = pools.into_iter().map(|pool| (pool.name, pool.pool)).unzip();
-    let gateway = gateway?;
+    let (gateway, ike) = (gateway?, ike?);
+    gateway::consider_init(cx, &file.gateway, &ike);
     let engine = Config {
         connections,
         pools,
-        ike: ike?,
+        ike,
         fragmentation: gateway.fragmentation,
         gate: gateway.gate,
         timing: timing?,
