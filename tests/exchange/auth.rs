@@ -112,6 +112,59 @@ fn the_ike_sa_stands_without_a_child() {
     assert_eq!(refused(nothing), NotifyType::NO_PROPOSAL_CHOSEN);
 }
 
+/// A request for these attributes, without values.
+fn request(attributes: &[ConfigurationAttribute]) -> Configuration<'static> {
+    let attribute = |kind: &ConfigurationAttribute| Attribute {
+        kind: *kind,
+        value: Vec::new().into(),
+    };
+    Configuration {
+        kind: ConfigurationType::REQUEST,
+        attributes: attributes.iter().map(attribute).collect(),
+    }
+}
+
+/// --> IKE_AUTH { IDi, AUTH, CP(ADDR, ADDR6, DNS, DNS6), SA, TSi, TSr }
+/// <-- IKE_AUTH { IDr, AUTH, CP(10.9.0.1, 2001:db8:9::1/128, 10.0.0.53, …), SA, TSi, TSr }
+#[test]
+fn what_was_asked_for_is_configured_and_nothing_else() {
+    use ConfigurationAttribute as Is;
+    let (address, address6) = (&[10, 9, 0, 1][..], "2001:db8:9::1");
+    let address6: std::net::Ipv6Addr = address6.parse().unwrap();
+    let address6 = [&address6.octets()[..], &[128]].concat();
+    let server6: std::net::Ipv6Addr = "2001:db8::53".parse().unwrap();
+    let everything = [
+        (Is::INTERNAL_IP4_ADDRESS, address),
+        (Is::INTERNAL_IP6_ADDRESS, &address6),
+        (Is::INTERNAL_IP4_DNS, &[10, 0, 0, 53]),
+        (Is::INTERNAL_IP6_DNS, &server6.octets()),
+    ];
+    for asked in [&everything[..], &everything[..1], &everything[..3]] {
+        let mut config = Parties::new(Proof::SharedKey).gateway;
+        config.pools[0].dns.push(server6.into());
+        let mut script = Script::new(config);
+        script.init();
+        let kinds: Vec<_> = asked.iter().map(|(kind, _)| *kind).collect();
+        script.configuration = Some(request(&kinds));
+        let child = ChildPayloads {
+            initiator: vec![selector("10.9.0.0-10.9.0.255")],
+            ..Script::child()
+        };
+        let payloads = script.auth_payloads(KEY, Some(child));
+        let answer = script.exchange(ExchangeType::IKE_AUTH, 1, &payloads);
+        let is_configuration = |(kind, _): &&(PayloadType, _)| *kind == PayloadType::CONFIGURATION;
+        let reply = answer.iter().find(is_configuration).expect("CP");
+        let reply = Configuration::decode(&reply.1).unwrap();
+        assert_eq!(reply.kind, ConfigurationType::REPLY);
+        let given: Vec<_> = reply
+            .attributes
+            .iter()
+            .map(|attribute| (attribute.kind, &*attribute.value))
+            .collect();
+        assert_eq!(given, asked);
+    }
+}
+
 /// OpenIKED writes "the address you will give me" as the unspecified address:
 /// --> IKE_AUTH { IDi, AUTH, CP(ADDR), SA, TSi(0.0.0.0), TSr }
 /// <-- IKE_AUTH { IDr, AUTH, CP(10.9.0.1), SA, TSi(10.9.0.1), TSr }
@@ -120,13 +173,7 @@ fn an_unspecified_address_is_the_assigned_one() {
     let mut script = Script::new(Parties::new(Proof::SharedKey).gateway);
     script.init();
     let asked = ConfigurationAttribute::INTERNAL_IP4_ADDRESS;
-    script.configuration = Some(Configuration {
-        kind: ConfigurationType::REQUEST,
-        attributes: vec![Attribute {
-            kind: asked,
-            value: Vec::new().into(),
-        }],
-    });
+    script.configuration = Some(request(&[asked]));
     let dynamic = selector("0.0.0.0-0.0.0.0");
     let child = ChildPayloads {
         initiator: vec![TrafficSelector {

@@ -62,6 +62,11 @@ impl Checker {
 
     /// It has been handled, and this came of it.
     pub fn after(&mut self, side: Side, endpoint: &Endpoint, outputs: &[Output]) {
+        let stateless = outputs.iter().filter(|output| is_stateless(output)).count();
+        assert!(
+            stateless <= 1,
+            "{stateless} datagrams answer one in the clear"
+        );
         for output in outputs {
             if let Output::Transmit(transmit) = output {
                 self.transmit(side, transmit);
@@ -116,8 +121,8 @@ impl Checker {
         );
     }
 
-    /// What anybody can make us send: one datagram for one, and without an SA
-    /// no longer than what asked for it.
+    /// What anybody can make us send without an SA is no longer than what asked
+    /// for it.
     fn is_short_answer(&self, side: Side, header: &Header, length: usize) {
         if let (Side::Gateway, Some(asked)) = (side, self.input)
             && header.spis.responder.0 == 0
@@ -143,4 +148,13 @@ impl Checker {
     pub fn trace(&self) -> u64 {
         self.trace.finish()
     }
+}
+
+/// Whether it is a reply for which there is no SA.
+fn is_stateless(output: &Output) -> bool {
+    let Output::Transmit(transmit) = output else {
+        return false;
+    };
+    let (header, _) = Header::decode(&transmit.payload).expect("we send well-formed headers");
+    header.response && header.spis.responder.0 == 0
 }

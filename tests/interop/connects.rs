@@ -6,7 +6,7 @@ use std::{thread, time::Duration};
 use harness::{
     capture::Capture,
     datagram::{Datagram, timeline},
-    gateway::Gateway,
+    gateway::{Gateway, Transport},
     lab::{Ends, NAT, V4, V6},
     pki::Key,
     strongswan::Strongswan,
@@ -55,6 +55,19 @@ fn ed25519() {
     everywhere(|ends| Case::certificates(ends, Key::Ed25519));
 }
 
+/// XDP in the kernel's stack, and no XDP at all.
+#[test]
+#[ignore = "needs CAP_NET_ADMIN"]
+fn other_transports() {
+    for transport in [Transport::Generic, Transport::Udp] {
+        for ends in [V4, V6] {
+            let mut case = Case::certificates(ends, Key::Rsa4096);
+            case.gateway.transport = transport;
+            lives_and_ends(case);
+        }
+    }
+}
+
 /// IPv4 and IPv6, with NAT and without, each with every fragment size of the client.
 fn everywhere(case: impl Fn(Ends) -> Case + Sync) {
     thread::scope(|scope| {
@@ -95,6 +108,14 @@ fn lives_and_ends(mut case: Case) {
     gateway.terminate(is_established(&case, &gateway, &client));
     assert_eq!((gateway.sas(), client.sas()), (vec![], vec![]));
 
+    // Requests come in by the transport, and leave no other way.
+    let handled = |name| gateway.count(|stats| &stats.daemon, name);
+    let (by_xdp, by_kernel) = (handled("frame_replied"), handled("udp_received"));
+    if case.gateway.transport == Transport::Udp {
+        assert!(by_xdp == 0 && by_kernel > 0, "{by_xdp}, {by_kernel}");
+    } else {
+        assert!(by_xdp > 0 && by_kernel == 0, "{by_xdp}, {by_kernel}");
+    }
     check_datagrams(&case, &capture.stop());
     assert_eq!(lab.drops().fragments, 0);
     gateway.stop();

@@ -7,6 +7,7 @@ use harness::{
     capture::Capture,
     lab::{V4, V6},
     pki::Key,
+    strongswan::Esp,
 };
 
 use crate::case::Case;
@@ -18,13 +19,25 @@ use crate::case::Case;
 fn no_datagram_is_longer_than_configured() {
     for ends in [V4, V6] {
         let mut case = Case::certificates(ends, Key::Rsa4096);
-        for size in [576, 1280, 1500] {
+        let virtual_ips = case.client.virtual_ips.clone();
+        for (size, port) in [576, 1280, 1500]
+            .into_iter()
+            .flat_map(|size| [(size, 500), (size, 4500)])
+        {
             case.gateway.fragment_size = size;
+            // User-space ESP pretends that there is a NAT; without any, IKE
+            // stays where it was.
+            (case.client.esp, case.client.virtual_ips) = match port {
+                500 => (Esp::None, vec![]),
+                _ => (Esp::Userspace, virtual_ips.clone()),
+            };
             let (lab, gateway, client) = case.start();
             let capture = Capture::start(&lab.router, "gateway");
             client.initiate().unwrap();
+            let sa = gateway.sas().remove(0);
+            assert_eq!(sa.local.port(), port);
             // Nobody asked for this one: it cannot leave in the frame of a request.
-            gateway.terminate(gateway.sas()[0].id);
+            gateway.terminate(sa.id);
             let sent = |name| gateway.count(|stats| &stats.daemon, name);
             let (by_xdp, by_kernel) = (sent("frame_replied"), sent("udp_sent"));
 

@@ -245,6 +245,7 @@ impl AuthSent {
             return Err(match response.child_error {
                 Some(NotifyType::TS_UNACCEPTABLE) => Unacceptable::Selectors.into(),
                 Some(NotifyType::INTERNAL_ADDRESS_FAILURE) => Unacceptable::Address.into(),
+                Some(NotifyType::FAILED_CP_REQUIRED) => Unacceptable::ConfigurationRequired.into(),
                 _ => Unacceptable::Proposal.into(),
             });
         };

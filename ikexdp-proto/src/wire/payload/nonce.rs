@@ -26,3 +26,22 @@ pub const fn decode(body: &[u8]) -> Result<&[u8], Malformed> {
 pub fn encode(chain: &mut ChainWriter, nonce: &[u8]) {
     chain.payload(PayloadType::NONCE, |body| body.bytes(nonce));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_nonce_has_16_to_256_octets() {
+        for (length, taken) in [
+            (0, false),
+            (15, false),
+            (16, true),
+            (256, true),
+            (257, false),
+        ] {
+            let nonce = alloc::vec![7; length];
+            assert_eq!(decode(&nonce).is_ok(), taken, "{length}");
+        }
+    }
+}
