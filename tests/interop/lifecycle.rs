@@ -1,6 +1,6 @@
 //! The daemon begins and ends, and refuses to begin.
 
-use std::time::Duration;
+use std::{fs, thread, time::Duration};
 
 use harness::{
     gateway::{Gateway, Setup},
@@ -53,6 +53,38 @@ fn a_killed_daemon_stops_nothing_and_starts_again() {
     let client = Strongswan::start(&lab.client, case.client.clone());
     client.initiate().unwrap();
     assert_eq!(gateway.sas().len(), 1);
+}
+
+/// No thread runs, or wakes up to see whether there is something to do.
+#[test]
+#[ignore = "needs CAP_NET_ADMIN"]
+fn an_idle_daemon_sleeps() {
+    let (_lab, gateway) = Case::psk(V4).start_gateway();
+    let pid = gateway.pid();
+    // Which threads there are, whether they sleep, and how often they went to sleep.
+    let look = || -> Vec<(String, String)> {
+        let threads = fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+        let mut seen: Vec<_> = threads
+            .map(|thread| {
+                let status = fs::read_to_string(thread.unwrap().path().join("status")).unwrap();
+                let field = |name: &str| {
+                    let line = status.lines().find(|line| line.starts_with(name)).unwrap();
+                    line.to_owned()
+                };
+                (field("State:"), field("voluntary_ctxt_switches:"))
+            })
+            .collect();
+        seen.sort();
+        seen
+    };
+    // What is left to do after the question for its number takes a while.
+    let sleeps = (0..20).any(|_| {
+        let before = look();
+        thread::sleep(Duration::from_millis(500));
+        let asleep = |(state, _): &(String, String)| state.contains("sleeping");
+        before.iter().all(asleep) && look() == before
+    });
+    assert!(sleeps, "{:?}", look());
 }
 
 #[test]

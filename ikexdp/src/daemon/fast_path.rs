@@ -12,6 +12,7 @@ use ikexdp_proto::types::{Datagram, Path, ReplySlot};
 use tracing::{info, warn};
 
 use super::queues::Queues;
+use crate::causes::in_a_line;
 use crate::config::{Ikev1, XdpMode, XdpSettings, XdpTransfer};
 use crate::frame::{Reply, Request};
 use crate::listed::Listed;
@@ -149,7 +150,7 @@ impl FastPath {
     fn announce(&self) {
         for (mode, error) in self.attachment.refusals() {
             let hint = "the next mode costs more CPU time; `ethtool -i` names the driver";
-            let error = error.to_string();
+            let error = in_a_line(error);
             warn!(%mode, error, hint, "XDP mode not available");
         }
         let XdpStatus {

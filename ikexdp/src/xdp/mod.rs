@@ -20,6 +20,7 @@ use ikexdp_common::verdict::Verdict;
 pub use self::addresses::LocalAddresses;
 pub use self::interface::{Interface, InterfaceError};
 pub use self::netlink::NetlinkError;
+use crate::causes::causes;
 
 /// The program, as the build script made it.
 static OBJECT: &[u8] = include_bytes_aligned!(env!("IKEXDP_XDP_OBJECT"));
@@ -74,16 +75,16 @@ pub enum LoadError {
 
 impl From<EbpfError> for LoadError {
     fn from(error: EbpfError) -> Self {
-        let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(&error);
-        while let Some(current) = cause {
-            let code = current.downcast_ref().and_then(io::Error::raw_os_error);
+        let is_denial = |cause: &(dyn std::error::Error + 'static)| {
             // Not EACCES, which is how the verifier refuses.
-            if code == Some(libc::EPERM) {
-                return Self::NotAllowed(error);
-            }
-            cause = current.source();
+            let cause: Option<&io::Error> = cause.downcast_ref();
+            cause.and_then(io::Error::raw_os_error) == Some(libc::EPERM)
+        };
+        if causes(&error).any(is_denial) {
+            Self::NotAllowed(error)
+        } else {
+            Self::Refused(error)
         }
-        Self::Refused(error)
     }
 }
 
