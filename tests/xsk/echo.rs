@@ -2,7 +2,7 @@
 
 use harness::packet::{CLIENT_MAC, GATEWAY_MAC, Packet, ike_sa_init, marked};
 use ikexdp::xdp::Mode;
-use ikexdp::xsk::{QueueCounter, Transfer};
+use ikexdp::xsk::{BATCH, QueueCounter, Transfer};
 use ikexdp_common::verdict::{Action, Verdict};
 
 use crate::gateway::Gateway;
@@ -54,6 +54,26 @@ fn a_burst_comes_back() {
             gateway.echo(100);
             for _ in 0..100 {
                 assert_eq!(receive(&peer).0, ike_sa_init(500));
+            }
+        }
+    });
+}
+
+#[test]
+#[ignore = "needs CAP_NET_ADMIN"]
+fn receiving_allocates_nothing() {
+    in_both_modes(|mode, peer| {
+        let mut gateway = Gateway::attach(mode);
+        let peer = socket(peer, V4.peer, 0);
+        for _ in 0..20 {
+            for _ in 0..BATCH {
+                peer.send_to(&ike_sa_init(500), (V4.gateway, 500)).unwrap();
+            }
+            let mut read = 0;
+            while read < BATCH {
+                gateway.wait();
+                let allocations = allocation_counter::measure(|| read += gateway.read());
+                assert_eq!(allocations.count_total, 0);
             }
         }
     });

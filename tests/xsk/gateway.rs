@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ikexdp::frame::Request;
 use ikexdp::xdp::{Attachment, Interface, LocalAddresses, Mode, Program};
-use ikexdp::xsk::{BindError, Frame, FrameSize, QueueCounter, Socket, Transfer};
+use ikexdp::xsk::{BATCH, BindError, Frame, FrameSize, QueueCounter, Socket, Transfer};
 use ikexdp_common::maps::Config;
 use ikexdp_common::verdict::Verdict;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -43,7 +43,7 @@ impl Gateway {
             sockets,
             addresses,
             interface,
-            batch: Vec::new(),
+            batch: Vec::with_capacity(BATCH),
             identification: 0,
         }
     }
@@ -103,6 +103,21 @@ impl Gateway {
             socket.flush().unwrap();
         }
         echoed
+    }
+
+    /// Reads the messages that are there, and gives their frames back.
+    pub(crate) fn read(&mut self) -> usize {
+        let mut read = 0;
+        for socket in &mut self.sockets {
+            socket.receive(&mut self.batch);
+            for frame in self.batch.drain(..) {
+                let request = Request::parse(&frame, self.interface.mtu).unwrap();
+                assert!(!frame[request.message].is_empty());
+                read += 1;
+            }
+            socket.flush().unwrap();
+        }
+        read
     }
 
     /// Sends a frame as it is.
