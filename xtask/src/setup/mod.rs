@@ -62,7 +62,7 @@ pub(crate) fn for_lab() -> Result<()> {
 /// # Errors
 /// As in [`everything`].
 pub(crate) fn for_fuzzing() -> Result<()> {
-    packages::install(&FUZZER)
+    prepare(&FUZZER)
 }
 
 /// What checking needs.
