@@ -3,6 +3,7 @@
 //! Where nothing is missing it takes well under a second, so every verb that needs something starts
 //! with it.
 
+mod checker;
 mod compiler;
 mod linker;
 mod packages;
@@ -37,6 +38,7 @@ const FUZZER: [Tool; 1] = [Tool::new("g++", "g++")];
 /// Something is missing that cannot be installed here; the message says what to do.
 pub(crate) fn everything() -> Result<()> {
     prepare(&[&LAB[..], &FUZZER, compiler::clippy()].concat())?;
+    checker::install()?;
     eprintln!("setup: everything is there");
     Ok(())
 }
@@ -70,7 +72,8 @@ pub(crate) fn for_fuzzing() -> Result<()> {
 /// # Errors
 /// As in [`everything`].
 pub(crate) fn for_lint() -> Result<()> {
-    prepare(compiler::clippy())
+    prepare(compiler::clippy())?;
+    checker::install()
 }
 
 /// Installs what is missing of `tools`, and of the compiler and the linker for the BPF target.
