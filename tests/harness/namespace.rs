@@ -139,6 +139,13 @@ impl Namespace {
         String::from_utf8(output.stdout).unwrap()
     }
 
+    /// Whether `ip link` shows an XDP program on the interface.
+    #[must_use]
+    pub fn has_xdp(&self, interface: &str) -> bool {
+        self.exec(&format!("ip link show {interface}"))
+            .contains("prog/xdp")
+    }
+
     /// Mounts a new file system, which hides what was there, for this namespace only.
     pub fn mount(&self, kind: &'static str, target: &'static str) {
         self.run(move || {
