@@ -1,6 +1,5 @@
 //! A client, a path and the gateway, as most tests have them.
 
-pub(crate) use harness::lab::NAMES;
 use harness::{
     credentials::{Credentials, SECRET},
     gateway::{Gateway, Setup},
