@@ -72,16 +72,7 @@ pub fn load(path: &Path, now: UnixTime) -> Result<Loaded, ConfigError> {
 }
 
 fn parse(path: &Path, text: &str, now: UnixTime) -> Result<Loaded, ConfigError> {
-    let file: File = toml::from_str(text).map_err(|error| ConfigError::Syntax {
-        path: path.to_owned(),
-        line: error.span().map_or(1, |span| line_of(text, span.start)),
-        key: error
-            .span()
-            .map_or_else(String::new, |span| key_at(text, span.start)),
-        // Only the first line: the rest would repeat a line of the file, which
-        // may hold a secret.
-        message: error.message().to_owned(),
-    })?;
+    let file: File = toml::from_str(text).map_err(|error| unreadable(path, text, &error))?;
     let mut cx = Context {
         path,
         now,
@@ -102,6 +93,30 @@ fn parse(path: &Path, text: &str, now: UnixTime) -> Result<Loaded, ConfigError> 
             path: path.to_owned(),
             faults,
         }),
+    }
+}
+
+/// Why `text` is no configuration.
+fn unreadable(path: &Path, text: &str, error: &toml::de::Error) -> ConfigError {
+    let path = path.to_owned();
+    let offset = error.span().map_or(0, |span| span.start);
+    let line = line_of(text, offset);
+    // Only the first line: the rest would repeat a line of the file, which may
+    // hold a secret.
+    let message = error.message().to_owned();
+    // Where the text is not TOML, anything can stand where a key should.
+    if toml::from_str::<toml::Table>(text).is_err() {
+        return ConfigError::Syntax {
+            path,
+            line,
+            message,
+        };
+    }
+    ConfigError::Kind {
+        path,
+        line,
+        key: key_at(text, offset),
+        message,
     }
 }
 

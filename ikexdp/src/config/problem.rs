@@ -18,13 +18,23 @@ pub enum ConfigError {
         /// Why.
         source: std::io::Error,
     },
-    /// The file is not TOML, or has a key that does not exist or a value of the
-    /// wrong kind; the rest of it was not looked at.
+    /// The file is not TOML.
+    #[error("{}:{line}: {message}; hint: a line is `key = value`, texts are quoted", path.display())]
+    Syntax {
+        /// The file.
+        path: PathBuf,
+        /// The line, counted from 1.
+        line: usize,
+        /// What the parser says.
+        message: String,
+    },
+    /// A key does not exist, is missing, or has a value of the wrong kind; the
+    /// rest of the file was not looked at.
     #[error(
         "{}:{line}: {key}: {message}; hint: docs/configuration.md lists every key and its kind",
         path.display()
     )]
-    Syntax {
+    Kind {
         /// The file.
         path: PathBuf,
         /// The line, counted from 1.
@@ -134,19 +144,30 @@ pub(super) fn line_of(text: &str, offset: usize) -> usize {
 }
 
 /// The key of the line of the octet at `offset`, with its table; or the table
-/// that is begun there.
+/// that is begun there. What is not certainly a key may be a secret, and is not
+/// told.
 pub(super) fn key_at(text: &str, offset: usize) -> String {
     let lines: Vec<&str> = text.lines().take(line_of(text, offset)).collect();
-    let table = |line: &&&str| line.trim_start().starts_with('[');
-    let brackets = |c: char| c == '[' || c == ']' || c.is_whitespace();
-    let header = lines.iter().rev().find(table);
-    let header = header.map_or("", |header| header.trim_matches(brackets));
+    let table = lines.iter().rev().find_map(|line| table(line));
     let key = lines.last().and_then(|line| line.split_once('='));
-    match key {
-        Some((key, _)) if header.is_empty() => key.trim().to_owned(),
-        Some((key, _)) => format!("{header}.{}", key.trim()),
-        None => header.to_owned(),
-    }
+    let key = key.and_then(|(key, _)| bare(key));
+    let parts: Vec<&str> = table.into_iter().chain(key).collect();
+    parts.join(".")
+}
+
+/// The table that begins on `line`, if one does.
+fn table(line: &str) -> Option<&str> {
+    let line = line.split_once('#').map_or(line, |(line, _)| line).trim();
+    let inner = line.strip_prefix('[')?.strip_suffix(']')?;
+    let double = inner.strip_prefix('[').and_then(|it| it.strip_suffix(']'));
+    bare(double.unwrap_or(inner))
+}
+
+/// `text`, if it can be a key without quotes.
+fn bare(text: &str) -> Option<&str> {
+    let text = text.trim();
+    let is_bare = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    (!text.is_empty() && text.chars().all(is_bare)).then_some(text)
 }
 
 /// A key with the table it is in.
@@ -225,6 +246,14 @@ mod tests {
             "pool.name",
         ];
         assert_eq!(keys, expected);
+        for (text, key) in [
+            ("[gateway] # the = one\nsize = 2", "gateway.size"),
+            ("[pool]\naddresses = [\n[\"abcd\"],\n\"ab=\", 2]", "pool"),
+            ("[connection]\nsecret: \"abcd=\"", "connection"),
+            ("a.b = { c = 2 }", "a.b"),
+        ] {
+            assert_eq!(key_at(text, text.len()), key, "{text}");
+        }
     }
 
     #[test]

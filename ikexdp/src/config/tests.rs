@@ -290,12 +290,23 @@ fn one_run_reports_everything() {
     }
 }
 
+/// `openssl rand -base64` ends what it makes with a `=`.
 #[test]
 fn a_broken_line_is_not_repeated() {
-    let text = GOOD.replace("ca = \"ca.pem\"", "secret = \"hunter2");
-    let complaint = Lab::new().load(&text).unwrap_err().to_string();
-    assert!(complaint.contains("gateway.toml:14:"), "{complaint}");
-    assert!(!complaint.contains("hunter2"), "{complaint}");
+    for secret in [
+        "secret = \"hunter2",
+        "secret: \"hunter2=\"",
+        "secret \"hunter2=\"",
+        "secret =\nhunter2=",
+        "secret = \"\"\"\nhunter2\\q=\n\"\"\"",
+        "secret = [\"hunter2=\", 5]",
+        "secret = [\n\"hunter2=\",\n[\"hunter2\"]]",
+    ] {
+        let text = GOOD.replace("ca = \"ca.pem\"", secret);
+        let complaint = Lab::new().load(&text).unwrap_err().to_string();
+        assert!(complaint.contains("gateway.toml:1"), "{complaint}");
+        assert!(!complaint.contains("hunter2"), "{complaint}");
+    }
 }
 
 #[test]
