@@ -175,6 +175,8 @@ where
         let complete = line.ends_with(b"\n");
         let mut answer = match serde_json::from_slice(&line) {
             Ok(request) if complete => tokio::select! {
+                // An order is given even by those who do not wait for its end.
+                biased;
                 answer = handle(request) => answer,
                 // It may have to wait for peers; nobody waits with it any more.
                 gone = hang_up(stream.get_ref()) => return gone,

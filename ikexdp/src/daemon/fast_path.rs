@@ -269,13 +269,14 @@ impl FastPath {
     /// # Errors
     /// [`FastPathError`] if the kernel does not tell, or does not take them.
     pub(super) fn refresh(&mut self) -> Result<(), FastPathError> {
+        // First what is told of, so that what changes from here on is told of
+        // again: an address of a VLAN was there after its VLAN.
+        let changed = self.addresses.refresh()?;
         let trouble = match self.interface.check() {
             Err(error @ InterfaceError::Query { .. }) => return Err(error.into()),
             result => result.err(),
         };
-        let changed = self.addresses.refresh()?;
-        // First what hides the tags of a VLAN, then its addresses: a reply
-        // without the tag would lead nowhere.
+        // A reply without the tag of its VLAN would lead nowhere.
         let hidden = matches!(
             trouble,
             Some(InterfaceError::HidesTags { .. } | InterfaceError::PortsHideTags { .. })

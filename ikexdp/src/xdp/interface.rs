@@ -201,7 +201,14 @@ fn program_name(id: u32) -> String {
 }
 
 /// Checks that an interface can carry IKE.
-fn check(name: &str, link: &LinkMessage) -> Result<(), InterfaceError> {
+fn check(known_as: &str, link: &LinkMessage) -> Result<(), InterfaceError> {
+    // It may have another name by now.
+    let mut attributes = link.attributes.iter();
+    let name = attributes.find_map(|attribute| match attribute {
+        LinkAttribute::IfName(name) => Some(name.as_str()),
+        _ => None,
+    });
+    let name = name.unwrap_or(known_as);
     let owned = || name.to_owned();
     if link.header.link_layer_type != LinkLayerType::Ether {
         return Err(InterfaceError::NotEthernet { name: owned() });

@@ -147,8 +147,9 @@ impl Socket {
     ) -> Result<Self, BindError> {
         let mut waited = Duration::ZERO;
         loop {
-            match Self::try_open(interface, queue, transfers) {
-                Err(BindError::Occupied { .. }) if waited < patience => {
+            let last = waited >= patience;
+            match Self::try_open(interface, queue, transfers, last) {
+                Err(BindError::Occupied { .. }) if !last => {
                     thread::sleep(OCCUPIED_POLL);
                     waited = waited.saturating_add(OCCUPIED_POLL);
                 }
@@ -161,6 +162,7 @@ impl Socket {
         interface: &Interface,
         queue: u32,
         transfers: &[Transfer],
+        last: bool,
     ) -> Result<Self, BindError> {
         let mut refusal = io::ErrorKind::Unsupported.into();
         for &transfer in transfers {
@@ -170,8 +172,8 @@ impl Socket {
                     let occupied = error.raw_os_error() == Some(libc::EBUSY);
                     refusal = error;
                     // The next one could succeed just because the queue is free
-                    // by then.
-                    if occupied {
+                    // by then. But some drivers say the same of zero-copy alone.
+                    if occupied && !last {
                         break;
                     }
                 }
