@@ -291,13 +291,19 @@ impl Responding {
             authorities: authorities(config),
         };
         let encoded = message(core.spis, Role::Responder, &response.encode());
+        let room = usize::from(config.fragmentation.datagram_len);
         let length = encoded.len().saturating_add(core.path.overhead());
-        if length <= usize::from(config.fragmentation.datagram_len) {
+        let excess = length.saturating_sub(room);
+        if excess == 0 || response.authorities.is_empty() {
             return encoded;
         }
-        // The message cannot be fragmented, and CERTREQ is no more than a hint
-        // (RFC 7296 §3.7).
-        response.authorities = Vec::new();
+        // The message cannot be fragmented. One is named all the same: clients
+        // that are asked for no certificate send none, whatever the request names.
+        let named = response.authorities.len();
+        let dropped = excess.div_ceil(size_of::<AuthorityHash>());
+        response
+            .authorities
+            .truncate(named.saturating_sub(dropped).max(1));
         message(core.spis, Role::Responder, &response.encode())
     }
 }
