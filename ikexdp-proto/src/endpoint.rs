@@ -394,6 +394,9 @@ impl Endpoint {
     }
 
     fn initiate(&mut self, connection: &str, path: Path) {
+        if self.leaving {
+            return;
+        }
         let connections = &self.host.config.connections;
         let Some(connection) = connections.iter().find(|known| known.name == connection) else {
             return;

@@ -75,6 +75,8 @@ pub enum Unacceptable {
     AdditionalSa,
     /// The IKE SA is being closed (RFC 7296 §2.25).
     Closing,
+    /// The host could not do a job for it.
+    Overload,
 }
 
 /// A limit of `limits.rs` that a message would exceed.
@@ -152,7 +154,7 @@ impl Error {
                 Unacceptable::ConfigurationRequired => NotifyType::FAILED_CP_REQUIRED,
                 Unacceptable::Authentication => NotifyType::AUTHENTICATION_FAILED,
                 Unacceptable::AdditionalSa => NotifyType::NO_ADDITIONAL_SAS,
-                Unacceptable::Closing => NotifyType::TEMPORARY_FAILURE,
+                Unacceptable::Closing | Unacceptable::Overload => NotifyType::TEMPORARY_FAILURE,
             },
         };
         Some(ErrorNotify::bare(kind))
@@ -207,6 +209,7 @@ impl fmt::Display for Unacceptable {
             Self::Authentication => f.write_str("authentication failed"),
             Self::AdditionalSa => f.write_str("no additional SAs"),
             Self::Closing => f.write_str("the IKE SA is being closed"),
+            Self::Overload => f.write_str("a computation was given up"),
         }
     }
 }

@@ -8,7 +8,7 @@ use core::fmt;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use core::str::FromStr;
 
-use der::{Decode, Encode, Tag, Tagged};
+use der::{Any, Decode, Encode, Tag, Tagged};
 use x509_cert::Certificate;
 use x509_cert::attr::AttributeTypeAndValue;
 use x509_cert::ext::pkix::SubjectAltName;
@@ -168,12 +168,16 @@ fn same_rdn(a: &RelativeDistinguishedName, b: &RelativeDistinguishedName) -> boo
 }
 
 /// A CA may write with one string type what the client wrote with another
-/// (RFC 5280 §7.1); of these three, the same text has the same octets.
+/// (RFC 5280 §7.1); of these, the same text has the same octets.
 fn same_attribute(a: &AttributeTypeAndValue, b: &AttributeTypeAndValue) -> bool {
-    let is_text = |tag: Tag| matches!(tag, Tag::Utf8String | Tag::PrintableString | Tag::Ia5String);
-    let (kind, other) = (a.value.tag(), b.value.tag());
+    let is_text = |value: &Any| match value.tag() {
+        Tag::Utf8String | Tag::PrintableString | Tag::Ia5String => true,
+        // Older clients write whatever is not printable with it.
+        Tag::TeletexString => value.value().is_ascii(),
+        _ => false,
+    };
     a.oid == b.oid
-        && (kind == other || (is_text(kind) && is_text(other)))
+        && (a.value.tag() == b.value.tag() || (is_text(&a.value) && is_text(&b.value)))
         && a.value.value() == b.value.value()
 }
 
@@ -298,6 +302,31 @@ mod tests {
         let address = "Bob@vpn.EXAMPLE.com".try_into().unwrap();
         params.subject_alt_names = alloc::vec![SanType::Rfc822Name(address)];
         assert!(identity.is_asserted_by(&certificate(params)));
+    }
+
+    /// strongSwan once wrote what is not printable as TeletexString.
+    #[test]
+    fn a_distinguished_name_may_be_written_with_other_string_types() {
+        let utf8 = Identity::from_str("CN=a_b").unwrap();
+        let with = |tag: u8, last: u8| {
+            let mut octets = utf8.data();
+            let place = octets.iter().rposition(|octet| *octet == 0x0c).unwrap();
+            octets[place] = tag;
+            *octets.last_mut().unwrap() = last;
+            Identity::DistinguishedName(octets)
+        };
+        for (tag, last, same) in [
+            (0x0c, b'b', true),
+            (0x13, b'b', true),
+            (0x14, b'b', true),
+            (0x16, b'b', true),
+            (0x14, 0xe4, false),
+            (0x1e, b'b', false),
+            (0x0c, b'c', false),
+        ] {
+            let other = with(tag, last);
+            assert_eq!(utf8.is_same_as(&other), same, "{tag:#x} {last}");
+        }
     }
 
     /// A relative distinguished name may have several attributes: who is

@@ -178,6 +178,28 @@ fn strangers_teach_nothing_about_a_path() {
     }
 }
 
+/// That our response came in smaller fragments, or the peer's request had to, may
+/// be known by the last message of the SA only.
+#[test]
+fn the_last_request_teaches_as_well() {
+    let mut script = up();
+    let delete = Informational {
+        delete_ike: true,
+        delete_esp: (0..600).map(EspSpi).collect(),
+        ..Informational::default()
+    };
+    let delete = delete.encode();
+    let large = fragments(&mut script, 2, &delete, 1000);
+    script.deliver(&large[0]);
+    for part in fragments(&mut script, 2, &delete, 300) {
+        script.deliver(&part);
+    }
+    assert_eq!(script.endpoint.established(), 0);
+    script.begin_anew();
+    script.init();
+    assert_eq!(datagram_len(&script), DATAGRAM_LEN_MIN);
+}
+
 #[test]
 fn forged_fragments_neither_fill_nor_empty_the_place() {
     let mut script = up();

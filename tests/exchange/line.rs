@@ -281,7 +281,7 @@ fn a_cookie_that_is_none_is_not_sent_back() {
 /// A peer that is not told would go on asking, or believe that it is in.
 #[test]
 fn an_abandoned_job_is_told_to_the_peer() {
-    let failed = FailureReason::PeerRefused(NotifyType::AUTHENTICATION_FAILED);
+    let failed = FailureReason::PeerRefused(NotifyType::TEMPORARY_FAILURE);
     let abandons: [fn(&Job) -> bool; 2] = [
         |job| matches!(job, Job::Verify(_)),
         |job| matches!(job, Job::Sign { .. }),

@@ -381,6 +381,10 @@ fn fail(
 fn tell(channel: &mut Channel, cx: &mut Context<'_>, reply_to: &ReplyTo, reason: &FailureReason) {
     match reason {
         FailureReason::Refused(error) => refuse(channel, cx, reply_to, error),
+        // It is no fault of the peer's, which may come again.
+        FailureReason::JobAbandoned => {
+            refuse(channel, cx, reply_to, &Unacceptable::Overload.into());
+        }
         _ => refuse(channel, cx, reply_to, &Unacceptable::Authentication.into()),
     }
 }

@@ -153,6 +153,7 @@ impl IkeSa {
             if let State::Initiating(state) = state {
                 self.state = state.handle_datagram(cx, &mut self.core, header, datagram);
             }
+            self.remember_path_size(cx);
             return;
         }
         let Some(channel) = self.state.channel_mut() else {
@@ -167,6 +168,8 @@ impl IkeSa {
         if !message.response && (!self.is_authenticated() || self.core.nat.remote) {
             self.core.path = message.path;
         }
+        // The message may be the last one, or make the SA.
+        self.remember_path_size(cx);
         self.handle_message(cx, message);
         self.remember_path_size(cx);
     }

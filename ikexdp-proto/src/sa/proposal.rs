@@ -39,10 +39,9 @@ impl Offer {
     fn read(proposal: &Proposal, ours: &Lists<'_>) -> Option<Self> {
         let mut offer = Self::default();
         for transform in &proposal.transforms {
-            if transform.unknown_attribute {
-                continue;
-            }
             match transform.kind {
+                kind if !is_known(kind) => return None,
+                _ if transform.unknown_attribute => {}
                 TransformType::ENCRYPTION => {
                     offer.encryption |= bit(ours.encryption, |algorithm| {
                         algorithm.id().0 == transform.id
@@ -67,7 +66,7 @@ impl Offer {
                     offer.short_sequence_numbers |= transform.id == SequenceNumbers::SHORT.0;
                     offer.extended_sequence_numbers |= transform.id == SequenceNumbers::EXTENDED.0;
                 }
-                _ => return None,
+                _ => {}
             }
         }
         Some(offer)
@@ -94,6 +93,17 @@ struct Lists<'a> {
     integrity: &'a [Integrity],
     prf: &'a [Prf],
     groups: &'a [Group],
+}
+
+const fn is_known(kind: TransformType) -> bool {
+    matches!(
+        kind,
+        TransformType::ENCRYPTION
+            | TransformType::INTEGRITY
+            | TransformType::PRF
+            | TransformType::KEY_EXCHANGE
+            | TransformType::SEQUENCE_NUMBERS
+    )
 }
 
 fn bit<T>(list: &[T], fits: impl Fn(&T) -> bool) -> u32 {
@@ -382,6 +392,11 @@ mod tests {
         let (_, number) = chosen(&[ike(1, &hybrid), ike(2, &classical)]).unwrap();
         assert_eq!(number, 2);
         assert_eq!(chosen(&[ike(1, &hybrid)]), None);
+        let mut odd = ike(1, &hybrid);
+        for transform in &mut odd.transforms {
+            transform.unknown_attribute = !is_known(transform.kind);
+        }
+        assert_eq!(chosen(&[odd]), None);
         let mut esp = offer_esp(&EspAlgorithms::default(), EspSpi(1));
         for proposal in &mut esp {
             let additional = Transform::new(TransformType(6), 36, None);

@@ -62,7 +62,8 @@ impl Sent {
         overhead: usize,
         seal: impl FnOnce(&Chain) -> Vec<Bytes>,
     ) -> &[Bytes] {
-        let wanted = self.repeats & 1 == 1 || overhead > self.overhead;
+        let lost = self.repeats & 1 == 1;
+        let wanted = lost || overhead > self.overhead;
         let lower = wanted && self.datagram_len > DATAGRAM_LEN_MIN;
         self.repeats = self.repeats.saturating_add(1);
         if let Some(chain) = self.chain.take_if(|_| lower) {
@@ -71,7 +72,7 @@ impl Sent {
             let lowered = seal(&chain);
             self.lowered = Some(lowered).filter(|lowered| lowered.len() > self.datagrams.len());
         }
-        self.last_was_lowered = lower && self.lowered.is_some();
+        self.last_was_lowered = lower && lost && self.lowered.is_some();
         match &self.lowered {
             Some(lowered) if lower => lowered,
             _ => &self.datagrams,
@@ -144,6 +145,8 @@ mod tests {
         for _ in 0..3 {
             assert_eq!(sent.repeat(OVERHEAD + 4, lowered).len(), 3);
         }
+        // Which says nothing about the sizes that pass.
+        assert!(!sent.arrived_lowered());
         assert_eq!(sent.repeat(OVERHEAD, lowered).len(), 3);
         assert_eq!(sent.repeat(OVERHEAD, lowered).len(), 2);
     }

@@ -102,6 +102,10 @@ impl InitSent {
                 begun.cookie = cookie.to_vec();
                 Self::begin(begun, cx, core, self.key)
             }
+            // Told twice what we have done: the first request was repeated.
+            Ok(InitReply::InvalidKe(group)) if begun.restarts > 0 && group == begun.group.id() => {
+                Initiating::at(begun, Stage::InitSent(self))
+            }
             Ok(InitReply::InvalidKe(group)) if begun.restarts < RESTARTS_MAX => {
                 let Some(group) = allowed_group(cx, group, begun.group) else {
                     return self.refused(begun, NotifyType::INVALID_KE_PAYLOAD);
