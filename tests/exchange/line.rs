@@ -9,11 +9,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use chacha20::ChaCha8Rng;
 use chacha20::rand_core::{Rng, SeedableRng, TryCryptoRng, TryRng};
+use harness::host;
 use harness::parties::{Parties, Proof};
 use ikexdp_proto::config::{Config, IdentityPattern};
 use ikexdp_proto::event::{CloseReason, Event, FailureReason};
 use ikexdp_proto::identity::Identity;
-use ikexdp_proto::job::{Job, JobHost, JobResult};
+use ikexdp_proto::job::{Job, JobResult};
 use ikexdp_proto::message::init::notify_only;
 use ikexdp_proto::stats::Stat;
 use ikexdp_proto::time::Instant;
@@ -22,8 +23,6 @@ use ikexdp_proto::wire::header::{HEADER_LEN, Header};
 use ikexdp_proto::wire::iana::NotifyType;
 use ikexdp_proto::wire::payload::notify::Notify;
 use ikexdp_proto::{Command, Endpoint, Input, Output};
-use ring::rand::SystemRandom;
-use rustls_pki_types::UnixTime;
 
 /// One end.
 struct End {
@@ -60,12 +59,7 @@ impl End {
                     let result = if (self.abandons)(&job) {
                         JobResult::Abandoned
                     } else {
-                        job.run(JobHost {
-                            random: &SystemRandom::new(),
-                            unix_time: UnixTime::since_unix_epoch(Duration::from_secs(
-                                2_000_000_000,
-                            )),
-                        })
+                        host::run(job)
                     };
                     self.endpoint.handle(now, Input::JobDone(id, result));
                 }
@@ -132,15 +126,21 @@ impl Line {
     /// silent.
     fn carry(&mut self, mut from_client: Vec<Bytes>) {
         while !from_client.is_empty() {
-            let from_gateway: Vec<Bytes> = from_client
-                .iter()
-                .flat_map(|datagram| self.gateway.receive(self.now, datagram))
-                .collect();
-            from_client = from_gateway
-                .iter()
-                .flat_map(|datagram| self.client.receive(self.now, datagram))
-                .collect();
+            from_client = self.round(&from_client);
         }
+    }
+
+    /// Carries to the gateway what the client sends, and its answers back;
+    /// returns what the client sends then.
+    fn round(&mut self, from_client: &[Bytes]) -> Vec<Bytes> {
+        let from_gateway: Vec<Bytes> = from_client
+            .iter()
+            .flat_map(|datagram| self.gateway.receive(self.now, datagram))
+            .collect();
+        from_gateway
+            .iter()
+            .flat_map(|datagram| self.client.receive(self.now, datagram))
+            .collect()
     }
 
     fn connect(&mut self) {
@@ -321,14 +321,7 @@ fn a_refused_gateway_has_not_proved_who_it_is() {
     let mut from_client = vec![line.initiate()];
     // IKE_SA_INIT and IKE_AUTH, but not the refusal.
     for _ in 0..2 {
-        let from_gateway: Vec<Bytes> = from_client
-            .iter()
-            .flat_map(|datagram| line.gateway.receive(line.now, datagram))
-            .collect();
-        from_client = from_gateway
-            .iter()
-            .flat_map(|datagram| line.client.receive(line.now, datagram))
-            .collect();
+        from_client = line.round(&from_client);
     }
     let states: Vec<&str> = line
         .client

@@ -21,6 +21,7 @@ pub mod credentials;
 pub mod datagram;
 pub mod fuzz;
 pub mod gateway;
+pub mod host;
 pub mod journal;
 pub mod lab;
 pub mod namespace;

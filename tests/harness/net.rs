@@ -12,14 +12,13 @@ use chacha20::ChaCha8Rng;
 use chacha20::rand_core::{Rng, SeedableRng};
 use ikexdp_proto::config::Config;
 use ikexdp_proto::event::{Event, IkeSaSummary};
-use ikexdp_proto::job::{JobHost, JobId, JobResult};
+use ikexdp_proto::job::{JobId, JobResult};
 use ikexdp_proto::time::Instant;
 use ikexdp_proto::types::{Datagram, Path, Transmit};
 use ikexdp_proto::{Command, Endpoint, Input, Output};
-use ring::rand::SystemRandom;
-use rustls_pki_types::UnixTime;
 
 use crate::check::Checker;
+use crate::host;
 use crate::parties::Parties;
 
 /// Which of the two hosts.
@@ -255,10 +254,7 @@ impl Net {
                 Output::Transmit(transmit) => self.send(side, &transmit),
                 Output::Event(event) => self.hosts.get_mut(&side).unwrap().events.push(event),
                 Output::Job(id, job) => {
-                    let result = job.run(JobHost {
-                        random: &SystemRandom::new(),
-                        unix_time: UnixTime::since_unix_epoch(Duration::from_secs(2_000_000_000)),
-                    });
+                    let result = host::run(job);
                     let delay = self.draw(self.weather.job_delay);
                     self.at(
                         self.now + delay,

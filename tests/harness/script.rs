@@ -14,7 +14,6 @@ use ikexdp_proto::crypto::kex::{Group, KeyPair};
 use ikexdp_proto::crypto::keymat::{IkeKeys, KeySeed};
 use ikexdp_proto::crypto::prf::Prf;
 use ikexdp_proto::event::Event;
-use ikexdp_proto::job::JobHost;
 use ikexdp_proto::message::auth::{AuthMessage, OwnAuthentication};
 use ikexdp_proto::message::child::ChildPayloads;
 use ikexdp_proto::message::init::{InitNotifies, InitReply, InitRequest};
@@ -30,8 +29,8 @@ use ikexdp_proto::wire::sk::{Encrypted, FRAGMENT_LEN};
 use ikexdp_proto::wire::writer::Chain;
 use ikexdp_proto::{Command, Endpoint, Input, Output};
 use ring::rand::SystemRandom;
-use rustls_pki_types::UnixTime;
 
+use crate::host;
 use crate::parties::{CLIENT, Parties, Proof, selector};
 
 /// The key that the gateway of [`config`] knows.
@@ -151,10 +150,7 @@ impl Script {
                 Output::Transmit(transmit) => sent.push(transmit.payload),
                 Output::Event(event) => self.events.push(event),
                 Output::Job(id, job) => {
-                    let result = job.run(JobHost {
-                        random: &SystemRandom::new(),
-                        unix_time: UnixTime::since_unix_epoch(Duration::from_secs(2_000_000_000)),
-                    });
+                    let result = host::run(job);
                     self.endpoint.handle(self.now, Input::JobDone(id, result));
                 }
             }

@@ -18,6 +18,9 @@ use ikexdp_proto::wire::writer::Chain;
 pub use self::frame::frame;
 use crate::script::{Script, config};
 
+/// Most memory for one message under reassembly, in octets.
+const REASSEMBLY_MAX: usize = MESSAGE_LEN_MAX + FRAGMENTS_MAX as usize * FRAGMENT_COST;
+
 /// A target, and what it is called.
 pub type Target = (&'static str, fn(&[u8]));
 
@@ -79,8 +82,7 @@ pub fn fragments(octets: &[u8]) {
         let exchange = ExchangeType::INFORMATIONAL;
         let fragment = script.seal_part(exchange, id, first, Some((number, total)), &part);
         let sent = script.deliver(&fragment);
-        let most = MESSAGE_LEN_MAX + usize::from(FRAGMENTS_MAX) * FRAGMENT_COST;
-        assert!(script.endpoint.reassembly_octets() <= most);
+        assert!(script.endpoint.reassembly_octets() <= REASSEMBLY_MAX);
         assert!(sent.len() <= 1);
         if !sent.is_empty() {
             assert!(number <= total && total <= FRAGMENTS_MAX);
@@ -140,7 +142,6 @@ pub fn endpoint(octets: &[u8]) {
                 }
             }
         }
-        let most = MESSAGE_LEN_MAX + usize::from(FRAGMENTS_MAX) * FRAGMENT_COST;
-        assert!(script.endpoint.reassembly_octets() <= most);
+        assert!(script.endpoint.reassembly_octets() <= REASSEMBLY_MAX);
     }
 }

@@ -1,0 +1,19 @@
+//! What the engine's host does in tests without a network.
+
+use std::time::Duration;
+
+use ikexdp_proto::job::{Job, JobHost, JobResult};
+use ring::rand::SystemRandom;
+use rustls_pki_types::UnixTime;
+
+/// When all certificates of [`Parties`](crate::parties::Parties) are valid, in seconds of Unix time.
+const NOW: Duration = Duration::from_secs(2_000_000_000);
+
+/// Does a job, at once.
+#[must_use]
+pub fn run(job: Job) -> JobResult {
+    job.run(JobHost {
+        random: &SystemRandom::new(),
+        unix_time: UnixTime::since_unix_epoch(NOW),
+    })
+}
