@@ -332,7 +332,8 @@ impl Endpoint {
     }
 
     fn refuse(&mut self, header: &Header, datagram: &Datagram<'_>, refused: Refused) {
-        if let Some(notify) = refused.error.notify() {
+        let answer = refused.answer.map(Error::from);
+        if let Some(notify) = answer.and_then(|error| error.notify()) {
             self.host.stats.count(match notify.kind {
                 NotifyType::INVALID_KE_PAYLOAD => Stat::InvalidKeSent,
                 _ => Stat::NoProposalSent,

@@ -17,7 +17,7 @@ use crate::config::{Config, Requirement};
 use crate::crypto::CryptoError;
 use crate::crypto::cert::AuthorityHash;
 use crate::crypto::keymat::{IkeKeys, KeySeed};
-use crate::error::{Error, Unacceptable};
+use crate::error::Unacceptable;
 use crate::event::FailureReason;
 use crate::job::{Agreed, Job};
 use crate::limits::RESPONSE_REPEATS_MAX;
@@ -43,8 +43,8 @@ pub(super) const SIGNATURE_HASHES: [HashAlgorithm; 4] = [
 /// Why a request makes no SA.
 #[derive(Debug)]
 pub(crate) struct Refused {
-    /// What the peer is told.
-    pub(crate) error: Error,
+    /// What the peer is told, if it is answered at all.
+    pub(crate) answer: Option<Unacceptable>,
     /// What people are told, if it is worth a word.
     pub(crate) reason: Option<FailureReason>,
 }
@@ -94,7 +94,7 @@ pub(crate) fn accept(
 ) -> Result<IkeSa, Refused> {
     let Some(chosen) = choose_ike(&request.proposals, &cx.config.ike) else {
         return Err(Refused {
-            error: Unacceptable::Proposal.into(),
+            answer: Some(Unacceptable::Proposal),
             reason: Some(FailureReason::NoCommonAlgorithms {
                 offered: describe(&request.proposals),
             }),
@@ -103,13 +103,13 @@ pub(crate) fn accept(
     let group = chosen.suite.group;
     if request.key_exchange.group != group.id() {
         return Err(Refused {
-            error: Unacceptable::Group(group).into(),
+            answer: Some(Unacceptable::Group(group)),
             reason: None,
         });
     }
     if group.check(request.key_exchange.data).is_err() {
         return Err(Refused {
-            error: Error::Unauthentic,
+            answer: None,
             reason: Some(FailureReason::KeyExchange),
         });
     }

@@ -113,7 +113,7 @@ impl FastPath {
             XdpMode::Native => &[Mode::Native],
             XdpMode::Generic => &[Mode::Generic],
         };
-        if interface.bond {
+        if interface.bond && settings.mode == XdpMode::Auto {
             let interface = interface.name.as_str();
             info!(interface, "generic mode, because the interface is a bond");
         }
