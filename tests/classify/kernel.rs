@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
-use std::time::Duration;
 
 use aya::programs::{TestRun, TestRunOptions};
 use harness::namespace::Namespace;
+use harness::udp::PATIENCE;
 use ikexdp::xdp::{Interface, Program};
 use ikexdp::xsk::{Socket, Transfer};
 use ikexdp_common::classify::classify;
@@ -45,7 +45,8 @@ impl Kernel {
     #[must_use]
     fn with_socket(&mut self) -> Socket {
         let interface = Interface::find("here").unwrap();
-        let socket = Socket::open(&interface, 0, &[Transfer::Copy], Duration::ZERO).unwrap();
+        // The kernel may not have forgotten the one before yet.
+        let socket = Socket::open(&interface, 0, &[Transfer::Copy], PATIENCE).unwrap();
         self.program.set_socket(0, &socket).unwrap();
         socket
     }

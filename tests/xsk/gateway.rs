@@ -33,7 +33,8 @@ impl Gateway {
         let attachment = program.attach(&interface, &[mode]).unwrap();
         let mut sockets = Vec::new();
         for queue in interface.sockets() {
-            let socket = open(&interface, queue, mode).unwrap();
+            let transfers = Transfer::choices(mode);
+            let socket = Socket::open(&interface, queue, transfers, PATIENCE).unwrap();
             program.set_socket(queue, &socket).unwrap();
             sockets.push(socket);
         }
@@ -142,7 +143,7 @@ impl Gateway {
     }
 }
 
-/// Opens a socket where there is none.
+/// Opens a socket, without waiting for the queue to be free.
 pub(crate) fn open(interface: &Interface, queue: u32, mode: Mode) -> Result<Socket, BindError> {
     Socket::open(interface, queue, Transfer::choices(mode), Duration::ZERO)
 }
