@@ -12,20 +12,13 @@
 use std::{net::IpAddr, time::Duration};
 
 use harness::{
-    credentials::Credentials,
+    credentials::{Credentials, SECRET},
     datagram::{Datagram, timeline},
-    lab::{Ends, Lab, NAT, Path, V4, V6},
+    lab::{Ends, Lab, NAMES, NAT, Path, V4, V6},
     pki::{Key, Pki},
     strongswan::{Esp, Settings, Strongswan},
 };
 
-const SECRET: &str = "a secret that both know";
-const NAMES: [(IpAddr, &str); 4] = [
-    (V4.client, "client"),
-    (V4.gateway, "gateway"),
-    (V6.client, "client"),
-    (V6.gateway, "gateway"),
-];
 /// What the tests vary.
 struct Case {
     ends: Ends,

@@ -8,6 +8,8 @@
     reason = "a test ends by a panic"
 )]
 
+use std::fs;
+use std::process::Command;
 use std::time::Duration;
 
 use harness::pki::{CLIENT, Key, Pki};
@@ -27,6 +29,7 @@ use ipsec_parser::IkeV2PayloadContent;
 use ring::rand::SystemRandom;
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
+use tempfile::TempDir;
 
 /// The moment at which certificates are checked; those of the lab are valid.
 fn now() -> UnixTime {
@@ -169,13 +172,12 @@ fn a_hash_need_not_fit_its_curve() {
 }
 
 fn openssl_sign(key: &str, hash: &str) -> Vec<u8> {
-    let directory = std::env::temp_dir().join(format!("ikexdp-vectors-{}", std::process::id()));
-    std::fs::create_dir_all(&directory).unwrap();
-    let file = directory.join("key.pem");
-    std::fs::write(&file, key).unwrap();
-    let octets = directory.join("octets");
-    std::fs::write(&octets, "octets").unwrap();
-    let output = std::process::Command::new("openssl")
+    let directory = TempDir::new().unwrap();
+    let file = directory.path().join("key.pem");
+    fs::write(&file, key).unwrap();
+    let octets = directory.path().join("octets");
+    fs::write(&octets, "octets").unwrap();
+    let output = Command::new("openssl")
         .args(["dgst", hash, "-sign"])
         .args([&file, &octets])
         .output()

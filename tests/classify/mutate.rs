@@ -1,5 +1,8 @@
 //! Frames drawn from a seed: rows of the table, more or less damaged.
 
+use chacha20::ChaCha8Rng;
+use chacha20::rand_core::{Rng, SeedableRng};
+
 use crate::table::Row;
 
 /// Octets into a frame within which headers are.
@@ -13,7 +16,7 @@ const EDGES: [u8; 16] = [
 /// An endless sequence of frames, the same for the same seed.
 pub(crate) struct Mutations {
     frames: Vec<Vec<u8>>,
-    state: u64,
+    random: ChaCha8Rng,
 }
 
 impl Mutations {
@@ -21,27 +24,18 @@ impl Mutations {
         let frames = rows.iter().map(|row| row.packet.build()).collect();
         Self {
             frames,
-            state: seed,
+            random: ChaCha8Rng::seed_from_u64(seed),
         }
     }
 
-    /// SplitMix64 (Steele, Lea and Flood, 2014).
-    fn draw(&mut self) -> u64 {
-        self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.state;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
     fn below(&mut self, limit: usize) -> usize {
-        (self.draw() % limit as u64) as usize
+        (self.random.next_u64() % limit as u64) as usize
     }
 
     fn damage(&mut self, frame: &mut Vec<u8>) {
         let place = self.below(frame.len().min(HEADERS));
         match self.below(8) {
-            0 => frame[place] = self.draw() as u8,
+            0 => frame[place] = self.random.next_u32() as u8,
             1 => frame[place] ^= 1 << self.below(8),
             2 | 3 => frame[place] = EDGES[self.below(EDGES.len())],
             4 => frame[place] = frame[place].wrapping_add(1),
@@ -59,7 +53,7 @@ impl Iterator for Mutations {
         let chosen = self.below(self.frames.len());
         let mut frame = self.frames[chosen].clone();
         if self.below(50) == 0 {
-            frame.fill_with(|| self.draw() as u8);
+            self.random.fill_bytes(&mut frame);
         }
         for _ in 0..self.below(4) {
             self.damage(&mut frame);

@@ -1,17 +1,13 @@
 //! What people read, in lines of at most 100 characters where words allow.
 
-use std::net::IpAddr;
-
 use harness::{
     datagram::{Datagram, timeline},
     gateway::Gateway,
-    lab::V4,
+    lab::NAMES,
 };
 
 use crate::{attempt::Attempt, findings::Finding};
 
-/// How the timeline calls both ends.
-const NAMES: [(IpAddr, &str); 2] = [(V4.client, "client"), (V4.gateway, "gateway")];
 /// Longest line, in characters.
 const WIDTH: usize = 100;
 /// Before what goes on with a line of the log, or with a finding.

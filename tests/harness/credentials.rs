@@ -2,6 +2,9 @@
 
 use crate::pki::{CLIENT, Chain, GATEWAY, Pki};
 
+/// The secret of both ends, where a test has no other.
+pub const SECRET: &str = "a secret that both know";
+
 /// How an end proves who it is.
 #[derive(Clone, Debug)]
 pub enum Credentials {

@@ -45,6 +45,14 @@ pub const V6: Ends = Ends {
     gateway: IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 2, 0, 0, 0, 0, 2)),
 };
 
+/// Addresses as people call them.
+pub const NAMES: [(IpAddr, &str); 4] = [
+    (V4.client, "client"),
+    (V4.gateway, "gateway"),
+    (V6.client, "client"),
+    (V6.gateway, "gateway"),
+];
+
 /// What the client's address becomes behind [`Path::nat`].
 pub const NAT: [IpAddr; 2] = [
     IpAddr::V4(Ipv4Addr::new(198, 51, 100, 1)),

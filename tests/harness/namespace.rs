@@ -1,8 +1,8 @@
 //! One machine of a lab: a network namespace and a mount namespace with no name.
 //!
-//! A thread holds both. Everything in them, interfaces, mounts, pinned maps, sockets under `/run`,
-//! ends with that thread and the processes it started, and the kernel ends those with the thread:
-//! nothing is left over, however the test process came to its end.
+//! A thread holds both. Everything in them, interfaces, mounts, sockets under `/run`, ends with that
+//! thread and the processes it started, and the kernel ends those with the thread: nothing is left
+//! over, however the test process came to its end.
 
 use std::{
     fs,
@@ -34,7 +34,7 @@ struct Holder {
 }
 
 impl Namespace {
-    /// A machine with an interface `lo` and `/run`, `/sys` and `/sys/fs/bpf` of its own.
+    /// A machine with an interface `lo` and `/run` and `/sys` of its own.
     ///
     /// `name` is the name of the thread that holds it, at most 15 bytes: `nsenter --net --mount
     /// --target TID` looks into it.
@@ -63,7 +63,6 @@ impl Namespace {
             thread: Some(thread),
         }));
         namespace.mount("sysfs", "/sys");
-        namespace.mount("bpf", "/sys/fs/bpf");
         namespace.mount("tmpfs", "/run");
         namespace.exec("ip link set lo up");
         // Addresses can be used at once: no duplicate address detection (RFC 4862 §5.4).
@@ -138,6 +137,13 @@ impl Namespace {
             output.status
         );
         String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Whether `ip link` shows an XDP program on the interface.
+    #[must_use]
+    pub fn has_xdp(&self, interface: &str) -> bool {
+        self.exec(&format!("ip link show {interface}"))
+            .contains("prog/xdp")
     }
 
     /// Mounts a new file system, which hides what was there, for this namespace only.

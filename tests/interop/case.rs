@@ -1,26 +1,14 @@
 //! A client, a path and the gateway, as most tests have them.
 
-use std::net::IpAddr;
-
 use harness::{
-    credentials::Credentials,
+    credentials::{Credentials, SECRET},
     gateway::{Gateway, Setup},
-    lab::{Ends, Lab, Path, V4, V6},
+    lab::{Ends, Lab, Path, V4},
     pki::{Key, Pki},
     strongswan::{Settings, Strongswan},
 };
 
 use crate::IKEXDP;
-
-pub(crate) const SECRET: &str = "a secret that both know";
-
-/// Addresses as people call them.
-pub(crate) const NAMES: [(IpAddr, &str); 4] = [
-    (V4.client, "client"),
-    (V4.gateway, "gateway"),
-    (V6.client, "client"),
-    (V6.gateway, "gateway"),
-];
 
 /// All that a test can vary.
 #[derive(Clone, Debug)]

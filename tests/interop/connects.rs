@@ -7,12 +7,12 @@ use harness::{
     capture::Capture,
     datagram::{Datagram, timeline},
     gateway::{Gateway, Transport},
-    lab::{Ends, NAT, V4, V6},
+    lab::{Ends, NAMES, NAT, V4, V6},
     pki::Key,
     strongswan::Strongswan,
 };
 
-use crate::case::{Case, NAMES};
+use crate::case::Case;
 
 /// How long a condition may take that nothing but the machine's load delays.
 const PATIENCE: Duration = Duration::from_secs(20);

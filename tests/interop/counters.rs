@@ -31,7 +31,7 @@ fn counters_agree_with_a_capture() {
         case.gateway.fragment_size = 576;
         case.path = Path::default();
         let (lab, gateway, client) = case.start();
-        let capture = Capture::start(&lab.router, "gateway");
+        let capture = lab.capture_router();
         client.initiate().unwrap();
         send_oddities(&lab, ends);
         send_esp(&lab, &client, &capture);

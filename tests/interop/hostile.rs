@@ -8,7 +8,6 @@ use std::{
 };
 
 use harness::{
-    capture::Capture,
     datagram::{Datagram, Payload},
     gateway::{Gateway, count},
     lab::V4,
@@ -39,7 +38,7 @@ fn a_million_malformed_datagrams_change_nothing() {
     case.gateway.gateway = "cookie-threshold = 32";
     case.gateway.tables = "[timing]\nhalf-open = \"2s\"";
     let (lab, gateway, client) = case.start();
-    let capture = Capture::start(&lab.router, "gateway");
+    let capture = lab.capture_router();
     client.initiate().unwrap();
     client.terminate().unwrap();
     let genuine = requests(&capture.stop());

@@ -2,7 +2,6 @@
 //! that lets IP fragments through.
 
 use harness::{
-    capture::Capture,
     lab::{Ends, Path, V4, V6},
     pki::Key,
 };
@@ -44,7 +43,7 @@ fn with_ip_fragments_it_connects() {
 fn by_default_it_is_told_why_not() {
     for ends in [V4, V6] {
         let (lab, gateway, client) = client_without_fragmentation(ends).start();
-        let capture = Capture::start(&lab.router, "gateway");
+        let capture = lab.capture_router();
         client.initiate().unwrap_err();
 
         let line = gateway.line("peer cannot fragment at the IKE layer");

@@ -18,11 +18,6 @@ use crate::case::Case;
 
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Whether `ip link` shows an XDP program on the gateway's interface.
-fn is_attached(lab: &Lab) -> bool {
-    lab.gateway.exec("ip link show eth0").contains("prog/xdp")
-}
-
 /// Whether IKE from the client reaches a socket of the gateway's kernel.
 fn assert_reachable(lab: &Lab, ends: Ends) {
     let server = socket(&lab.gateway, ends.gateway, 500);
@@ -38,16 +33,16 @@ fn a_killed_daemon_stops_nothing_and_starts_again() {
     let case = Case::psk(V4);
     let (lab, gateway, client) = case.start();
     client.initiate().unwrap();
-    assert!(is_attached(&lab));
+    assert!(lab.gateway.has_xdp("eth0"));
     gateway.kill();
 
-    assert!(!is_attached(&lab));
+    assert!(!lab.gateway.has_xdp("eth0"));
     for ends in [V4, V6] {
         assert_reachable(&lab, ends);
     }
 
     let gateway = Gateway::start(IKEXDP, &lab.gateway, &case.gateway);
-    assert!(is_attached(&lab));
+    assert!(lab.gateway.has_xdp("eth0"));
     // As a user would who finds the tunnel dead.
     drop(client);
     let client = Strongswan::start(&lab.client, case.client.clone());
@@ -105,7 +100,7 @@ fn a_stopped_daemon_tells_its_clients_and_leaves_nothing() {
         .wait_for(PATIENCE, |lines| told(lines).then_some(()));
     told.unwrap_or_else(|| panic!("nobody told the client of the end of {sa:?}"));
     assert_eq!(client.sas(), []);
-    assert!(!is_attached(&lab));
+    assert!(!lab.gateway.has_xdp("eth0"));
     assert_reachable(&lab, V4);
 }
 
@@ -120,7 +115,7 @@ fn a_client_out_of_reach_does_not_hold_the_daemon() {
     });
     gateway.stop();
     assert!(lab.drops().lost > 0, "it was told, in vain");
-    assert!(!is_attached(&lab));
+    assert!(!lab.gateway.has_xdp("eth0"));
 }
 
 #[test]
@@ -137,7 +132,7 @@ fn who_tells_the_daemon_twice_waits_for_nobody() {
     gateway.tell_to_end();
     gateway.wait_for_line("error: told to end at once");
     assert_eq!(gateway.wait().code(), Some(1));
-    assert!(!is_attached(&lab));
+    assert!(!lab.gateway.has_xdp("eth0"));
 }
 
 #[test]
@@ -158,7 +153,7 @@ fn another_program_on_the_interface_is_named() {
         }
         assert_eq!(refused.wait().code(), Some(1));
         // It is still there, and still another's.
-        assert!(is_attached(&lab));
+        assert!(lab.gateway.has_xdp("eth0"));
         drop(occupant);
         let _ = Gateway::start(IKEXDP, &lab.gateway, &Case::psk(V4).gateway);
     }
@@ -214,7 +209,7 @@ fn a_second_daemon_is_told_of_the_first() {
         }
         assert_eq!(second.wait().code(), Some(1));
     }
-    assert!(is_attached(&lab));
+    assert!(lab.gateway.has_xdp("eth0"));
     assert_eq!(first.sas(), []);
 }
 

@@ -2,13 +2,13 @@
 //! §2.21.2), and the line that tells the operator why.
 
 use harness::{
-    credentials::Credentials,
+    credentials::{Credentials, SECRET},
     lab::V4,
     pki::{CLIENT, Chain, GATEWAY, Key, Pki},
 };
 use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, date_time_ymd};
 
-use crate::case::{Case, SECRET};
+use crate::case::Case;
 
 /// The client is refused without a reason, and the log has one line with all of `says`.
 fn refused(case: &Case, says: &[&str]) {

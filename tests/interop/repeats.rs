@@ -3,7 +3,6 @@
 use std::net::IpAddr;
 
 use harness::{
-    capture::Capture,
     datagram::{Datagram, Payload},
     lab::V4,
     pki::Key,
@@ -32,7 +31,7 @@ fn a_lost_response_is_repeated_octet_for_octet() {
     let (lab, gateway, client) = Case::certificates(V4, Key::Rsa4096).start();
     lab.router.write("/run/once.nft", EACH_FRAGMENT_ONCE);
     lab.router.exec("nft -f /run/once.nft");
-    let capture = Capture::start(&lab.router, "gateway");
+    let capture = lab.capture_router();
     client.initiate().unwrap();
 
     let datagrams = capture.stop();

@@ -4,7 +4,6 @@
 //! what AF_XDP sends.
 
 use harness::{
-    capture::Capture,
     lab::{V4, V6},
     pki::Key,
     strongswan::Esp,
@@ -32,7 +31,7 @@ fn no_datagram_is_longer_than_configured() {
                 _ => (Esp::Userspace, virtual_ips.clone()),
             };
             let (lab, gateway, client) = case.start();
-            let capture = Capture::start(&lab.router, "gateway");
+            let capture = lab.capture_router();
             client.initiate().unwrap();
             let sa = gateway.sas().remove(0);
             assert_eq!(sa.local.port(), port);

@@ -1,6 +1,6 @@
 //! The program comes and goes, and only one of its kind.
 
-use harness::namespace::{Namespace, command};
+use harness::namespace::command;
 use harness::packet::ike_sa_init;
 use harness::process::Process;
 use ikexdp::xdp::{AttachError, Interface, InterfaceError, Mode};
@@ -10,11 +10,6 @@ use nix::sys::signal::Signal;
 use crate::gateway::{Gateway, load, open};
 use crate::in_both_modes;
 use crate::wire::{PATIENCE, V4, Wire, receive, socket};
-
-/// Whether `ip link` shows a program on `wan`.
-fn is_attached(namespace: &Namespace) -> bool {
-    namespace.exec("ip link show wan").contains("prog/xdp")
-}
 
 #[test]
 #[ignore = "needs CAP_NET_ADMIN"]
@@ -29,11 +24,11 @@ fn a_killed_process_leaves_nothing_attached() {
             .lines()
             .wait_for(PATIENCE, said)
             .expect("the program attaches");
-        assert!(is_attached(&gateway), "{mode}");
+        assert!(gateway.has_xdp("wan"), "{mode}");
 
         program.signal(Signal::SIGKILL);
         program.wait();
-        assert!(!is_attached(&gateway), "{mode}");
+        assert!(!gateway.has_xdp("wan"), "{mode}");
         let server = socket(&gateway, V4.gateway, 500);
         let client = socket(&peer, V4.peer, 0);
         client
@@ -53,9 +48,9 @@ fn what_is_dropped_is_detached() {
         } = Wire::new();
         let namespace = gateway.clone();
         let attachment = gateway.run(move || Gateway::attach(mode).attachment);
-        assert!(is_attached(&namespace), "{mode}");
+        assert!(namespace.has_xdp("wan"), "{mode}");
         drop(attachment);
-        assert!(!is_attached(&namespace), "{mode}");
+        assert!(!namespace.has_xdp("wan"), "{mode}");
     }
 }
 

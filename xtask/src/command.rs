@@ -86,12 +86,13 @@ pub(crate) fn output(command: &mut Command) -> Option<String> {
     output.status.success().then_some(text)
 }
 
-/// A program, where the shell would find it or where Cargo installs it.
+/// A program, where a shell of root would find it or where Cargo installs it.
 pub(crate) fn find(program: &str) -> Option<PathBuf> {
     let home = env::var_os("HOME").map(|home| Path::new(&home).join(".cargo"));
     let cargo_home = env::var_os("CARGO_HOME").map(PathBuf::from).or(home);
     let path = env::var_os("PATH").unwrap_or_default();
     env::split_paths(&path)
+        .chain(["/usr/sbin".into(), "/sbin".into()])
         .chain(cargo_home.map(|home| home.join("bin")))
         .map(|directory| directory.join(program))
         .find(|file| file.is_file())

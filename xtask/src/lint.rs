@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result};
 
 use crate::{
-    command::{cargo, find, run, words},
+    command::{cargo, run, words},
     setup::{self, Compiler},
 };
 
@@ -22,10 +22,5 @@ pub(crate) fn everything() -> Result<()> {
     run(cargo()
         .args(words("doc --locked --no-deps"))
         .env("RUSTDOCFLAGS", "--deny warnings"))?;
-    if find("cargo-deny").is_some() {
-        run(cargo().args(words("deny --offline check bans licenses sources")))
-    } else {
-        eprintln!("lint: licences are not checked; hint: `cargo install --locked cargo-deny`");
-        Ok(())
-    }
+    run(cargo().args(words("deny --locked check bans licenses sources")))
 }

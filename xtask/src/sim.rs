@@ -2,7 +2,10 @@
 
 use anyhow::Result;
 
-use crate::command::{cargo, run, words};
+use crate::{
+    command::{cargo, run, words},
+    setup,
+};
 
 /// Which seeds.
 #[derive(Debug, clap::Args)]
@@ -18,8 +21,9 @@ pub(crate) struct Arguments {
 /// Simulates.
 ///
 /// # Errors
-/// The build fails, or a seed does.
+/// The set-up or the build fails, or a seed does.
 pub(crate) fn simulate(arguments: &Arguments) -> Result<()> {
+    setup::for_build()?;
     let mut simulation = cargo();
     simulation.args(words(
         "test --release --package ikexdp-tests --test sim any_weather -- --nocapture",

@@ -1,14 +1,16 @@
 //! The compiler for the BPF target, which rustup's stable toolchain cannot be: it has no `core` for
 //! it.
 
-use std::{fs, process::Command};
+use std::{fs, path::Path, process::Command};
 
+use super::packages::Tool;
 use crate::command::{output, root, words};
 
 /// The target of the XDP program on a little-endian host.
 const TARGET: &str = "bpfel-unknown-none";
 /// Debian's compiler, wherever rustup's stands in PATH.
 const DEBIAN: &str = "/usr/bin/rustc";
+const DEBIAN_CLIPPY: &str = "/usr/bin/cargo-clippy";
 
 /// A compiler that has `core` for BPF, in the order in which the daemon's build script prefers
 /// them.
@@ -63,7 +65,7 @@ impl Compiler {
                 rustup
             }
             Self::Debian => {
-                let mut clippy = Command::new("/usr/bin/cargo-clippy");
+                let mut clippy = Command::new(DEBIAN_CLIPPY);
                 // aya-ebpf uses features that are not stable.
                 clippy
                     .arg("clippy")
@@ -78,17 +80,25 @@ impl Compiler {
 }
 
 /// What to install for a compiler.
-pub(super) fn packages() -> &'static [&'static str] {
+pub(super) fn tools() -> &'static [Tool] {
     match Compiler::find() {
         Some(_) => &[],
-        None => &["libstd-rust-web-dev-bpf", "rustc-web"],
+        None => {
+            const {
+                &[
+                    Tool::absent("libstd-rust-web-dev-bpf"),
+                    Tool::absent("rustc-web"),
+                ]
+            }
+        }
     }
 }
 
 /// What to install for [`Compiler::clippy`].
-pub(super) fn clippy_packages() -> &'static [&'static str] {
+pub(super) fn clippy() -> &'static [Tool] {
     match Compiler::find() {
         Some(Compiler::Nightly) => &[],
-        Some(Compiler::Debian) | None => &["rust-web-clippy"],
+        _ if Path::new(DEBIAN_CLIPPY).is_file() => &[],
+        _ => const { &[Tool::absent("rust-web-clippy")] },
     }
 }

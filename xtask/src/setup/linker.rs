@@ -4,7 +4,7 @@ use std::process::Command;
 
 use anyhow::{Result, bail};
 
-use super::compiler::Compiler;
+use super::{compiler::Compiler, packages::Tool};
 use crate::command::{cargo, find, output, run, words};
 
 /// Debian's newest LLVM, and that of its BPF compiler.
@@ -14,7 +14,7 @@ const LLVM: u32 = 22;
 ///
 /// # Errors
 /// The compiler's bitcode would be too new for it.
-pub(super) fn packages() -> Result<&'static [&'static str]> {
+pub(super) fn tools() -> Result<&'static [Tool]> {
     if is_installed() {
         return Ok(&[]);
     }
@@ -23,12 +23,14 @@ pub(super) fn packages() -> Result<&'static [&'static str]> {
             "bpf-linker is missing, and Debian's LLVM {LLVM} does not read the bitcode of rustup's nightly; \
              hint: install bpf-linker with LLVM {llvm}, or remove the nightly's component rust-src"
         ),
-        _ => Ok(&[
-            "libpolly-22-dev",
-            "libzstd-dev",
-            "llvm-22-dev",
-            "zlib1g-dev",
-        ]),
+        _ => Ok(const {
+            &[
+                Tool::absent("libpolly-22-dev"),
+                Tool::absent("libzstd-dev"),
+                Tool::absent("llvm-22-dev"),
+                Tool::absent("zlib1g-dev"),
+            ]
+        }),
     }
 }
 

@@ -3,6 +3,7 @@
 //! Where nothing is missing it takes well under a second, so every verb that needs something starts
 //! with it.
 
+mod checker;
 mod compiler;
 mod linker;
 mod packages;
@@ -10,28 +11,34 @@ mod packages;
 use anyhow::Result;
 
 pub(crate) use self::compiler::Compiler;
+use self::packages::Tool;
 
-/// What the lab of the tests runs: the peer, its plug-ins, and what builds and watches networks.
+/// What the tests run: the peer, its plug-ins, and what builds and watches networks.
 ///
 /// `libstrongswan-standard-plugins` has the cryptography, `libcharon-extra-plugins` ESP in user
-/// space.
-const LAB: [&str; 8] = [
-    "charon-systemd",
-    "ethtool",
-    "iproute2",
-    "iputils-ping",
-    "libcharon-extra-plugins",
-    "libstrongswan-standard-plugins",
-    "nftables",
-    "tcpdump",
+/// space; both come with the daemon where they are not packages of their own.
+const LAB: [Tool; 10] = [
+    Tool::new("charon-systemd", "charon-systemd"),
+    Tool::new("libcharon-extra-plugins", "charon-systemd"),
+    Tool::new("libstrongswan-standard-plugins", "charon-systemd"),
+    Tool::new("strongswan-swanctl", "swanctl"),
+    Tool::new("ethtool", "ethtool"),
+    Tool::new("iproute2", "ip"),
+    Tool::new("iputils-ping", "ping"),
+    Tool::new("nftables", "nft"),
+    Tool::new("openssl", "openssl"),
+    Tool::new("tcpdump", "tcpdump"),
 ];
+/// What libFuzzer is compiled with.
+const FUZZER: [Tool; 1] = [Tool::new("g++", "g++")];
 
 /// All that any verb needs.
 ///
 /// # Errors
 /// Something is missing that cannot be installed here; the message says what to do.
 pub(crate) fn everything() -> Result<()> {
-    prepare(&[&LAB[..], compiler::clippy_packages(), &["g++"]].concat())?;
+    prepare(&[&LAB[..], &FUZZER, compiler::clippy()].concat())?;
+    checker::install()?;
     eprintln!("setup: everything is there");
     Ok(())
 }
@@ -52,12 +59,12 @@ pub(crate) fn for_lab() -> Result<()> {
     prepare(&LAB)
 }
 
-/// What fuzzing needs: libFuzzer is written in C++.
+/// What fuzzing needs.
 ///
 /// # Errors
 /// As in [`everything`].
 pub(crate) fn for_fuzzing() -> Result<()> {
-    packages::install(&["g++"])
+    prepare(&FUZZER)
 }
 
 /// What checking needs.
@@ -65,11 +72,12 @@ pub(crate) fn for_fuzzing() -> Result<()> {
 /// # Errors
 /// As in [`everything`].
 pub(crate) fn for_lint() -> Result<()> {
-    prepare(compiler::clippy_packages())
+    prepare(compiler::clippy())?;
+    checker::install()
 }
 
-/// Installs what is missing of `packages`, and of the compiler and the linker for the BPF target.
-fn prepare(packages: &[&str]) -> Result<()> {
-    packages::install(&[packages, compiler::packages(), linker::packages()?].concat())?;
+/// Installs what is missing of `tools`, and of the compiler and the linker for the BPF target.
+fn prepare(tools: &[Tool]) -> Result<()> {
+    packages::install(&[tools, compiler::tools(), linker::tools()?].concat())?;
     linker::install()
 }

@@ -4,20 +4,58 @@ use std::{fs, path::Path, process::Command};
 
 use anyhow::{Result, bail};
 
-use crate::command::{as_root, output, run, words};
+use crate::command::{as_root, find, output, run, words};
 
 /// The service of package charon-systemd.
 const STRONGSWAN: &str = "strongswan.service";
+
+/// What can be done where a release lacks what we ask for.
+const ALTERNATIVES: &str = "instead of a BPF compiler, rustup's nightly with the component rust-src \
+    will do, and instead of LLVM a bpf-linker";
+
+/// Something that must be on the machine.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Tool {
+    /// The package of Debian.
+    package: &'static str,
+    /// What shows on other systems that it is there.
+    program: Option<&'static str>,
+}
+
+impl Tool {
+    /// A tool that is there if this program is.
+    pub(super) const fn new(package: &'static str, program: &'static str) -> Self {
+        Self {
+            package,
+            program: Some(program),
+        }
+    }
+
+    /// A tool that nobody asks for where there is a replacement of it.
+    pub(super) const fn absent(package: &'static str) -> Self {
+        Self {
+            package,
+            program: None,
+        }
+    }
+
+    fn is_there(&self) -> bool {
+        if is_debian() {
+            return is_installed(self.package);
+        }
+        self.program.is_some_and(|program| find(program).is_some())
+    }
+}
 
 /// Installs those that are missing.
 ///
 /// # Errors
 /// This is not Debian, or a package is not to be had, or apt-get fails.
-pub(super) fn install(packages: &[&str]) -> Result<()> {
-    let missing: Vec<_> = packages
+pub(super) fn install(tools: &[Tool]) -> Result<()> {
+    let missing: Vec<_> = tools
         .iter()
-        .copied()
-        .filter(|package| !is_installed(package))
+        .filter(|tool| !tool.is_there())
+        .map(|tool| tool.package)
         .collect();
     if missing.is_empty() {
         return Ok(());
@@ -25,7 +63,8 @@ pub(super) fn install(packages: &[&str]) -> Result<()> {
     let names = missing.join(" ");
     if !is_debian() {
         bail!(
-            "this is not Debian or Ubuntu; hint: install what Debian has in the packages {names}"
+            "this is not Debian or Ubuntu, and something is missing; hint: install what Debian has in the packages \
+             {names}; {ALTERNATIVES}"
         );
     }
     eprintln!("setup: installing {names}");
@@ -70,8 +109,7 @@ fn check_available(packages: &[&str]) -> Result<()> {
     if !unknown.is_empty() {
         bail!(
             "this release has no package {}; hint: on Debian 12 enable bookworm-security, on Ubuntu universe, in apt's \
-             sources; instead of a BPF compiler, rustup's nightly with the component rust-src will do, and instead \
-             of LLVM a bpf-linker",
+             sources; {ALTERNATIVES}",
             unknown.join(" ")
         );
     }

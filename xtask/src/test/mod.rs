@@ -1,8 +1,8 @@
 //! `cargo xtask test`: every test of every tier, and one summary.
 //!
-//! First come all tests that need nothing, then those marked `#[ignore = "needs CAP_NET_ADMIN"]`,
-//! as root, one at a time. What is marked is run: there is no list of tiers that a new one could be
-//! missing from. Cargo builds as the user, so nothing in `target` becomes root's.
+//! First come all tests that need nothing, then those marked `#[ignore = "needs CAP_…"]`, as root,
+//! one at a time. What is marked is run: there is no list of tiers that a new one could be missing
+//! from. Cargo builds as the user, so nothing in `target` becomes root's.
 
 mod executable;
 mod outcome;
@@ -14,15 +14,13 @@ use anyhow::Result;
 use self::{executable::Executable, outcome::Outcome};
 use crate::{
     artifact::Artifact,
-    command::{cargo, words},
+    command::{self, cargo, words},
     demo, fuzz, setup,
 };
 
 /// How long each fuzz target runs along with the tests: long enough to see that it does not fail
 /// on what is easy to find.
 const FUZZ_SECONDS: u32 = 10;
-/// About how long the demo takes.
-const DEMO_SECONDS: u32 = 6;
 
 /// Which tests; by default all.
 #[derive(Debug, Default, clap::Args)]
@@ -94,8 +92,8 @@ fn build(tier: Option<&str>) -> Result<Vec<Artifact>> {
 /// Runs the demo, which counts as a test.
 fn demo(artifacts: &[Artifact]) -> Result<Outcome> {
     println!("\ndemo, as root");
-    let status = demo::command(artifacts)?.status()?;
-    Ok(Outcome::one(status.success(), DEMO_SECONDS))
+    let mut demo = demo::command(artifacts)?;
+    Ok(Outcome::of(|| passed(command::run(&mut demo))))
 }
 
 /// Runs every fuzz target for a short time; each counts as a test.
@@ -103,13 +101,17 @@ fn fuzz() -> Result<Outcome> {
     println!("\nfuzz");
     let mut total = Outcome::default();
     for target in fuzz::Target::build()? {
-        let run = target.run(FUZZ_SECONDS);
-        if let Err(error) = &run {
-            println!("{error:#}");
-        }
-        total.add(&Outcome::one(run.is_ok(), FUZZ_SECONDS));
+        total.add(&Outcome::of(|| passed(target.run(FUZZ_SECONDS))));
     }
     Ok(total)
+}
+
+/// Whether there was no error; shows it.
+fn passed(run: Result<()>) -> bool {
+    if let Err(error) = &run {
+        println!("{error:#}");
+    }
+    run.is_ok()
 }
 
 /// Says what is wrong with the run of an executable; whether nothing is.

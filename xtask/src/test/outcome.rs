@@ -1,5 +1,7 @@
 //! What libtest says at the end of a run, read and added up.
 
+use std::time::Instant;
+
 /// The counts of one run or of many.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Outcome {
@@ -22,12 +24,18 @@ impl Outcome {
         seconds: 0.0,
     };
 
-    /// A test that is not libtest's.
-    pub(super) fn one(passed: bool, seconds: u32) -> Self {
+    /// Runs a test that is not libtest's; it says whether it passed.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "what is measured is this process"
+    )]
+    pub(super) fn of(test: impl FnOnce() -> bool) -> Self {
+        let start = Instant::now();
+        let passed = test();
         Self {
             passed: passed.into(),
             failed: (!passed).into(),
-            seconds: seconds.into(),
+            seconds: start.elapsed().as_secs_f64(),
             ..Self::default()
         }
     }
