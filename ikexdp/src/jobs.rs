@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
+use ikexdp_proto::data_plane::DataPlane;
 use ikexdp_proto::job::{Job, JobHost, JobId, JobResult};
 use ring::rand::SystemRandom;
 
@@ -49,12 +50,18 @@ impl JobPool {
     ///
     /// # Errors
     /// [`io::Error`] if the system gives no more threads.
-    pub fn start(threads: NonZeroUsize, limit: usize, waker: Waker) -> io::Result<Self> {
+    pub fn start(
+        threads: NonZeroUsize,
+        limit: usize,
+        waker: Waker,
+        data_plane: Arc<dyn DataPlane>,
+    ) -> io::Result<Self> {
         let random = SystemRandom::new();
         let run = move |job: Job| {
             job.run(JobHost {
                 random: &random,
                 unix_time: clock::unix_time(),
+                data_plane: &*data_plane,
             })
         };
         Self::with(threads, limit, waker, run)
@@ -166,6 +173,7 @@ impl<J, R> fmt::Debug for JobPool<J, R> {
 mod tests {
     use super::*;
     use ikexdp_proto::crypto::kex::Group;
+    use ikexdp_proto::data_plane::NoDataPlane;
     use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
     use std::os::fd::AsFd;
     use std::sync::mpsc;
@@ -191,7 +199,7 @@ mod tests {
     #[test]
     fn a_job_of_the_engine_comes_back() {
         let waker = Waker::new().unwrap();
-        let mut pool = JobPool::start(ONE, 1, waker.clone()).unwrap();
+        let mut pool = JobPool::start(ONE, 1, waker.clone(), Arc::new(NoDataPlane)).unwrap();
         let job = Job::GenerateKey(Group::Curve25519);
         pool.submit(JobId(7), job).unwrap();
         let (id, result) = wait(&mut pool, &waker);

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use ikexdp_proto::data_plane::NoDataPlane;
 use ikexdp_proto::job::{Job, JobHost, JobResult};
 use ring::rand::SystemRandom;
 use rustls_pki_types::UnixTime;
@@ -15,5 +16,6 @@ pub fn run(job: Job) -> JobResult {
     job.run(JobHost {
         random: &SystemRandom::new(),
         unix_time: UnixTime::since_unix_epoch(NOW),
+        data_plane: &NoDataPlane,
     })
 }

@@ -3,7 +3,10 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
-use ikexdp_proto::config::{ChildConfig, Connection, IdentityPattern, RemoteSelectors};
+use ikexdp_proto::config::{
+    ChildConfig, Connection, IdentityPattern, Lifetimes, RemoteSelectors, Uniqueness,
+};
+use ikexdp_proto::data_plane::Binding;
 use ikexdp_proto::identity::Identity;
 use ikexdp_proto::wire::payload::ts::TrafficSelector;
 use toml::Spanned;
@@ -97,7 +100,10 @@ fn connection(
             remote: remote?,
             // The daemon answers; nothing here begins a handshake.
             request_addresses: false,
+            binding: Binding::default(),
         },
+        lifetimes: Lifetimes::default(),
+        uniqueness: Uniqueness::default(),
     };
     let proofs = Proofs {
         local: local_proof,

@@ -19,6 +19,7 @@ use std::thread;
 use crossbeam_channel::Receiver;
 use ikexdp_proto::Endpoint;
 use ikexdp_proto::config::{Config, Fragmentation};
+use ikexdp_proto::data_plane::NoDataPlane;
 use ikexdp_proto::limits::DATAGRAM_LEN_MIN;
 use nix::errno::Errno;
 use tokio::runtime::Builder;
@@ -170,8 +171,13 @@ fn prepare(
     };
     let entropy = entropy::seeded().map_err(|_| DaemonError::Entropy)?;
     let threads = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-    let jobs = JobPool::start(threads, config.gate.half_open_max, waker.clone())
-        .map_err(DaemonError::Threads)?;
+    let jobs = JobPool::start(
+        threads,
+        config.gate.half_open_max,
+        waker.clone(),
+        Arc::new(NoDataPlane),
+    )
+    .map_err(DaemonError::Threads)?;
     let status = status(settings, &config, &sockets);
     info!(
         version = status.version,

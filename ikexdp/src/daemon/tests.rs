@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use ikexdp_proto::config::{
     AddressPool, ChildConfig, Connection, Credential, EspAlgorithms, Gate, IdentityPattern,
-    IkeAlgorithms, RemoteSelectors, Requirement, Timing,
+    IkeAlgorithms, Lifetimes, RemoteSelectors, Requirement, Timing, Uniqueness,
 };
+use ikexdp_proto::data_plane::Binding;
 use ikexdp_proto::event::Event;
 use ikexdp_proto::identity::Identity;
 use ikexdp_proto::job::JobHost;
@@ -49,7 +50,10 @@ fn engine(local: &str, remote: RemoteSelectors, request_addresses: bool) -> Arc<
             local: vec![everything],
             remote,
             request_addresses,
+            binding: Binding::default(),
         },
+        lifetimes: Lifetimes::default(),
+        uniqueness: Uniqueness::default(),
     };
     Arc::new(Config {
         connections: vec![Arc::new(connection)],
@@ -174,6 +178,7 @@ impl Client {
                     let result = job.run(JobHost {
                         random: &SystemRandom::new(),
                         unix_time: unix_time(),
+                        data_plane: &NoDataPlane,
                     });
                     self.handle(Input::JobDone(id, result));
                 }
