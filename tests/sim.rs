@@ -62,11 +62,14 @@ fn rekey(net: &mut Net, random: &mut ChaCha8Rng) {
     for side in [Side::Gateway, Side::Client] {
         let sas = net.established(side);
         let drawn = random.next_u32() as usize;
-        let Some(sa) = sas.get(drawn % sas.len().max(1)).filter(|_| drawn % 3 > 0) else {
+        let Some(sa) = sas
+            .get(drawn % sas.len().max(1))
+            .filter(|_| !drawn.is_multiple_of(3))
+        else {
             continue;
         };
         let child = sa.children.first().map(|child| child.spi_in);
-        let child = child.filter(|_| random.next_u32() % 2 == 0);
+        let child = child.filter(|_| random.next_u32().is_multiple_of(2));
         net.command(side, Command::Rekey { id: sa.id, child });
     }
 }

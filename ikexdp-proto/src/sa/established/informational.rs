@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use super::Established;
+use super::{Established, Ours};
 use crate::error::{Error, Violation};
 use crate::event::CloseReason;
 use crate::message::informational::Informational;
@@ -95,11 +95,15 @@ impl Established {
         for (spi, _) in &closed {
             self.remove_child(cx, core, *spi);
         }
-        let crossed = |phase: Phase| phase == Phase::Deleting;
-        closed
+        let unborn = match &mut self.ours {
+            Ours::Child(request) if request.spi_out().is_some_and(|spi| deleted.contains(&spi)) => {
+                Some(request.delete())
+            }
+            _ => None,
+        };
+        let answered = closed
             .into_iter()
-            .filter(|(_, phase)| !crossed(*phase))
-            .map(|(spi, _)| spi)
-            .collect()
+            .filter(|(_, phase)| *phase != Phase::Deleting);
+        answered.map(|(spi, _)| spi).chain(unborn).collect()
     }
 }

@@ -47,6 +47,8 @@ pub(in crate::sa::established) struct ChildRequest {
     stage: Stage,
     /// What the peer made at the same time in the place of the same CHILD SA.
     rival: Option<Rival>,
+    /// Whether the peer, for which it is there already, has deleted it.
+    deleted: bool,
 }
 
 #[derive(Debug)]
@@ -83,6 +85,22 @@ impl ChildRequest {
 
     pub(in crate::sa::established) fn rival(&self) -> Option<EspSpi> {
         self.rival.as_ref().map(|rival| rival.spi)
+    }
+
+    /// The SPI the peer receives on, as soon as that is known.
+    pub(in crate::sa::established) fn spi_out(&self) -> Option<EspSpi> {
+        match &self.stage {
+            Stage::GeneratingKey(_) | Stage::Sent(_) => None,
+            Stage::Agreeing(_, accepted) => Some(accepted.summary.spi_out),
+            Stage::Installing(_, installing) => Some(installing.0.summary.spi_out),
+        }
+    }
+
+    /// The peer has deleted what is not there for us yet. Returns the SPI that we
+    /// would have received on.
+    pub(in crate::sa::established) const fn delete(&mut self) -> EspSpi {
+        self.deleted = true;
+        self.spi
     }
 
     /// Whether it is to replace the CHILD SA `spi`.
@@ -158,6 +176,7 @@ impl Established {
             regrouped: false,
             stage: Stage::Sent(None),
             rival: None,
+            deleted: false,
         };
         self.install(
             cx,
@@ -190,6 +209,7 @@ impl Established {
             regrouped: false,
             stage: Stage::Sent(None),
             rival: None,
+            deleted: false,
         };
         match request.group {
             Some(group) => self.generate_child_key(cx, core, Box::new(request), group),
@@ -368,7 +388,7 @@ impl Established {
         accepted: Accepted,
         agreed: Option<Agreed>,
     ) -> State {
-        if request.loses(&accepted.nonces) {
+        if request.deleted || request.loses(&accepted.nonces) {
             return self.own_child_undone(cx, core, *request);
         }
         self.install(cx, core, request, accepted, agreed);
@@ -413,6 +433,10 @@ impl Established {
         if let Err(error) = result {
             self.estate.discard(cx, core, &child);
             return self.own_child_lost(cx, core, request, error.into());
+        }
+        if request.deleted {
+            self.estate.discard(cx, core, &child);
+            return self.own_child_undone(cx, core, request);
         }
         if request.loses(&nonces) {
             child.phase = Phase::Doomed;
@@ -510,7 +534,7 @@ impl Established {
     ) -> State {
         cx.inbound.release(request.spi);
         self.settle_rekeyed(&request, None);
-        if self.ending.is_none() {
+        if self.ending.is_none() && !request.deleted {
             self.delete_children(cx, core, alloc::vec![request.spi]);
         }
         self.proceed(cx, core)

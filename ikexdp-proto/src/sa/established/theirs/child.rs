@@ -174,6 +174,12 @@ impl Established {
         let Some(spi_out) = spi_out else {
             return Ok(None);
         };
+        if let Ours::Child(ours) = &self.ours
+            && ours.spi_out() == Some(spi_out)
+        {
+            // For the peer it is there already.
+            return Err(Unacceptable::Collision.into());
+        }
         let child = self.estate.child_to(spi_out);
         let child = child.ok_or(Error::Unacceptable(Unacceptable::NoSuchChild(spi_out)))?;
         match child.phase {
