@@ -22,6 +22,7 @@ pub mod limiter;
 pub mod listed;
 pub mod log;
 pub mod metrics;
+pub mod netlink;
 pub mod parked;
 pub mod udp;
 pub mod view;
