@@ -28,4 +28,5 @@ pub mod udp;
 pub mod view;
 pub mod waker;
 pub mod xdp;
+pub mod xfrm;
 pub mod xsk;
