@@ -10,6 +10,7 @@ use core::time::Duration;
 use rand_core::CryptoRng;
 
 use crate::config::Config;
+use crate::data_plane::DataPlaneEvent;
 use crate::error::{Error, Violation};
 use crate::event::{Event, FragmentationSummary, HandshakeFailure, IkeSaSummary};
 use crate::gate::{Admission, Gate};
@@ -36,6 +37,8 @@ pub enum Input<'a> {
     Timeout,
     /// A job is done.
     JobDone(JobId, JobResult),
+    /// The kernel has something to say by itself.
+    DataPlane(DataPlaneEvent),
     /// The host wants something.
     Command(Command),
 }
@@ -145,6 +148,8 @@ impl Endpoint {
                     self.update(id, |sa, cx| sa.handle_job(cx, result));
                 }
             }
+            // Nothing is rekeyed or moved yet.
+            Input::DataPlane(_) => {}
             Input::Command(command) => self.command(&command),
         }
     }

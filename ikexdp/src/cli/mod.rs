@@ -226,7 +226,7 @@ mod tests {
 gateway
   transport  udp
   datagrams  of 1280 octets, fragmented by IKE, or by IP for peers that cannot
-  data plane none
+  data plane xfrm
   control    /run/c.sock
 
 connection staff

@@ -41,7 +41,7 @@ pub(super) fn gateway(cx: &mut Context<'_>, table: &file::Gateway) -> Option<Gat
     let transport = transport(cx, &key, table);
     let data_plane = match &table.data_plane {
         Some(text) => choice(cx, &key.at("data-plane"), text, &DataPlane::ALL),
-        None => Some(DataPlane::None),
+        None => Some(DataPlane::Xfrm),
     };
     let fragmentation = fragmentation(cx, &key, table);
     let gate = gate(cx, &key, table);

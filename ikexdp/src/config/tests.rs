@@ -200,7 +200,7 @@ interface = "eth0"\n =>  => :2: gateway.interface: is missing & interface = "eth
 = 1280 => = 1280\nxdp-mode = "fast" => :5: gateway.xdp-mode & "native"
 = 1280 => = 1280\nxdp-transfer = "none" => gateway.xdp-transfer & "auto", "copy"
 = 1280 => = 1280\nikev1 = "no" => gateway.ikev1 & "pass", "drop"
-= 1280 => = 1280\ndata-plane = "xfrm" => gateway.data-plane & "none"
+= 1280 => = 1280\ndata-plane = "vpp" => gateway.data-plane & xfrm, none
 = 1280 => = 1280\nhalf-open-max = 0 => gateway.half-open-max: not between 1 and
 = 1280 => = 1280\nhalf-open-max = 9\ncookie-threshold = 9 => gateway.cookie-threshold: not below `half-open-max`: 9
 = 1280 => = 1280\n[log]\nlevel = "loud" => log.level: unknown value: loud & "warn"

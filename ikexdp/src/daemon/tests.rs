@@ -9,7 +9,7 @@ use ikexdp_proto::config::{
     AddressPool, ChildConfig, Connection, Credential, EspAlgorithms, Gate, IdentityPattern,
     IkeAlgorithms, Lifetimes, RemoteSelectors, Requirement, Timing, Uniqueness,
 };
-use ikexdp_proto::data_plane::Binding;
+use ikexdp_proto::data_plane::{Binding, NoDataPlane};
 use ikexdp_proto::event::Event;
 use ikexdp_proto::identity::Identity;
 use ikexdp_proto::job::JobHost;
@@ -94,7 +94,8 @@ impl Gateway {
         let waker = Waker::new().unwrap();
         let (mailbox, orders) = Mailbox::open(waker.clone());
         let run = move || {
-            let packets = prepare(&settings, sockets, waker, orders)?;
+            let (carrier, _) = data_plane::open(settings.data_plane, &sockets)?;
+            let packets = prepare(&settings, sockets, carrier, waker, orders)?;
             packets.run().map_err(DaemonError::Wait)
         };
         Self {
