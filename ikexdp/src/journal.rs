@@ -1,5 +1,6 @@
 //! What the engine tells people, as lines that an operator can act on.
 
+use std::error::Error;
 use std::io;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use tracing::{info, warn};
 
 use crate::limiter::{Limiter, PERIOD};
 use crate::listed::Listed;
+use crate::netlink::NetlinkError;
 use crate::udp::SendError;
 
 /// Turns events into lines. What anybody on the network can bring about without
@@ -133,6 +135,15 @@ impl Journal {
                 error = error.to_string(),
                 hint, "AF_XDP socket does not send"
             );
+        }
+    }
+
+    /// Writes a line about messages of the kernel that were lost.
+    pub fn events_lost(&mut self, now: Instant, error: &NetlinkError) {
+        if self.limiter.admit(now, "events_lost") {
+            let hint = "SAs that wore out meanwhile are rekeyed when their time has come";
+            let error: &(dyn Error + 'static) = error;
+            warn!(error, hint, "not heard what the kernel says of CHILD SAs");
         }
     }
 
