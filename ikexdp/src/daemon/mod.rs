@@ -8,6 +8,7 @@ mod fast_path;
 mod order;
 mod packet_loop;
 mod queues;
+mod systemd;
 
 use std::io;
 use std::num::NonZeroUsize;
@@ -199,8 +200,11 @@ fn prepare(
         refused: Vec::new(),
         ip_fragments: settings.ip_fragments,
     };
+    let xdp = driver.fast_path.as_ref().map(FastPath::status);
     let desk = Desk::new(orders, status);
-    PacketLoop::new(driver, desk, waker).map_err(DaemonError::Wait)
+    let packets = PacketLoop::new(driver, desk, waker).map_err(DaemonError::Wait)?;
+    systemd::ready(&xdp.map_or_else(|| "udp".to_owned(), |xdp| xdp.to_string()));
+    Ok(packets)
 }
 
 /// Lowers the size of our datagrams to what the interface carries.

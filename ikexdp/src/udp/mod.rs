@@ -5,16 +5,20 @@
 //! (RFC 3948): what it hands up from there is IKE.
 
 mod batch;
+mod inherited;
 mod options;
 mod socket;
 mod table;
 
 use std::fmt;
+use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use ikexdp_proto::types::{IKE_PORT, NAT_T_PORT, Path};
 use nix::errno::Errno;
 use nix::sys::stat::fstat;
+
+use inherited::Inherited;
 
 pub use batch::{Batch, Discard};
 pub use socket::Socket;
@@ -53,7 +57,10 @@ pub enum BindError {
         owner: Owner,
     },
     /// Low ports are for the privileged.
-    #[error("not allowed to bind UDP port {port}; hint: run as root, or with CAP_NET_BIND_SERVICE")]
+    #[error(
+        "not allowed to bind UDP port {port}; \
+         hint: have systemd do it (ikexdp.socket), or run as root or with CAP_NET_BIND_SERVICE"
+    )]
     NotAllowed {
         /// The port.
         port: u16,
@@ -67,6 +74,22 @@ pub enum BindError {
         port: u16,
         /// Why not.
         source: Errno,
+    },
+    /// What systemd handed over is not what it said, or no UDP socket.
+    #[error(
+        "cannot use the sockets that systemd handed over; \
+         hint: look at `systemctl cat ikexdp.socket`"
+    )]
+    Inherited(#[source] io::Error),
+    /// systemd bound an address that we do not serve.
+    #[error(
+        "systemd handed over a socket that is not for IKE: {address}; \
+         hint: in ikexdp.socket, keep `ListenDatagram=` to ports 500 and 4500 of 0.0.0.0 and [::], \
+         and BindIPv6Only=ipv6-only"
+    )]
+    Foreign {
+        /// The address.
+        address: SocketAddr,
     },
 }
 
@@ -117,24 +140,25 @@ pub struct Sockets {
 }
 
 impl Sockets {
-    /// Binds `ports` on every address of this host.
+    /// Binds `ports` on every address of this host, unless systemd has done so.
     ///
     /// # Errors
     /// [`BindError`] if a port cannot be had; without IPv6 or ESP in UDP it goes
     /// on, see [`Self::shortcomings`].
     pub fn bind(ports: Ports) -> Result<Self, BindError> {
+        let mut inherited = Inherited::take().map_err(BindError::Inherited)?;
         let mut all = Self {
             sockets: Vec::with_capacity(4),
             shortcomings: Vec::new(),
         };
         for (port, marker) in [(ports.ike, false), (ports.nat_t, true)] {
             let address = SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
-            let socket = Socket::bind(address, marker)?;
+            let socket = Socket::open(address, marker, &mut inherited)?;
             all.add(socket);
         }
         for (port, marker) in [(ports.ike, false), (ports.nat_t, true)] {
             let address = SocketAddr::from((Ipv6Addr::UNSPECIFIED, port));
-            match Socket::bind(address, marker) {
+            match Socket::open(address, marker, &mut inherited) {
                 Ok(socket) => all.add(socket),
                 Err(BindError::Refused {
                     source: error @ (Errno::EAFNOSUPPORT | Errno::EADDRNOTAVAIL),
@@ -146,7 +170,10 @@ impl Sockets {
                 Err(error) => return Err(error),
             }
         }
-        Ok(all)
+        match inherited.left_over() {
+            Some(address) => Err(BindError::Foreign { address }),
+            None => Ok(all),
+        }
     }
 
     fn add(&mut self, socket: Socket) {

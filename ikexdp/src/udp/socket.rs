@@ -12,6 +12,7 @@ use nix::sys::socket::{
     getsockname, sendmsg, setsockopt, socket, sockopt,
 };
 
+use super::inherited::Inherited;
 use super::{BindError, MARKER, Owner, SendError, options};
 
 /// Octets the kernel may hold for a socket until we read them: a burst of some
@@ -42,36 +43,25 @@ impl AsFd for Socket {
 }
 
 impl Socket {
-    pub(super) fn bind(address: SocketAddr, marker: bool) -> Result<Self, BindError> {
+    /// The socket on `address`, inherited or bound.
+    ///
+    /// # Errors
+    /// [`BindError`] if there can be none.
+    pub(super) fn open(
+        address: SocketAddr,
+        marker: bool,
+        inherited: &mut Inherited,
+    ) -> Result<Self, BindError> {
         let port = address.port();
         let refused = |step| move |source| BindError::Refused { step, port, source };
-        let family = if address.is_ipv4() {
-            AddressFamily::Inet
-        } else {
-            AddressFamily::Inet6
-        };
-        let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
-        let fd =
-            socket(family, SockType::Datagram, flags, None).map_err(refused("open a socket"))?;
-        if address.is_ipv4() {
-            setsockopt(&fd, sockopt::Ipv4PacketInfo, &true)
-        } else {
-            setsockopt(&fd, sockopt::Ipv6V6Only, &true)
-                .and_then(|()| setsockopt(&fd, sockopt::Ipv6RecvPacketInfo, &true))
+        let bound = inherited.remove(address);
+        let is_bound = bound.is_some();
+        let fd = bound.map_or_else(|| create(address), Ok);
+        let fd = fd.map_err(refused("open a socket"))?;
+        set_up(&fd, address).map_err(refused("set up a socket"))?;
+        if !is_bound {
+            bind_to(&fd, address)?;
         }
-        .map_err(refused("learn the local address of datagrams"))?;
-        // Beyond the system's limit only for the privileged; less will do.
-        setsockopt(&fd, sockopt::RcvBufForce, &RECEIVE_BUFFER)
-            .or_else(|_| setsockopt(&fd, sockopt::RcvBuf, &RECEIVE_BUFFER))
-            .map_err(refused("set the receive buffer"))?;
-        bind(fd.as_raw_fd(), &SockaddrStorage::from(address)).map_err(|error| match error {
-            Errno::EADDRINUSE => BindError::Taken {
-                port,
-                owner: Owner::of(address),
-            },
-            Errno::EACCES => BindError::NotAllowed { port },
-            error => refused("bind a socket")(error),
-        })?;
         let local = local_address(&fd).unwrap_or(address);
         let socket = Self { fd, local, marker };
         options::set_fragmentation(&socket, false).map_err(refused("set Don't Fragment"))?;
@@ -118,7 +108,47 @@ impl Socket {
     }
 }
 
-fn local_address(fd: &OwnedFd) -> Option<SocketAddr> {
+/// A socket that is not bound.
+fn create(address: SocketAddr) -> nix::Result<OwnedFd> {
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    if address.is_ipv4() {
+        return socket(AddressFamily::Inet, SockType::Datagram, flags, None);
+    }
+    let fd = socket(AddressFamily::Inet6, SockType::Datagram, flags, None)?;
+    setsockopt(&fd, sockopt::Ipv6V6Only, &true)?;
+    Ok(fd)
+}
+
+/// Has the kernel tell the local address of datagrams, and keep many.
+fn set_up(fd: &OwnedFd, address: SocketAddr) -> nix::Result<()> {
+    if address.is_ipv4() {
+        setsockopt(fd, sockopt::Ipv4PacketInfo, &true)?;
+    } else {
+        setsockopt(fd, sockopt::Ipv6RecvPacketInfo, &true)?;
+    }
+    // Beyond the system's limit only for the privileged; less will do.
+    setsockopt(fd, sockopt::RcvBufForce, &RECEIVE_BUFFER)
+        .or_else(|_| setsockopt(fd, sockopt::RcvBuf, &RECEIVE_BUFFER))
+}
+
+fn bind_to(fd: &OwnedFd, address: SocketAddr) -> Result<(), BindError> {
+    let port = address.port();
+    bind(fd.as_raw_fd(), &SockaddrStorage::from(address)).map_err(|error| match error {
+        Errno::EADDRINUSE => BindError::Taken {
+            port,
+            owner: Owner::of(address),
+        },
+        Errno::EACCES => BindError::NotAllowed { port },
+        source => BindError::Refused {
+            step: "bind a socket",
+            port,
+            source,
+        },
+    })
+}
+
+/// Where a socket is bound.
+pub(super) fn local_address(fd: &OwnedFd) -> Option<SocketAddr> {
     let address: SockaddrStorage = getsockname(fd.as_raw_fd()).ok()?;
     socket_address(&address)
 }
