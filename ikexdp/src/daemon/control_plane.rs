@@ -9,8 +9,8 @@ use tracing::{info, warn};
 use tracing_appender::non_blocking::ErrorCounter;
 
 use super::DaemonError;
-use super::systemd;
 use super::order::{Mailbox, Order, Unavailable};
+use super::systemd;
 use crate::control::{Refusal, Request, Response, answer};
 use crate::metrics::Metric;
 use crate::udp::Drops;
