@@ -1,10 +1,9 @@
-//! CHILD SAs, and the configuration that goes with the first (RFC 7296 §2.9,
-//! §2.19, §3.15).
+//! CHILD SAs, and what goes with the first (RFC 7296 §2.9).
 
 use alloc::vec::Vec;
-use core::net::IpAddr;
 
 use super::Context;
+use super::configuration::{Asked, configure};
 use super::proposal::{choose_esp, chosen_esp};
 use super::selector::narrow;
 use crate::config::{Connection, RemoteSelectors};
@@ -13,15 +12,14 @@ use crate::event::ChildSummary;
 use crate::message::child::ChildPayloads;
 use crate::pool::Lease;
 use crate::stats::Stat;
-use crate::wire::iana::{ConfigurationAttribute, ConfigurationType};
-use crate::wire::payload::configuration::{Attribute, Configuration};
+use crate::wire::payload::configuration::Configuration;
 use crate::wire::payload::ts::TrafficSelector;
 
 /// What a peer wants along with its IKE SA.
 #[derive(Debug)]
 pub(super) struct ChildOffer {
     /// What it asks to be told; nothing if it sent no CFG_REQUEST.
-    asked: Option<Vec<ConfigurationAttribute>>,
+    asked: Option<Asked>,
     /// The CHILD SA; none in a childless exchange.
     payloads: Option<ChildPayloads>,
 }
@@ -42,20 +40,8 @@ impl ChildOffer {
         configuration: Option<&Configuration<'_>>,
         payloads: Option<ChildPayloads>,
     ) -> Self {
-        let request = configuration.filter(|cp| cp.kind == ConfigurationType::REQUEST);
-        let asked = request.map(|cp| {
-            cp.attributes
-                .iter()
-                .map(|attribute| attribute.kind)
-                .collect()
-        });
+        let asked = configuration.and_then(Asked::new);
         Self { asked, payloads }
-    }
-
-    fn asks_for(&self, kind: ConfigurationAttribute) -> bool {
-        self.asked
-            .as_ref()
-            .is_some_and(|asked| asked.contains(&kind))
     }
 }
 
@@ -73,7 +59,8 @@ pub(super) fn answer(
         child: None,
         refusal: None,
     };
-    match configure(cx, connection, &offer) {
+    let wants_child = offer.payloads.is_some();
+    match configure(cx, connection, offer.asked.as_ref(), wants_child) {
         Ok(Some((lease, configuration))) => {
             answer.lease = Some(lease);
             answer.configuration = Some(configuration);
@@ -107,73 +94,6 @@ impl ChildAnswer {
         }
         self.refusal = Some(error);
         self
-    }
-}
-
-/// Takes addresses from the connection's pool and says so.
-fn configure(
-    cx: &mut Context<'_>,
-    connection: &Connection,
-    offer: &ChildOffer,
-) -> Result<Option<(Lease, Configuration<'static>)>, Error> {
-    let RemoteSelectors::Pool(pool) = connection.child.remote else {
-        return Ok(None);
-    };
-    let v4 = offer.asks_for(ConfigurationAttribute::INTERNAL_IP4_ADDRESS);
-    let v6 = offer.asks_for(ConfigurationAttribute::INTERNAL_IP6_ADDRESS);
-    if !v4 && !v6 {
-        // RFC 7296 §2.19: the peer must ask where we insist on assigning.
-        return match offer.payloads {
-            Some(_) => Err(Unacceptable::ConfigurationRequired.into()),
-            None => Ok(None),
-        };
-    }
-    let Some(lease) = cx.pools.lease(pool, v4, v6) else {
-        cx.stats.count(Stat::PoolExhausted);
-        return Err(Unacceptable::Address.into());
-    };
-    let dns = cx.config.pools.get(pool).map_or(&[][..], |pool| &pool.dns);
-    let mut attributes: Vec<Attribute<'static>> = lease.addresses().map(address).collect();
-    for server in dns {
-        let (kind, octets) = match server {
-            IpAddr::V4(server) => (
-                ConfigurationAttribute::INTERNAL_IP4_DNS,
-                server.octets().to_vec(),
-            ),
-            IpAddr::V6(server) => (
-                ConfigurationAttribute::INTERNAL_IP6_DNS,
-                server.octets().to_vec(),
-            ),
-        };
-        if offer.asks_for(kind) {
-            attributes.push(Attribute {
-                kind,
-                value: octets.into(),
-            });
-        }
-    }
-    let configuration = Configuration {
-        kind: ConfigurationType::REPLY,
-        attributes,
-    };
-    Ok(Some((lease, configuration)))
-}
-
-fn address(address: IpAddr) -> Attribute<'static> {
-    match address {
-        IpAddr::V4(address) => Attribute {
-            kind: ConfigurationAttribute::INTERNAL_IP4_ADDRESS,
-            value: address.octets().to_vec().into(),
-        },
-        IpAddr::V6(address) => {
-            // The prefix length follows: the client owns the one address.
-            let mut value = address.octets().to_vec();
-            value.push(128);
-            Attribute {
-                kind: ConfigurationAttribute::INTERNAL_IP6_ADDRESS,
-                value: value.into(),
-            }
-        }
     }
 }
 

@@ -7,6 +7,7 @@ mod auth;
 mod channel;
 mod child;
 mod closing;
+mod configuration;
 mod context;
 mod described;
 mod established;
