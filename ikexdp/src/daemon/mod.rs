@@ -39,6 +39,7 @@ use crate::clock::Clock;
 use crate::config::{Loaded, Settings, Transport};
 use crate::control::{ControlError, Listener};
 use crate::entropy;
+use crate::host_checks::obstacles;
 use crate::jobs::JobPool;
 use crate::journal::Journal;
 use crate::log::{Log, LogError};
@@ -98,6 +99,9 @@ pub fn run(loaded: &Loaded) -> Result<(), DaemonError> {
     let sockets = Sockets::bind(Ports::default())?;
     for shortcoming in sockets.shortcomings() {
         warn!("{shortcoming}");
+    }
+    for obstacle in obstacles(settings) {
+        warn!(hint = obstacle.hint(), "{obstacle}");
     }
     let waker = Waker::new().map_err(DaemonError::Threads)?;
     let (mailbox, orders) = Mailbox::open(waker.clone());
