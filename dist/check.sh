@@ -63,7 +63,8 @@ check_example() {
     ) >/tmp/openssl 2>&1 || fail "$(cat /tmp/openssl)"
     said=$(setpriv --reuid ikexdp --regid ikexdp --clear-groups ikexdp check 2>&1) || fail "$said"
     echo "$said"
-    ! echo "$said" | grep -q warning || fail "there are warnings"
+    # What is said of this host is none of the example's.
+    ! echo "$said" | grep '^warning: ' | grep -v '^warning: this host: ' || fail "there are warnings"
 }
 
 check_upgrade_and_removal() {

@@ -31,6 +31,8 @@ pub struct Setup {
     pub transport: Transport,
     /// Longest IP datagram with IKE, in bytes.
     pub fragment_size: u16,
+    /// What becomes of CHILD SAs: `none`, as most kernels that run tests have no ESP, or `xfrm`.
+    pub data_plane: &'static str,
     /// How both ends prove who they are.
     pub credentials: Credentials,
     /// Further lines of `[gateway]`.
@@ -59,6 +61,7 @@ impl Setup {
         Self {
             transport: Transport::Native,
             fragment_size: 1280,
+            data_plane: "none",
             credentials,
             gateway: "",
             connection: "",
@@ -105,6 +108,7 @@ impl Setup {
 [gateway]
 {transport}
 fragment-size = {size}
+data-plane = "{data_plane}"
 {gateway}
 
 [[pool]]
@@ -122,6 +126,7 @@ pool = "lab"
 {tables}
 "#,
             size = self.fragment_size,
+            data_plane = self.data_plane,
             gateway = self.gateway,
             connection = self.connection,
             tables = self.tables,

@@ -231,7 +231,7 @@ mod tests {
 gateway
   transport  udp
   datagrams  of 1280 octets, fragmented by IKE, or by IP for peers that cannot
-  data plane none
+  data plane xfrm
   control    /run/c.sock
 
 connection staff
@@ -241,6 +241,8 @@ connection staff
   must show  the pre-shared key
   reaches    0.0.0.0/0, ::/0
   gets       an address of pool staff
+  lifetimes  1day of an IKE SA, 8h of a CHILD SA; either side rekeys
+  uniqueness keep
 
 pool staff
   addresses  10.9.0.1-10.9.0.2 (2 addresses)

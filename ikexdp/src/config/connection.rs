@@ -3,20 +3,19 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
-use ikexdp_proto::config::{
-    ChildConfig, Connection, IdentityPattern, Lifetimes, RemoteSelectors, Uniqueness,
-};
-use ikexdp_proto::data_plane::Binding;
+use ikexdp_proto::config::{ChildConfig, Connection, IdentityPattern, RemoteSelectors};
 use ikexdp_proto::identity::Identity;
 use ikexdp_proto::wire::payload::ts::TrafficSelector;
 use toml::Spanned;
 
 use super::algorithms;
+use super::binding::binding;
 use super::caution::Caution;
 use super::context::Context;
 use super::credential::{Proof, credential, requirement};
 use super::fault::Fault;
 use super::file::{self, Text, Texts};
+use super::lifetimes::{lifetimes, uniqueness};
 use super::networks::{NamedPool, selectors};
 use super::problem::Key;
 
@@ -86,6 +85,9 @@ fn connection(
         None => Some(everything()),
     };
     let remote = remote_selectors(cx, key, table, pools);
+    let binding = binding(cx, key, table);
+    let lifetimes = lifetimes(cx, key, table);
+    let uniqueness = uniqueness(cx, key, table.uniqueness.as_ref());
     let (credential, local_proof) = credential?;
     let (requirement, remote_proof) = requirement?;
     let connection = Connection {
@@ -100,10 +102,10 @@ fn connection(
             remote: remote?,
             // The daemon answers; nothing here begins a handshake.
             request_addresses: false,
-            binding: Binding::default(),
+            binding: binding?,
         },
-        lifetimes: Lifetimes::default(),
-        uniqueness: Uniqueness::default(),
+        lifetimes: lifetimes?,
+        uniqueness: uniqueness?,
     };
     let proofs = Proofs {
         local: local_proof,

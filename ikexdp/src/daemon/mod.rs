@@ -2,6 +2,7 @@
 //! control plane, which is signals and the control socket.
 
 mod control_plane;
+mod data_plane;
 mod desk;
 mod driver;
 mod fast_path;
@@ -20,7 +21,6 @@ use std::thread;
 use crossbeam_channel::Receiver;
 use ikexdp_proto::Endpoint;
 use ikexdp_proto::config::{Config, Fragmentation};
-use ikexdp_proto::data_plane::NoDataPlane;
 use ikexdp_proto::limits::DATAGRAM_LEN_MIN;
 use nix::errno::Errno;
 use tokio::runtime::Builder;
@@ -29,6 +29,7 @@ use tokio::task::LocalSet;
 use tracing::{info, warn};
 
 use self::control_plane::{ControlPlane, obey_signals};
+use self::data_plane::Carrier;
 use self::desk::Desk;
 use self::driver::Driver;
 use self::fast_path::FastPath;
@@ -40,7 +41,7 @@ use crate::config::{Loaded, Settings, Transport};
 use crate::control::{ControlError, Listener};
 use crate::entropy;
 use crate::host_checks::obstacles;
-use crate::jobs::JobPool;
+use crate::jobs::Jobs;
 use crate::journal::Journal;
 use crate::log::{Log, LogError};
 use crate::metrics::Metrics;
@@ -48,6 +49,7 @@ use crate::udp::{self, Ports, Sockets};
 use crate::view::Status;
 use crate::waker::Waker;
 use crate::xdp::Interface;
+use crate::xfrm::XfrmError;
 
 /// Why the daemon does not start, or does not go on.
 #[derive(Debug, thiserror::Error)]
@@ -64,6 +66,9 @@ pub enum DaemonError {
     /// There is no XDP, and the configuration wants it.
     #[error(transparent)]
     FastPath(#[from] FastPathError),
+    /// The kernel carries no CHILD SAs, and the configuration wants it.
+    #[error(transparent)]
+    Xfrm(#[from] XfrmError),
     /// The system has no randomness.
     #[error("the system gives no random numbers")]
     Entropy,
@@ -103,6 +108,8 @@ pub fn run(loaded: &Loaded) -> Result<(), DaemonError> {
     for obstacle in obstacles(settings) {
         warn!(hint = obstacle.hint(), "{obstacle}");
     }
+    // Dropped when the packet loop has ended, and its jobs with it.
+    let (carrier, _sweeper) = data_plane::open(settings.data_plane, &sockets)?;
     let waker = Waker::new().map_err(DaemonError::Threads)?;
     let (mailbox, orders) = Mailbox::open(waker.clone());
     let plane = ControlPlane {
@@ -115,7 +122,7 @@ pub fn run(loaded: &Loaded) -> Result<(), DaemonError> {
     let packet_loop = thread::Builder::new()
         .name("ikexdp-packets".to_owned())
         .spawn(move || {
-            let result = prepare(&settings, sockets, waker, orders)
+            let result = prepare(&settings, sockets, carrier, waker, orders)
                 .and_then(|packets| packets.run().map_err(DaemonError::Wait));
             // If nobody listens any more, the process is ending.
             let _ = ended.send(result);
@@ -162,6 +169,7 @@ fn serve(
 fn prepare(
     settings: &Settings,
     sockets: Sockets,
+    carrier: Carrier,
     waker: Waker,
     orders: Receiver<Order>,
 ) -> Result<PacketLoop, DaemonError> {
@@ -176,11 +184,11 @@ fn prepare(
     };
     let entropy = entropy::seeded().map_err(|_| DaemonError::Entropy)?;
     let threads = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-    let jobs = JobPool::start(
+    let jobs = Jobs::start(
         threads,
         config.gate.half_open_max,
         waker.clone(),
-        Arc::new(NoDataPlane),
+        carrier.data_plane,
     )
     .map_err(DaemonError::Threads)?;
     let status = status(settings, &config, &sockets);
@@ -199,6 +207,7 @@ fn prepare(
         sockets: Rc::new(sockets),
         fast_path,
         jobs,
+        events: carrier.events,
         journal: Journal::new(settings.ip_fragments),
         metrics: Metrics::default(),
         refused: Vec::new(),

@@ -53,6 +53,8 @@ enum Source {
     Mail,
     /// Addresses and links that come or go.
     Addresses,
+    /// What the kernel says of CHILD SAs.
+    DataPlane,
     /// The UDP socket at this place.
     Udp(u32),
     /// The AF_XDP socket of this RX queue.
@@ -73,6 +75,9 @@ impl PacketLoop {
         watch(Source::Mail, &waker)?;
         for (place, socket) in (0..).zip(driver.sockets.iter()) {
             watch(Source::Udp(place), socket)?;
+        }
+        if let Some(events) = &driver.events {
+            watch(Source::DataPlane, events)?;
         }
         if let Some(fast_path) = &driver.fast_path {
             watch(Source::Addresses, fast_path.addresses())?;
@@ -148,6 +153,7 @@ impl PacketLoop {
         match source {
             Source::Mail => self.mail(),
             Source::Addresses => self.addresses(),
+            Source::DataPlane => self.driver.data_plane_events(),
             Source::Udp(place) => self.udp(place),
             Source::Queue(queue) => self.queue(queue),
         }
@@ -204,8 +210,9 @@ impl From<Source> for u64 {
         let (kind, place) = match source {
             Source::Mail => (0, 0),
             Source::Addresses => (1, 0),
-            Source::Udp(place) => (2, place),
-            Source::Queue(queue) => (3, queue),
+            Source::DataPlane => (2, 0),
+            Source::Udp(place) => (3, place),
+            Source::Queue(queue) => (4, queue),
         };
         kind << 32 | Self::from(place)
     }
@@ -217,7 +224,8 @@ impl From<u64> for Source {
         match data >> 32 {
             0 => Self::Mail,
             1 => Self::Addresses,
-            2 => Self::Udp(place),
+            2 => Self::DataPlane,
+            3 => Self::Udp(place),
             _ => Self::Queue(place),
         }
     }
@@ -232,6 +240,7 @@ mod tests {
         for source in [
             Source::Mail,
             Source::Addresses,
+            Source::DataPlane,
             Source::Udp(3),
             Source::Queue(0),
             Source::Queue(u32::MAX),

@@ -9,7 +9,7 @@ use ikexdp_proto::config::{
     AddressPool, ChildConfig, Connection, Credential, EspAlgorithms, Gate, IdentityPattern,
     IkeAlgorithms, Lifetimes, RemoteSelectors, Requirement, Timing, Uniqueness,
 };
-use ikexdp_proto::data_plane::Binding;
+use ikexdp_proto::data_plane::{Binding, NoDataPlane};
 use ikexdp_proto::event::Event;
 use ikexdp_proto::identity::Identity;
 use ikexdp_proto::job::JobHost;
@@ -94,7 +94,8 @@ impl Gateway {
         let waker = Waker::new().unwrap();
         let (mailbox, orders) = Mailbox::open(waker.clone());
         let run = move || {
-            let packets = prepare(&settings, sockets, waker, orders)?;
+            let (carrier, _) = data_plane::open(settings.data_plane, &sockets)?;
+            let packets = prepare(&settings, sockets, carrier, waker, orders)?;
             packets.run().map_err(DaemonError::Wait)
         };
         Self {
@@ -259,7 +260,8 @@ fn a_client_connects_is_shown_and_is_terminated() {
     assert_eq!(gateway.ask(Order::Status).established, 1);
     assert_eq!(gateway.counter("udp_received"), 2);
     assert_eq!(gateway.counter("udp_sent"), 2);
-    assert_eq!(gateway.counter("job_submitted"), 1);
+    // The key exchange, and each direction of the CHILD SA.
+    assert_eq!(gateway.counter("job_submitted"), 3);
     assert_eq!(gateway.counter("established"), 1);
 
     let terminate = |id| move |reply| Order::Terminate { id, reply };
