@@ -42,6 +42,38 @@ fn four_capabilities_are_enough() {
 
 #[test]
 #[ignore = "needs CAP_NET_ADMIN"]
+fn what_stands_in_the_way_of_traffic_is_said() {
+    let lab = Lab::new();
+    let set = |name, value| {
+        let file = format!("/proc/sys/net/{name}");
+        lab.gateway.write(file, value);
+    };
+    set("ipv4/conf/all/forwarding", "0");
+    set("ipv6/conf/all/forwarding", "1");
+    set("ipv4/conf/eth0/rp_filter", "1");
+    let setup = Setup {
+        data_plane: "xfrm",
+        ..Case::psk(V4).gateway
+    };
+    let systemd = Systemd::new(&lab.gateway);
+    let gateway = systemd.launch(IKEXDP, &setup, &ADDRESSES, None);
+    gateway.wait_for_line("ready");
+    for (text, hint) in [
+        ("the kernel does not forward IPv4", "net.ipv4.ip_forward=1"),
+        (
+            "strict reverse path filter on eth0",
+            "net.ipv4.conf.eth0.rp_filter=2",
+        ),
+    ] {
+        let line = gateway.line(text);
+        assert!(line.contains(hint), "{line}");
+    }
+    let log = gateway.log().entries().join("\n");
+    assert!(!log.contains("does not forward IPv6"), "{log}");
+}
+
+#[test]
+#[ignore = "needs CAP_NET_ADMIN"]
 fn systemd_hears_of_begin_life_and_end() {
     let lab = Lab::new();
     let systemd = Systemd::new(&lab.gateway);
