@@ -76,11 +76,7 @@ impl Events {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(NetlinkError::Socket(error)),
             }
-            for message in parse::<Message>(&self.buffer)? {
-                if let NetlinkPayload::InnerMessage(message) = &message.payload {
-                    event(message).map(&mut take);
-                }
-            }
+            read(&self.buffer)?.into_iter().for_each(&mut take);
         }
         Ok(())
     }
@@ -90,6 +86,16 @@ impl AsFd for Events {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
     }
+}
+
+/// What a datagram says of our SAs.
+pub(super) fn read(datagram: &[u8]) -> Result<Vec<DataPlaneEvent>, NetlinkError> {
+    let messages = parse::<Message>(datagram)?.into_iter();
+    let events = messages.filter_map(|message| match message.payload {
+        NetlinkPayload::InnerMessage(message) => event(&message),
+        _ => None,
+    });
+    Ok(events.collect())
 }
 
 fn event(message: &Message) -> Option<DataPlaneEvent> {
