@@ -63,6 +63,10 @@ pub struct EspAlgorithms {
     pub encryption: Vec<Encryption>,
     /// Integrity for ciphers that need it.
     pub integrity: Vec<Integrity>,
+    /// Groups of a key exchange of its own when it is rekeyed (perfect forward
+    /// secrecy). Without any we ask for none, and take what peers ask for from
+    /// the groups of IKE SAs.
+    pub groups: Vec<Group>,
 }
 
 impl Default for EspAlgorithms {
@@ -70,6 +74,7 @@ impl Default for EspAlgorithms {
         Self {
             encryption: Encryption::ALL.to_vec(),
             integrity: Integrity::ALL.to_vec(),
+            groups: Vec::new(),
         }
     }
 }

@@ -189,11 +189,23 @@ pub struct Carried {
     pub packets: u64,
 }
 
+impl DataPlaneEvent {
+    /// Whose SA it is about.
+    #[must_use]
+    pub const fn lineage(&self) -> Lineage {
+        match self {
+            Self::Expired { lineage, .. } | Self::Remapped { lineage, .. } => *lineage,
+        }
+    }
+}
+
 /// What the kernel has to say by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DataPlaneEvent {
     /// An SA has carried as much as it should, or as it may.
     Expired {
+        /// The lineage it belongs to.
+        lineage: Lineage,
         /// Which direction.
         direction: Direction,
         /// Its SPI.
@@ -204,6 +216,8 @@ pub enum DataPlaneEvent {
     /// Authentic ESP in UDP came from another address or port than before: a NAT
     /// has forgotten its mapping.
     Remapped {
+        /// The lineage of the SA.
+        lineage: Lineage,
         /// The SPI it came in on.
         spi: EspSpi,
         /// The address and port it comes from now.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ikexdp_proto::event::{ChildSummary, Established, Event, FailureReason, HandshakeFailure};
 use ikexdp_proto::time::Instant;
-use ikexdp_proto::types::{IkeSaId, Path};
+use ikexdp_proto::types::{EspSpi, IkeSaId, Path};
 use nix::errno::Errno;
 use tracing::{info, warn};
 
@@ -43,11 +43,27 @@ impl Journal {
                     handshake_failed(failure);
                 }
             }
-            Event::ChildEstablished { id, child } => child_established(*id, child),
+            Event::ChildEstablished { id, child, rekeyed } => {
+                child_established(*id, child, *rekeyed);
+            }
             Event::ChildRefused { id, reason } => {
                 warn!(%id, reason = reason.to_string(), "CHILD SA refused");
             }
             Event::ChildClosed { id, spi } => info!(%id, spi_in = %spi, "CHILD SA closed"),
+            Event::Rekeyed {
+                id,
+                new,
+                spis,
+                suite,
+            } => info!(%id, %new, %spis, %suite, "IKE SA rekeyed"),
+            Event::RekeyRefused { id, reason } => {
+                let hint = "the client will come back when the SA is over; \
+                            with `initiate-rekey = false` it is not asked";
+                warn!(%id, reason = reason.to_string(), hint, "IKE SA not rekeyed");
+            }
+            Event::Moved { id, from, to } => {
+                info!(%id, from = %from.remote, peer = %to.remote, "peer has moved");
+            }
             Event::Closed {
                 id,
                 connection,
@@ -203,7 +219,7 @@ const fn kind(reason: &FailureReason) -> &'static str {
     }
 }
 
-fn child_established(id: IkeSaId, child: &ChildSummary) {
+fn child_established(id: IkeSaId, child: &ChildSummary, rekeyed: Option<EspSpi>) {
     info!(
         %id,
         spi_in = %child.spi_in,
@@ -211,6 +227,7 @@ fn child_established(id: IkeSaId, child: &ChildSummary) {
         suite = %child.suite,
         local = Listed(&child.local).to_string(),
         remote = Listed(&child.remote).to_string(),
+        rekeyed = rekeyed.map(display),
         "CHILD SA established"
     );
 }

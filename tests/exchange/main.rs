@@ -16,3 +16,4 @@ mod informational;
 mod init;
 mod line;
 mod pair;
+mod rekey;

@@ -23,6 +23,7 @@ pub mod fuzz;
 pub mod gateway;
 pub mod host;
 pub mod journal;
+pub mod kernel;
 pub mod lab;
 pub mod namespace;
 pub mod net;

@@ -31,6 +31,7 @@ use ikexdp_proto::{Command, Endpoint, Input, Output};
 use ring::rand::SystemRandom;
 
 use crate::host;
+use crate::kernel::Kernel;
 use crate::parties::{CLIENT, Parties, Proof, selector};
 
 /// The key that the gateway of [`config`] knows.
@@ -61,6 +62,8 @@ pub struct Script {
     pub path: Path,
     /// The SPIs in its headers.
     pub spis: Spis,
+    /// The gateway's kernel.
+    pub kernel: Kernel,
     /// What the gateway has told.
     pub events: Vec<Event>,
     /// CP of its IKE_AUTH request.
@@ -102,6 +105,7 @@ impl Script {
                 initiator: Spi(0x1111_2222_3333_4444),
                 responder: Spi::ZERO,
             },
+            kernel: Kernel::default(),
             events: Vec::new(),
             configuration: None,
             request: Bytes::new(),
@@ -150,7 +154,7 @@ impl Script {
                 Output::Transmit(transmit) => sent.push(transmit.payload),
                 Output::Event(event) => self.events.push(event),
                 Output::Job(id, job) => {
-                    let result = host::run(job);
+                    let result = host::run(job, &self.kernel);
                     self.endpoint.handle(self.now, Input::JobDone(id, result));
                 }
             }

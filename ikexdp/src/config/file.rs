@@ -89,6 +89,7 @@ pub(super) struct Ike {
 pub(super) struct Esp {
     pub(super) encryption: Option<Texts>,
     pub(super) integrity: Option<Texts>,
+    pub(super) groups: Option<Texts>,
 }
 
 /// Addresses for clients.
