@@ -17,7 +17,7 @@ use nix::sys::socket::{setsockopt, sockopt};
 use super::XfrmError;
 use super::address::address;
 use super::message::Message;
-use super::reqid::direction;
+use super::reqid::owner;
 use crate::netlink::{NetlinkError, parse};
 
 /// Octets of messages that may wait: some thousands of SAs that wear out at once.
@@ -107,16 +107,20 @@ fn event(message: &Message) -> Option<DataPlaneEvent> {
 }
 
 fn expired(ExpireMessage { expire }: &ExpireMessage) -> Option<DataPlaneEvent> {
+    let (lineage, direction) = owner(expire.state.reqid)?;
     Some(DataPlaneEvent::Expired {
-        direction: direction(expire.state.reqid)?,
+        lineage,
+        direction,
         spi: EspSpi(expire.state.id.spi),
         hard: expire.hard != 0,
     })
 }
 
 fn remapped(MappingMessage { map }: &MappingMessage) -> Option<DataPlaneEvent> {
+    let (lineage, direction) = owner(map.reqid)?;
     let ip = address(&map.new_saddr, map.id.family)?;
-    (direction(map.reqid)? == Direction::Inbound).then_some(DataPlaneEvent::Remapped {
+    (direction == Direction::Inbound).then_some(DataPlaneEvent::Remapped {
+        lineage,
         spi: EspSpi(map.id.spi),
         remote: SocketAddr::new(ip, map.new_sport),
     })

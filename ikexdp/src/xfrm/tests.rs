@@ -321,6 +321,7 @@ fn what_the_kernel_says_of_a_worn_sa_is_read() {
     octets[224..228].copy_from_slice(&0x5900_0001_u32.to_ne_bytes());
     octets[228..230].copy_from_slice(&2_u16.to_ne_bytes());
     let worn = |hard| DataPlaneEvent::Expired {
+        lineage: Lineage(1),
         direction: Direction::Outbound,
         spi: EspSpi(0x2001),
         hard,
@@ -349,7 +350,12 @@ fn what_the_kernel_says_of_a_peer_that_moved_is_read() {
     octets[76..80].copy_from_slice(&[0x11, 0x94, 0x04, 0x01]);
     let remote: SocketAddr = "203.0.113.9:1025".parse().unwrap();
     let spi = EspSpi(0x2001);
-    let remapped = DataPlaneEvent::Remapped { spi, remote };
+    let lineage = Lineage(1);
+    let remapped = DataPlaneEvent::Remapped {
+        lineage,
+        spi,
+        remote,
+    };
     assert_eq!(events::read(&octets).unwrap(), [remapped]);
 }
 
