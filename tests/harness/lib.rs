@@ -33,4 +33,6 @@ pub mod pki;
 pub mod process;
 pub mod script;
 pub mod strongswan;
+pub mod traffic;
 pub mod udp;
+pub mod xfrm;

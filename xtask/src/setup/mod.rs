@@ -7,11 +7,12 @@ mod checker;
 mod compiler;
 mod linker;
 mod packages;
+mod unpacked;
 
 use anyhow::Result;
 
-pub(crate) use self::compiler::Compiler;
 use self::packages::Tool;
+pub(crate) use self::{compiler::Compiler, unpacked::kernel};
 
 /// What the tests run: the peer, its plug-ins, and what builds and watches networks.
 ///
@@ -29,6 +30,11 @@ const LAB: [Tool; 10] = [
     Tool::new("openssl", "openssl"),
     Tool::new("tcpdump", "tcpdump"),
 ];
+/// What the virtual machine needs besides: the machine, and its first process.
+const VM: [Tool; 2] = [
+    Tool::new("busybox-static", "busybox"),
+    Tool::new("qemu-system-x86", "qemu-system-x86_64"),
+];
 /// What libFuzzer is compiled with.
 const FUZZER: [Tool; 1] = [Tool::new("g++", "g++")];
 
@@ -37,7 +43,8 @@ const FUZZER: [Tool; 1] = [Tool::new("g++", "g++")];
 /// # Errors
 /// Something is missing that cannot be installed here; the message says what to do.
 pub(crate) fn everything() -> Result<()> {
-    prepare(&[&LAB[..], &FUZZER, compiler::clippy()].concat())?;
+    prepare(&[&LAB[..], &VM, &FUZZER, compiler::clippy()].concat())?;
+    kernel()?;
     checker::install()?;
     eprintln!("setup: everything is there");
     Ok(())
@@ -51,12 +58,20 @@ pub(crate) fn for_build() -> Result<()> {
     prepare(&[])
 }
 
-/// What testing needs.
+/// What the lab needs.
 ///
 /// # Errors
 /// As in [`everything`].
 pub(crate) fn for_lab() -> Result<()> {
     prepare(&LAB)
+}
+
+/// What testing needs.
+///
+/// # Errors
+/// As in [`everything`].
+pub(crate) fn for_tests() -> Result<()> {
+    prepare(&[&LAB[..], &VM].concat())
 }
 
 /// What fuzzing needs.
