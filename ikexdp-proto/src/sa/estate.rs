@@ -10,7 +10,7 @@ use super::child::{Agreement, Child, Phase};
 use super::negotiate::Ends;
 use super::{Context, Core};
 use crate::config::Connection;
-use crate::data_plane::{DataPlaneError, Operation};
+use crate::data_plane::{DataPlaneError, EspSaName, Operation, Tunnel};
 use crate::event::{ChildSummary, CloseReason, Event};
 use crate::identity::Identity;
 use crate::job::{Job, JobId};
@@ -172,6 +172,12 @@ impl Estate {
     pub(super) fn summaries(&self) -> Vec<ChildSummary> {
         let children = self.children.iter();
         children.map(|child| child.summary.clone()).collect()
+    }
+
+    /// What the kernel knows the CHILD SAs by.
+    pub(super) fn names(&self, tunnel: Tunnel) -> Vec<[EspSaName; 2]> {
+        let children = self.children.iter();
+        children.map(|child| child.names(tunnel)).collect()
     }
 
     /// The last IKE SA is over, and everything with it.
