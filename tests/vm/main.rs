@@ -11,6 +11,7 @@
 )]
 
 mod connects;
+mod esp;
 mod guest;
 mod tunnel;
 
