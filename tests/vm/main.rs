@@ -10,6 +10,7 @@
     reason = "a test ends by a panic"
 )]
 
+mod carries;
 mod connects;
 mod esp;
 mod guest;

@@ -1,5 +1,7 @@
 //! What is carried, and how.
 
+use std::net::IpAddr;
+
 use harness::capture::Capture;
 use ikexdp_proto::{
     crypto::cipher::{Cipher, Encryption, Integrity},
@@ -51,8 +53,8 @@ fn every_cipher_carries_traffic() {
 #[test]
 #[ignore = "needs ESP in the kernel"]
 fn every_tunnel_carries_both_families_and_nothing_is_in_clear() {
+    let ends = ends();
     for (family, in_udp) in [(0, false), (0, true), (1, false), (1, true)] {
-        let ends = ends();
         let agreed = Agreed {
             tunnel: tunnel(family, in_udp),
             ..Agreed::new()
@@ -67,17 +69,12 @@ fn every_tunnel_carries_both_families_and_nothing_is_in_clear() {
             .filter(|it| outer.contains(&it.source))
             .count();
         assert!(tunneled >= 8, "{datagrams:?}");
-        let is_inner = |address: std::net::IpAddr| {
-            INNER
-                .iter()
-                .flatten()
-                .any(|inner| address.to_string() == **inner)
-        };
-        // What has been decrypted is seen on the interface as well; never what was sent.
-        let clear = datagrams
-            .iter()
-            .filter(|it| is_inner(it.source) && it.source.to_string() == INNER[1][0]);
-        assert_eq!(clear.count(), 0, "{datagrams:?}");
+        // What has been decrypted is seen on the interface as well; what was sent never is.
+        let own = INNER[1].map(|address| address.parse::<IpAddr>().unwrap());
+        assert!(
+            datagrams.iter().all(|it| !own.contains(&it.source)),
+            "{datagrams:?}"
+        );
         remove(&ends, &agreed);
     }
 }
