@@ -6,6 +6,7 @@
 //!                    <--  HDR, N(COOKIE) | N(INVALID_KE_PAYLOAD) | N(NO_PROPOSAL_CHOSEN)
 //! ```
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use crate::crypto::cert::AuthorityHash;
@@ -67,7 +68,7 @@ pub struct InitResponse<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum InitReply<'a> {
     /// The responder goes on.
-    Accepted(InitResponse<'a>),
+    Accepted(Box<InitResponse<'a>>),
     /// Ask again with this cookie in front.
     Cookie(&'a [u8]),
     /// Ask again with a key of this group.
@@ -208,7 +209,7 @@ impl<'a> InitReply<'a> {
             return Ok(Self::Cookie(cookie));
         }
         let proposals = require(fields.proposals, PayloadType::SECURITY_ASSOCIATION)?;
-        Ok(Self::Accepted(InitResponse {
+        Ok(Self::Accepted(Box::new(InitResponse {
             proposal: require(
                 proposals.into_iter().next(),
                 PayloadType::SECURITY_ASSOCIATION,
@@ -217,7 +218,7 @@ impl<'a> InitReply<'a> {
             nonce: require(fields.nonce, PayloadType::NONCE)?,
             notifies: fields.notifies,
             authorities: fields.authorities,
-        }))
+        })))
     }
 }
 

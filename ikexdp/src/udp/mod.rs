@@ -24,6 +24,9 @@ pub use batch::{Batch, Discard};
 pub use socket::Socket;
 pub use table::{Drops, Owner};
 
+/// All there is in a NAT-keepalive packet (RFC 3948 §2.3).
+const KEEPALIVE: [u8; 1] = [0xff];
+
 /// Octets of the non-ESP marker (RFC 3948 §2.2).
 const MARKER: [u8; 4] = [0; 4];
 
@@ -209,15 +212,7 @@ impl Sockets {
     /// # Errors
     /// [`SendError`]; the message is lost then, as it might be on the way.
     pub fn send(&self, path: &Path, payload: &[u8], may_fragment: bool) -> Result<(), SendError> {
-        let serves = |socket: &&Socket| {
-            socket.local.is_ipv4() == path.local.is_ipv4()
-                && socket.local.port() == path.local.port()
-        };
-        let socket = self
-            .sockets
-            .iter()
-            .find(serves)
-            .ok_or(SendError::NoSocket(path.local))?;
+        let socket = self.serving(path)?;
         if !may_fragment {
             return socket.send(path, payload);
         }
@@ -227,6 +222,23 @@ impl Sockets {
         let sent = socket.send(path, payload);
         options::set_fragmentation(socket, false).map_err(refused)?;
         sent
+    }
+
+    /// Sends a NAT-keepalive packet (RFC 3948 §2.3).
+    ///
+    /// # Errors
+    /// [`SendError`]; there will be another.
+    pub fn keep_alive(&self, path: &Path) -> Result<(), SendError> {
+        self.serving(path)?.send_bare(path, [&KEEPALIVE, &[]])
+    }
+
+    fn serving(&self, path: &Path) -> Result<&Socket, SendError> {
+        let serves = |socket: &&Socket| {
+            socket.local.is_ipv4() == path.local.is_ipv4()
+                && socket.local.port() == path.local.port()
+        };
+        let mut sockets = self.sockets.iter();
+        sockets.find(serves).ok_or(SendError::NoSocket(path.local))
     }
 }
 

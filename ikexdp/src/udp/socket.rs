@@ -70,7 +70,12 @@ impl Socket {
 
     pub(super) fn send(&self, path: &Path, payload: &[u8]) -> Result<(), SendError> {
         let marker: &[u8] = if self.marker { &MARKER } else { &[] };
-        let iov = [io::IoSlice::new(marker), io::IoSlice::new(payload)];
+        self.send_bare(path, [marker, payload])
+    }
+
+    /// Sends `parts` one behind the other, with nothing in front.
+    pub(super) fn send_bare(&self, path: &Path, parts: [&[u8]; 2]) -> Result<(), SendError> {
+        let iov = parts.map(io::IoSlice::new);
         let remote = SockaddrStorage::from(path.remote);
         let flags = MsgFlags::empty();
         let fd = self.fd.as_raw_fd();
@@ -101,7 +106,7 @@ impl Socket {
         match sent {
             Ok(_) => Ok(()),
             Err(Errno::EMSGSIZE) => Err(SendError::TooLong {
-                length: payload.len().saturating_add(marker.len()),
+                length: iov.iter().map(|part| part.len()).sum(),
             }),
             Err(error) => Err(SendError::Refused(error)),
         }
