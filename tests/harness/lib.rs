@@ -33,6 +33,7 @@ pub mod pki;
 pub mod process;
 pub mod script;
 pub mod strongswan;
+pub mod systemd;
 pub mod traffic;
 pub mod udp;
 pub mod xfrm;
