@@ -12,8 +12,11 @@
 
 mod auth;
 mod channel;
+mod collision;
+mod create_child;
 mod informational;
 mod init;
 mod line;
 mod pair;
 mod rekey;
+mod succession;

@@ -13,6 +13,7 @@ use ikexdp_proto::crypto::cipher::{Cipher, Encryption};
 use ikexdp_proto::crypto::kex::{Group, KeyPair};
 use ikexdp_proto::crypto::keymat::{IkeKeys, KeySeed};
 use ikexdp_proto::crypto::prf::Prf;
+use ikexdp_proto::data_plane::DataPlaneEvent;
 use ikexdp_proto::event::Event;
 use ikexdp_proto::message::auth::{AuthMessage, OwnAuthentication};
 use ikexdp_proto::message::child::ChildPayloads;
@@ -26,7 +27,7 @@ use ikexdp_proto::wire::payload::ke::KeyExchange;
 use ikexdp_proto::wire::payload::sa::{Proposal, Transform};
 use ikexdp_proto::wire::payload::{GENERIC_LEN, Payloads, id};
 use ikexdp_proto::wire::sk::{Encrypted, FRAGMENT_LEN};
-use ikexdp_proto::wire::writer::Chain;
+use ikexdp_proto::wire::writer::{Chain, ChainWriter};
 use ikexdp_proto::{Command, Endpoint, Input, Output};
 use ring::rand::SystemRandom;
 
@@ -85,6 +86,22 @@ pub fn kinds(answer: &Answer) -> Vec<PayloadType> {
     answer.iter().map(|(kind, _)| *kind).collect()
 }
 
+/// The same as they stand in a message.
+#[must_use]
+pub fn chain(answer: &Answer) -> Chain {
+    let mut chain = ChainWriter::default();
+    for (kind, body) in answer {
+        chain.payload(*kind, |writer| writer.bytes(body));
+    }
+    chain.finish()
+}
+
+/// What is needed to speak under an IKE SA.
+pub struct Line {
+    spis: Spis,
+    keys: IkeKeys,
+}
+
 const NONCE: [u8; 32] = [0x4e; 32];
 
 impl Script {
@@ -131,6 +148,12 @@ impl Script {
     /// Has the endpoint do something, returns what is sent.
     pub fn command(&mut self, command: Command) -> Vec<Bytes> {
         self.endpoint.handle(self.now, Input::Command(command));
+        self.drain()
+    }
+
+    /// Has the gateway's kernel say something, returns what is sent.
+    pub fn tell(&mut self, event: DataPlaneEvent) -> Vec<Bytes> {
+        self.endpoint.handle(self.now, Input::DataPlane(event));
         self.drain()
     }
 
@@ -241,6 +264,33 @@ impl Script {
         self.keys = Some(keys.unwrap());
     }
 
+    /// From now on speaks under the IKE SA that CREATE_CHILD_SA of ours has made
+    /// with an agreement by Curve25519; returns what the old one needs.
+    pub fn move_to(&mut self, spis: Spis, shared_secret: &[u8], nonces: [&[u8]; 2]) -> Line {
+        let seed = KeySeed {
+            shared_secret,
+            nonce_i: nonces[0],
+            nonce_r: nonces[1],
+            spis,
+        };
+        let old = self.keys.take().expect("IKE_SA_INIT is over");
+        let cipher = Cipher::new(Encryption::AesGcm16_256, None).unwrap();
+        let keys = old.rekey(Prf::HmacSha2_256, cipher, Role::Initiator, &seed);
+        self.keys = Some(keys.unwrap());
+        Line {
+            spis: core::mem::replace(&mut self.spis, spis),
+            keys: old,
+        }
+    }
+
+    /// Speaks under another IKE SA; returns what this one needs.
+    pub fn switch_to(&mut self, line: Line) -> Line {
+        Line {
+            spis: core::mem::replace(&mut self.spis, line.spis),
+            keys: self.keys.replace(line.keys).expect("IKE_SA_INIT is over"),
+        }
+    }
+
     /// Forgets the SA, to begin another.
     pub fn begin_anew(&mut self) {
         self.spis = Spis {
@@ -314,6 +364,16 @@ impl Script {
             PayloadType::ENCRYPTED
         };
         let header = self.header(exchange, id, kind);
+        self.seal_message(&header, first, fragment, plaintext)
+    }
+
+    fn seal_message(
+        &mut self,
+        header: &Header,
+        first: PayloadType,
+        fragment: Option<(u16, u16)>,
+        plaintext: &[u8],
+    ) -> Bytes {
         let keys = self.keys.as_mut().expect("IKE_SA_INIT is over");
         let numbers = if fragment.is_some() { FRAGMENT_LEN } else { 0 };
         let body = keys.seal.cipher().sealed_len(plaintext.len()) + numbers;
@@ -341,6 +401,18 @@ impl Script {
         self.open(response)
     }
 
+    /// Answers a request of the endpoint, returns what is sent on that.
+    pub fn answer(&mut self, request: &[u8], payloads: &Chain) -> Vec<Bytes> {
+        let (header, _) = Header::decode(request).unwrap();
+        assert!(!header.response);
+        let header = Header {
+            response: true,
+            ..self.header(header.exchange, header.message_id.0, PayloadType::ENCRYPTED)
+        };
+        let response = self.seal_message(&header, payloads.first, None, &payloads.octets);
+        self.deliver(&response)
+    }
+
     /// Opens a whole message of the endpoint.
     #[must_use]
     pub fn open(&self, message: &[u8]) -> Answer {
@@ -355,7 +427,9 @@ impl Script {
     }
 }
 
-fn proposal(
+/// Proposal 1 of an offer.
+#[must_use]
+pub fn proposal(
     protocol: ProtocolId,
     spi: Vec<u8>,
     transforms: &[(TransformType, u16, Option<u16>)],
