@@ -38,14 +38,35 @@ fn up() -> Script {
 
 /// A CHILD SA to be received on `spi`, in the place of another perhaps.
 fn create(spi: u32, rekeyed: Option<u32>) -> Chain {
+    let request = CreateChild {
+        rekeyed: rekeyed.map(EspSpi),
+        ..payloads(spi)
+    };
+    request.encode()
+}
+
+/// What the peer answers to a rekeying of ours.
+fn accepting(spi: u32) -> CreateChild<'static> {
+    let answer = payloads(spi);
+    let turned = answer.selectors.map(|selectors| Selectors {
+        initiator: selectors.responder,
+        responder: selectors.initiator,
+    });
+    CreateChild {
+        selectors: turned,
+        ..answer
+    }
+}
+
+fn payloads(spi: u32) -> CreateChild<'static> {
     let child = Script::child();
     let transforms = [
         (TransformType::ENCRYPTION, 20, Some(256)),
         (TransformType::SEQUENCE_NUMBERS, 0, None),
     ];
     let spi = spi.to_be_bytes().to_vec();
-    let request = CreateChild {
-        rekeyed: rekeyed.map(EspSpi),
+    CreateChild {
+        rekeyed: None,
         proposals: vec![proposal(ProtocolId::ESP, spi, &transforms)],
         nonce: &NONCE,
         key_exchange: None,
@@ -53,8 +74,7 @@ fn create(spi: u32, rekeyed: Option<u32>) -> Chain {
             initiator: child.initiator,
             responder: child.responder,
         }),
-    };
-    request.encode()
+    }
 }
 
 fn delete(spis: &[u32]) -> Chain {
@@ -210,6 +230,30 @@ fn a_peer_may_take_back_what_was_to_replace_another() {
     let again = create(NEXT_SPI + 1, Some(CHILD_SPI));
     let answer = script.exchange(CREATE_CHILD_SA, 4, &again);
     assert_eq!(answer.len(), 4, "{:?}", kinds(&answer));
+}
+
+/// The same when both sides had replaced it, and the peer's would have stood
+/// (RFC 7296 §2.8.1).
+#[test]
+fn what_the_peer_has_taken_back_does_not_win() {
+    let mut script = up();
+    let old = ours(&script)[0];
+    let request = rekey(&mut script, Some(old));
+    script.exchange(CREATE_CHILD_SA, 2, &create(NEXT_SPI, Some(CHILD_SPI)));
+    script.exchange(INFORMATIONAL, 3, &delete(&[NEXT_SPI]));
+    assert_eq!(ours(&script), [old]);
+    // No nonce is lower than this one.
+    let answer = CreateChild {
+        nonce: &[0; 32],
+        ..accepting(NEXT_SPI + 1)
+    };
+    let sent = script.answer(&request, &answer.encode());
+    assert_eq!(deleted(&script.open(&sent[0])), [old]);
+    assert!(script.answer(&sent[0], &delete(&[CHILD_SPI])).is_empty());
+    let summary = script.endpoint.summaries(None).next().unwrap();
+    assert_eq!(summary.children.len(), 1);
+    assert_eq!(summary.children[0].spi_out, EspSpi(NEXT_SPI + 1));
+    holds(&script);
 }
 
 #[test]
