@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 
@@ -14,6 +15,7 @@ use crate::error::{Error, Violation};
 use crate::event::{Event, FragmentationSummary, HandshakeFailure, IkeSaSummary};
 use crate::gate::{Admission, Gate};
 use crate::job::{Job, JobId, JobResult};
+use crate::lease::{Assignment, RangeSummary};
 use crate::limits::INIT_LEN_MAX;
 use crate::message::init::{InitRequest, notify_only};
 use crate::path_size::PathSizes;
@@ -197,6 +199,38 @@ impl Endpoint {
         self.table
             .after(after)
             .filter_map(move |sa| sa.summary(now))
+    }
+
+    /// Takes a new configuration. SAs that are up go on as they are, handshakes
+    /// under way go on and find the new connections; addresses in use stay with
+    /// who has them even if no pool has them any more.
+    pub fn reconfigure(&mut self, config: Arc<Config>) {
+        self.host.pools.reconfigure(&config.pools);
+        // How long things take may have changed.
+        self.table.settle_all(&config);
+        self.host.config = config;
+    }
+
+    /// Takes back the [`Self::assignments`] of an earlier run, so that peers get
+    /// the same addresses again; for an endpoint that has no SA yet.
+    pub fn restore(&mut self, assignments: Vec<Assignment>) {
+        self.host.pools.restore(assignments);
+    }
+
+    /// Which address is, or was last, whose; in no order.
+    pub fn assignments(&self) -> impl Iterator<Item = Assignment> {
+        self.host.pools.assignments()
+    }
+
+    /// A number that changes whenever [`Self::assignments`] do.
+    #[must_use]
+    pub const fn assignment_changes(&self) -> u64 {
+        self.host.pools.changes()
+    }
+
+    /// How much of each pool is given out, in the order of the configuration.
+    pub fn pools(&self) -> impl Iterator<Item = RangeSummary> {
+        self.host.pools.summaries()
     }
 
     /// Memory held for incomplete messages of all SAs, in octets.

@@ -12,6 +12,7 @@
 
 mod auth;
 mod channel;
+mod configuration;
 mod informational;
 mod init;
 mod line;

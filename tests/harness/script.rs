@@ -14,6 +14,7 @@ use ikexdp_proto::crypto::kex::{Group, KeyPair};
 use ikexdp_proto::crypto::keymat::{IkeKeys, KeySeed};
 use ikexdp_proto::crypto::prf::Prf;
 use ikexdp_proto::event::Event;
+use ikexdp_proto::identity::Identity;
 use ikexdp_proto::message::auth::{AuthMessage, OwnAuthentication};
 use ikexdp_proto::message::child::ChildPayloads;
 use ikexdp_proto::message::init::{InitNotifies, InitReply, InitRequest};
@@ -63,6 +64,8 @@ pub struct Script {
     pub spis: Spis,
     /// What the gateway has told.
     pub events: Vec<Event>,
+    /// Who it is.
+    pub identity: Identity,
     /// CP of its IKE_AUTH request.
     pub configuration: Option<Configuration<'static>>,
     request: Bytes,
@@ -103,6 +106,7 @@ impl Script {
                 responder: Spi::ZERO,
             },
             events: Vec::new(),
+            identity: CLIENT.parse().unwrap(),
             configuration: None,
             request: Bytes::new(),
             response: Bytes::new(),
@@ -250,7 +254,7 @@ impl Script {
     /// The payloads of an IKE_AUTH request that is right, if `key` is.
     #[must_use]
     pub fn auth_payloads(&self, key: &[u8], child: Option<ChildPayloads>) -> Chain {
-        let identity = id::body(&CLIENT.parse().unwrap());
+        let identity = id::body(&self.identity);
         let keys = self.keys.as_ref().expect("IKE_SA_INIT is over");
         let octets = keys.signed_octets(Role::Initiator, &self.request, &self.nonce_r, &identity);
         let mic = keys.shared_key_auth(key, &octets);

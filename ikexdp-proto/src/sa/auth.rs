@@ -311,7 +311,7 @@ impl Claimant {
         certificates: &[CertificateDer<'static>],
         authentication: OwnAuthentication<'_>,
     ) -> State {
-        let answer = child::answer(cx, &self.connection, self.offer);
+        let answer = child::answer(cx, &self.connection, &self.identity, self.offer);
         let identity = id::body(&self.connection.local_identity);
         let response = AuthMessage {
             identity: (PayloadType::ID_RESPONDER, &identity),

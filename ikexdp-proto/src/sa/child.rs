@@ -9,8 +9,9 @@ use super::selector::narrow;
 use crate::config::{Connection, RemoteSelectors};
 use crate::error::{Error, ErrorNotify, Unacceptable};
 use crate::event::ChildSummary;
+use crate::identity::Identity;
+use crate::lease::Lease;
 use crate::message::child::ChildPayloads;
-use crate::pool::Lease;
 use crate::stats::Stat;
 use crate::wire::payload::configuration::Configuration;
 use crate::wire::payload::ts::TrafficSelector;
@@ -50,6 +51,7 @@ impl ChildOffer {
 pub(super) fn answer(
     cx: &mut Context<'_>,
     connection: &Connection,
+    peer: &Identity,
     offer: ChildOffer,
 ) -> ChildAnswer {
     let mut answer = ChildAnswer {
@@ -60,7 +62,7 @@ pub(super) fn answer(
         refusal: None,
     };
     let wants_child = offer.payloads.is_some();
-    match configure(cx, connection, offer.asked.as_ref(), wants_child) {
+    match configure(cx, connection, peer, offer.asked.as_ref(), wants_child) {
         Ok(Some((lease, configuration))) => {
             answer.lease = Some(lease);
             answer.configuration = Some(configuration);

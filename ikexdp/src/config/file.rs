@@ -99,6 +99,8 @@ pub(super) struct Pool {
     pub(super) addresses: Texts,
     #[serde(default)]
     pub(super) dns: Vec<Text>,
+    #[serde(default)]
+    pub(super) domains: Vec<Text>,
 }
 
 /// A kind of peer.

@@ -46,8 +46,6 @@ pub struct Loaded {
     pub settings: Settings,
     /// How both sides of each connection prove who they are.
     pub proofs: Vec<Proofs>,
-    /// The name of each pool.
-    pub pool_names: Vec<String>,
     /// What deserves a second look.
     pub cautions: Vec<Problem<Caution>>,
 }
@@ -83,10 +81,9 @@ fn parse(path: &Path, text: &str, now: UnixTime) -> Result<Loaded, ConfigError> 
         faults, cautions, ..
     } = cx.problems;
     match settings {
-        Some((settings, proofs, pool_names)) if faults.is_empty() => Ok(Loaded {
+        Some((settings, proofs)) if faults.is_empty() => Ok(Loaded {
             settings,
             proofs,
-            pool_names,
             cautions,
         }),
         _ => Err(ConfigError::Invalid {
@@ -121,7 +118,7 @@ fn unreadable(path: &Path, text: &str, error: &toml::de::Error) -> ConfigError {
 }
 
 /// `None` only if a fault was noted; one may also be noted with a value.
-fn convert(cx: &mut Context<'_>, file: &File) -> Option<(Settings, Vec<Proofs>, Vec<String>)> {
+fn convert(cx: &mut Context<'_>, file: &File) -> Option<(Settings, Vec<Proofs>)> {
     let gateway = gateway::gateway(cx, &file.gateway);
     let log = gateway::log(cx, &file.log);
     let timing = gateway::timing(cx, &file.timing);
@@ -129,12 +126,11 @@ fn convert(cx: &mut Context<'_>, file: &File) -> Option<(Settings, Vec<Proofs>, 
     let pools = networks::pools(cx, &file.pools);
     let connections = connection::connections(cx, &file.connections, &pools);
     let (connections, proofs) = connections.into_iter().unzip();
-    let (pool_names, pools) = pools.into_iter().map(|pool| (pool.name, pool.pool)).unzip();
     let (gateway, ike) = (gateway?, ike?);
     gateway::consider_init(cx, &file.gateway, &ike);
     let engine = Config {
         connections,
-        pools,
+        pools: pools.into_iter().map(|pool| pool.pool).collect(),
         ike,
         fragmentation: gateway.fragmentation,
         gate: gateway.gate,
@@ -148,7 +144,7 @@ fn convert(cx: &mut Context<'_>, file: &File) -> Option<(Settings, Vec<Proofs>, 
         control_socket: gateway.control_socket,
         log: log?,
     };
-    Some((settings, proofs, pool_names))
+    Some((settings, proofs))
 }
 
 #[cfg(test)]

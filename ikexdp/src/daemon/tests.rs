@@ -54,6 +54,7 @@ fn engine(local: &str, remote: RemoteSelectors, request_addresses: bool) -> Arc<
     Arc::new(Config {
         connections: vec![Arc::new(connection)],
         pools: vec![AddressPool {
+            name: "staff".to_owned(),
             v4: Some(("10.9.0.1".parse().unwrap(), "10.9.0.9".parse().unwrap())),
             ..AddressPool::default()
         }],
@@ -74,7 +75,11 @@ struct Gateway {
 impl Gateway {
     fn start() -> Self {
         let settings = Settings {
-            engine: engine("gateway.example", RemoteSelectors::Pool(0), false),
+            engine: engine(
+                "gateway.example",
+                RemoteSelectors::Pool("staff".to_owned()),
+                false,
+            ),
             transport: Transport::Udp,
             ip_fragments: false,
             data_plane: DataPlane::None,
