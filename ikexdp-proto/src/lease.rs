@@ -70,6 +70,19 @@ pub struct RangeSummary {
     pub kept: usize,
 }
 
+impl RangeSummary {
+    /// How many addresses there are.
+    #[must_use]
+    pub fn size(&self) -> u128 {
+        let bits = |address| match address {
+            IpAddr::V4(address) => address.to_bits().into(),
+            IpAddr::V6(address) => address.to_bits(),
+        };
+        let size = bits(self.last).checked_sub(bits(self.first));
+        size.map_or(0, |size| size.saturating_add(1))
+    }
+}
+
 /// The addresses of one IKE SA, at most one of each family.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Lease {

@@ -18,6 +18,7 @@ pub mod entropy;
 pub mod frame;
 pub mod jobs;
 pub mod journal;
+pub mod leases;
 pub mod limiter;
 pub mod listed;
 pub mod log;

@@ -6,6 +6,7 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 use ikexdp_proto::event::{ChildSummary, FragmentationSummary, IkeSaSummary};
+use ikexdp_proto::lease::RangeSummary;
 use ikexdp_proto::types::Role;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -39,6 +40,25 @@ pub struct Status {
     pub jobs: usize,
     /// Memory held for incomplete messages, in octets.
     pub reassembly_octets: usize,
+    /// The addresses for clients.
+    pub pools: Vec<PoolStatus>,
+}
+
+/// The addresses of a pool, of one family.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PoolStatus {
+    /// The name of the pool.
+    pub name: String,
+    /// The first address.
+    pub first: IpAddr,
+    /// The last address.
+    pub last: IpAddr,
+    /// How many there are, or 2⁶⁴−1 if there are more.
+    pub size: u64,
+    /// How many are in use.
+    pub in_use: usize,
+    /// How many are free, but kept for who had them as long as others are left.
+    pub kept: usize,
 }
 
 /// The XDP program on its interface.
@@ -182,6 +202,19 @@ pub struct Child {
     pub local: Vec<String>,
     /// What lies behind the peer.
     pub remote: Vec<String>,
+}
+
+impl From<RangeSummary> for PoolStatus {
+    fn from(range: RangeSummary) -> Self {
+        Self {
+            size: u64::try_from(range.size()).unwrap_or(u64::MAX),
+            name: range.pool,
+            first: range.first,
+            last: range.last,
+            in_use: range.in_use,
+            kept: range.kept,
+        }
+    }
 }
 
 impl From<IkeSaSummary> for Sa {

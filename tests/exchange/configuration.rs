@@ -165,9 +165,8 @@ fn what_was_asked_for_is_configured_and_nothing_else() {
     }
 }
 
-/// "If an INTERNAL_DNS_DOMAIN attribute is included in the CFG_REPLY, the
-/// responder MUST also include one or both of the INTERNAL_IP4_DNS and
-/// INTERNAL_IP6_DNS attributes" (RFC 8598 §3.2).
+/// With a domain a CFG_REPLY must also have a server that knows it (RFC 8598
+/// §3.2).
 #[test]
 fn a_domain_comes_with_a_server_or_not_at_all() {
     let mut config = gateway();

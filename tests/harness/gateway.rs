@@ -105,6 +105,7 @@ impl Setup {
 [gateway]
 {transport}
 fragment-size = {size}
+state-dir = "state"
 {gateway}
 
 [[pool]]

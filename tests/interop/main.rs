@@ -9,6 +9,7 @@
     reason = "a test ends by a panic"
 )]
 
+mod addresses;
 mod case;
 mod connects;
 mod counters;

@@ -228,6 +228,7 @@ gateway
   datagrams  of 1280 octets, fragmented by IKE, or by IP for peers that cannot
   data plane none
   control    /run/c.sock
+  state      /var/lib/ikexdp
 
 connection staff
   local      vpn.example.com

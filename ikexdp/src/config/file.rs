@@ -52,6 +52,7 @@ pub(super) struct Gateway {
     pub(super) cookie_threshold: Option<Spanned<usize>>,
     pub(super) half_open_max: Option<Spanned<usize>>,
     pub(super) control_socket: Option<PathBuf>,
+    pub(super) state_dir: Option<PathBuf>,
 }
 
 /// What is logged, and how.

@@ -142,6 +142,7 @@ fn convert(cx: &mut Context<'_>, file: &File) -> Option<(Settings, Vec<Proofs>)>
         ip_fragments: gateway.ip_fragments,
         data_plane: gateway.data_plane,
         control_socket: gateway.control_socket,
+        state_dir: gateway.state_dir,
         log: log?,
     };
     Some((settings, proofs))

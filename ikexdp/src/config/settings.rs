@@ -21,6 +21,8 @@ pub struct Settings {
     pub data_plane: DataPlane,
     /// Where commands come from.
     pub control_socket: PathBuf,
+    /// Where what must outlive the daemon is kept.
+    pub state_dir: PathBuf,
     /// What is logged, and how.
     pub log: LogSettings,
 }

@@ -67,7 +67,8 @@ impl Loaded {
             format_args!("of {} octets, {how}", fragmentation.datagram_len),
         )?;
         row(f, "data plane", settings.data_plane)?;
-        row(f, "control", settings.control_socket.display())
+        row(f, "control", settings.control_socket.display())?;
+        row(f, "state", settings.state_dir.display())
     }
 
     fn connection(

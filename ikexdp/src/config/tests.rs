@@ -406,6 +406,7 @@ gateway
   datagrams  of 1280 octets, fragmented by IKE
   data plane none
   control    /run/ikexdp/control.sock
+  state      /var/lib/ikexdp
 
 connection staff
   local      vpn.example.com

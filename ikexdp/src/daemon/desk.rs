@@ -9,7 +9,7 @@ use super::driver::Driver;
 use super::fast_path::FastPath;
 use super::order::{Order, Reply};
 use crate::control::Refusal;
-use crate::view::{Sa, Stats, Status};
+use crate::view::{PoolStatus, Sa, Stats, Status};
 
 /// IKE SAs told at a time: the packet loop stands still meanwhile.
 const PAGE: usize = 256;
@@ -107,6 +107,7 @@ impl Desk {
             established: driver.engine.established(),
             jobs: driver.jobs.out(),
             reassembly_octets: driver.engine.reassembly_octets(),
+            pools: driver.engine.pools().map(PoolStatus::from).collect(),
             ..self.status.clone()
         }
     }

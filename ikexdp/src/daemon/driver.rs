@@ -12,6 +12,7 @@ use super::fast_path::FastPath;
 use crate::clock::Clock;
 use crate::jobs::{Full, JobPool, Panicked};
 use crate::journal::Journal;
+use crate::leases::Keeper;
 use crate::metrics::{Metric, Metrics};
 use crate::parked::Settled;
 use crate::udp::{Discard, SendError, Sockets};
@@ -25,6 +26,7 @@ pub(super) struct Driver {
     pub(super) fast_path: Option<FastPath>,
     pub(super) jobs: JobPool,
     pub(super) journal: Journal,
+    pub(super) leases: Keeper,
     pub(super) metrics: Metrics,
     /// Jobs that could not be done, which the engine has yet to hear of.
     pub(super) refused: Vec<JobId>,
@@ -74,6 +76,8 @@ impl Driver {
 
     /// Ends a turn of the loop.
     pub(super) fn flush(&mut self) {
+        let changes = self.engine.assignment_changes();
+        self.leases.look(self.clock.now(), changes);
         let flushed = self.fast_path.as_mut().map(FastPath::flush);
         if let Some(Err(error)) = flushed {
             self.metrics.count(Metric::FrameSendFailed);
@@ -101,8 +105,9 @@ impl Driver {
 
     /// When [`Self::timeout`] is to be called, unless something comes earlier.
     pub(super) fn deadline(&self) -> Option<Instant> {
+        let others = [self.journal.deadline(), self.leases.deadline()];
         let engine = self.engine.poll_timeout();
-        engine.into_iter().chain(self.journal.deadline()).min()
+        engine.into_iter().chain(others.into_iter().flatten()).min()
     }
 
     /// Does what is due.
@@ -112,6 +117,15 @@ impl Driver {
             self.handle(Input::Timeout);
         }
         self.journal.timeout(now);
+        let changes = self.engine.assignment_changes();
+        let leases = self.engine.assignments();
+        self.leases.timeout(now, changes, leases);
+    }
+
+    /// Writes down what must outlive the daemon.
+    pub(super) fn finish(self) {
+        let changes = self.engine.assignment_changes();
+        self.leases.finish(changes, self.engine.assignments());
     }
 
     fn handle(&mut self, input: Input<'_>) {

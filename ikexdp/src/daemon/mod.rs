@@ -39,12 +39,16 @@ use crate::control::{ControlError, Listener};
 use crate::entropy;
 use crate::jobs::JobPool;
 use crate::journal::Journal;
+use crate::leases::{self, Keeper};
 use crate::log::{Log, LogError};
 use crate::metrics::Metrics;
 use crate::udp::{self, Ports, Sockets};
 use crate::view::Status;
 use crate::waker::Waker;
 use crate::xdp::Interface;
+
+/// The file of leases in the state directory.
+const LEASES: &str = "leases";
 
 /// Why the daemon does not start, or does not go on.
 #[derive(Debug, thiserror::Error)]
@@ -173,22 +177,28 @@ fn prepare(
     let jobs = JobPool::start(threads, config.gate.half_open_max, waker.clone())
         .map_err(DaemonError::Threads)?;
     let status = status(settings, &config, &sockets);
+    let path = settings.state_dir.join(LEASES);
+    let mut engine = Endpoint::new(Arc::new(config), Box::new(entropy));
+    engine.restore(leases::load(&path));
+    let leases = Keeper::start(path, engine.assignment_changes());
+    let leases = leases.map_err(DaemonError::Threads)?;
     info!(
         version = status.version,
         transport = if fast_path.is_some() { "xdp" } else { "udp" },
         fragment_size = status.fragment_size,
-        connections = config.connections.len(),
+        connections = settings.engine.connections.len(),
         job_threads = threads,
         "ready"
     );
     let driver = Driver {
         clock: Clock::start(),
-        datagram_len: config.fragmentation.datagram_len,
-        engine: Endpoint::new(Arc::new(config), Box::new(entropy)),
+        datagram_len: status.fragment_size,
+        engine,
         sockets: Rc::new(sockets),
         fast_path,
         jobs,
         journal: Journal::new(settings.ip_fragments),
+        leases,
         metrics: Metrics::default(),
         refused: Vec::new(),
         ip_fragments: settings.ip_fragments,

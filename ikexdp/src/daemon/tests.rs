@@ -16,6 +16,7 @@ use ikexdp_proto::types::{Datagram, IkeSaId, NAT_T_PORT, Path, Secret, Transmit}
 use ikexdp_proto::wire::payload::ts::TrafficSelector;
 use ikexdp_proto::{Command, Input, Output};
 use ring::rand::SystemRandom;
+use tempfile::TempDir;
 
 use super::*;
 use crate::clock::unix_time;
@@ -67,6 +68,7 @@ fn engine(local: &str, remote: RemoteSelectors, request_addresses: bool) -> Arc<
 
 /// A packet loop on ports that were free.
 struct Gateway {
+    state: TempDir,
     mailbox: Mailbox,
     ports: Ports,
     thread: JoinHandle<Result<(), DaemonError>>,
@@ -74,6 +76,11 @@ struct Gateway {
 
 impl Gateway {
     fn start() -> Self {
+        Self::start_with(TempDir::new().unwrap())
+    }
+
+    /// One that may find the state of another.
+    fn start_with(state: TempDir) -> Self {
         let settings = Settings {
             engine: engine(
                 "gateway.example",
@@ -84,6 +91,7 @@ impl Gateway {
             ip_fragments: false,
             data_plane: DataPlane::None,
             control_socket: PathBuf::new(),
+            state_dir: state.path().to_owned(),
             log: LogSettings::default(),
         };
         let sockets = Sockets::bind(Ports { ike: 0, nat_t: 0 }).unwrap();
@@ -99,6 +107,7 @@ impl Gateway {
             packets.run().map_err(DaemonError::Wait)
         };
         Self {
+            state,
             mailbox,
             ports,
             thread: thread::spawn(run),
@@ -138,15 +147,15 @@ struct Client {
 
 impl Client {
     fn new(gateway: Ports) -> Self {
+        Self::named("client.example", gateway)
+    }
+
+    fn named(name: &str, gateway: Ports) -> Self {
         let everything = TrafficSelector::addresses(
             "0.0.0.0".parse().unwrap(),
             "255.255.255.255".parse().unwrap(),
         );
-        let config = engine(
-            "client.example",
-            RemoteSelectors::Fixed(vec![everything]),
-            true,
-        );
+        let config = engine(name, RemoteSelectors::Fixed(vec![everything]), true);
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         let patience = Duration::from_millis(100);
         socket.set_read_timeout(Some(patience)).unwrap();
@@ -286,6 +295,38 @@ fn when_the_daemon_leaves_it_says_goodbye() {
     gateway.mailbox.give(Order::Leave).unwrap();
     client.run_until(closed);
     gateway.thread.join().unwrap().unwrap();
+}
+
+/// Whoever comes next gets another address; the client that was there gets its
+/// own.
+#[test]
+fn an_address_outlives_the_daemon() {
+    let gateway = Gateway::start();
+    let mut client = Client::new(gateway.ports);
+    client.connect();
+    client.run_until(established);
+    let addresses = gateway.sas().remove(0).addresses;
+    let Gateway {
+        state,
+        mailbox,
+        thread,
+        ..
+    } = gateway;
+    mailbox.give(Order::Leave).unwrap();
+    client.run_until(closed);
+    thread.join().unwrap().unwrap();
+
+    let gateway = Gateway::start_with(state);
+    for (name, same) in [("other.example", false), ("client.example", true)] {
+        let mut client = Client::named(name, gateway.ports);
+        client.connect();
+        client.run_until(established);
+        let sas = gateway.sas();
+        let given = &sas.last().unwrap().addresses;
+        assert_eq!(*given == addresses, same, "{name}: {given:?}");
+    }
+    let status = gateway.ask(Order::Status);
+    assert_eq!((status.pools[0].in_use, status.pools[0].size), (2, 9));
 }
 
 #[test]
