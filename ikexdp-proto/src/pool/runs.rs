@@ -76,6 +76,19 @@ mod tests {
         text.parse().unwrap()
     }
 
+    impl Runs {
+        /// How many there are.
+        pub(in super::super) fn len(&self) -> usize {
+            let bits = |address: &IpAddr| match address {
+                IpAddr::V4(address) => u128::from(address.to_bits()),
+                IpAddr::V6(address) => address.to_bits(),
+            };
+            let runs = self.0.iter();
+            runs.map(|(first, last)| (bits(last) - bits(first)) as usize + 1)
+                .sum()
+        }
+    }
+
     fn shown(runs: &Runs) -> Vec<String> {
         let runs = runs.0.iter();
         runs.map(|(first, last)| first.to_string() + "-" + &last.to_string())

@@ -194,6 +194,51 @@ fn pools_may_change_under_those_who_have_addresses() {
     assert_eq!(pools.assignments().count(), 2);
 }
 
+/// Whatever happens, nobody gets what somebody has, and every address is free,
+/// kept or in use, and only one of these.
+#[test]
+fn nothing_is_lost_and_nothing_given_twice() {
+    let sizes = [
+        "10.0.0.1-10.0.0.40",
+        "10.0.0.9-10.0.0.20",
+        "10.0.0.5-10.0.0.60",
+    ];
+    let mut state = 1_u64;
+    // Numbers below `end`, by Knuth's MMIX generator.
+    let mut draw = |end: usize| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005);
+        state = state.wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) as usize % end
+    };
+    let mut pools = staff(sizes[0]);
+    let mut leases: Vec<IpAddr> = Vec::new();
+    for _ in 0..20_000 {
+        match draw(50) {
+            0 => pools.reconfigure(&[pool("staff", sizes[draw(sizes.len())], None)]),
+            1 => {
+                let known = pools.assignments().collect();
+                pools.restore(known);
+            }
+            2..25 => {
+                let wanted = [10, 0, 0, draw(64) as u8].into();
+                let wanted = [V4, wanted][draw(2)];
+                let name = holder(&draw(50).to_string());
+                if let Ok(given) = pools.lease("staff", name, wanted) {
+                    assert!(!leases.contains(&given), "{given} is given twice");
+                    leases.push(given);
+                }
+            }
+            _ if leases.is_empty() => {}
+            _ => release(&mut pools, leases.swap_remove(draw(leases.len()))),
+        }
+        let summary = pools.summaries().next().unwrap();
+        let range = pools.ranges.first().unwrap();
+        let free = summary.size() as usize - summary.in_use - summary.kept;
+        assert_eq!(range.free.len(), free);
+        assert_eq!(pools.in_use.len(), leases.len());
+    }
+}
+
 #[test]
 fn every_change_is_told_and_giving_back_twice_is_none() {
     let mut pools = staff("10.0.0.1-10.0.0.9");
