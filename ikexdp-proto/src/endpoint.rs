@@ -205,10 +205,16 @@ impl Endpoint {
     /// under way go on and find the new connections; addresses in use stay with
     /// who has them even if no pool has them any more.
     pub fn reconfigure(&mut self, config: Arc<Config>) {
-        self.host.pools.reconfigure(&config.pools);
-        // How long things take may have changed.
-        self.table.settle_all(&config);
-        self.host.config = config;
+        let before = core::mem::replace(&mut self.host.config, config);
+        let config = &self.host.config;
+        // Each looks at every SA or address, for which nothing else must wait
+        // without need.
+        if before.pools != config.pools {
+            self.host.pools.reconfigure(&config.pools);
+        }
+        if before.timing != config.timing {
+            self.table.settle_all(config);
+        }
     }
 
     /// Takes back the [`Self::assignments`] of an earlier run, so that peers get

@@ -93,6 +93,11 @@ impl<J: Send + 'static, R: Send + 'static> JobPool<J, R> {
         })
     }
 
+    /// Changes how many there may be out.
+    pub const fn set_limit(&mut self, limit: usize) {
+        self.limit = limit;
+    }
+
     /// Hands a job in.
     ///
     /// # Errors

@@ -44,6 +44,32 @@ pub struct Status {
     pub pools: Vec<PoolStatus>,
 }
 
+/// A configuration that was taken while the daemon runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reloaded {
+    /// The file.
+    pub path: String,
+    /// How many connections it has.
+    pub connections: usize,
+    /// How many pools it has.
+    pub pools: usize,
+    /// What it has that takes a restart.
+    pub postponed: Vec<Postponed>,
+    /// What deserves a second look, with line and key.
+    pub cautions: Vec<String>,
+}
+
+/// A value that is only read at start.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Postponed {
+    /// Its key, with its table.
+    pub key: String,
+    /// What the daemon runs with.
+    pub running: String,
+    /// What the file says.
+    pub configured: String,
+}
+
 /// The addresses of a pool, of one family.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PoolStatus {

@@ -17,3 +17,4 @@ mod informational;
 mod init;
 mod line;
 mod pair;
+mod reconfigure;

@@ -20,6 +20,7 @@ mod lifecycle;
 mod loss;
 mod malformed;
 mod refusals;
+mod reload;
 mod repeats;
 mod suites;
 mod transit;

@@ -16,7 +16,7 @@ mod settings;
 mod summary;
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ikexdp_proto::config::Config;
@@ -42,6 +42,8 @@ use problem::{Problems, key_at, line_of};
 /// A configuration that can be used.
 #[derive(Debug)]
 pub struct Loaded {
+    /// The file.
+    pub path: PathBuf,
     /// What it says.
     pub settings: Settings,
     /// How both sides of each connection prove who they are.
@@ -82,6 +84,7 @@ fn parse(path: &Path, text: &str, now: UnixTime) -> Result<Loaded, ConfigError> 
     } = cx.problems;
     match settings {
         Some((settings, proofs)) if faults.is_empty() => Ok(Loaded {
+            path: path.to_owned(),
             settings,
             proofs,
             cautions,

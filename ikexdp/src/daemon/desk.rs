@@ -92,6 +92,10 @@ impl Desk {
                 }
                 self.waiting.push(Waiting::All { last, count, reply });
             }
+            Order::Reconfigure { settings, reply } => {
+                driver.reconfigure(&settings);
+                let _ = reply.send(());
+            }
             Order::Leave => {
                 self.leaving = true;
                 driver.command(Command::Shutdown);
@@ -102,6 +106,9 @@ impl Desk {
     fn status(&self, driver: &Driver) -> Status {
         Status {
             xdp: driver.fast_path.as_ref().map(FastPath::status),
+            fragment_size: driver.fragmentation.datagram_len,
+            fragmentation: driver.fragmentation.enabled,
+            ip_fragments: driver.ip_fragments,
             uptime_s: driver.clock.now().since(Instant::ZERO).as_secs(),
             half_open: driver.engine.half_open(),
             established: driver.engine.established(),

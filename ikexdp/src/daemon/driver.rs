@@ -2,14 +2,18 @@
 
 use std::fmt;
 use std::rc::Rc;
+use std::sync::Arc;
 
+use ikexdp_proto::config::Fragmentation;
 use ikexdp_proto::job::{Job, JobId, JobResult};
 use ikexdp_proto::time::Instant;
 use ikexdp_proto::types::{Datagram, Transmit};
 use ikexdp_proto::{Command, Endpoint, Input, Output};
 
+use super::engine_config;
 use super::fast_path::FastPath;
 use crate::clock::Clock;
+use crate::config::Settings;
 use crate::jobs::{Full, JobPool, Panicked};
 use crate::journal::Journal;
 use crate::leases::Keeper;
@@ -30,7 +34,7 @@ pub(super) struct Driver {
     pub(super) metrics: Metrics,
     /// Jobs that could not be done, which the engine has yet to hear of.
     pub(super) refused: Vec<JobId>,
-    pub(super) datagram_len: u16,
+    pub(super) fragmentation: Fragmentation,
     pub(super) ip_fragments: bool,
 }
 
@@ -101,6 +105,18 @@ impl Driver {
     /// Gives the engine a command.
     pub(super) fn command(&mut self, command: Command) {
         self.handle(Input::Command(command));
+    }
+
+    /// Acts on other settings from now on, as far as they can change while it
+    /// runs.
+    pub(super) fn reconfigure(&mut self, settings: &Settings) {
+        let interface = self.fast_path.as_ref().map(FastPath::interface);
+        let config = engine_config(settings, interface);
+        self.fragmentation = config.fragmentation;
+        self.ip_fragments = settings.ip_fragments;
+        self.journal.reconfigure(settings.ip_fragments);
+        self.jobs.set_limit(config.gate.half_open_max);
+        self.engine.reconfigure(Arc::new(config));
     }
 
     /// When [`Self::timeout`] is to be called, unless something comes earlier.
@@ -191,7 +207,7 @@ impl Driver {
         // The engine makes a message this long only for a peer that cannot
         // fragment it, and has said so already.
         let length = payload.len().saturating_add(path.overhead());
-        let too_long = length > usize::from(self.datagram_len);
+        let too_long = length > usize::from(self.fragmentation.datagram_len);
         let may_fragment = too_long && self.ip_fragments;
         let sent = self.sockets.send(path, payload, may_fragment);
         if let Err(error) = &sent

@@ -8,6 +8,7 @@ mod fast_path;
 mod order;
 mod packet_loop;
 mod queues;
+mod reload;
 
 use std::io;
 use std::num::NonZeroUsize;
@@ -26,13 +27,14 @@ use tokio::sync::oneshot;
 use tokio::task::LocalSet;
 use tracing::{info, warn};
 
-use self::control_plane::{ControlPlane, obey_signals};
+use self::control_plane::ControlPlane;
 use self::desk::Desk;
 use self::driver::Driver;
 use self::fast_path::FastPath;
 pub use self::fast_path::FastPathError;
 use self::order::{Mailbox, Order};
 use self::packet_loop::PacketLoop;
+use self::reload::Reloader;
 use crate::clock::Clock;
 use crate::config::{Loaded, Settings, Transport};
 use crate::control::{ControlError, Listener};
@@ -46,6 +48,9 @@ use crate::udp::{self, Ports, Sockets};
 use crate::view::Status;
 use crate::waker::Waker;
 use crate::xdp::Interface;
+
+/// The version of the daemon.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// The file of leases in the state directory.
 const LEASES: &str = "leases";
@@ -105,6 +110,7 @@ pub fn run(loaded: &Loaded) -> Result<(), DaemonError> {
     let (mailbox, orders) = Mailbox::open(waker.clone());
     let plane = ControlPlane {
         mailbox,
+        reloader: Arc::new(Reloader::new(loaded.path.clone(), settings)),
         drops: sockets.drops(),
         lost_lines: log.lost(),
     };
@@ -142,7 +148,7 @@ fn serve(
         .enable_all()
         .build()
         .map_err(DaemonError::ControlPlane)?;
-    let mailbox = plane.mailbox.clone();
+    let signals = plane.clone();
     let tasks = LocalSet::new();
     tasks.block_on(&runtime, async {
         tokio::select! {
@@ -151,7 +157,7 @@ fn serve(
             Err(error) = listener.serve(move |request| plane.clone().handle(request)) => {
                 Err(DaemonError::ControlPlane(error))
             }
-            error = obey_signals(&mailbox) => Err(error),
+            error = signals.obey_signals() => Err(error),
         }
     })
 }
@@ -163,36 +169,36 @@ fn prepare(
     waker: Waker,
     orders: Receiver<Order>,
 ) -> Result<PacketLoop, DaemonError> {
-    let mut config = Config::clone(&settings.engine);
     let fast_path = match &settings.transport {
         Transport::Udp => None,
         Transport::Xdp(settings) => {
             let interface = Interface::find(&settings.interface).map_err(FastPathError::from)?;
-            fit(&mut config.fragmentation, &interface);
             Some(FastPath::open(interface, settings)?)
         }
     };
+    let config = engine_config(settings, fast_path.as_ref().map(FastPath::interface));
     let entropy = entropy::seeded().map_err(|_| DaemonError::Entropy)?;
     let threads = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
     let jobs = JobPool::start(threads, config.gate.half_open_max, waker.clone())
         .map_err(DaemonError::Threads)?;
-    let status = status(settings, &config, &sockets);
+    let (fragmentation, connections) = (config.fragmentation, config.connections.len());
     let path = settings.state_dir.join(LEASES);
     let mut engine = Endpoint::new(Arc::new(config), Box::new(entropy));
     engine.restore(leases::load(&path));
     let leases = Keeper::start(path, engine.assignment_changes());
     let leases = leases.map_err(DaemonError::Threads)?;
     info!(
-        version = status.version,
+        version = VERSION,
         transport = if fast_path.is_some() { "xdp" } else { "udp" },
-        fragment_size = status.fragment_size,
-        connections = settings.engine.connections.len(),
+        fragment_size = fragmentation.datagram_len,
+        connections,
         job_threads = threads,
         "ready"
     );
+    let status = status(settings, &sockets);
     let driver = Driver {
         clock: Clock::start(),
-        datagram_len: status.fragment_size,
+        fragmentation,
         engine,
         sockets: Rc::new(sockets),
         fast_path,
@@ -205,6 +211,16 @@ fn prepare(
     };
     let desk = Desk::new(orders, status);
     PacketLoop::new(driver, desk, waker).map_err(DaemonError::Wait)
+}
+
+/// What the engine acts on: the configuration, with datagrams that the interface
+/// carries.
+fn engine_config(settings: &Settings, interface: Option<&Interface>) -> Config {
+    let mut config = Config::clone(&settings.engine);
+    if let Some(interface) = interface {
+        fit(&mut config.fragmentation, interface);
+    }
+    config
 }
 
 /// Lowers the size of our datagrams to what the interface carries.
@@ -224,14 +240,11 @@ fn fit(fragmentation: &mut Fragmentation, interface: &Interface) {
 }
 
 /// What does not change as long as the daemon runs.
-fn status(settings: &Settings, config: &Config, sockets: &Sockets) -> Status {
+fn status(settings: &Settings, sockets: &Sockets) -> Status {
     let shortcomings = sockets.shortcomings();
     Status {
-        version: env!("CARGO_PKG_VERSION").to_owned(),
+        version: VERSION.to_owned(),
         pid: process::id(),
-        fragment_size: config.fragmentation.datagram_len,
-        fragmentation: config.fragmentation.enabled,
-        ip_fragments: settings.ip_fragments,
         data_plane: settings.data_plane.to_string(),
         shortcomings: shortcomings.iter().map(ToString::to_string).collect(),
         ..Status::default()

@@ -66,6 +66,22 @@ fn engine(local: &str, remote: RemoteSelectors, request_addresses: bool) -> Arc<
     })
 }
 
+fn settings(state_dir: PathBuf) -> Settings {
+    Settings {
+        engine: engine(
+            "gateway.example",
+            RemoteSelectors::Pool("staff".to_owned()),
+            false,
+        ),
+        transport: Transport::Udp,
+        ip_fragments: false,
+        data_plane: DataPlane::None,
+        control_socket: PathBuf::new(),
+        state_dir,
+        log: LogSettings::default(),
+    }
+}
+
 /// A packet loop on ports that were free.
 struct Gateway {
     state: TempDir,
@@ -81,19 +97,7 @@ impl Gateway {
 
     /// One that may find the state of another.
     fn start_with(state: TempDir) -> Self {
-        let settings = Settings {
-            engine: engine(
-                "gateway.example",
-                RemoteSelectors::Pool("staff".to_owned()),
-                false,
-            ),
-            transport: Transport::Udp,
-            ip_fragments: false,
-            data_plane: DataPlane::None,
-            control_socket: PathBuf::new(),
-            state_dir: state.path().to_owned(),
-            log: LogSettings::default(),
-        };
+        let settings = settings(state.path().to_owned());
         let sockets = Sockets::bind(Ports { ike: 0, nat_t: 0 }).unwrap();
         let port = |place| sockets.iter().nth(place).unwrap().local_addr().port();
         let ports = Ports {
@@ -383,6 +387,7 @@ fn a_panic_of_the_packet_loop_ends_the_daemon() {
         mailbox,
         drops: Sockets::bind(Ports { ike: 0, nat_t: 0 }).unwrap().drops(),
         lost_lines: writer.error_counter(),
+        reloader: Arc::new(Reloader::new(PathBuf::new(), &settings(PathBuf::new()))),
     };
     let (ended, end) = oneshot::channel();
     let packets = thread::spawn(move || {
