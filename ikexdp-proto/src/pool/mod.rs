@@ -98,6 +98,7 @@ impl Pools {
             self.keep(self.given_back, address, holder);
         }
         self.forget_oldest();
+        self.changes = self.changes.saturating_add(1);
     }
 
     /// Gives `holder` an address of the family of `wanted`: that one if it was

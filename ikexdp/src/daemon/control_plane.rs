@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ikexdp_proto::types::IkeSaId;
 use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::task::spawn_local;
+use tokio::task::{JoinHandle, spawn_local};
 use tracing::info;
 use tracing_appender::non_blocking::ErrorCounter;
 
@@ -16,7 +16,7 @@ use super::reload::Reloader;
 use crate::control::{Refusal, Request, Response, answer};
 use crate::metrics::Metric;
 use crate::udp::Drops;
-use crate::view::Stats;
+use crate::view::{Reloaded, Stats};
 
 /// What answers requests.
 #[derive(Clone, Debug)]
@@ -51,8 +51,21 @@ impl ControlPlane {
                 line(mailbox.ask(|reply| Order::Terminate { id, reply }).await)
             }
             Request::TerminateAll => line(mailbox.ask(Order::TerminateAll).await.map(Ok)),
-            Request::Reload => line(self.reloader.reload(mailbox).await),
+            Request::Reload => {
+                let reloaded = self.reload().await;
+                // A panic has been reported already.
+                line(reloaded.unwrap_or(Err(Unavailable)))
+            }
         }
+    }
+
+    /// Has the configuration read again; neither a signal nor whoever hangs up
+    /// stops that.
+    fn reload(&self) -> JoinHandle<Result<Result<Reloaded, Refusal>, Unavailable>> {
+        let Self {
+            reloader, mailbox, ..
+        } = self.clone();
+        spawn_local(async move { reloader.reload(&mailbox).await })
     }
 
     /// Turns signals into orders, for ever: SIGHUP has the configuration read
@@ -75,10 +88,8 @@ impl ControlPlane {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
                 _ = hangup.recv() => {
-                    let Self { reloader, mailbox, .. } = self.clone();
-                    // Another signal does not wait for the disk; and the log
-                    // tells what came of it.
-                    spawn_local(async move { reloader.reload(&mailbox).await });
+                    // The log tells what comes of it.
+                    drop(self.reload());
                     continue;
                 }
             }

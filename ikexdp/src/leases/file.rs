@@ -50,7 +50,7 @@ struct Line {
 /// A file that cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[error("{}:{line}: {fault}", path.display())]
-pub struct DamagedFile {
+struct DamagedFile {
     /// The file.
     path: PathBuf,
     /// The line, counted from 1.
@@ -61,7 +61,7 @@ pub struct DamagedFile {
 
 /// What is wrong with a file.
 #[derive(Debug, thiserror::Error)]
-pub enum Fault {
+enum Fault {
     /// It cannot be read to its end.
     #[error(transparent)]
     Read(#[from] io::Error),

@@ -7,5 +7,5 @@
 mod file;
 mod keeper;
 
-pub use file::{DamagedFile, Fault, load};
+pub use file::load;
 pub use keeper::Keeper;
