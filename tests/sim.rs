@@ -37,6 +37,10 @@ fn live(seed: u64) -> u64 {
     for _ in 0..1 + random.next_u32() % 4 {
         net.connect();
         net.run(Duration::from_millis(u64::from(random.next_u32() % 20_000)));
+        for _ in 0..random.next_u32() % 4 {
+            rekey(&mut net, &mut random);
+            net.run(Duration::from_millis(u64::from(random.next_u32() % 3_000)));
+        }
         if random.next_u32() % 3 == 0 {
             let side = [Side::Gateway, Side::Client][(random.next_u32() % 2) as usize];
             if let Some(summary) = net.established(side).first() {
@@ -51,6 +55,23 @@ fn live(seed: u64) -> u64 {
     net.run(Duration::from_secs(300));
     agree(&net);
     net.checker().trace()
+}
+
+/// Has one side or both replace an SA that they have.
+fn rekey(net: &mut Net, random: &mut ChaCha8Rng) {
+    for side in [Side::Gateway, Side::Client] {
+        let sas = net.established(side);
+        let drawn = random.next_u32() as usize;
+        let Some(sa) = sas
+            .get(drawn % sas.len().max(1))
+            .filter(|_| !drawn.is_multiple_of(3))
+        else {
+            continue;
+        };
+        let child = sa.children.first().map(|child| child.spi_in);
+        let child = child.filter(|_| random.next_u32().is_multiple_of(2));
+        net.command(side, Command::Rekey { id: sa.id, child });
+    }
 }
 
 /// After quiet both sides know the same SAs, with the same children.
@@ -76,6 +97,10 @@ fn agree(net: &Net) {
         sas
     };
     assert_eq!(of(Side::Gateway), of(Side::Client));
+    for side in [Side::Gateway, Side::Client] {
+        net.kernel(side).holds(&net.established(side));
+        net.kernel(side).speaks_with(net.kernel(side.other()));
+    }
 }
 
 fn replayable(seed: u64, life: impl Fn(u64) -> u64) -> u64 {

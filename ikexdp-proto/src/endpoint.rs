@@ -11,6 +11,7 @@ use core::time::Duration;
 use rand_core::CryptoRng;
 
 use crate::config::Config;
+use crate::data_plane::DataPlaneEvent;
 use crate::error::{Error, Violation};
 use crate::event::{Event, FragmentationSummary, HandshakeFailure, IkeSaSummary};
 use crate::gate::{Admission, Gate};
@@ -20,11 +21,14 @@ use crate::limits::INIT_LEN_MAX;
 use crate::message::init::{InitRequest, notify_only};
 use crate::path_size::PathSizes;
 use crate::pool::Pools;
-use crate::sa::{Context, IkeSa, InboundSpis, Jobs, Refused, accept, initiate, stateless_reply};
+use crate::sa::{
+    Context, IkeSa, InboundSpis, Jobs, Lineages, Refused, Successions, accept, initiate,
+    stateless_reply,
+};
 use crate::stats::{Stat, Stats};
 use crate::table::{RequestKey, Table};
 use crate::time::Instant;
-use crate::types::{Datagram, IkeSaId, Path, Role, Spi, Transmit};
+use crate::types::{Datagram, EspSpi, IkeSaId, Path, Role, Spi, Transmit};
 use crate::wire::header::{Header, VERSION};
 use crate::wire::iana::{ExchangeType, NotifyType};
 use crate::wire::payload::notify::Notify;
@@ -38,6 +42,8 @@ pub enum Input<'a> {
     Timeout,
     /// A job is done.
     JobDone(JobId, JobResult),
+    /// The kernel has something to say by itself.
+    DataPlane(DataPlaneEvent),
     /// The host wants something.
     Command(Command),
 }
@@ -54,6 +60,14 @@ pub enum Command {
     },
     /// Delete an IKE SA; nothing happens if there is none of that name.
     Terminate(IkeSaId),
+    /// Replace a CHILD SA, or the IKE SA itself; nothing happens if there is none
+    /// of that name.
+    Rekey {
+        /// The IKE SA.
+        id: IkeSaId,
+        /// The CHILD SA, by the SPI we receive on.
+        child: Option<EspSpi>,
+    },
     /// Delete every IKE SA and make no more; the host is about to leave.
     Shutdown,
 }
@@ -74,7 +88,6 @@ pub struct Endpoint {
     table: Table,
     /// Whether the host is about to leave.
     leaving: bool,
-    last_id: u64,
     gate: Gate,
     host: Host,
 }
@@ -90,6 +103,8 @@ struct Host {
     pools: Pools,
     jobs: Jobs,
     inbound: InboundSpis,
+    lineages: Lineages,
+    successions: Successions,
 }
 
 impl Host {
@@ -104,6 +119,8 @@ impl Host {
             pools: &mut self.pools,
             jobs: &mut self.jobs,
             inbound: &mut self.inbound,
+            lineages: &mut self.lineages,
+            successions: &mut self.successions,
         }
     }
 }
@@ -115,7 +132,6 @@ impl Endpoint {
         Self {
             table: Table::default(),
             leaving: false,
-            last_id: 0,
             gate: Gate::new(&mut *entropy),
             host: Host {
                 pools: Pools::new(&config.pools),
@@ -127,6 +143,8 @@ impl Endpoint {
                 sizes: PathSizes::default(),
                 jobs: Jobs::default(),
                 inbound: InboundSpis::default(),
+                lineages: Lineages::default(),
+                successions: Successions::default(),
             },
         }
     }
@@ -144,9 +162,10 @@ impl Endpoint {
             }
             Input::JobDone(job, result) => {
                 if let Some(id) = self.host.jobs.done(job) {
-                    self.update(id, |sa, cx| sa.handle_job(cx, result));
+                    self.update(id, |sa, cx| sa.handle_job(cx, job, result));
                 }
             }
+            Input::DataPlane(event) => self.data_plane(&event),
             Input::Command(command) => self.command(&command),
         }
     }
@@ -249,6 +268,15 @@ impl Endpoint {
         let config = Arc::clone(&self.host.config);
         let mut cx = self.host.context();
         self.table.update(&config, id, |sa| handle(sa, &mut cx));
+        for sa in core::mem::take(&mut self.host.successions.born) {
+            self.table.insert(&config, sa, None);
+        }
+        for bequest in core::mem::take(&mut self.host.successions.bequests) {
+            let mut cx = self.host.context();
+            let to = bequest.to;
+            self.table
+                .update(&config, to, |sa| sa.inherit(&mut cx, bequest));
+        }
     }
 
     fn datagram(&mut self, datagram: &Datagram<'_>) {
@@ -359,9 +387,8 @@ impl Endpoint {
         request: InitRequest<'_>,
         key: RequestKey,
     ) {
-        self.last_id = self.last_id.saturating_add(1);
-        let id = IkeSaId(self.last_id);
         let mut cx = self.host.context();
+        let id = cx.ike_sa_id();
         match accept(&mut cx, id, header, datagram, request) {
             Ok(sa) => {
                 self.host.stats.count(Stat::InitAccepted);
@@ -421,10 +448,17 @@ impl Endpoint {
         cx.transmit(datagram.path, datagram.slot, payload);
     }
 
+    fn data_plane(&mut self, event: &DataPlaneEvent) {
+        if let Some(id) = self.host.lineages.owner(event.lineage()) {
+            self.update(id, |sa, cx| sa.handle_data_plane(cx, event));
+        }
+    }
+
     fn command(&mut self, command: &Command) {
         match command {
             Command::Initiate { connection, path } => self.initiate(connection, *path),
             Command::Terminate(id) => self.update(*id, |sa, cx| sa.terminate(cx)),
+            Command::Rekey { id, child } => self.update(*id, |sa, cx| sa.rekey(cx, *child)),
             Command::Shutdown => {
                 self.leaving = true;
                 for id in self.table.ids() {
@@ -443,9 +477,8 @@ impl Endpoint {
             return;
         };
         let connection = Arc::clone(connection);
-        self.last_id = self.last_id.saturating_add(1);
-        let id = IkeSaId(self.last_id);
         let mut cx = self.host.context();
+        let id = cx.ike_sa_id();
         if let Some(sa) = initiate(&mut cx, id, connection, path) {
             self.table.insert(&self.host.config, sa, None);
         }

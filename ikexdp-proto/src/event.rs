@@ -28,6 +28,8 @@ pub enum Event {
         id: IkeSaId,
         /// What was agreed.
         child: Box<ChildSummary>,
+        /// The CHILD SA that it replaces, by the SPI we receive on.
+        rekeyed: Option<EspSpi>,
     },
     /// The peer wanted a CHILD SA and did not get it, or the other way round.
     ChildRefused {
@@ -42,6 +44,33 @@ pub enum Event {
         id: IkeSaId,
         /// The SPI we received on.
         spi: EspSpi,
+    },
+    /// An IKE SA has taken the place of another, and has its CHILD SAs now.
+    Rekeyed {
+        /// The one that was replaced.
+        id: IkeSaId,
+        /// The new one.
+        new: IkeSaId,
+        /// Its SPIs.
+        spis: Spis,
+        /// Its algorithms.
+        suite: IkeSuite,
+    },
+    /// An IKE SA was not replaced: its end is near.
+    RekeyRefused {
+        /// Which.
+        id: IkeSaId,
+        /// Why.
+        reason: Error,
+    },
+    /// The peer's address has changed.
+    Moved {
+        /// The IKE SA.
+        id: IkeSaId,
+        /// The way to the peer until now.
+        from: Path,
+        /// The way from now on.
+        to: Path,
     },
     /// An IKE SA is gone, and its CHILD SAs with it.
     Closed {
@@ -211,6 +240,10 @@ pub enum CloseReason {
     OutOfTurn,
     /// The peer found an error and gave up.
     PeerRefused(NotifyType),
+    /// Its lifetime was over and nobody had replaced it.
+    Expired,
+    /// Its peer has made another.
+    Superseded,
 }
 
 /// A CHILD SA, for people.
@@ -369,6 +402,8 @@ impl fmt::Display for CloseReason {
             Self::Malformed => f.write_str("peer sent what cannot be read"),
             Self::OutOfTurn => f.write_str("peer began an exchange out of turn"),
             Self::PeerRefused(notify) => write!(f, "peer refused: {notify}"),
+            Self::Expired => f.write_str("its lifetime is over"),
+            Self::Superseded => f.write_str("its peer has made another"),
         }
     }
 }

@@ -55,7 +55,7 @@ pub struct Reloaded {
     pub pools: usize,
     /// What it has that takes a restart.
     pub postponed: Vec<Postponed>,
-    /// What deserves a second look, with line and key.
+    /// What deserves a second look, in the file and on this host.
     pub cautions: Vec<String>,
 }
 
@@ -101,6 +101,13 @@ pub struct XdpStatus {
     pub addresses: Vec<IpAddr>,
     /// Why the interface carries no IKE for now, or for good.
     pub trouble: Option<String>,
+}
+
+/// Where it is, in a few words.
+impl fmt::Display for XdpStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "xdp on {}, {}", self.interface, self.mode)
+    }
 }
 
 /// All counters.

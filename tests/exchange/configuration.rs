@@ -52,7 +52,7 @@ fn configure(
             selector("0.0.0.0-255.255.255.255"),
             selector("::-ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"),
         ],
-        ..Script::child()
+        ..script.another_child()
     };
     let payloads = script.auth_payloads(KEY, Some(child));
     let answer = script.exchange(ExchangeType::IKE_AUTH, 1, &payloads);

@@ -18,3 +18,4 @@ mod init;
 mod line;
 mod pair;
 mod reconfigure;
+mod rekey;

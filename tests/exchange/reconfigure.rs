@@ -34,7 +34,7 @@ fn refusal(answer: &Answer) -> Option<NotifyType> {
 
 /// IKE_AUTH with `key`: why it was refused, if it was.
 fn authenticate(script: &mut Script, key: &[u8]) -> Option<NotifyType> {
-    let payloads = script.auth_payloads(key, Some(Script::child()));
+    let payloads = script.auth_payloads(key, Some(script.another_child()));
     refusal(&script.exchange(ExchangeType::IKE_AUTH, 1, &payloads))
 }
 
@@ -119,7 +119,7 @@ fn lease(script: &mut Script) -> Result<String, NotifyType> {
     });
     let child = ChildPayloads {
         initiator: vec![selector("0.0.0.0-255.255.255.255")],
-        ..Script::child()
+        ..script.another_child()
     };
     script.init();
     let payloads = script.auth_payloads(KEY, Some(child));

@@ -11,6 +11,7 @@ use std::time::Duration;
 use chacha20::ChaCha8Rng;
 use chacha20::rand_core::{Rng, SeedableRng};
 use ikexdp_proto::config::Config;
+use ikexdp_proto::data_plane::DataPlaneEvent;
 use ikexdp_proto::event::{Event, IkeSaSummary};
 use ikexdp_proto::job::{JobId, JobResult};
 use ikexdp_proto::time::Instant;
@@ -19,6 +20,7 @@ use ikexdp_proto::{Command, Endpoint, Input, Output};
 
 use crate::check::Checker;
 use crate::host;
+use crate::kernel::Kernel;
 use crate::parties::Parties;
 
 /// Which of the two hosts.
@@ -102,6 +104,7 @@ const GATEWAY: &str = "198.51.100.1";
 /// A host: an endpoint and what it has told.
 struct Host {
     endpoint: Endpoint,
+    kernel: Kernel,
     events: Vec<Event>,
 }
 
@@ -135,6 +138,7 @@ impl Net {
                 Arc::new(config.clone()),
                 Box::new(ChaCha8Rng::seed_from_u64(seed ^ salt)),
             ),
+            kernel: Kernel::default(),
             events: Vec::new(),
         };
         Self {
@@ -178,6 +182,11 @@ impl Net {
     /// Gives a host a command.
     pub fn command(&mut self, side: Side, command: Command) {
         self.handle(side, Input::Command(command));
+    }
+
+    /// Has a host's kernel say something by itself.
+    pub fn tell(&mut self, side: Side, event: DataPlaneEvent) {
+        self.handle(side, Input::DataPlane(event));
     }
 
     /// Hands a host a datagram that nobody sent.
@@ -254,7 +263,7 @@ impl Net {
                 Output::Transmit(transmit) => self.send(side, &transmit),
                 Output::Event(event) => self.hosts.get_mut(&side).unwrap().events.push(event),
                 Output::Job(id, job) => {
-                    let result = host::run(job);
+                    let result = host::run(job, &self.hosts[&side].kernel);
                     let delay = self.draw(self.weather.job_delay);
                     self.at(
                         self.now + delay,
@@ -337,6 +346,12 @@ impl Net {
     #[must_use]
     pub fn endpoint(&self, side: Side) -> &Endpoint {
         &self.hosts[&side].endpoint
+    }
+
+    /// A host's kernel.
+    #[must_use]
+    pub fn kernel(&self, side: Side) -> &Kernel {
+        &self.hosts[&side].kernel
     }
 
     /// A host's SAs that are up.

@@ -32,6 +32,7 @@ use ikexdp_proto::{Command, Endpoint, Input, Output};
 use ring::rand::SystemRandom;
 
 use crate::host;
+use crate::kernel::Kernel;
 use crate::parties::{CLIENT, Parties, Proof, selector};
 
 /// The key that the gateway of [`config`] knows.
@@ -62,6 +63,8 @@ pub struct Script {
     pub path: Path,
     /// The SPIs in its headers.
     pub spis: Spis,
+    /// The gateway's kernel.
+    pub kernel: Kernel,
     /// What the gateway has told.
     pub events: Vec<Event>,
     /// Who it is.
@@ -105,6 +108,7 @@ impl Script {
                 initiator: Spi(0x1111_2222_3333_4444),
                 responder: Spi::ZERO,
             },
+            kernel: Kernel::default(),
             events: Vec::new(),
             identity: CLIENT.parse().unwrap(),
             configuration: None,
@@ -154,7 +158,7 @@ impl Script {
                 Output::Transmit(transmit) => sent.push(transmit.payload),
                 Output::Event(event) => self.events.push(event),
                 Output::Job(id, job) => {
-                    let result = host::run(job);
+                    let result = host::run(job, &self.kernel);
                     self.endpoint.handle(self.now, Input::JobDone(id, result));
                 }
             }
@@ -285,6 +289,15 @@ impl Script {
             initiator: vec![selector("192.0.2.10-192.0.2.10")],
             responder: vec![selector("10.1.0.0-10.1.255.255")],
         }
+    }
+
+    /// The same on an SPI that no other SA of this client has.
+    #[must_use]
+    pub fn another_child(&self) -> ChildPayloads {
+        let mut child = Self::child();
+        let own = self.spis.initiator.0 as u32;
+        child.proposals[0].spi = own.to_be_bytes().to_vec();
+        child
     }
 
     /// Completes the handshake with the CHILD SA of [`Self::child`].

@@ -22,6 +22,7 @@ mod malformed;
 mod refusals;
 mod reload;
 mod repeats;
+mod service;
 mod suites;
 mod transit;
 mod wire;

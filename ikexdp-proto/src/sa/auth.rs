@@ -16,10 +16,10 @@ use rustls_pki_types::CertificateDer;
 use subtle::ConstantTimeEq;
 
 use super::channel::{Channel, Message, ReplyTo};
-use super::child::{self, ChildOffer};
 use super::closing::Lingering;
-use super::established::{Established, NewEstablished};
 use super::init::Handshake;
+use super::installing::{Answering, Proof};
+use super::negotiate::{self, ChildOffer};
 use super::{Context, Core, Progress, State, refuse};
 use crate::config::{Connection, Credential, Requirement};
 use crate::crypto::CryptoError;
@@ -29,9 +29,9 @@ use crate::error::{Unacceptable, Violation};
 use crate::event::FailureReason;
 use crate::identity::Identity;
 use crate::job::{Job, Verification};
-use crate::message::auth::{AuthMessage, AuthRequest, OwnAuthentication};
+use crate::message::auth::AuthRequest;
 use crate::types::Role;
-use crate::wire::iana::{AuthMethod, ExchangeType, PayloadType};
+use crate::wire::iana::{AuthMethod, ExchangeType};
 use crate::wire::payload::auth::Authentication;
 use crate::wire::payload::id;
 
@@ -212,9 +212,12 @@ impl Signing {
         let (Ok(signature), Ok(identifier)) = (result, identifier) else {
             return self.claimant.fail(cx, core, FailureReason::OwnKey);
         };
-        let authentication = OwnAuthentication::Signature(&identifier, &signature);
-        self.claimant
-            .establish(cx, core, self.key.chain(), authentication)
+        let proof = Proof::Signature {
+            key: self.key,
+            identifier,
+            signature,
+        };
+        self.claimant.establish(cx, core, proof)
     }
 
     pub(super) fn handle_abandoned(self: Box<Self>, cx: &mut Context<'_>, core: &Core) -> State {
@@ -280,7 +283,7 @@ impl Claimant {
         match &self.connection.credential {
             Credential::SharedKey(key) => {
                 let mic = self.channel.keys.shared_key_auth(key.expose(), &octets);
-                self.establish(cx, core, &[], OwnAuthentication::SharedKey(mic.expose()))
+                self.establish(cx, core, Proof::SharedKey(mic))
             }
             Credential::Certificate(key) => {
                 let key = Arc::clone(key);
@@ -303,41 +306,12 @@ impl Claimant {
         }
     }
 
-    /// Answers, and makes the SA what both sides wanted.
-    fn establish(
-        mut self,
-        cx: &mut Context<'_>,
-        core: &Core,
-        certificates: &[CertificateDer<'static>],
-        authentication: OwnAuthentication<'_>,
-    ) -> State {
-        let answer = child::answer(cx, &self.connection, &self.identity, self.offer);
-        let identity = id::body(&self.connection.local_identity);
-        let response = AuthMessage {
-            identity: (PayloadType::ID_RESPONDER, &identity),
-            certificates,
-            authorities: &[],
-            wanted: None,
-            authentication,
-            configuration: answer.configuration,
-            child: answer.payloads,
-        };
-        self.channel.respond(cx, &self.reply_to, response.encode());
-        let established = Established::begin(
-            cx,
-            core,
-            NewEstablished {
-                channel: self.channel,
-                connection: self.connection,
-                peer: self.identity,
-                lease: answer.lease,
-                assigned: Vec::new(),
-                child: answer.child,
-                refusal: answer.refusal,
-                confirmed: false,
-            },
-        );
-        State::Established(Box::new(established))
+    /// Gives the peer what it asked for along with the IKE SA.
+    fn establish(self, cx: &mut Context<'_>, core: &Core, proof: Proof) -> State {
+        let answer = negotiate::answer(cx, &self.connection, &self.identity, self.offer);
+        let estate = Answering::estate(self.connection, self.identity);
+        let answering = Answering::new(self.channel, self.reply_to, estate, proof);
+        answering.begin(cx, core, self.handshake, answer)
     }
 
     fn progress(&self) -> Progress<'_> {

@@ -87,7 +87,7 @@ pub(super) fn configure(
         };
     };
     let lease = lease(cx, name, peer, asked)?;
-    let pool = cx.config.pools.iter().find(|pool| pool.name == *name);
+    let pool = cx.config.pool(name);
     let mut attributes: Vec<_> = lease.addresses().map(address).collect();
     attributes.extend(pool.into_iter().flat_map(|pool| names(pool, asked)));
     attributes.extend(subnets(connection, asked));

@@ -249,6 +249,7 @@ impl Responding {
             spis: core.spis,
             suite,
             keys,
+            first: MessageId(1),
             fragmentation,
             datagram_len: datagram_len(cx, &core.path),
         });
@@ -281,7 +282,7 @@ impl Responding {
         };
         nat::announce(core.spis, &core.path, &mut notifies);
         let mut response = InitResponse {
-            proposal: chosen_ike(&self.chosen),
+            proposal: chosen_ike(&self.chosen, None),
             key_exchange: KeyExchange {
                 group: self.chosen.suite.group.id(),
                 data: public,

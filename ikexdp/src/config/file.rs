@@ -90,6 +90,7 @@ pub(super) struct Ike {
 pub(super) struct Esp {
     pub(super) encryption: Option<Texts>,
     pub(super) integrity: Option<Texts>,
+    pub(super) groups: Option<Texts>,
 }
 
 /// Addresses for clients.
@@ -114,6 +115,14 @@ pub(super) struct Connection {
     pub(super) pool: Option<Text>,
     pub(super) remote_networks: Option<Texts>,
     pub(super) local_networks: Option<Texts>,
+    pub(super) if_id: Option<Spanned<u32>>,
+    pub(super) mark: Option<Text>,
+    pub(super) uniqueness: Option<Text>,
+    pub(super) initiate_rekey: Option<bool>,
+    pub(super) ike_lifetime: Option<Text>,
+    pub(super) child_lifetime: Option<Text>,
+    pub(super) child_octets: Option<Spanned<u64>>,
+    pub(super) child_packets: Option<Spanned<u64>>,
     #[serde(default)]
     pub(super) esp: Esp,
 }

@@ -1,8 +1,6 @@
 //! The tables of which there is one: `gateway`, `log`, `timing`.
 
-use std::ops::RangeInclusive;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use ikexdp_proto::config::{Fragmentation, Gate, IkeAlgorithms, Timing};
 use ikexdp_proto::limits::DATAGRAM_LEN_MIN;
@@ -13,6 +11,7 @@ use super::caution::Caution;
 use super::context::Context;
 use super::fault::Fault;
 use super::file::{self, Text};
+use super::numbers::{between, duration};
 use super::problem::Key;
 use super::settings::{
     DataPlane, Ikev1, LogFormat, LogSettings, Transport, TransportKind, XdpMode, XdpSettings,
@@ -45,7 +44,7 @@ pub(super) fn gateway(cx: &mut Context<'_>, table: &file::Gateway) -> Option<Gat
     let transport = transport(cx, &key, table);
     let data_plane = match &table.data_plane {
         Some(text) => choice(cx, &key.at("data-plane"), text, &DataPlane::ALL),
-        None => Some(DataPlane::None),
+        None => Some(DataPlane::Xfrm),
     };
     let fragmentation = fragmentation(cx, &key, table);
     let gate = gate(cx, &key, table);
@@ -248,33 +247,4 @@ pub(super) fn timing(cx: &mut Context<'_>, table: &file::Timing) -> Option<Timin
         retransmit: retransmit?,
         retransmits: retransmits?,
     })
-}
-
-fn duration(cx: &mut Context<'_>, key: &Key<'_>, text: &Text) -> Option<Duration> {
-    match humantime::parse_duration(text.get_ref()) {
-        Ok(duration) if !duration.is_zero() => Some(duration),
-        _ => {
-            let value = text.get_ref().clone();
-            cx.problems
-                .fault(key, text.span(), Fault::Duration { value })
-        }
-    }
-}
-
-fn between(
-    cx: &mut Context<'_>,
-    key: &Key<'_>,
-    number: &Spanned<u32>,
-    range: RangeInclusive<u32>,
-) -> Option<u32> {
-    let value = *number.get_ref();
-    if range.contains(&value) {
-        return Some(value);
-    }
-    let fault = Fault::Range {
-        value: value.into(),
-        min: (*range.start()).into(),
-        max: (*range.end()).into(),
-    };
-    cx.problems.fault(key, number.span(), fault)
 }

@@ -2,6 +2,7 @@
 //! daemon and the engine act on.
 
 mod algorithms;
+mod binding;
 mod caution;
 mod certificate;
 mod connection;
@@ -10,7 +11,9 @@ mod credential;
 mod fault;
 mod file;
 mod gateway;
+mod lifetimes;
 mod networks;
+mod numbers;
 mod problem;
 mod settings;
 mod summary;

@@ -13,6 +13,7 @@ use tracing_appender::non_blocking::ErrorCounter;
 use super::DaemonError;
 use super::order::{Mailbox, Order, Unavailable};
 use super::reload::Reloader;
+use super::systemd;
 use crate::control::{Refusal, Request, Response, answer};
 use crate::metrics::Metric;
 use crate::udp::Drops;
@@ -97,6 +98,7 @@ impl ControlPlane {
                 return DaemonError::Impatient;
             }
             info!("leaving; peers are being told");
+            systemd::stopping("telling peers");
             leaving = true;
         }
     }

@@ -14,12 +14,13 @@ use super::engine_config;
 use super::fast_path::FastPath;
 use crate::clock::Clock;
 use crate::config::Settings;
-use crate::jobs::{Full, JobPool, Panicked};
+use crate::jobs::{Full, Jobs, Panicked};
 use crate::journal::Journal;
 use crate::leases::Keeper;
 use crate::metrics::{Metric, Metrics};
 use crate::parked::Settled;
 use crate::udp::{Discard, SendError, Sockets};
+use crate::xfrm::Events;
 use crate::xsk::Frame;
 
 /// The engine with everything it reaches the world by.
@@ -28,7 +29,9 @@ pub(super) struct Driver {
     pub(super) engine: Endpoint,
     pub(super) sockets: Rc<Sockets>,
     pub(super) fast_path: Option<FastPath>,
-    pub(super) jobs: JobPool,
+    pub(super) jobs: Jobs,
+    /// What the kernel says of CHILD SAs, if it carries them.
+    pub(super) events: Option<Events>,
     pub(super) journal: Journal,
     pub(super) leases: Keeper,
     pub(super) metrics: Metrics,
@@ -86,6 +89,22 @@ impl Driver {
         if let Some(Err(error)) = flushed {
             self.metrics.count(Metric::FrameSendFailed);
             self.journal.flush_failed(self.clock.now(), &error);
+        }
+    }
+
+    /// Takes what the kernel says of CHILD SAs.
+    pub(super) fn data_plane_events(&mut self) {
+        let Some(mut source) = self.events.take() else {
+            return;
+        };
+        let read = source.read(|event| {
+            self.metrics.count(Metric::DataPlaneEvent);
+            self.handle(Input::DataPlane(event));
+        });
+        self.events = Some(source);
+        if let Err(error) = read {
+            self.metrics.count(Metric::DataPlaneEventsLost);
+            self.journal.events_lost(self.clock.now(), &error);
         }
     }
 

@@ -2,6 +2,7 @@
 //! control plane, which is signals and the control socket.
 
 mod control_plane;
+mod data_plane;
 mod desk;
 mod driver;
 mod fast_path;
@@ -9,6 +10,7 @@ mod order;
 mod packet_loop;
 mod queues;
 mod reload;
+mod systemd;
 
 use std::io;
 use std::num::NonZeroUsize;
@@ -28,6 +30,7 @@ use tokio::task::LocalSet;
 use tracing::{info, warn};
 
 use self::control_plane::ControlPlane;
+use self::data_plane::Carrier;
 use self::desk::Desk;
 use self::driver::Driver;
 use self::fast_path::FastPath;
@@ -39,7 +42,8 @@ use crate::clock::Clock;
 use crate::config::{Loaded, Settings, Transport};
 use crate::control::{ControlError, Listener};
 use crate::entropy;
-use crate::jobs::JobPool;
+use crate::host_checks::obstacles;
+use crate::jobs::Jobs;
 use crate::journal::Journal;
 use crate::leases::{self, Keeper};
 use crate::log::{Log, LogError};
@@ -48,6 +52,7 @@ use crate::udp::{self, Ports, Sockets};
 use crate::view::Status;
 use crate::waker::Waker;
 use crate::xdp::Interface;
+use crate::xfrm::XfrmError;
 
 /// The version of the daemon.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -70,6 +75,9 @@ pub enum DaemonError {
     /// There is no XDP, and the configuration wants it.
     #[error(transparent)]
     FastPath(#[from] FastPathError),
+    /// The kernel carries no CHILD SAs, and the configuration wants it.
+    #[error(transparent)]
+    Xfrm(#[from] XfrmError),
     /// The system has no randomness.
     #[error("the system gives no random numbers")]
     Entropy,
@@ -106,6 +114,11 @@ pub fn run(loaded: &Loaded) -> Result<(), DaemonError> {
     for shortcoming in sockets.shortcomings() {
         warn!("{shortcoming}");
     }
+    for obstacle in obstacles(settings) {
+        warn!(hint = obstacle.hint(), "{obstacle}");
+    }
+    // Dropped when the packet loop has ended, and its jobs with it.
+    let (carrier, _sweeper) = data_plane::open(settings.data_plane, &sockets)?;
     let waker = Waker::new().map_err(DaemonError::Threads)?;
     let (mailbox, orders) = Mailbox::open(waker.clone());
     let plane = ControlPlane {
@@ -119,7 +132,7 @@ pub fn run(loaded: &Loaded) -> Result<(), DaemonError> {
     let packet_loop = thread::Builder::new()
         .name("ikexdp-packets".to_owned())
         .spawn(move || {
-            let result = prepare(&settings, sockets, waker, orders)
+            let result = prepare(&settings, sockets, carrier, waker, orders)
                 .and_then(|packets| packets.run().map_err(DaemonError::Wait));
             // If nobody listens any more, the process is ending.
             let _ = ended.send(result);
@@ -166,6 +179,7 @@ fn serve(
 fn prepare(
     settings: &Settings,
     sockets: Sockets,
+    carrier: Carrier,
     waker: Waker,
     orders: Receiver<Order>,
 ) -> Result<PacketLoop, DaemonError> {
@@ -179,8 +193,13 @@ fn prepare(
     let config = engine_config(settings, fast_path.as_ref().map(FastPath::interface));
     let entropy = entropy::seeded().map_err(|_| DaemonError::Entropy)?;
     let threads = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-    let jobs = JobPool::start(threads, config.gate.half_open_max, waker.clone())
-        .map_err(DaemonError::Threads)?;
+    let jobs = Jobs::start(
+        threads,
+        config.gate.half_open_max,
+        waker.clone(),
+        carrier.data_plane,
+    )
+    .map_err(DaemonError::Threads)?;
     let (fragmentation, connections) = (config.fragmentation, config.connections.len());
     let path = settings.state_dir.join(LEASES);
     let mut engine = Endpoint::new(Arc::new(config), Box::new(entropy));
@@ -203,14 +222,18 @@ fn prepare(
         sockets: Rc::new(sockets),
         fast_path,
         jobs,
+        events: carrier.events,
         journal: Journal::new(settings.ip_fragments),
         leases,
         metrics: Metrics::default(),
         refused: Vec::new(),
         ip_fragments: settings.ip_fragments,
     };
+    let xdp = driver.fast_path.as_ref().map(FastPath::status);
     let desk = Desk::new(orders, status);
-    PacketLoop::new(driver, desk, waker).map_err(DaemonError::Wait)
+    let packets = PacketLoop::new(driver, desk, waker).map_err(DaemonError::Wait)?;
+    systemd::ready(&xdp.map_or_else(|| "udp".to_owned(), |xdp| xdp.to_string()));
+    Ok(packets)
 }
 
 /// What the engine acts on: the configuration, with datagrams that the interface

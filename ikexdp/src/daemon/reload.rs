@@ -10,6 +10,7 @@ use super::order::{Mailbox, Order, Unavailable};
 use crate::clock::unix_time;
 use crate::config::{ConfigError, Loaded, Settings, load};
 use crate::control::Refusal;
+use crate::host_checks::obstacles;
 use crate::view::{Postponed, Reloaded};
 
 /// Reads the configuration again when it is told to.
@@ -42,12 +43,19 @@ impl Reloader {
         let _turn = self.turn.lock().await;
         let path = self.path.clone();
         // A panic has been reported already.
-        let read = spawn_blocking(move || load(&path, unix_time())).await;
-        let loaded = match read.map_err(|_| Unavailable)? {
-            Ok(loaded) => loaded,
+        let read = spawn_blocking(move || {
+            let loaded = load(&path, unix_time())?;
+            let obstacles = obstacles(&loaded.settings);
+            Ok::<_, ConfigError>((loaded, obstacles))
+        });
+        let (loaded, obstacles) = match read.await.map_err(|_| Unavailable)? {
+            Ok(read) => read,
             Err(error) => return Ok(Err(refusal(&error))),
         };
-        let reloaded = self.describe(&loaded);
+        let mut reloaded = self.describe(&loaded);
+        let obstacles = obstacles.iter();
+        let obstacles = obstacles.map(|obstacle| format!("{obstacle}; hint: {}", obstacle.hint()));
+        reloaded.cautions.extend(obstacles);
         let settings = Box::new(loaded.settings);
         mailbox
             .ask(|reply| Order::Reconfigure { settings, reply })
@@ -131,6 +139,7 @@ mod tests {
     const GOOD: &str = r#"
         [gateway]
         transport = "udp"
+        data-plane = "none"
         fragment-size = 1280
         [[connection]]
         name = "site"
@@ -189,7 +198,7 @@ mod tests {
             panic!("one caution: {:?}", reloaded.cautions);
         };
         assert!(
-            caution.contains("gateway.toml:5: gateway.fragmentation: "),
+            caution.contains("gateway.toml:6: gateway.fragmentation: "),
             "{caution}"
         );
         let given = given.expect("the packet loop is told");
@@ -204,7 +213,7 @@ mod tests {
         let refusal = answer.unwrap_err().to_string();
         for part in [
             "nothing was changed: ",
-            "gateway.toml:4: gateway.fragment-size: not between 576 and 1500: 9000; hint: ",
+            "gateway.toml:5: gateway.fragment-size: not between 576 and 1500: 9000; hint: ",
             "error: ",
             "connection.site.remote-networks: neither a prefix nor a range",
         ] {

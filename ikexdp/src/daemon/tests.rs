@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use ikexdp_proto::config::{
     AddressPool, ChildConfig, Connection, Credential, EspAlgorithms, Gate, IdentityPattern,
-    IkeAlgorithms, RemoteSelectors, Requirement, Timing,
+    IkeAlgorithms, Lifetimes, RemoteSelectors, Requirement, Timing, Uniqueness,
 };
+use ikexdp_proto::data_plane::{Binding, NoDataPlane};
 use ikexdp_proto::event::Event;
 use ikexdp_proto::identity::Identity;
 use ikexdp_proto::job::JobHost;
@@ -50,7 +51,10 @@ fn engine(local: &str, remote: RemoteSelectors, request_addresses: bool) -> Arc<
             local: vec![everything],
             remote,
             request_addresses,
+            binding: Binding::default(),
         },
+        lifetimes: Lifetimes::default(),
+        uniqueness: Uniqueness::default(),
     };
     Arc::new(Config {
         connections: vec![Arc::new(connection)],
@@ -107,7 +111,8 @@ impl Gateway {
         let waker = Waker::new().unwrap();
         let (mailbox, orders) = Mailbox::open(waker.clone());
         let run = move || {
-            let packets = prepare(&settings, sockets, waker, orders)?;
+            let (carrier, _) = data_plane::open(settings.data_plane, &sockets)?;
+            let packets = prepare(&settings, sockets, carrier, waker, orders)?;
             packets.run().map_err(DaemonError::Wait)
         };
         Self {
@@ -192,6 +197,7 @@ impl Client {
                     let result = job.run(JobHost {
                         random: &SystemRandom::new(),
                         unix_time: unix_time(),
+                        data_plane: &NoDataPlane,
                     });
                     self.handle(Input::JobDone(id, result));
                 }
@@ -272,7 +278,8 @@ fn a_client_connects_is_shown_and_is_terminated() {
     assert_eq!(gateway.ask(Order::Status).established, 1);
     assert_eq!(gateway.counter("udp_received"), 2);
     assert_eq!(gateway.counter("udp_sent"), 2);
-    assert_eq!(gateway.counter("job_submitted"), 1);
+    // The key exchange, and each direction of the CHILD SA.
+    assert_eq!(gateway.counter("job_submitted"), 3);
     assert_eq!(gateway.counter("established"), 1);
 
     let terminate = |id| move |reply| Order::Terminate { id, reply };

@@ -21,7 +21,7 @@ use crate::sa::{Context, Core, State};
 use crate::stats::Stat;
 use crate::suite::IkeSuite;
 use crate::time::Instant;
-use crate::types::{Datagram, IKE_PORT, NAT_T_PORT, Path, Role, Spi};
+use crate::types::{Datagram, IKE_PORT, MessageId, NAT_T_PORT, Path, Role, Spi};
 use crate::wire::header::{HEADER_LEN, Header};
 use crate::wire::iana::{GroupId, NotifyType};
 use crate::wire::payload::ke::KeyExchange;
@@ -60,7 +60,7 @@ impl InitSent {
         nat::announce(core.spis, &core.path, &mut notifies);
         let request = InitRequest {
             cookie: (!begun.cookie.is_empty()).then_some(&begun.cookie),
-            proposals: offer_ike(&cx.config.ike),
+            proposals: offer_ike(&cx.config.ike, None),
             key_exchange: KeyExchange {
                 group: key.group().id(),
                 data: key.public(),
@@ -223,6 +223,7 @@ impl Agreeing {
             spis: core.spis,
             suite,
             keys,
+            first: MessageId(1),
             fragmentation: self.fragmentation,
             datagram_len: datagram_len(cx, &core.path),
         });
