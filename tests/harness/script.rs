@@ -354,6 +354,15 @@ impl Script {
         }
     }
 
+    /// The same on an SPI that no other SA of this client has.
+    #[must_use]
+    pub fn another_child(&self) -> ChildPayloads {
+        let mut child = Self::child();
+        let own = self.spis.initiator.0 as u32;
+        child.proposals[0].spi = own.to_be_bytes().to_vec();
+        child
+    }
+
     /// Completes the handshake with the CHILD SA of [`Self::child`].
     pub fn establish(&mut self) -> Answer {
         self.init();
