@@ -27,7 +27,7 @@ pub enum Family {
 impl Family {
     const ALL: [Self; 2] = [Self::V4, Self::V6];
 
-    /// Its directory in [`SYSCTL`].
+    /// Its directory of settings.
     const fn directory(self) -> &'static str {
         match self {
             Self::V4 => "ipv4",
