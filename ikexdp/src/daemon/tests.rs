@@ -20,7 +20,7 @@ use ring::rand::SystemRandom;
 
 use super::*;
 use crate::clock::unix_time;
-use crate::config::{DataPlane, LogSettings};
+use crate::config::LogSettings;
 use crate::view::{Sa, Stats};
 
 const MARKER: [u8; 4] = [0; 4];
