@@ -12,10 +12,13 @@
 
 mod auth;
 mod channel;
+mod collision;
+mod create_child;
 mod informational;
 mod init;
 mod line;
 mod moving;
 mod pair;
 mod rekey;
+mod succession;
 mod unique;
