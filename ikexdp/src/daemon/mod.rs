@@ -39,7 +39,7 @@ use self::order::{Mailbox, Order};
 use self::packet_loop::PacketLoop;
 use self::reload::Reloader;
 use crate::clock::Clock;
-use crate::config::{Loaded, Settings, Transport};
+use crate::config::{DataPlane, Loaded, Settings, Transport};
 use crate::control::{ControlError, Listener};
 use crate::entropy;
 use crate::host_checks::obstacles;
@@ -119,6 +119,9 @@ pub fn run(loaded: &Loaded) -> Result<(), DaemonError> {
     }
     // Dropped when the packet loop has ended, and its jobs with it.
     let (carrier, _sweeper) = data_plane::open(settings.data_plane, &sockets)?;
+    if settings.data_plane == DataPlane::Xfrm {
+        data_plane::rehearse(&settings.engine.connections).map_err(DaemonError::Threads)?;
+    }
     let waker = Waker::new().map_err(DaemonError::Threads)?;
     let (mailbox, orders) = Mailbox::open(waker.clone());
     let plane = ControlPlane {

@@ -21,7 +21,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::clock::unix_time;
-use crate::config::{DataPlane, LogSettings};
+use crate::config::LogSettings;
 use crate::view::{Sa, Stats};
 
 const MARKER: [u8; 4] = [0; 4];
