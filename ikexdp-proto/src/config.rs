@@ -30,6 +30,8 @@ pub struct Config {
     pub gate: Gate,
     /// How long things take.
     pub timing: Timing,
+    /// Where else we can be reached, for peers that move (RFC 4555 §3.6).
+    pub additional_addresses: Vec<IpAddr>,
 }
 
 /// Algorithms of IKE SAs, each list in our order of preference.
@@ -130,6 +132,8 @@ pub struct Timing {
     pub retransmit: Duration,
     /// Repeats of a request before the peer counts as dead.
     pub retransmits: u8,
+    /// How often a NAT that we are behind is reminded of us (RFC 3948 §4).
+    pub nat_keepalive: Duration,
 }
 
 impl Default for Timing {
@@ -140,6 +144,7 @@ impl Default for Timing {
             first_liveness: Duration::from_secs(10),
             retransmit: Duration::from_secs(1),
             retransmits: 5,
+            nat_keepalive: Duration::from_secs(20),
         }
     }
 }

@@ -20,8 +20,8 @@ use crate::message::init::{InitRequest, notify_only};
 use crate::path_size::PathSizes;
 use crate::pool::Pools;
 use crate::sa::{
-    Context, IkeSa, InboundSpis, Jobs, Lineages, Refused, Successions, accept, initiate,
-    stateless_reply,
+    Context, IkeSa, InboundSpis, Jobs, Lineages, Refused, Successions, Superseding, accept,
+    initiate, stateless_reply,
 };
 use crate::stats::{Stat, Stats};
 use crate::table::{RequestKey, Table};
@@ -75,6 +75,9 @@ pub enum Command {
 pub enum Output {
     /// Send a datagram.
     Transmit(Transmit),
+    /// Send a NAT-keepalive packet: one octet 0xff, without a non-ESP marker
+    /// (RFC 3948 §2.3).
+    Keepalive(Path),
     /// Do a job and hand its result in.
     Job(JobId, Job),
     /// Tell people.
@@ -237,6 +240,20 @@ impl Endpoint {
             self.table
                 .update(&config, to, |sa| sa.inherit(&mut cx, bequest));
         }
+        if let Some(superseding) = self.host.successions.superseding.take() {
+            self.supersede(&config, &superseding);
+        }
+    }
+
+    /// Closes what else a peer has, then goes on with its new SA.
+    fn supersede(&mut self, config: &Config, superseding: &Superseding) {
+        let mut cx = self.host.context();
+        for id in self.table.by_peer(&superseding.peer) {
+            let close = |sa: &mut IkeSa| sa.supersede(&mut cx, superseding);
+            self.table.update(config, id, close);
+        }
+        let go_on = |sa: &mut IkeSa| sa.succeed(&mut cx);
+        self.table.update(config, superseding.by, go_on);
     }
 
     fn datagram(&mut self, datagram: &Datagram<'_>) {

@@ -81,6 +81,8 @@ pub enum Unacceptable {
     AdditionalSa,
     /// The IKE SA or the CHILD SA is being closed or replaced (RFC 7296 §2.25).
     Collision,
+    /// A NAT is in the way of a peer that allows none (RFC 4555 §3.9).
+    Nat,
     /// There is no CHILD SA that the peer receives on this SPI.
     NoSuchChild(EspSpi),
     /// The host could not do a job for it.
@@ -176,6 +178,7 @@ impl Error {
                 Unacceptable::ConfigurationRequired => NotifyType::FAILED_CP_REQUIRED,
                 Unacceptable::Authentication => NotifyType::AUTHENTICATION_FAILED,
                 Unacceptable::AdditionalSa => NotifyType::NO_ADDITIONAL_SAS,
+                Unacceptable::Nat => NotifyType::UNEXPECTED_NAT_DETECTED,
                 Unacceptable::NoSuchChild(_) => NotifyType::CHILD_SA_NOT_FOUND,
                 Unacceptable::Collision | Unacceptable::Overload => NotifyType::TEMPORARY_FAILURE,
             },
@@ -234,6 +237,7 @@ impl fmt::Display for Unacceptable {
             Self::Authentication => f.write_str("authentication failed"),
             Self::AdditionalSa => f.write_str("no additional SAs"),
             Self::Collision => f.write_str("the SA is being closed or replaced"),
+            Self::Nat => f.write_str("a NAT is in the way, and the peer allows none"),
             Self::NoSuchChild(spi) => write!(f, "there is no CHILD SA to {spi}"),
             Self::Overload => f.write_str("a computation was given up"),
         }

@@ -16,6 +16,7 @@ pub mod control;
 pub mod daemon;
 pub mod entropy;
 pub mod frame;
+pub mod host_checks;
 pub mod jobs;
 pub mod journal;
 pub mod limiter;

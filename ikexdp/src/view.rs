@@ -57,6 +57,13 @@ pub struct XdpStatus {
     pub trouble: Option<String>,
 }
 
+/// Where it is, in a few words.
+impl fmt::Display for XdpStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "xdp on {}, {}", self.interface, self.mode)
+    }
+}
+
 /// All counters.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stats {

@@ -17,6 +17,8 @@ mod create_child;
 mod informational;
 mod init;
 mod line;
+mod moving;
 mod pair;
 mod rekey;
 mod succession;
+mod unique;

@@ -157,18 +157,29 @@ impl Gateway {
     #[must_use]
     pub fn launch(program: impl Into<PathBuf>, namespace: &Namespace, setup: &Setup) -> Self {
         let program = program.into();
+        let daemon = command(&program.to_string_lossy());
+        Self::launch_by(daemon, program, namespace, setup)
+    }
+
+    /// Starts `program` by `launcher`, which runs it with the arguments it is given.
+    #[must_use]
+    pub fn launch_by(
+        mut launcher: Command,
+        program: impl Into<PathBuf>,
+        namespace: &Namespace,
+        setup: &Setup,
+    ) -> Self {
         for (file, contents) in setup.files() {
             namespace.write(format!("{DIRECTORY}/{file}"), contents);
         }
         // The daemon complains of a secret that everybody can read.
         namespace.exec(&format!("chmod --recursive go= {DIRECTORY}"));
-        let mut daemon = command(&program.to_string_lossy());
-        daemon.args(["run", "--config"]);
-        daemon.arg(format!("{DIRECTORY}/gateway.toml"));
-        let daemon = Process::start(namespace, "ikexdp", daemon);
+        launcher.args(["run", "--config"]);
+        launcher.arg(format!("{DIRECTORY}/gateway.toml"));
+        let daemon = Process::start(namespace, "ikexdp", launcher);
         Self {
             namespace: namespace.clone(),
-            program,
+            program: program.into(),
             daemon,
         }
     }

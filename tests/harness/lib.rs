@@ -33,4 +33,5 @@ pub mod pki;
 pub mod process;
 pub mod script;
 pub mod strongswan;
+pub mod systemd;
 pub mod udp;

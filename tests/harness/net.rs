@@ -261,6 +261,7 @@ impl Net {
         for output in outputs {
             match output {
                 Output::Transmit(transmit) => self.send(side, &transmit),
+                Output::Keepalive(_) => {}
                 Output::Event(event) => self.hosts.get_mut(&side).unwrap().events.push(event),
                 Output::Job(id, job) => {
                     let result = host::run(job, &self.hosts[&side].kernel);

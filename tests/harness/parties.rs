@@ -123,6 +123,7 @@ fn config(connection: Connection, pools: Vec<AddressPool>) -> Config {
         fragmentation: Fragmentation::default(),
         gate: Gate::default(),
         timing: Timing::default(),
+        additional_addresses: Vec::new(),
     }
 }
 

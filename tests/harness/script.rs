@@ -13,15 +13,16 @@ use ikexdp_proto::crypto::cipher::{Cipher, Encryption};
 use ikexdp_proto::crypto::kex::{Group, KeyPair};
 use ikexdp_proto::crypto::keymat::{IkeKeys, KeySeed};
 use ikexdp_proto::crypto::prf::Prf;
-use ikexdp_proto::data_plane::DataPlaneEvent;
 use ikexdp_proto::event::Event;
+use ikexdp_proto::identity::Identity;
 use ikexdp_proto::message::auth::{AuthMessage, OwnAuthentication};
 use ikexdp_proto::message::child::ChildPayloads;
 use ikexdp_proto::message::init::{InitNotifies, InitReply, InitRequest};
+use ikexdp_proto::nat::NatHashes;
 use ikexdp_proto::time::Instant;
 use ikexdp_proto::types::{Datagram, MessageId, Path, Role, Spi, Spis};
 use ikexdp_proto::wire::header::{HEADER_LEN, Header, VERSION};
-use ikexdp_proto::wire::iana::{ExchangeType, PayloadType, ProtocolId, TransformType};
+use ikexdp_proto::wire::iana::{ExchangeType, NotifyType, PayloadType, ProtocolId, TransformType};
 use ikexdp_proto::wire::payload::configuration::Configuration;
 use ikexdp_proto::wire::payload::ke::KeyExchange;
 use ikexdp_proto::wire::payload::sa::{Proposal, Transform};
@@ -65,8 +66,16 @@ pub struct Script {
     pub spis: Spis,
     /// The gateway's kernel.
     pub kernel: Kernel,
+    /// NAT-keepalive packets it has sent, and when.
+    pub keepalives: Vec<(Instant, Path)>,
     /// What the gateway has told.
     pub events: Vec<Event>,
+    /// Who it says it is.
+    pub identity: Identity,
+    /// What its IKE_SA_INIT request tells about addresses.
+    pub nat: Option<NatHashes>,
+    /// Notifies of its IKE_AUTH request.
+    pub notifies: Vec<(NotifyType, Vec<u8>)>,
     /// CP of its IKE_AUTH request.
     pub configuration: Option<Configuration<'static>>,
     request: Bytes,
@@ -123,6 +132,10 @@ impl Script {
                 responder: Spi::ZERO,
             },
             kernel: Kernel::default(),
+            keepalives: Vec::new(),
+            notifies: Vec::new(),
+            nat: None,
+            identity: CLIENT.parse().unwrap(),
             events: Vec::new(),
             configuration: None,
             request: Bytes::new(),
@@ -151,9 +164,9 @@ impl Script {
         self.drain()
     }
 
-    /// Has the gateway's kernel say something, returns what is sent.
-    pub fn tell(&mut self, event: DataPlaneEvent) -> Vec<Bytes> {
-        self.endpoint.handle(self.now, Input::DataPlane(event));
+    /// Hands in something else, returns what is sent.
+    pub fn input(&mut self, input: Input<'_>) -> Vec<Bytes> {
+        self.endpoint.handle(self.now, input);
         self.drain()
     }
 
@@ -175,6 +188,7 @@ impl Script {
         while let Some(output) = self.endpoint.poll_output() {
             match output {
                 Output::Transmit(transmit) => sent.push(transmit.payload),
+                Output::Keepalive(path) => self.keepalives.push((self.now, path)),
                 Output::Event(event) => self.events.push(event),
                 Output::Job(id, job) => {
                     let result = host::run(job, &self.kernel);
@@ -207,6 +221,7 @@ impl Script {
             nonce: &NONCE,
             notifies: InitNotifies {
                 fragmentation: true,
+                nat: self.nat.clone().unwrap_or_default(),
                 ..InitNotifies::default()
             },
         };
@@ -222,6 +237,15 @@ impl Script {
         header.encode(HEADER_LEN + payloads.octets.len(), &mut message);
         message.extend_from_slice(&payloads.octets);
         message.into()
+    }
+
+    /// Seals the response to a request of the endpoint.
+    pub fn seal_response(&mut self, exchange: ExchangeType, id: u32, payloads: &Chain) -> Bytes {
+        let header = Header {
+            response: true,
+            ..self.header(exchange, id, PayloadType::ENCRYPTED)
+        };
+        self.seal_behind(header, payloads.first, None, &payloads.octets)
     }
 
     const fn header(&self, exchange: ExchangeType, id: u32, next_payload: PayloadType) -> Header {
@@ -304,7 +328,7 @@ impl Script {
     /// The payloads of an IKE_AUTH request that is right, if `key` is.
     #[must_use]
     pub fn auth_payloads(&self, key: &[u8], child: Option<ChildPayloads>) -> Chain {
-        let identity = id::body(&CLIENT.parse().unwrap());
+        let identity = id::body(&self.identity);
         let keys = self.keys.as_ref().expect("IKE_SA_INIT is over");
         let octets = keys.signed_octets(Role::Initiator, &self.request, &self.nonce_r, &identity);
         let mic = keys.shared_key_auth(key, &octets);
@@ -316,6 +340,7 @@ impl Script {
             authentication: OwnAuthentication::SharedKey(mic.expose()),
             configuration: self.configuration.clone(),
             child: Ok(child),
+            notifies: &self.notifies,
         }
         .encode()
     }
@@ -364,12 +389,12 @@ impl Script {
             PayloadType::ENCRYPTED
         };
         let header = self.header(exchange, id, kind);
-        self.seal_message(&header, first, fragment, plaintext)
+        self.seal_behind(header, first, fragment, plaintext)
     }
 
-    fn seal_message(
+    fn seal_behind(
         &mut self,
-        header: &Header,
+        header: Header,
         first: PayloadType,
         fragment: Option<(u16, u16)>,
         plaintext: &[u8],
@@ -405,11 +430,7 @@ impl Script {
     pub fn answer(&mut self, request: &[u8], payloads: &Chain) -> Vec<Bytes> {
         let (header, _) = Header::decode(request).unwrap();
         assert!(!header.response);
-        let header = Header {
-            response: true,
-            ..self.header(header.exchange, header.message_id.0, PayloadType::ENCRYPTED)
-        };
-        let response = self.seal_message(&header, payloads.first, None, &payloads.octets);
+        let response = self.seal_response(header.exchange, header.message_id.0, payloads);
         self.deliver(&response)
     }
 

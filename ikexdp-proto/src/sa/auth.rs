@@ -17,11 +17,13 @@ use subtle::ConstantTimeEq;
 
 use super::channel::{Channel, Message, ReplyTo};
 use super::closing::Lingering;
+use super::estate::Estate;
 use super::init::Handshake;
 use super::installing::{Answering, Proof};
 use super::negotiate::{self, ChildOffer};
+use super::succession::Superseding;
 use super::{Context, Core, Progress, State, refuse};
-use crate::config::{Connection, Credential, Requirement};
+use crate::config::{Connection, Credential, Requirement, Uniqueness};
 use crate::crypto::CryptoError;
 use crate::crypto::cert::{CertifiedKey, CredentialError, Usage};
 use crate::crypto::scheme::SignatureScheme;
@@ -45,7 +47,19 @@ struct Claimant {
     /// Whether it signs with RSA-PSS, so that we may.
     uses_pss: bool,
     offer: ChildOffer,
+    /// Whether it says that it knows of no other IKE SA with us.
+    initial_contact: bool,
+    /// Whether it may move.
+    mobike: bool,
     reply_to: ReplyTo,
+}
+
+/// The peer has proved who it is; its other IKE SAs are being closed, so that
+/// what they have is there for the new one.
+#[derive(Debug)]
+pub(super) struct Succeeding {
+    claimant: Claimant,
+    proof: Proof,
 }
 
 /// The peer's certificates and signature are being verified.
@@ -99,6 +113,8 @@ pub(super) fn respond(
             })
         ),
         offer: ChildOffer::new(request.configuration.as_ref(), request.child),
+        initial_contact: request.initial_contact,
+        mobike: request.mobike,
         reply_to,
     };
     let octets = claimant.channel.keys.signed_octets(
@@ -157,6 +173,21 @@ fn find_connection(
             wanted: wanted.cloned(),
         },
     })
+}
+
+impl Succeeding {
+    pub(super) const fn channel(&self) -> &Channel {
+        &self.claimant.channel
+    }
+
+    pub(super) const fn channel_mut(&mut self) -> &mut Channel {
+        &mut self.claimant.channel
+    }
+
+    /// The peer's other IKE SAs are closed.
+    pub(super) fn go_on(self: Box<Self>, cx: &mut Context<'_>, core: &Core) -> State {
+        self.claimant.conclude(cx, core, self.proof)
+    }
 }
 
 impl Verifying {
@@ -306,11 +337,38 @@ impl Claimant {
         }
     }
 
-    /// Gives the peer what it asked for along with the IKE SA.
+    /// Sees to the peer's other IKE SAs first (RFC 7296 §2.4).
     fn establish(self, cx: &mut Context<'_>, core: &Core, proof: Proof) -> State {
+        let told = match (self.connection.uniqueness, self.initial_contact) {
+            (Uniqueness::Never, _) | (Uniqueness::Keep, false) => {
+                return self.conclude(cx, core, proof);
+            }
+            (_, forgotten) => !forgotten,
+        };
+        cx.successions.superseding = Some(Superseding {
+            by: core.id,
+            peer: self.identity.clone(),
+            local: self.connection.local_identity.clone(),
+            told,
+        });
+        State::Succeeding(Box::new(Succeeding {
+            claimant: self,
+            proof,
+        }))
+    }
+
+    /// Gives the peer what it asked for along with the IKE SA.
+    fn conclude(self, cx: &mut Context<'_>, core: &Core, proof: Proof) -> State {
         let answer = negotiate::answer(cx, &self.connection, self.offer);
-        let estate = Answering::estate(self.connection, self.identity);
-        let answering = Answering::new(self.channel, self.reply_to, estate, proof);
+        let estate = Estate {
+            connection: self.connection,
+            peer: self.identity,
+            lease: None,
+            assigned: Vec::new(),
+            children: Vec::new(),
+            mobike: self.mobike,
+        };
+        let answering = Answering::new(self.channel, self.reply_to, Box::new(estate), proof);
         answering.begin(cx, core, self.handshake, answer)
     }
 

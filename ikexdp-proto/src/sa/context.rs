@@ -9,7 +9,7 @@ use bytes::Bytes;
 use rand_core::CryptoRng;
 
 use super::channel::Channel;
-use super::succession::Bequest;
+use super::succession::{Bequest, Superseding};
 use super::{Core, IkeSa, InboundSpis, Lineages};
 use crate::config::Config;
 use crate::data_plane::Lineage;
@@ -62,6 +62,8 @@ pub(crate) struct Successions {
     pub(crate) born: Vec<IkeSa>,
     /// What SAs leave to others.
     pub(crate) bequests: Vec<Bequest>,
+    /// A peer whose other SAs are to be closed.
+    pub(crate) superseding: Option<Superseding>,
 }
 
 impl Context<'_> {

@@ -8,9 +8,10 @@ use core::net::IpAddr;
 
 use super::child::{Agreement, Child, Phase};
 use super::negotiate::Ends;
+use super::succession::Superseding;
 use super::{Context, Core};
 use crate::config::Connection;
-use crate::data_plane::{DataPlaneError, Operation};
+use crate::data_plane::{DataPlaneError, Operation, Policies, Tunnel};
 use crate::event::{ChildSummary, CloseReason, Event};
 use crate::identity::Identity;
 use crate::job::{Job, JobId};
@@ -28,6 +29,8 @@ pub(crate) struct Estate {
     /// Addresses from the peer, for us.
     pub(super) assigned: Vec<IpAddr>,
     pub(super) children: Vec<Child>,
+    /// Whether the peer, which began it all, may move (RFC 4555).
+    pub(super) mobike: bool,
 }
 
 impl Estate {
@@ -44,6 +47,15 @@ impl Estate {
             lease: self.lease.as_ref(),
             assigned: &self.assigned,
         }
+    }
+
+    /// Whether it is of the two that are told.
+    pub(super) fn is_between(&self, superseding: &Superseding) -> bool {
+        self.peer.is_same_as(&superseding.peer)
+            && self
+                .connection
+                .local_identity
+                .is_same_as(&superseding.local)
     }
 
     pub(super) fn child(&self, spi: EspSpi) -> Option<&Child> {
@@ -166,6 +178,27 @@ impl Estate {
         }
         let batch = child.removal(core.tunnel(), last);
         cx.job(core.id, Job::DataPlane(batch));
+    }
+
+    /// The peer, or we, are reached elsewhere than at `before`.
+    pub(super) fn relocate(&self, cx: &mut Context<'_>, core: &Core, before: Tunnel) {
+        let to = core.tunnel();
+        if to == before || self.children.is_empty() {
+            return;
+        }
+        let mut policies: Vec<Policies> = Vec::new();
+        for child in &self.children {
+            if policies.iter().all(|known| known.lineage != child.lineage) {
+                policies.push(child.policies(before));
+            }
+        }
+        let sas = self.children.iter().flat_map(|child| child.names(before));
+        let moved = Operation::Move {
+            sas: sas.collect(),
+            policies,
+            to,
+        };
+        cx.job(core.id, Job::DataPlane(alloc::vec![moved]));
     }
 
     /// What people want to know of the CHILD SAs.

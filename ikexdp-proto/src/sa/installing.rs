@@ -4,6 +4,7 @@
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::net::IpAddr;
 
 use super::channel::{Channel, ReplyTo};
 use super::child::{Agreement, Child, Nonces};
@@ -13,16 +14,15 @@ use super::estate::Estate;
 use super::init::Handshake;
 use super::negotiate::{ChildAnswer, Negotiated};
 use super::{Context, Core, State};
-use crate::config::Connection;
+use crate::config::Config;
 use crate::crypto::cert::CertifiedKey;
 use crate::error::Error;
 use crate::event::FailureReason;
-use crate::identity::Identity;
 use crate::job::{Job, JobResult};
 use crate::message::auth::{AuthMessage, OwnAuthentication};
 use crate::stats::Stat;
 use crate::types::{Role, Secret};
-use crate::wire::iana::PayloadType;
+use crate::wire::iana::{NotifyType, PayloadType};
 use crate::wire::payload::configuration::Configuration;
 use crate::wire::payload::id;
 
@@ -124,17 +124,6 @@ impl Answering {
         }
     }
 
-    /// An estate with no CHILD SA in it yet.
-    pub(super) fn estate(connection: Arc<Connection>, peer: Identity) -> Box<Estate> {
-        Box::new(Estate {
-            connection,
-            peer,
-            lease: None,
-            assigned: Vec::new(),
-            children: Vec::new(),
-        })
-    }
-
     /// Answers; first of all the kernel must have what the peer is to send on.
     pub(super) fn begin(
         mut self,
@@ -204,6 +193,7 @@ impl Answering {
                 OwnAuthentication::Signature(identifier, signature),
             ),
         };
+        let notifies = mobike(cx.config, core, &self.estate);
         let response = AuthMessage {
             identity: (PayloadType::ID_RESPONDER, &identity),
             certificates,
@@ -212,6 +202,7 @@ impl Answering {
             authentication,
             configuration: self.configuration,
             child: notify.map_or(Ok(payloads), Err),
+            notifies: &notifies,
         };
         self.channel.respond(cx, &self.reply_to, response.encode());
         let new = NewEstablished {
@@ -228,4 +219,21 @@ impl Answering {
         }
         State::Established(Box::new(established))
     }
+}
+
+/// What a peer that may move is told: that it may, and where else we are
+/// (RFC 4555 §3.1, §3.6).
+fn mobike(config: &Config, core: &Core, estate: &Estate) -> Vec<(NotifyType, Vec<u8>)> {
+    if !estate.mobike {
+        return Vec::new();
+    }
+    let here = core.path.local.ip();
+    let others = config.additional_addresses.iter();
+    let others = others.filter(|other| **other != here);
+    let others = others.map(|other| match other {
+        IpAddr::V4(other) => (NotifyType::ADDITIONAL_IP4_ADDRESS, other.octets().to_vec()),
+        IpAddr::V6(other) => (NotifyType::ADDITIONAL_IP6_ADDRESS, other.octets().to_vec()),
+    });
+    let supported = (NotifyType::MOBIKE_SUPPORTED, Vec::new());
+    core::iter::once(supported).chain(others).collect()
 }

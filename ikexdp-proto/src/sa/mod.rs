@@ -46,6 +46,7 @@ use self::context::{Progress, fragmentation};
 pub(crate) use self::inbound::{InboundSpis, Lineages};
 pub(crate) use self::init::{Refused, accept, stateless_reply};
 pub(crate) use self::initiator::initiate;
+pub(crate) use self::succession::Superseding;
 
 /// What an IKE SA is from its beginning to its end.
 #[derive(Clone, Copy, Debug)]
@@ -113,6 +114,8 @@ enum State {
     Verifying(Box<auth::Verifying>),
     /// Responder: our AUTH is being signed.
     Signing(Box<auth::Signing>),
+    /// Responder: the peer's other SAs are being closed.
+    Succeeding(Box<auth::Succeeding>),
     /// Responder: the kernel is being given the first CHILD SA.
     Installing(Box<installing::Installing>),
     /// Initiator, up to the end of IKE_AUTH.
@@ -152,6 +155,7 @@ impl IkeSa {
                 | State::HalfOpen(_)
                 | State::Verifying(_)
                 | State::Signing(_)
+                | State::Succeeding(_)
                 | State::Installing(_)
                 | State::Refused(_)
                 | State::Failed
@@ -201,7 +205,12 @@ impl IkeSa {
         // Only an authentic new request moves the SA, and once it is up only
         // a peer behind a NAT moves that way (RFC 7296 §2.23).
         if !message.response && (!self.is_authenticated() || self.core.nat.remote) {
+            let (path, tunnel) = (self.core.path, self.core.tunnel());
             self.core.path = message.path;
+            if let State::Established(state) = &self.state {
+                state.estate.relocate(cx, &self.core, tunnel);
+                state.moved(cx, &self.core, &path);
+            }
         }
         // The message may be the last one, or make the SA.
         self.remember_path_size(cx);
@@ -346,7 +355,7 @@ impl IkeSa {
     pub(crate) fn handle_data_plane(&mut self, cx: &mut Context<'_>, event: &DataPlaneEvent) {
         let state = core::mem::replace(&mut self.state, State::Gone);
         self.state = match state {
-            State::Established(state) => state.handle_data_plane(cx, &self.core, event),
+            State::Established(state) => state.handle_data_plane(cx, &mut self.core, event),
             state => state,
         };
     }
@@ -361,11 +370,12 @@ impl IkeSa {
             | State::Signing(_)
             | State::Failed => Some(half_open),
             State::Initiating(state) => state.deadline(),
-            State::Established(state) => state.deadline(config),
+            State::Established(state) => state.deadline(config, &self.core),
             State::Refused(state) | State::Lingering(state) => Some(state.until()),
             State::Replaced(state) => Some(state.until()),
             // The host is at work, the peer is, or another SA.
-            State::Installing(_)
+            State::Succeeding(_)
+            | State::Installing(_)
             | State::Refusing(_)
             | State::Closing(_)
             | State::Heir(_)
@@ -391,7 +401,10 @@ impl IkeSa {
     pub(crate) fn summary(&self, now: Instant) -> Option<IkeSaSummary> {
         let state = match &self.state {
             State::Responding(_) | State::HalfOpen(_) => "half-open",
-            State::Verifying(_) | State::Signing(_) | State::Installing(_) => "authenticating",
+            State::Verifying(_)
+            | State::Signing(_)
+            | State::Succeeding(_)
+            | State::Installing(_) => "authenticating",
             State::Initiating(_) => "initiating",
             State::Established(_) => "established",
             State::Refusing(_) => "refusing",
@@ -435,6 +448,7 @@ impl State {
             Self::HalfOpen(state) => Some(&state.channel),
             Self::Verifying(state) => Some(state.channel()),
             Self::Signing(state) => Some(state.channel()),
+            Self::Succeeding(state) => Some(state.channel()),
             Self::Installing(state) => Some(state.channel()),
             Self::Initiating(state) => state.channel(),
             Self::Established(state) => Some(&state.channel),
@@ -451,6 +465,7 @@ impl State {
             Self::HalfOpen(state) => Some(&mut state.channel),
             Self::Verifying(state) => Some(state.channel_mut()),
             Self::Signing(state) => Some(state.channel_mut()),
+            Self::Succeeding(state) => Some(state.channel_mut()),
             Self::Installing(state) => Some(state.channel_mut()),
             Self::Initiating(state) => state.channel_mut(),
             Self::Established(state) => Some(&mut state.channel),

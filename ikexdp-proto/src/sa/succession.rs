@@ -11,6 +11,7 @@ use super::estate::Estate;
 use super::{Context, Core, IkeSa, State};
 use crate::crypto::keymat::KeySeed;
 use crate::error::Error;
+use crate::identity::Identity;
 use crate::suite::IkeSuite;
 use crate::types::{IkeSaId, MessageId, Role, Secret, Spis};
 
@@ -34,6 +35,19 @@ pub(crate) struct Bequest {
     /// Who gets it.
     pub(crate) to: IkeSaId,
     estate: Option<Box<Estate>>,
+}
+
+/// A peer's new IKE SA takes the place of all that it had (RFC 7296 §2.4).
+#[derive(Debug)]
+pub(crate) struct Superseding {
+    /// The new one.
+    pub(crate) by: IkeSaId,
+    /// Whose it is.
+    pub(crate) peer: Identity,
+    /// With whom of us.
+    pub(crate) local: Identity,
+    /// Whether the peer is told: it may not have forgotten the others.
+    pub(crate) told: bool,
 }
 
 impl Bequest {
@@ -129,5 +143,36 @@ impl IkeSa {
             (State::Heir(heir), ..) => State::replaced(heir.channel, cx.now),
             (state, ..) => state,
         };
+    }
+
+    /// Its peer has made another, which stands in its place.
+    pub(crate) fn supersede(&mut self, cx: &mut Context<'_>, superseding: &Superseding) {
+        let core = &self.core;
+        let state = core::mem::replace(&mut self.state, State::Gone);
+        self.state = match state {
+            State::Established(state)
+                if core.id != superseding.by && state.estate.is_between(superseding) =>
+            {
+                state.supersede(cx, core, superseding.told)
+            }
+            state => state,
+        };
+    }
+
+    /// Its peer's other IKE SAs are closed.
+    pub(crate) fn succeed(&mut self, cx: &mut Context<'_>) {
+        let state = core::mem::replace(&mut self.state, State::Gone);
+        self.state = match state {
+            State::Succeeding(state) => state.go_on(cx, &self.core),
+            state => state,
+        };
+    }
+
+    /// What IKE SAs of one peer are found by, once it has proved who it is.
+    pub(crate) fn peer(&self) -> Option<&Identity> {
+        match &self.state {
+            State::Established(state) => Some(&state.estate.peer),
+            _ => None,
+        }
     }
 }

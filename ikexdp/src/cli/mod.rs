@@ -12,6 +12,7 @@ use crate::clock::unix_time;
 use crate::config::{self, CONTROL_SOCKET, ConfigError};
 use crate::control::{ClientError, Request, call};
 use crate::daemon::{self, DaemonError};
+use crate::host_checks::obstacles;
 use crate::view::{Sa, Stats, Status};
 
 /// IKEv2 gateway with XDP, AF_XDP and IKE fragmentation
@@ -153,6 +154,10 @@ fn check(path: &Path, out: &mut impl Write) -> Result<(), CliError> {
     for caution in &loaded.cautions {
         let (path, line) = (path.display(), caution.line);
         writeln!(io::stderr(), "warning: {path}:{line}: {caution}")?;
+    }
+    for obstacle in obstacles(&loaded.settings) {
+        let hint = obstacle.hint();
+        writeln!(io::stderr(), "warning: this host: {obstacle}; hint: {hint}")?;
     }
     Ok(())
 }

@@ -21,10 +21,7 @@ pub(super) fn status(status: &Status) -> String {
     match &status.xdp {
         None => row("transport", &"udp"),
         Some(xdp) => {
-            row(
-                "transport",
-                &format_args!("xdp on {}, {}", xdp.interface, xdp.mode),
-            );
+            row("transport", xdp);
             row("RX queues", &Listed(&xdp.queues));
             match xdp.addresses.as_slice() {
                 [] => row("addresses", &"none"),

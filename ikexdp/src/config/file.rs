@@ -51,6 +51,8 @@ pub(super) struct Gateway {
     pub(super) ip_fragments: Option<bool>,
     pub(super) cookie_threshold: Option<Spanned<usize>>,
     pub(super) half_open_max: Option<Spanned<usize>>,
+    #[serde(default)]
+    pub(super) additional_addresses: Vec<Text>,
     pub(super) control_socket: Option<PathBuf>,
 }
 
@@ -71,6 +73,7 @@ pub(super) struct Timing {
     pub(super) first_liveness: Option<Text>,
     pub(super) retransmit: Option<Text>,
     pub(super) retransmits: Option<Spanned<u32>>,
+    pub(super) nat_keepalive: Option<Text>,
 }
 
 /// Algorithms of IKE SAs.

@@ -1,5 +1,6 @@
 //! The tables of which there is one: `gateway`, `log`, `timing`.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use ikexdp_proto::config::{Fragmentation, Gate, IkeAlgorithms, Timing};
@@ -211,6 +212,26 @@ pub(super) fn log(cx: &mut Context<'_>, table: &file::Log) -> Option<LogSettings
     })
 }
 
+/// Where else clients that move find us.
+pub(super) fn additional_addresses(
+    cx: &mut Context<'_>,
+    table: &file::Gateway,
+) -> Option<Vec<IpAddr>> {
+    let key = Key::of("gateway").at("additional-addresses");
+    let addresses = table.additional_addresses.iter().map(|text| {
+        let value = text.get_ref();
+        let address = value.parse().ok();
+        address.or_else(|| {
+            let value = value.clone();
+            cx.problems
+                .fault(&key, text.span(), Fault::Address { value })
+        })
+    });
+    // Every wrong address is reported, not only the first.
+    let addresses: Vec<_> = addresses.collect();
+    addresses.into_iter().collect()
+}
+
 pub(super) fn timing(cx: &mut Context<'_>, table: &file::Timing) -> Option<Timing> {
     let key = Key::of("timing");
     let default = Timing::default();
@@ -226,6 +247,7 @@ pub(super) fn timing(cx: &mut Context<'_>, table: &file::Timing) -> Option<Timin
         default.first_liveness,
     );
     let retransmit = duration("retransmit", &table.retransmit, default.retransmit);
+    let nat_keepalive = duration("nat-keepalive", &table.nat_keepalive, default.nat_keepalive);
     let retransmits = match &table.retransmits {
         // A request is doubled that often; beyond, nobody lives to see the end.
         Some(times) => between(cx, &key.at("retransmits"), times, 1..=20)
@@ -238,5 +260,6 @@ pub(super) fn timing(cx: &mut Context<'_>, table: &file::Timing) -> Option<Timin
         first_liveness: first_liveness?,
         retransmit: retransmit?,
         retransmits: retransmits?,
+        nat_keepalive: nat_keepalive?,
     })
 }

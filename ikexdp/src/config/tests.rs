@@ -256,6 +256,8 @@ interface = "eth0"\n =>  => :2: gateway.interface: is missing & interface = "eth
 = 1280 => = 1280\n[timing]\nliveness = "60" => timing.liveness: not a length of time: 60 & "30s"
 = 1280 => = 1280\n[timing]\nretransmit = "0s" => timing.retransmit
 = 1280 => = 1280\n[timing]\nretransmits = 21 => timing.retransmits: not between 1 and 20: 21
+= 1280 => = 1280\n[timing]\nnat-keepalive = "often" => timing.nat-keepalive: not a length of time: often
+= 1280 => = 1280\nadditional-addresses = ["here"] => gateway.additional-addresses: not an address: here
 = 1280 => = 1280\n[ike]\nprf = ["md5"] => ike.prf: unknown value: md5 & "prf-sha2-256"
 = 1280 => = 1280\n[ike]\ngroups = [] => ike.groups: names nothing & "x25519"
 = 1280 => = 1280\n[ike]\nintegrity = [] => ike.integrity: no algorithm, though `encryption` has aes256-cbc"#,

@@ -10,6 +10,7 @@ use tracing_appender::non_blocking::ErrorCounter;
 
 use super::DaemonError;
 use super::order::{Mailbox, Order, Unavailable};
+use super::systemd;
 use crate::control::{Refusal, Request, Response, answer};
 use crate::metrics::Metric;
 use crate::udp::Drops;
@@ -99,6 +100,7 @@ pub(super) async fn obey_signals(mailbox: &Mailbox) -> DaemonError {
             return DaemonError::Impatient;
         }
         info!("leaving; peers are being told");
+        systemd::stopping("telling peers");
         leaving = true;
     }
 }

@@ -156,6 +156,11 @@ impl Driver {
         while let Some(output) = self.engine.poll_output() {
             match output {
                 Output::Transmit(transmit) => self.transmit(now, &transmit),
+                Output::Keepalive(path) => {
+                    if let Err(error) = self.sockets.keep_alive(&path) {
+                        self.journal.send_failed(now, &path, &error);
+                    }
+                }
                 Output::Job(id, job) => job_is_out |= self.submit(id, job),
                 Output::Event(event) => self.journal.event(now, &event),
             }

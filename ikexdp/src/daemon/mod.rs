@@ -9,6 +9,7 @@ mod fast_path;
 mod order;
 mod packet_loop;
 mod queues;
+mod systemd;
 
 use std::io;
 use std::num::NonZeroUsize;
@@ -39,6 +40,7 @@ use crate::clock::Clock;
 use crate::config::{Loaded, Settings, Transport};
 use crate::control::{ControlError, Listener};
 use crate::entropy;
+use crate::host_checks::obstacles;
 use crate::jobs::Jobs;
 use crate::journal::Journal;
 use crate::log::{Log, LogError};
@@ -102,6 +104,9 @@ pub fn run(loaded: &Loaded) -> Result<(), DaemonError> {
     let sockets = Sockets::bind(Ports::default())?;
     for shortcoming in sockets.shortcomings() {
         warn!("{shortcoming}");
+    }
+    for obstacle in obstacles(settings) {
+        warn!(hint = obstacle.hint(), "{obstacle}");
     }
     // Dropped when the packet loop has ended, and its jobs with it.
     let (carrier, _sweeper) = data_plane::open(settings.data_plane, &sockets)?;
@@ -208,8 +213,11 @@ fn prepare(
         refused: Vec::new(),
         ip_fragments: settings.ip_fragments,
     };
+    let xdp = driver.fast_path.as_ref().map(FastPath::status);
     let desk = Desk::new(orders, status);
-    PacketLoop::new(driver, desk, waker).map_err(DaemonError::Wait)
+    let packets = PacketLoop::new(driver, desk, waker).map_err(DaemonError::Wait)?;
+    systemd::ready(&xdp.map_or_else(|| "udp".to_owned(), |xdp| xdp.to_string()));
+    Ok(packets)
 }
 
 /// Lowers the size of our datagrams to what the interface carries.

@@ -14,6 +14,7 @@ use tracing::warn;
 use super::desk::Desk;
 use super::driver::Driver;
 use super::fast_path::FastPath;
+use super::systemd::Watchdog;
 use crate::metrics::Metric;
 use crate::udp::{Batch, Sockets};
 use crate::waker::Waker;
@@ -42,6 +43,7 @@ pub(super) struct PacketLoop {
     frames: Vec<Frame>,
     driver: Driver,
     desk: Desk,
+    watchdog: Option<Watchdog>,
 }
 
 /// What a descriptor is of.
@@ -83,6 +85,7 @@ impl PacketLoop {
                 watch(Source::Queue(queue), socket)?;
             }
         }
+        let watchdog = Watchdog::new(driver.clock.now());
         Ok(Self {
             epoll,
             waker,
@@ -91,6 +94,7 @@ impl PacketLoop {
             frames: Vec::new(),
             driver,
             desk,
+            watchdog,
         })
     }
 
@@ -114,6 +118,9 @@ impl PacketLoop {
             self.driver.timeout();
             self.desk.serve(&mut self.driver);
             self.driver.flush();
+            if let Some(watchdog) = &mut self.watchdog {
+                watchdog.timeout(self.driver.clock.now());
+            }
             if self.desk.is_leaving() {
                 let now = self.driver.clock.now();
                 let end = *end.get_or_insert(now + FAREWELL);
@@ -130,7 +137,9 @@ impl PacketLoop {
         let fast_path = self.driver.fast_path.as_ref();
         let stall = fast_path.is_some_and(FastPath::is_stalled);
         let stall = stall.then(|| now + STALL);
-        let dues = self.driver.deadline().into_iter().chain(end).chain(stall);
+        let watchdog = self.watchdog.as_ref().map(Watchdog::deadline);
+        let engine = self.driver.deadline().into_iter();
+        let dues = engine.chain(end).chain(stall).chain(watchdog);
         let Some(due) = dues.min() else {
             return EpollTimeout::NONE;
         };

@@ -65,6 +65,7 @@ fn engine(local: &str, remote: RemoteSelectors, request_addresses: bool) -> Arc<
         fragmentation: Fragmentation::default(),
         gate: Gate::default(),
         timing: Timing::default(),
+        additional_addresses: Vec::new(),
     })
 }
 
@@ -174,6 +175,7 @@ impl Client {
         while let Some(output) = self.engine.poll_output() {
             match output {
                 Output::Transmit(transmit) => self.send(&transmit),
+                Output::Keepalive(_) => {}
                 Output::Event(event) => self.events.push(event),
                 Output::Job(id, job) => {
                     let result = job.run(JobHost {

@@ -192,12 +192,13 @@ pub(super) fn occupant(name: &str) -> Result<Option<Occupant>, InterfaceError> {
     }))
 }
 
+/// Only who has CAP_SYS_ADMIN may look at the programs of others.
 fn program_name(id: u32) -> String {
     loaded_programs()
         .flatten()
         .find(|program| program.id() == id)
         .and_then(|program| program.name_as_str().map(str::to_owned))
-        .unwrap_or_default()
+        .unwrap_or_else(|| "name not known".to_owned())
 }
 
 /// Checks that an interface can carry IKE.

@@ -29,6 +29,14 @@ const LAB: [Tool; 10] = [
     Tool::new("openssl", "openssl"),
     Tool::new("tcpdump", "tcpdump"),
 ];
+/// What makes the package and looks at it.
+const PACKAGER: [Tool; 5] = [
+    Tool::new("binutils", "strip"),
+    Tool::new("dpkg-dev", "dpkg-shlibdeps"),
+    Tool::new("mandoc", "mandoc"),
+    Tool::new("openssl", "openssl"),
+    Tool::new("systemd", "systemd-analyze"),
+];
 /// What libFuzzer is compiled with.
 const FUZZER: [Tool; 1] = [Tool::new("g++", "g++")];
 
@@ -37,7 +45,7 @@ const FUZZER: [Tool; 1] = [Tool::new("g++", "g++")];
 /// # Errors
 /// Something is missing that cannot be installed here; the message says what to do.
 pub(crate) fn everything() -> Result<()> {
-    prepare(&[&LAB[..], &FUZZER, compiler::clippy()].concat())?;
+    prepare(&[&LAB[..], &PACKAGER, &FUZZER, compiler::clippy()].concat())?;
     checker::install()?;
     eprintln!("setup: everything is there");
     Ok(())
@@ -57,6 +65,14 @@ pub(crate) fn for_build() -> Result<()> {
 /// As in [`everything`].
 pub(crate) fn for_lab() -> Result<()> {
     prepare(&LAB)
+}
+
+/// What packaging needs.
+///
+/// # Errors
+/// As in [`everything`].
+pub(crate) fn for_dist() -> Result<()> {
+    prepare(&PACKAGER)
 }
 
 /// What fuzzing needs.

@@ -19,7 +19,7 @@ impl Established {
     pub(super) fn informational(
         mut self: Box<Self>,
         cx: &mut Context<'_>,
-        core: &Core,
+        core: &mut Core,
         message: &Message,
     ) -> State {
         let payloads = &message.payloads;
@@ -30,7 +30,7 @@ impl Established {
         let closed = self.close_children(cx, core, &request.delete_esp);
         let response = Informational {
             delete_esp: closed,
-            ..Informational::default()
+            ..self.update_addresses(cx, core, message, &request)
         };
         self.channel
             .respond(cx, &message.reply_to(), response.encode());

@@ -6,7 +6,9 @@
 //! what there is: [`Established::proceed`].
 
 mod informational;
+mod keepalive;
 mod liveness;
+mod mobike;
 mod ours;
 mod theirs;
 
@@ -44,6 +46,10 @@ pub(super) struct Established {
     liveness: Liveness,
     ours: Ours,
     theirs: Theirs,
+    /// When a NAT that we are behind is to be reminded of us.
+    keepalive: Instant,
+    /// Whether the peer is to show that it is where it says.
+    check_route: bool,
     /// Why it is to be deleted, as soon as no request of ours is waiting.
     ending: Option<CloseReason>,
 }
@@ -118,6 +124,8 @@ impl Established {
             liveness: Liveness::new(cx.now),
             ours: Ours::Idle,
             theirs: Theirs::Idle,
+            keepalive: cx.now,
+            check_route: false,
             ending: None,
         }
     }
@@ -125,7 +133,7 @@ impl Established {
     pub(super) fn handle_message(
         mut self: Box<Self>,
         cx: &mut Context<'_>,
-        core: &Core,
+        core: &mut Core,
         message: &Message,
     ) -> State {
         self.liveness.heard(cx.now);
@@ -172,31 +180,44 @@ impl Established {
     pub(super) fn handle_data_plane(
         mut self: Box<Self>,
         cx: &mut Context<'_>,
-        core: &Core,
+        core: &mut Core,
         event: &DataPlaneEvent,
     ) -> State {
-        if let DataPlaneEvent::Expired {
-            direction,
-            spi,
-            hard,
-            ..
-        } = *event
-        {
-            let initiates = self.estate.connection.lifetimes.initiate_rekey;
-            let mut children = self.estate.children.iter_mut();
-            let child = children.find(|child| match direction {
-                Direction::Inbound => child.summary.spi_in == spi,
-                Direction::Outbound => child.summary.spi_out == spi,
-            });
-            if let Some(child) = child.filter(|child| child.phase == Phase::Live) {
-                if hard {
-                    child.phase = Phase::Doomed;
-                } else if initiates {
-                    child.lifetime.soft = Some(cx.now);
-                }
+        match *event {
+            DataPlaneEvent::Expired {
+                direction,
+                spi,
+                hard,
+                ..
+            } => self.worn(cx.now, (direction, spi), hard),
+            // Authentic, as everything the kernel takes in.
+            DataPlaneEvent::Remapped { remote, .. } if core.nat.remote => {
+                let (path, tunnel) = (core.path, core.tunnel());
+                core.path.remote = remote;
+                self.estate.relocate(cx, core, tunnel);
+                self.moved(cx, core, &path);
             }
+            DataPlaneEvent::Remapped { .. } => {}
         }
         self.proceed(cx, core)
+    }
+
+    /// One direction of a CHILD SA has carried what it should, or may.
+    fn worn(&mut self, now: Instant, (direction, spi): (Direction, EspSpi), hard: bool) {
+        let initiates = self.estate.connection.lifetimes.initiate_rekey;
+        let mut children = self.estate.children.iter_mut();
+        let child = children.find(|child| match direction {
+            Direction::Inbound => child.summary.spi_in == spi,
+            Direction::Outbound => child.summary.spi_out == spi,
+        });
+        let Some(child) = child.filter(|child| child.phase == Phase::Live) else {
+            return;
+        };
+        if hard {
+            child.phase = Phase::Doomed;
+        } else if initiates {
+            child.lifetime.soft = Some(now);
+        }
     }
 
     /// Begins what is due, if no request of ours is under way.
@@ -211,7 +232,9 @@ impl Established {
             return self.delete(cx, core, reason);
         }
         self.doom_expired(cx.now);
-        if self.has_doomed() {
+        if self.check_route {
+            self.ask_for_route(cx, core);
+        } else if self.has_doomed() {
             self.delete_doomed(cx, core);
         } else if let Some(wanted) = self.sa_due(cx.now) {
             match wanted {
@@ -309,6 +332,22 @@ impl Established {
         self.proceed(cx, core)
     }
 
+    /// The peer has made another; `told` says whether it may know of this one.
+    pub(super) fn supersede(
+        mut self: Box<Self>,
+        cx: &mut Context<'_>,
+        core: &Core,
+        told: bool,
+    ) -> State {
+        // Before a request of ours is answered there is no other (RFC 7296 §2.3).
+        if told && !self.channel.is_waiting() {
+            return self.delete(cx, core, CloseReason::Superseded);
+        }
+        self.abandon(cx, core);
+        self.estate.close(cx, core, CloseReason::Superseded);
+        State::Gone
+    }
+
     fn delete(
         mut self: Box<Self>,
         cx: &mut Context<'_>,
@@ -341,14 +380,16 @@ impl Established {
             self.estate.close(cx, core, CloseReason::DeadPeer);
             return State::Gone;
         }
+        self.remind_nat(cx, core);
         self.proceed(cx, core)
     }
 
     /// When [`Self::handle_timeout`] has something to do. What is under way ends
     /// with a response, a job or the peer's death.
-    pub(super) fn deadline(&self, config: &Config) -> Option<Instant> {
+    pub(super) fn deadline(&self, config: &Config, core: &Core) -> Option<Instant> {
+        let keepalive = self.keepalive_due(core);
         if !matches!(self.ours, Ours::Idle) {
-            return None;
+            return keepalive;
         }
         let idle = matches!(self.theirs, Theirs::Idle);
         let next = |lifetime: &Lifetime| {
@@ -360,7 +401,7 @@ impl Established {
         });
         let own = [next(&self.lifetime)].into_iter();
         let liveness = self.liveness.due(&config.timing);
-        own.chain(children).chain(liveness).min()
+        own.chain(children).chain(liveness).chain(keepalive).min()
     }
 
     /// Removes a CHILD SA; what has taken its place takes the traffic.

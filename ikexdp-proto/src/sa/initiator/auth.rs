@@ -149,6 +149,7 @@ impl AuthSent {
                 .request_addresses
                 .then(configuration_request),
             child: Ok(Some(offered.clone())),
+            notifies: &[],
         };
         let payloads = request.encode();
         if !channel.request(cx, ExchangeType::IKE_AUTH, payloads, &core.path) {
@@ -306,6 +307,7 @@ impl Verifying {
             lease: None,
             assigned: self.assigned,
             children: Vec::new(),
+            mobike: false,
         });
         let new = NewEstablished {
             channel: self.channel,

@@ -13,7 +13,7 @@ use crate::crypto::keymat::{IkeKeys, KeySeed};
 use crate::event::FailureReason;
 use crate::job::{Agreed, Job};
 use crate::message::init::{InitNotifies, InitReply, InitRequest, InitResponse};
-use crate::nat;
+use crate::nat::NatHashes;
 use crate::sa::channel::{Channel, NewChannel};
 use crate::sa::init::{Handshake, SIGNATURE_HASHES, datagram_len, message};
 use crate::sa::proposal::{choose_ike, offer_ike};
@@ -52,12 +52,12 @@ pub(super) struct Agreeing {
 impl InitSent {
     /// Sends the request with our public value.
     pub(super) fn begin(begun: Begun, cx: &mut Context<'_>, core: &Core, key: KeyPair) -> State {
-        let mut notifies = InitNotifies {
+        let notifies = InitNotifies {
+            nat: NatHashes::of(core.spis, &core.path),
             fragmentation: cx.config.fragmentation.enabled,
             signature_hashes: SIGNATURE_HASHES.to_vec(),
             ..InitNotifies::default()
         };
-        nat::announce(core.spis, &core.path, &mut notifies);
         let request = InitRequest {
             cookie: (!begun.cookie.is_empty()).then_some(&begun.cookie),
             proposals: offer_ike(&cx.config.ike, None),
@@ -148,7 +148,7 @@ impl InitSent {
             return self.refused(begun, NotifyType::NO_PROPOSAL_CHOSEN);
         };
         core.spis = header.spis;
-        core.nat = nat::detect(core.spis, &datagram.path, &response.notifies);
+        core.nat = response.notifies.nat.compare(core.spis, &datagram.path);
         if core.nat.local || core.nat.remote {
             core.path = float(core.path);
         }

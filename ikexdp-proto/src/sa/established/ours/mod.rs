@@ -26,6 +26,8 @@ pub(super) enum Ours {
     Idle,
     /// Whether the peer lives.
     Liveness,
+    /// Whether it is where it says, with this COOKIE2.
+    Route(Vec<u8>),
     /// These CHILD SAs are to be deleted.
     Deleting(Vec<EspSpi>),
     /// A CHILD SA.
@@ -38,7 +40,7 @@ impl Ours {
     /// Whether `job` is for this request.
     pub(super) fn waits_for(&self, job: JobId) -> bool {
         match self {
-            Self::Idle | Self::Liveness | Self::Deleting(_) => false,
+            Self::Idle | Self::Liveness | Self::Route(_) | Self::Deleting(_) => false,
             Self::Child(request) => request.waits_for(job),
             Self::Ike(request) => request.waits_for(job),
         }
@@ -64,7 +66,7 @@ impl Ours {
     /// Nobody will hear what comes of it.
     pub(super) fn abandon(self, cx: &mut Context<'_>, core: &Core, estate: &Estate) {
         match self {
-            Self::Idle | Self::Liveness | Self::Deleting(_) => {}
+            Self::Idle | Self::Liveness | Self::Route(_) | Self::Deleting(_) => {}
             Self::Child(request) => request.abandon(cx, core, estate),
             Self::Ike(request) => request.abandon(cx),
         }
@@ -89,6 +91,7 @@ impl Established {
         match core::mem::take(&mut self.ours) {
             // That a liveness check was answered is all there is to know.
             Ours::Idle | Ours::Liveness => self.proceed(cx, core),
+            Ours::Route(cookie) => self.route_response(cx, core, &cookie, message),
             Ours::Deleting(children) => {
                 for spi in children {
                     self.remove_child(cx, core, spi);
@@ -109,7 +112,7 @@ impl Established {
         match core::mem::take(&mut self.ours) {
             Ours::Child(request) => self.own_child_job(cx, core, request, result),
             Ours::Ike(request) => self.own_ike_job(cx, core, request, result),
-            ours @ (Ours::Idle | Ours::Liveness | Ours::Deleting(_)) => {
+            ours @ (Ours::Idle | Ours::Liveness | Ours::Route(_) | Ours::Deleting(_)) => {
                 self.ours = ours;
                 State::Established(self)
             }

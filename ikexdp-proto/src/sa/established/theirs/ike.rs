@@ -46,7 +46,7 @@ impl Established {
             // RFC 7296 §2.25.2: the peer would not know to which of the two IKE
             // SAs the CHILD SA belongs.
             Ours::Child(_) | Ours::Deleting(_) => return Err(Unacceptable::Collision.into()),
-            Ours::Idle | Ours::Liveness | Ours::Ike(_) => {}
+            Ours::Idle | Ours::Liveness | Ours::Route(_) | Ours::Ike(_) => {}
         }
         let chosen = choose_ike(&request.proposals, &cx.config.ike)
             .ok_or(Error::Unacceptable(Unacceptable::Proposal))?;
