@@ -8,6 +8,7 @@ use core::net::IpAddr;
 use core::time::Duration;
 
 use crate::crypto::cert::CredentialError;
+use crate::data_plane::EspSaName;
 use crate::error::Error;
 use crate::identity::Identity;
 use crate::suite::{EspSuite, IkeSuite};
@@ -288,6 +289,8 @@ pub struct IkeSaSummary {
     pub fragmentation: FragmentationSummary,
     /// Its CHILD SAs.
     pub children: Vec<ChildSummary>,
+    /// What the kernel knows each of them by: the SA we receive on, and the other.
+    pub names: Vec<[EspSaName; 2]>,
 }
 
 impl HandshakeFailure {

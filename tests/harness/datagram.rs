@@ -16,6 +16,8 @@ use etherparse::{
 /// Where IKE is spoken, and where it shares the port with ESP behind a marker (RFC 3948 §2.2).
 const IKE_PORT: u16 = 500;
 const NAT_T_PORT: u16 = 4500;
+/// IP's protocol number of ESP.
+const ESP: u8 = 50;
 /// Next Payload for Encrypted and Authenticated Fragment (RFC 7383 §2.5).
 const SKF: u8 = 53;
 
@@ -65,6 +67,15 @@ pub enum Payload {
     },
     /// Everything else, later fragments included, by IP's protocol number.
     Other(u8),
+}
+
+/// What stands between IP's header and ESP's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encapsulation {
+    /// Nothing (RFC 4303).
+    None,
+    /// A UDP header (RFC 3948).
+    Udp,
 }
 
 /// The header of an IKE message (RFC 7296 §3.1).
@@ -145,6 +156,25 @@ impl Datagram {
             IkeHeader::parse(data)
         } else {
             None
+        }
+    }
+
+    /// How this carries ESP, if it does.
+    #[must_use]
+    pub fn esp(&self) -> Option<Encapsulation> {
+        match &self.payload {
+            Payload::Other(ESP) => Some(Encapsulation::None),
+            Payload::Udp {
+                source,
+                destination,
+                data,
+            } => {
+                // A keepalive is shorter, and an SPI is not zero.
+                let is_esp = [*source, *destination].contains(&NAT_T_PORT)
+                    && data.get(..4).is_some_and(|spi| spi != [0; 4]);
+                is_esp.then_some(Encapsulation::Udp)
+            }
+            Payload::Other(_) => None,
         }
     }
 }

@@ -34,4 +34,6 @@ pub mod process;
 pub mod script;
 pub mod strongswan;
 pub mod systemd;
+pub mod traffic;
 pub mod udp;
+pub mod xfrm;

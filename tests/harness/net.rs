@@ -126,6 +126,11 @@ pub struct Net {
     checker: Checker,
     /// Ports of the client and what the NAT makes of them.
     ports: BTreeMap<u16, u16>,
+    /// The first of those.
+    first_port: u16,
+    seed: u64,
+    /// Times a host has been restarted.
+    lives: u64,
 }
 
 impl Net {
@@ -154,6 +159,9 @@ impl Net {
             sequence: 0,
             checker: Checker::new(weather.nat, [&parties.gateway, &parties.client]),
             ports: BTreeMap::new(),
+            first_port: 20_000,
+            seed,
+            lives: 0,
         }
     }
 
@@ -161,6 +169,34 @@ impl Net {
     #[must_use]
     pub const fn now(&self) -> Instant {
         self.now
+    }
+
+    /// A host forgets everything, as after a crash: its kernel as well, which is
+    /// swept when it starts.
+    pub fn restart(&mut self, side: Side, config: &Config) {
+        self.lives += 1;
+        let salt = (side as u64 + 1) << 32 ^ self.lives << 40;
+        let host = self.hosts.get_mut(&side).unwrap();
+        host.endpoint = Endpoint::new(
+            Arc::new(config.clone()),
+            Box::new(ChaCha8Rng::seed_from_u64(self.seed ^ salt)),
+        );
+        host.kernel = Kernel::default();
+        let queue = std::mem::take(&mut self.queue);
+        for Reverse((at, sequence, of)) in queue {
+            let job = matches!(self.happenings[&sequence], Happening::JobDone(..));
+            if job && of == side {
+                self.happenings.remove(&sequence);
+            } else {
+                self.queue.push(Reverse((at, sequence, of)));
+            }
+        }
+    }
+
+    /// The NAT forgets all its mappings.
+    pub fn rebind(&mut self) {
+        self.first_port += self.ports.len() as u16;
+        self.ports.clear();
     }
 
     /// Changes the weather.
@@ -307,7 +343,7 @@ impl Net {
             match from {
                 Side::Client => {
                     let inside = path.local.port();
-                    let outside = 20_000 + self.ports.len() as u16;
+                    let outside = self.first_port + self.ports.len() as u16;
                     let outside = *self.ports.entry(inside).or_insert(outside);
                     seen.remote = SocketAddr::new(NAT.parse().unwrap(), outside);
                 }

@@ -10,6 +10,7 @@ mod lint;
 mod setup;
 mod sim;
 mod test;
+mod vm;
 
 use std::process::ExitCode;
 
@@ -36,6 +37,11 @@ enum Verb {
     Demo,
     /// Runs the tests, those that need root as root
     Test(test::Arguments),
+    /// Runs the tests that need a kernel of their own, in a virtual machine
+    Vm {
+        /// Runs only tests whose name contains this
+        filter: Option<String>,
+    },
     /// Fuzzes, beginning with the inputs that are known to be interesting
     Fuzz(fuzz::Arguments),
     /// Simulates two endpoints in all weathers
@@ -60,6 +66,7 @@ fn run(verb: Verb) -> Result<ExitCode> {
         Verb::Dist => dist::release()?,
         Verb::Demo => match demo::run()? {},
         Verb::Test(arguments) => return test::run(&arguments),
+        Verb::Vm { filter } => return test::run(&test::Arguments::of_vm(filter)),
         Verb::Fuzz(arguments) => fuzz::run_targets(&arguments)?,
         Verb::Sim(arguments) => sim::simulate(&arguments)?,
         Verb::Lint => lint::everything()?,

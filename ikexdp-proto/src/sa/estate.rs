@@ -11,7 +11,7 @@ use super::negotiate::Ends;
 use super::succession::Superseding;
 use super::{Context, Core};
 use crate::config::Connection;
-use crate::data_plane::{DataPlaneError, Operation, Policies, Tunnel};
+use crate::data_plane::{DataPlaneError, EspSaName, Operation, Policies, Tunnel};
 use crate::event::{ChildSummary, CloseReason, Event};
 use crate::identity::Identity;
 use crate::job::{Job, JobId};
@@ -205,6 +205,12 @@ impl Estate {
     pub(super) fn summaries(&self) -> Vec<ChildSummary> {
         let children = self.children.iter();
         children.map(|child| child.summary.clone()).collect()
+    }
+
+    /// What the kernel knows the CHILD SAs by.
+    pub(super) fn names(&self, tunnel: Tunnel) -> Vec<[EspSaName; 2]> {
+        let children = self.children.iter();
+        children.map(|child| child.names(tunnel)).collect()
     }
 
     /// The last IKE SA is over, and everything with it.

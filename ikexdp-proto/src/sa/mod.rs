@@ -430,6 +430,7 @@ impl IkeSa {
             addresses: Vec::new(),
             fragmentation: fragmentation(channel),
             children: Vec::new(),
+            names: Vec::new(),
         };
         if let State::Established(state) = &self.state {
             let estate = &state.estate;
@@ -437,6 +438,7 @@ impl IkeSa {
             summary.peer = Some(estate.peer.clone());
             summary.addresses = estate.addresses();
             summary.children = estate.summaries();
+            summary.names = estate.names(self.core.tunnel());
         }
         Some(summary)
     }

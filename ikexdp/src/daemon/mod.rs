@@ -116,6 +116,7 @@ pub fn run(loaded: &Loaded) -> Result<(), DaemonError> {
         mailbox,
         drops: sockets.drops(),
         lost_lines: log.lost(),
+        data_plane: Arc::clone(&carrier.data_plane),
     };
     let (ended, end) = oneshot::channel();
     let settings = settings.clone();

@@ -118,7 +118,8 @@ impl Gateway {
     }
 
     fn sas(&self) -> Vec<Sa> {
-        self.ask(|reply| Order::Sas { after: None, reply })
+        let sas = self.ask(|reply| Order::Sas { after: None, reply });
+        sas.into_iter().map(Sa::from).collect()
     }
 
     fn counter(&self, name: &str) -> u64 {
@@ -346,6 +347,7 @@ fn a_panic_of_the_packet_loop_ends_the_daemon() {
         mailbox,
         drops: Sockets::bind(Ports { ike: 0, nat_t: 0 }).unwrap().drops(),
         lost_lines: writer.error_counter(),
+        data_plane: Arc::new(NoDataPlane),
     };
     let (ended, end) = oneshot::channel();
     let packets = thread::spawn(move || {

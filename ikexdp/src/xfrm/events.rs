@@ -17,7 +17,7 @@ use nix::sys::socket::{setsockopt, sockopt};
 use super::XfrmError;
 use super::address::address;
 use super::message::Message;
-use super::reqid::{direction, lineage};
+use super::reqid::owner;
 use crate::netlink::{NetlinkError, parse};
 
 /// Octets of messages that may wait: some thousands of SAs that wear out at once.
@@ -76,11 +76,7 @@ impl Events {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(NetlinkError::Socket(error)),
             }
-            for message in parse::<Message>(&self.buffer)? {
-                if let NetlinkPayload::InnerMessage(message) = &message.payload {
-                    event(message).map(&mut take);
-                }
-            }
+            read(&self.buffer)?.into_iter().for_each(&mut take);
         }
         Ok(())
     }
@@ -92,6 +88,16 @@ impl AsFd for Events {
     }
 }
 
+/// What a datagram says of our SAs.
+pub(super) fn read(datagram: &[u8]) -> Result<Vec<DataPlaneEvent>, NetlinkError> {
+    let messages = parse::<Message>(datagram)?.into_iter();
+    let events = messages.filter_map(|message| match message.payload {
+        NetlinkPayload::InnerMessage(message) => event(&message),
+        _ => None,
+    });
+    Ok(events.collect())
+}
+
 fn event(message: &Message) -> Option<DataPlaneEvent> {
     match message.get() {
         XfrmMessage::Expire(message) => expired(message),
@@ -101,18 +107,20 @@ fn event(message: &Message) -> Option<DataPlaneEvent> {
 }
 
 fn expired(ExpireMessage { expire }: &ExpireMessage) -> Option<DataPlaneEvent> {
+    let (lineage, direction) = owner(expire.state.reqid)?;
     Some(DataPlaneEvent::Expired {
-        lineage: lineage(expire.state.reqid),
-        direction: direction(expire.state.reqid)?,
+        lineage,
+        direction,
         spi: EspSpi(expire.state.id.spi),
         hard: expire.hard != 0,
     })
 }
 
 fn remapped(MappingMessage { map }: &MappingMessage) -> Option<DataPlaneEvent> {
+    let (lineage, direction) = owner(map.reqid)?;
     let ip = address(&map.new_saddr, map.id.family)?;
-    (direction(map.reqid)? == Direction::Inbound).then_some(DataPlaneEvent::Remapped {
-        lineage: lineage(map.reqid),
+    (direction == Direction::Inbound).then_some(DataPlaneEvent::Remapped {
+        lineage,
         spi: EspSpi(map.id.spi),
         remote: SocketAddr::new(ip, map.new_sport),
     })

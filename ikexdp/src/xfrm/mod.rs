@@ -1,7 +1,7 @@
 //! ESP in the kernel, told by netlink (XFRM): SAs, policies, and what the kernel
 //! has to say of them.
 //!
-//! What is ours is known by its reqid, see [`reqid`]: nothing else is touched, and
+//! What is ours is known by its reqid, see `reqid.rs`: nothing else is touched, and
 //! nothing of ours outlives the daemon for longer than until its next start.
 
 mod address;

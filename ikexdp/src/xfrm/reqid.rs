@@ -26,18 +26,18 @@ pub(super) const fn reqid(lineage: Lineage, direction: Direction) -> u32 {
     TAG | direction | lineage.0 & Lineage::MAX
 }
 
-/// Which way goes what has this reqid; `None` if it is not ours.
-pub(super) const fn direction(reqid: u32) -> Option<Direction> {
-    match (reqid & TAG_MASK == TAG, reqid & OUTBOUND != 0) {
-        (false, _) => None,
-        (true, false) => Some(Direction::Inbound),
-        (true, true) => Some(Direction::Outbound),
+/// Whose SAs have this reqid, and which way they go; `None` if it is not ours.
+pub(super) const fn owner(reqid: u32) -> Option<(Lineage, Direction)> {
+    let direction = if reqid & OUTBOUND == 0 {
+        Direction::Inbound
+    } else {
+        Direction::Outbound
+    };
+    if reqid & TAG_MASK == TAG {
+        Some((Lineage(reqid & Lineage::MAX), direction))
+    } else {
+        None
     }
-}
-
-/// The lineage of what has this reqid, if it is ours.
-pub(super) const fn lineage(reqid: u32) -> Lineage {
-    Lineage(reqid & Lineage::MAX)
 }
 
 #[cfg(test)]
@@ -45,11 +45,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reqid_of_ours_tells_its_direction() {
+    fn a_reqid_of_ours_tells_whose_it_is() {
         for lineage in [1, 0x1234, Lineage::MAX].map(Lineage) {
             for way in [Direction::Inbound, Direction::Outbound] {
-                assert_eq!(direction(reqid(lineage, way)), Some(way));
-                assert_eq!(super::lineage(reqid(lineage, way)), lineage);
+                assert_eq!(owner(reqid(lineage, way)), Some((lineage, way)));
             }
         }
         assert_eq!(reqid(Lineage(0x1234), Direction::Outbound), 0x5900_1234);
@@ -58,7 +57,7 @@ mod tests {
     #[test]
     fn what_others_use_is_not_ours() {
         for foreign in [0, 1, 0x3fff, 0x5a00_0001, 0x5700_0001, u32::MAX] {
-            assert_eq!(direction(foreign), None, "{foreign:#x}");
+            assert_eq!(owner(foreign), None, "{foreign:#x}");
         }
     }
 }

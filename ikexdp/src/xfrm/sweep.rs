@@ -9,7 +9,7 @@ use netlink_packet_xfrm::{IPPROTO_ESP, UserSaId, XfrmAttrs, XfrmMessage};
 
 use super::message::Message;
 use super::policy::identify;
-use super::reqid::direction;
+use super::reqid::owner;
 use crate::netlink::{Channel, NetlinkError};
 
 /// What was removed.
@@ -54,7 +54,7 @@ fn removal_of_policy(policy: &PolicyModifyMessage) -> Option<Message> {
     let is_ours = policy.nlas.iter().any(|attribute| match attribute {
         XfrmAttrs::Template(templates) => templates
             .iter()
-            .any(|template| direction(template.reqid).is_some()),
+            .any(|template| owner(template.reqid).is_some()),
         _ => false,
     });
     let info = &policy.user_policy_info;
@@ -73,7 +73,7 @@ fn removal_of_policy(policy: &PolicyModifyMessage) -> Option<Message> {
 
 fn removal_of_sa(sa: &StateModifyMessage) -> Option<Message> {
     let info = &sa.user_sa_info;
-    direction(info.reqid)?;
+    owner(info.reqid)?;
     let mut attributes = sa.nlas.iter();
     let mark = attributes.find(|attribute| matches!(attribute, XfrmAttrs::Mark(_)));
     Some(Message::new(XfrmMessage::DeleteSa(StateDelGetMessage {

@@ -71,7 +71,7 @@ impl Strongswan {
     /// The peer refused or did not answer.
     pub fn initiate(&self) -> Result<(), String> {
         let what = match self.settings.esp {
-            Esp::Userspace => "--child",
+            Esp::Kernel | Esp::Userspace => "--child",
             Esp::None => "--ike",
         };
         self.swanctl(&["--initiate", what, "lab"]).map(drop)

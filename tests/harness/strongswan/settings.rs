@@ -68,6 +68,8 @@ pub enum Role {
 /// How a connection protects data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Esp {
+    /// In the kernel, which must have ESP; in UDP where a NAT is found.
+    Kernel,
     /// In user space over a TUN device; needs nothing of the kernel, and always encapsulates in
     /// UDP.
     Userspace,
@@ -117,7 +119,7 @@ impl Settings {
         // Before kernel-netlink, which offers the same.
         let esp = match self.esp {
             Esp::Userspace => "kernel-libipsec",
-            Esp::None => "",
+            Esp::Kernel | Esp::None => "",
         };
         format!(
             "

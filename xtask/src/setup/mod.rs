@@ -7,11 +7,12 @@ mod checker;
 mod compiler;
 mod linker;
 mod packages;
+mod unpacked;
 
 use anyhow::Result;
 
-pub(crate) use self::compiler::Compiler;
 use self::packages::Tool;
+pub(crate) use self::{compiler::Compiler, unpacked::kernel};
 
 /// What the tests run: the peer, its plug-ins, and what builds and watches networks.
 ///
@@ -29,6 +30,11 @@ const LAB: [Tool; 10] = [
     Tool::new("openssl", "openssl"),
     Tool::new("tcpdump", "tcpdump"),
 ];
+/// What the virtual machine needs besides: the machine, and its first process.
+const VM: [Tool; 2] = [
+    Tool::new("busybox-static", "busybox"),
+    Tool::new("qemu-system-x86", "qemu-system-x86_64"),
+];
 /// What makes the package and looks at it.
 const PACKAGER: [Tool; 5] = [
     Tool::new("binutils", "strip"),
@@ -45,7 +51,8 @@ const FUZZER: [Tool; 1] = [Tool::new("g++", "g++")];
 /// # Errors
 /// Something is missing that cannot be installed here; the message says what to do.
 pub(crate) fn everything() -> Result<()> {
-    prepare(&[&LAB[..], &PACKAGER, &FUZZER, compiler::clippy()].concat())?;
+    prepare(&[&LAB[..], &VM, &PACKAGER, &FUZZER, compiler::clippy()].concat())?;
+    kernel()?;
     checker::install()?;
     eprintln!("setup: everything is there");
     Ok(())
@@ -59,12 +66,20 @@ pub(crate) fn for_build() -> Result<()> {
     prepare(&[])
 }
 
-/// What testing needs.
+/// What the lab needs.
 ///
 /// # Errors
 /// As in [`everything`].
 pub(crate) fn for_lab() -> Result<()> {
     prepare(&LAB)
+}
+
+/// What testing needs.
+///
+/// # Errors
+/// As in [`everything`].
+pub(crate) fn for_tests() -> Result<()> {
+    prepare(&[&LAB[..], &VM].concat())
 }
 
 /// What packaging needs.

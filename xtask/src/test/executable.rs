@@ -1,9 +1,9 @@
 //! The executables that Cargo builds of the tests, run one by one.
 
 use std::{
-    io::{BufRead as _, BufReader, IsTerminal as _, Read},
-    path::PathBuf,
-    process::{Command, Stdio},
+    io::{BufRead as _, BufReader, IsTerminal as _},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
 };
 
 use anyhow::{Context as _, Result};
@@ -12,7 +12,11 @@ use super::outcome::Outcome;
 use crate::{
     artifact::Artifact,
     command::{as_root, cargo, root, words},
+    vm::{self, Vm},
 };
+
+/// Has libtest run the tests that are marked as ignored, one at a time.
+const IGNORED: &str = "--ignored --test-threads 1";
 
 /// The tests of one target of one package.
 #[derive(Debug)]
@@ -21,6 +25,8 @@ pub(super) struct Executable {
     pub(super) name: String,
     /// Whether this is a target of tests alone, which must have some.
     pub(super) is_tier: bool,
+    /// Whether its ignored tests run in a virtual machine.
+    pub(super) is_for_vm: bool,
     file: PathBuf,
     /// Where Cargo would run it.
     directory: PathBuf,
@@ -39,6 +45,7 @@ impl Executable {
         Self {
             name: name.display().to_string(),
             is_tier: artifact.is_tier,
+            is_for_vm: artifact.is_tier && artifact.name == vm::TIER,
             file: artifact.file.clone(),
             directory: artifact.directory.clone(),
         }
@@ -54,16 +61,32 @@ impl Executable {
         )
     }
 
-    /// Runs the tests that are marked as ignored because they need root, one at a time.
+    /// Runs the tests that are marked as ignored because they need root.
     pub(super) fn run_ignored(&self, filter: Option<&str>) -> Result<Outcome> {
         println!("\n{}, as root", self.name);
         let mut command = as_root(&self.file)?;
         watch(
             command
                 .current_dir(&self.directory)
-                .args(words("--ignored --test-threads 1"))
+                .args(words(IGNORED))
                 .args(filter),
         )
+    }
+
+    /// Runs the tests that are marked as ignored because they need a kernel of their own; they start
+    /// the daemon.
+    pub(super) fn run_in_vm(&self, daemon: &Path, filter: Option<&str>) -> Result<Outcome> {
+        println!("\n{}, in a virtual machine", self.name);
+        let vm = Vm::new(&[&self.file, daemon])?;
+        let filter = filter.unwrap_or_default();
+        let mut child = vm.start(&format!("{} {IGNORED} {filter}", self.file.display()))?;
+        let outcome = follow(&mut child)?;
+        child.wait()?;
+        let code = vm.code();
+        if let Err(error) = &code {
+            println!("{error:#}");
+        }
+        Ok(ended(outcome, code.is_ok_and(|code| code == 0)))
     }
 }
 
@@ -73,8 +96,7 @@ pub(super) fn run_documentation(filter: Option<&str>) -> Result<Outcome> {
     watch(cargo().args(words("test --quiet --doc --")).args(filter))
 }
 
-/// Runs a command whose last arguments are libtest's, shows what it prints, and adds up its
-/// results.
+/// Runs a command whose last arguments are libtest's.
 fn watch(command: &mut Command) -> Result<Outcome> {
     if std::io::stdout().is_terminal() {
         // libtest sees a pipe, and would leave colour out.
@@ -84,28 +106,30 @@ fn watch(command: &mut Command) -> Result<Outcome> {
         .stdout(Stdio::piped())
         .spawn()
         .with_context(|| format!("{command:?}"))?;
+    let outcome = follow(&mut child)?;
+    Ok(ended(outcome, child.wait()?.success()))
+}
+
+/// Shows what libtest prints while it comes, and adds up its results, if it says any.
+fn follow(child: &mut Child) -> Result<Option<Outcome>> {
     let stdout = child.stdout.take().context("a pipe was asked for")?;
     let mut total = None;
-    show(stdout, |line| {
-        if let Some(outcome) = Outcome::parse(line) {
+    for line in BufReader::new(stdout).split(b'\n') {
+        let line = line.context("reading the output of the tests")?;
+        let line = String::from_utf8_lossy(&line);
+        println!("{line}");
+        if let Some(outcome) = Outcome::parse(&line) {
             total.get_or_insert_with(Outcome::default).add(&outcome);
         }
-    })?;
-    let status = child.wait()?;
-    let mut total = total.unwrap_or(Outcome::CRASHED);
-    if !status.success() && total.failed == 0 {
-        total.add(&Outcome::CRASHED);
     }
     Ok(total)
 }
 
-/// Copies lines to standard output while they come.
-fn show(output: impl Read, mut read: impl FnMut(&str)) -> Result<()> {
-    for line in BufReader::new(output).split(b'\n') {
-        let line = line.context("reading the output of the tests")?;
-        let line = String::from_utf8_lossy(&line);
-        println!("{line}");
-        read(&line);
+/// The results of libtest as they are to be taken, by how it ended.
+fn ended(outcome: Option<Outcome>, successfully: bool) -> Outcome {
+    let mut total = outcome.unwrap_or(Outcome::CRASHED);
+    if !successfully && total.failed == 0 {
+        total.add(&Outcome::CRASHED);
     }
-    Ok(())
+    total
 }

@@ -1,8 +1,8 @@
 //! `cargo xtask test`: every test of every tier, and one summary.
 //!
-//! First come all tests that need nothing, then those marked `#[ignore = "needs CAP_…"]`, as root,
-//! one at a time. What is marked is run: there is no list of tiers that a new one could be missing
-//! from. Cargo builds as the user, so nothing in `target` becomes root's.
+//! First come all tests that need nothing, then those marked `#[ignore = "needs …"]`, one at a time:
+//! as root, and those of the tier `vm` in a virtual machine. What is marked is run: there is no list
+//! of tiers that a new one could be missing from. Cargo builds as the user, so nothing in `target` becomes root's.
 
 mod executable;
 mod outcome;
@@ -15,7 +15,7 @@ use self::{executable::Executable, outcome::Outcome};
 use crate::{
     artifact::Artifact,
     command::{self, cargo, words},
-    demo, dist, fuzz, setup,
+    demo, dist, fuzz, setup, vm,
 };
 
 /// How long each fuzz target runs along with the tests: long enough to see that it does not fail
@@ -32,12 +32,22 @@ pub(crate) struct Arguments {
     tier: Option<String>,
 }
 
+impl Arguments {
+    /// The tests that run in a virtual machine.
+    pub(crate) fn of_vm(filter: Option<String>) -> Self {
+        Self {
+            filter,
+            tier: Some(vm::TIER.to_owned()),
+        }
+    }
+}
+
 /// Runs the tests; the last line printed is the summary, in libtest's form.
 ///
 /// # Errors
 /// The set-up or the build fails. Tests that fail are no error but a code.
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
-    setup::for_lab()?;
+    setup::for_tests()?;
     let filter = arguments.filter.as_deref();
     let artifacts = build(arguments.tier.as_deref())?;
     let executables = Executable::all(&artifacts);
@@ -59,7 +69,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         .zip(&mut outcomes)
         .filter(|(_, outcome)| outcome.ignored > 0)
     {
-        outcome.add_ignored(&executable.run_ignored(filter)?);
+        outcome.add_ignored(&if executable.is_for_vm {
+            executable.run_in_vm(Artifact::program(&artifacts, "ikexdp")?, filter)?
+        } else {
+            executable.run_ignored(filter)?
+        });
     }
     println!();
     let mut complete = true;
