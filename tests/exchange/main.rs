@@ -14,6 +14,7 @@ mod auth;
 mod channel;
 mod collision;
 mod create_child;
+mod form;
 mod informational;
 mod init;
 mod line;
