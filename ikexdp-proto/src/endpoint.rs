@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 
@@ -15,6 +16,7 @@ use crate::error::{Error, Violation};
 use crate::event::{Event, FragmentationSummary, HandshakeFailure, IkeSaSummary};
 use crate::gate::{Admission, Gate};
 use crate::job::{Job, JobId, JobResult};
+use crate::lease::{Assignment, RangeSummary};
 use crate::limits::INIT_LEN_MAX;
 use crate::message::init::{InitRequest, notify_only};
 use crate::path_size::PathSizes;
@@ -219,6 +221,44 @@ impl Endpoint {
         self.table
             .after(after)
             .filter_map(move |sa| sa.summary(now))
+    }
+
+    /// Takes a new configuration. SAs that are up go on as they are, handshakes
+    /// under way go on and find the new connections; addresses in use stay with
+    /// who has them even if no pool has them any more.
+    pub fn reconfigure(&mut self, config: Arc<Config>) {
+        let before = core::mem::replace(&mut self.host.config, config);
+        let config = &self.host.config;
+        // Each looks at every SA or address, for which nothing else must wait
+        // without need.
+        if before.pools != config.pools {
+            self.host.pools.reconfigure(&config.pools);
+        }
+        if before.timing != config.timing {
+            self.table.settle_all(config);
+        }
+    }
+
+    /// Takes back the [`Self::assignments`] of an earlier run, so that peers get
+    /// the same addresses again; for an endpoint that has no SA yet.
+    pub fn restore(&mut self, assignments: Vec<Assignment>) {
+        self.host.pools.restore(assignments);
+    }
+
+    /// Which address is, or was last, whose; in no order.
+    pub fn assignments(&self) -> impl Iterator<Item = Assignment> {
+        self.host.pools.assignments()
+    }
+
+    /// A number that changes whenever [`Self::assignments`] do.
+    #[must_use]
+    pub const fn assignment_changes(&self) -> u64 {
+        self.host.pools.changes()
+    }
+
+    /// How much of each pool is given out, in the order of the configuration.
+    pub fn pools(&self) -> impl Iterator<Item = RangeSummary> {
+        self.host.pools.summaries()
     }
 
     /// Memory held for incomplete messages of all SAs, in octets.

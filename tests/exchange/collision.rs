@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use harness::script::{Answer, CHILD_SPI, Script, config, kinds, proposal};
+use ikexdp_proto::Command;
 use ikexdp_proto::crypto::kex::Group;
 use ikexdp_proto::data_plane::{DataPlaneEvent, Direction};
 use ikexdp_proto::event::{CloseReason, Event};
@@ -18,7 +19,6 @@ use ikexdp_proto::wire::payload::delete::Delete;
 use ikexdp_proto::wire::payload::ke::KeyExchange;
 use ikexdp_proto::wire::payload::notify::Notify;
 use ikexdp_proto::wire::writer::Chain;
-use ikexdp_proto::{Command, Input};
 use ring::rand::SystemRandom;
 
 const CREATE_CHILD_SA: ExchangeType = ExchangeType::CREATE_CHILD_SA;
@@ -135,7 +135,7 @@ fn wear_out(script: &mut Script) -> Bytes {
         spi: ours(script)[0],
         hard: true,
     };
-    let sent = script.input(Input::DataPlane(expired));
+    let sent = script.tell(expired);
     assert_eq!(sent.len(), 1);
     assert_eq!(deleted(&script.open(&sent[0])), ours(script));
     sent[0].clone()

@@ -13,6 +13,7 @@
 mod auth;
 mod channel;
 mod collision;
+mod configuration;
 mod create_child;
 mod form;
 mod informational;
@@ -20,6 +21,7 @@ mod init;
 mod line;
 mod moving;
 mod pair;
+mod reconfigure;
 mod rekey;
 mod succession;
 mod unique;

@@ -13,6 +13,7 @@ use ikexdp_proto::crypto::cipher::{Cipher, Encryption};
 use ikexdp_proto::crypto::kex::{Group, KeyPair};
 use ikexdp_proto::crypto::keymat::{IkeKeys, KeySeed};
 use ikexdp_proto::crypto::prf::Prf;
+use ikexdp_proto::data_plane::DataPlaneEvent;
 use ikexdp_proto::error::Malformed;
 use ikexdp_proto::event::Event;
 use ikexdp_proto::identity::Identity;
@@ -165,9 +166,9 @@ impl Script {
         self.drain()
     }
 
-    /// Hands in something else, returns what is sent.
-    pub fn input(&mut self, input: Input<'_>) -> Vec<Bytes> {
-        self.endpoint.handle(self.now, input);
+    /// Has the gateway's kernel say something, returns what is sent.
+    pub fn tell(&mut self, event: DataPlaneEvent) -> Vec<Bytes> {
+        self.endpoint.handle(self.now, Input::DataPlane(event));
         self.drain()
     }
 
@@ -238,15 +239,6 @@ impl Script {
         header.encode(HEADER_LEN + payloads.octets.len(), &mut message);
         message.extend_from_slice(&payloads.octets);
         message.into()
-    }
-
-    /// Seals the response to a request of the endpoint.
-    pub fn seal_response(&mut self, exchange: ExchangeType, id: u32, payloads: &Chain) -> Bytes {
-        let header = Header {
-            response: true,
-            ..self.header(exchange, id, PayloadType::ENCRYPTED)
-        };
-        self.seal_behind(header, payloads.first, None, &payloads.octets)
     }
 
     const fn header(&self, exchange: ExchangeType, id: u32, next_payload: PayloadType) -> Header {
@@ -363,6 +355,15 @@ impl Script {
         }
     }
 
+    /// The same on an SPI that no other SA of this client has.
+    #[must_use]
+    pub fn another_child(&self) -> ChildPayloads {
+        let mut child = Self::child();
+        let own = self.spis.initiator.0 as u32;
+        child.proposals[0].spi = own.to_be_bytes().to_vec();
+        child
+    }
+
     /// Completes the handshake with the CHILD SA of [`Self::child`].
     pub fn establish(&mut self) -> Answer {
         self.init();
@@ -390,12 +391,12 @@ impl Script {
             PayloadType::ENCRYPTED
         };
         let header = self.header(exchange, id, kind);
-        self.seal_behind(header, first, fragment, plaintext)
+        self.seal_message(&header, first, fragment, plaintext)
     }
 
-    fn seal_behind(
+    fn seal_message(
         &mut self,
-        header: Header,
+        header: &Header,
         first: PayloadType,
         fragment: Option<(u16, u16)>,
         plaintext: &[u8],
