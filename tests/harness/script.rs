@@ -432,7 +432,11 @@ impl Script {
     pub fn answer(&mut self, request: &[u8], payloads: &Chain) -> Vec<Bytes> {
         let (header, _) = Header::decode(request).unwrap();
         assert!(!header.response);
-        let response = self.seal_response(header.exchange, header.message_id.0, payloads);
+        let header = Header {
+            response: true,
+            ..self.header(header.exchange, header.message_id.0, PayloadType::ENCRYPTED)
+        };
+        let response = self.seal_message(&header, payloads.first, None, &payloads.octets);
         self.deliver(&response)
     }
 
