@@ -55,6 +55,9 @@ pub enum Command {
     },
     /// Delete an IKE SA; nothing happens if there is none of that name.
     Terminate(IkeSaId),
+    /// Ask for one more CHILD SA, between all that the connection has; nothing
+    /// happens while another request of ours is under way.
+    CreateChild(IkeSaId),
     /// Replace a CHILD SA, or the IKE SA itself; nothing happens if there is none
     /// of that name.
     Rekey {
@@ -343,6 +346,7 @@ impl Endpoint {
         match command {
             Command::Initiate { connection, path } => self.initiate(connection, *path),
             Command::Terminate(id) => self.update(*id, |sa, cx| sa.terminate(cx)),
+            Command::CreateChild(id) => self.update(*id, |sa, cx| sa.create_child(cx)),
             Command::Rekey { id, child } => self.update(*id, |sa, cx| sa.rekey(cx, *child)),
             Command::Shutdown => {
                 self.leaving = true;
