@@ -24,6 +24,7 @@ pub mod gateway;
 pub mod host;
 pub mod journal;
 pub mod lab;
+pub mod libreswan;
 pub mod namespace;
 pub mod net;
 pub mod packet;

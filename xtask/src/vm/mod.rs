@@ -59,6 +59,11 @@ impl Vm {
         for file in &kernel.modules {
             image.unpacked(&package, file)?;
         }
+        let libreswan = setup::libreswan()?;
+        for program in ["addconn", "pluto"] {
+            let file = libreswan.join("usr/libexec/ipsec").join(program);
+            image.unpacked_program(&libreswan, file)?;
+        }
         for program in programs {
             image.built(program, &work.join("stripped"))?;
         }
