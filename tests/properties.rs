@@ -16,6 +16,7 @@ use ikexdp_proto::config::RemoteSelectors;
 use ikexdp_proto::message::auth::{AuthReply, AuthRequest};
 use ikexdp_proto::message::informational::Informational;
 use ikexdp_proto::message::init::{InitNotifies, InitReply, InitRequest};
+use ikexdp_proto::nat::NatHashes;
 use ikexdp_proto::types::Path;
 use ikexdp_proto::wire::header::Header;
 use ikexdp_proto::wire::iana::{GroupId, HashAlgorithm, PayloadType, ProtocolId, TransformType};
@@ -87,6 +88,7 @@ proptest! {
         cookie in option::of(vec(any::<u8>(), 1..65)),
         nat_sources in vec(any::<[u8; 20]>(), 0..3),
         nat_destination in option::of(any::<[u8; 20]>()),
+        no_nats in option::of(vec(any::<u8>(), 12..37)),
         fragmentation in any::<bool>(),
         hashes in vec(any::<u16>(), 0..5),
     ) {
@@ -96,8 +98,8 @@ proptest! {
             key_exchange: KeyExchange { group: GroupId(31), data: &data },
             nonce: &nonce,
             notifies: InitNotifies {
-                nat_sources,
-                nat_destination,
+                nat: NatHashes { sources: nat_sources, destination: nat_destination },
+                no_nats_allowed: no_nats,
                 fragmentation,
                 signature_hashes: hashes.into_iter().map(HashAlgorithm).collect(),
                 childless: false,

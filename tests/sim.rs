@@ -14,16 +14,50 @@ use chacha20::rand_core::{Rng, SeedableRng};
 use harness::net::{Net, Side, Weather};
 use harness::parties::{Parties, Proof};
 use ikexdp_proto::Command;
-use ikexdp_proto::event::Event;
+use ikexdp_proto::config::Lifetimes;
+use ikexdp_proto::event::{Event, IkeSaSummary};
+use ikexdp_proto::types::{EspSpi, Spi};
 
 /// Seeds of the ordinary run.
 const SEEDS: u64 = 200;
 
-/// One life of a network: some handshakes in weather as drawn, some deletes,
-/// then fair weather until everything is quiet.
+/// One life of a network: some handshakes in weather as drawn, some rekeying,
+/// deletes, restarts and forgetful NATs, then fair weather until everything is
+/// quiet.
 fn live(seed: u64) -> u64 {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let mut weather = Weather::draw(&mut random);
+    let parties = parties(&mut random);
+    let mut net = Net::new(seed, weather, &parties);
+    for _ in 0..1 + random.next_u32() % 4 {
+        net.connect();
+        net.run(Duration::from_millis(u64::from(random.next_u32() % 20_000)));
+        for _ in 0..random.next_u32() % 4 {
+            rekey(&mut net, &mut random);
+            net.run(Duration::from_millis(u64::from(random.next_u32() % 3_000)));
+        }
+        disturb(&mut net, &mut random, &parties);
+    }
+    // Hours in which nothing happens but what the SAs do by themselves.
+    net.run(Duration::from_secs(u64::from(random.next_u32() % 7_200)));
+    weather.loss = 0;
+    weather.datagram_len_max = 1500;
+    weather.job_delay = Duration::ZERO;
+    net.set_weather(weather);
+    // Long enough for every handshake to end and every dead peer to be found.
+    net.run(Duration::from_secs(300));
+    for _ in 0..60 {
+        if sas(&net, Side::Gateway) == sas(&net, Side::Client) && !replacing(&net) {
+            break;
+        }
+        // Something is just being replaced.
+        net.run(Duration::from_millis(700));
+    }
+    agree(&net);
+    net.checker().trace()
+}
+
+fn parties(random: &mut ChaCha8Rng) -> Parties {
     let proof = match random.next_u32() % 3 {
         0 => Proof::SharedKey,
         _ => Proof::Certificates((random.next_u32() % 6000) as usize),
@@ -33,49 +67,87 @@ fn live(seed: u64) -> u64 {
     parties.gateway.fragmentation.datagram_len = sizes[(random.next_u32() % 4) as usize];
     parties.client.fragmentation.datagram_len = sizes[(random.next_u32() % 4) as usize];
     parties.gateway.gate.cookie_threshold = (random.next_u32() % 3) as usize;
-    let mut net = Net::new(seed, weather, &parties);
-    for _ in 0..1 + random.next_u32() % 4 {
-        net.connect();
-        net.run(Duration::from_millis(u64::from(random.next_u32() % 20_000)));
-        if random.next_u32() % 3 == 0 {
-            let side = [Side::Gateway, Side::Client][(random.next_u32() % 2) as usize];
+    let mut lifetimes = || Lifetimes {
+        initiate_rekey: !random.next_u32().is_multiple_of(4),
+        ike: Duration::from_secs(300 + u64::from(random.next_u32() % 3_000)),
+        child: Duration::from_secs(60 + u64::from(random.next_u32() % 1_000)),
+        ..Lifetimes::default()
+    };
+    let [gateway, client] = [lifetimes(), lifetimes()];
+    parties.change_gateway(|connection| connection.lifetimes = gateway);
+    parties.change_client(|connection| connection.lifetimes = client);
+    parties
+}
+
+/// Whether there are more CHILD SAs somewhere than there will be.
+fn replacing(net: &Net) -> bool {
+    let sas = net.established(Side::Gateway);
+    sas.iter().any(|sa| sa.children.len() > 1)
+}
+
+/// What goes wrong between two handshakes, or is wanted.
+fn disturb(net: &mut Net, random: &mut ChaCha8Rng, parties: &Parties) {
+    let side = [Side::Gateway, Side::Client][(random.next_u32() % 2) as usize];
+    match random.next_u32() % 6 {
+        0 | 1 => {
             if let Some(summary) = net.established(side).first() {
                 net.command(side, Command::Terminate(summary.id));
             }
         }
+        2 => {
+            let config = match side {
+                Side::Gateway => &parties.gateway,
+                Side::Client => &parties.client,
+            };
+            net.restart(side, config);
+        }
+        3 => net.rebind(),
+        _ => {}
     }
-    weather.loss = 0;
-    weather.datagram_len_max = 1500;
-    net.set_weather(weather);
-    // Long enough for every handshake to end and every dead peer to be found.
-    net.run(Duration::from_secs(300));
-    agree(&net);
-    net.checker().trace()
 }
 
-/// After quiet both sides know the same SAs, with the same children.
-fn agree(net: &Net) {
-    let of = |side: Side| {
-        let mut sas: Vec<_> = net
-            .established(side)
-            .into_iter()
-            .map(|sa| {
-                let mut children: Vec<_> = sa
-                    .children
-                    .iter()
-                    .map(|child| match side {
-                        Side::Gateway => (child.spi_in, child.spi_out),
-                        Side::Client => (child.spi_out, child.spi_in),
-                    })
-                    .collect();
-                children.sort();
-                (sa.spis.initiator, sa.spis.responder, children)
-            })
-            .collect();
-        sas.sort();
-        sas
+/// Has one side or both replace an SA that they have.
+fn rekey(net: &mut Net, random: &mut ChaCha8Rng) {
+    for side in [Side::Gateway, Side::Client] {
+        let sas = net.established(side);
+        let drawn = random.next_u32() as usize;
+        let Some(sa) = sas
+            .get(drawn % sas.len().max(1))
+            .filter(|_| !drawn.is_multiple_of(3))
+        else {
+            continue;
+        };
+        let child = sa.children.first().map(|child| child.spi_in);
+        let child = child.filter(|_| random.next_u32().is_multiple_of(2));
+        net.command(side, Command::Rekey { id: sa.id, child });
+    }
+}
+
+/// The IKE SAs of a side by their SPIs, with their CHILD SAs by theirs: the one
+/// to the gateway first.
+fn sas(net: &Net, side: Side) -> Vec<(Spi, Spi, Vec<(EspSpi, EspSpi)>)> {
+    let sa = |sa: &IkeSaSummary| {
+        let children = sa.children.iter().map(|child| match side {
+            Side::Gateway => (child.spi_in, child.spi_out),
+            Side::Client => (child.spi_out, child.spi_in),
+        });
+        let mut children: Vec<_> = children.collect();
+        children.sort();
+        (sa.spis.initiator, sa.spis.responder, children)
     };
-    assert_eq!(of(Side::Gateway), of(Side::Client));
+    let mut sas: Vec<_> = net.established(side).iter().map(sa).collect();
+    sas.sort();
+    sas
+}
+
+/// After quiet both sides know the same SAs, with the same children, and their
+/// kernels have the same keys for them.
+fn agree(net: &Net) {
+    assert_eq!(sas(net, Side::Gateway), sas(net, Side::Client));
+    for side in [Side::Gateway, Side::Client] {
+        net.kernel(side).holds(&net.established(side));
+        net.kernel(side).speaks_with(net.kernel(side.other()));
+    }
 }
 
 fn replayable(seed: u64, life: impl Fn(u64) -> u64) -> u64 {

@@ -16,7 +16,12 @@ const LINES_MAX: usize = 500;
 
 /// Where `unsafe` may stand: what talks to the kernel past what the standard
 /// library knows.
-const UNSAFE: [&str; 3] = ["ikexdp-ebpf/src/", "ikexdp/src/xsk/", "ikexdp/src/udp/"];
+const UNSAFE: [&str; 4] = [
+    "ikexdp-ebpf/src/",
+    "ikexdp/src/udp/",
+    "ikexdp/src/xfrm/",
+    "ikexdp/src/xsk/",
+];
 
 /// Directories that hold no source: what Cargo builds, and what git keeps.
 const FOREIGN: [&str; 2] = ["target", ".git"];

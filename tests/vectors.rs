@@ -20,6 +20,7 @@ use ikexdp_proto::crypto::scheme::{Hash, SignatureScheme};
 use ikexdp_proto::crypto::sign::SigningKey;
 use ikexdp_proto::identity::Identity;
 use ikexdp_proto::message::init::{InitNotifies, InitRequest};
+use ikexdp_proto::nat::NatHashes;
 use ikexdp_proto::types::{MessageId, Role, Spi, Spis};
 use ikexdp_proto::wire::header::{HEADER_LEN, Header, VERSION};
 use ikexdp_proto::wire::iana::{ExchangeType, GroupId, HashAlgorithm, ProtocolId, TransformType};
@@ -296,8 +297,10 @@ fn our_encoding_has_the_size_of_windows() {
         },
         nonce: &[9; 48],
         notifies: InitNotifies {
-            nat_sources: vec![[1; 20]],
-            nat_destination: Some([2; 20]),
+            nat: NatHashes {
+                sources: vec![[1; 20]],
+                destination: Some([2; 20]),
+            },
             fragmentation: true,
             ..InitNotifies::default()
         },
@@ -318,11 +321,14 @@ fn another_parser_reads_what_we_write() {
         },
         nonce: &[9; 32],
         notifies: InitNotifies {
-            nat_sources: vec![[1; 20]],
-            nat_destination: Some([2; 20]),
+            nat: NatHashes {
+                sources: vec![[1; 20]],
+                destination: Some([2; 20]),
+            },
             fragmentation: true,
             signature_hashes: EVERY_HASH.to_vec(),
             childless: false,
+            no_nats_allowed: None,
         },
     };
     let message = message(&request);

@@ -10,6 +10,7 @@ use crate::crypto::cert::{CertifiedKey, TrustAnchors};
 use crate::crypto::cipher::{Encryption, Integrity};
 use crate::crypto::kex::Group;
 use crate::crypto::prf::Prf;
+use crate::data_plane::Binding;
 use crate::identity::Identity;
 use crate::types::Secret;
 use crate::wire::payload::ts::TrafficSelector;
@@ -29,6 +30,8 @@ pub struct Config {
     pub gate: Gate,
     /// How long things take.
     pub timing: Timing,
+    /// Where else we can be reached, for peers that move (RFC 4555 §3.6).
+    pub additional_addresses: Vec<IpAddr>,
 }
 
 /// Algorithms of IKE SAs, each list in our order of preference.
@@ -62,6 +65,10 @@ pub struct EspAlgorithms {
     pub encryption: Vec<Encryption>,
     /// Integrity for ciphers that need it.
     pub integrity: Vec<Integrity>,
+    /// Groups of a key exchange of its own when it is rekeyed (perfect forward
+    /// secrecy). Without any we ask for none, and take what peers ask for from
+    /// the groups of IKE SAs.
+    pub groups: Vec<Group>,
 }
 
 impl Default for EspAlgorithms {
@@ -69,6 +76,7 @@ impl Default for EspAlgorithms {
         Self {
             encryption: Encryption::ALL.to_vec(),
             integrity: Integrity::ALL.to_vec(),
+            groups: Vec::new(),
         }
     }
 }
@@ -124,6 +132,8 @@ pub struct Timing {
     pub retransmit: Duration,
     /// Repeats of a request before the peer counts as dead.
     pub retransmits: u8,
+    /// How often a NAT that we are behind is reminded of us (RFC 3948 §4).
+    pub nat_keepalive: Duration,
 }
 
 impl Default for Timing {
@@ -134,6 +144,7 @@ impl Default for Timing {
             first_liveness: Duration::from_secs(10),
             retransmit: Duration::from_secs(1),
             retransmits: 5,
+            nat_keepalive: Duration::from_secs(20),
         }
     }
 }
@@ -153,6 +164,57 @@ pub struct Connection {
     pub requirement: Requirement,
     /// The CHILD SA it gets.
     pub child: ChildConfig,
+    /// How long its SAs live.
+    pub lifetimes: Lifetimes,
+    /// What becomes of the IKE SAs a peer has when it makes another.
+    pub uniqueness: Uniqueness,
+}
+
+/// How long SAs live, and who sees to it that there are new ones in time.
+///
+/// Rekeying begins somewhere between 80 and 90 % of a lifetime, so that clients
+/// that came together do not stay together; what has not been rekeyed is deleted
+/// at its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lifetimes {
+    /// Whether we rekey; otherwise the peer has to, or to come back after we
+    /// have deleted the SA. Windows takes no rekeying from a gateway.
+    pub initiate_rekey: bool,
+    /// Of an IKE SA.
+    pub ike: Duration,
+    /// Of a CHILD SA.
+    pub child: Duration,
+    /// What one direction of a CHILD SA may carry, in octets; any amount if none.
+    pub child_octets: Option<u64>,
+    /// The same in packets.
+    pub child_packets: Option<u64>,
+}
+
+impl Default for Lifetimes {
+    /// Longer than the clients' own, which know better when they sleep: Windows
+    /// and Apple rekey a CHILD SA within the hour, an IKE SA within eight.
+    fn default() -> Self {
+        Self {
+            initiate_rekey: true,
+            ike: Duration::from_secs(24 * 3600),
+            child: Duration::from_secs(8 * 3600),
+            child_octets: None,
+            child_packets: None,
+        }
+    }
+}
+
+/// What becomes of the IKE SAs a peer has when it makes another.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Uniqueness {
+    /// They are deleted: one identity, one IKE SA.
+    Replace,
+    /// They stay, unless the peer says that it has forgotten them
+    /// (INITIAL_CONTACT, RFC 7296 §2.4).
+    #[default]
+    Keep,
+    /// They stay, whatever the peer says: several devices have one identity.
+    Never,
 }
 
 /// How we prove who we are.
@@ -204,6 +266,8 @@ pub struct ChildConfig {
     pub remote: RemoteSelectors,
     /// Whether, as the initiator, we ask for addresses; `local` are then those.
     pub request_addresses: bool,
+    /// What binds its traffic to devices and routes.
+    pub binding: Binding,
 }
 
 /// What lies behind the peer.

@@ -10,6 +10,7 @@ use core::time::Duration;
 use rand_core::CryptoRng;
 
 use crate::config::Config;
+use crate::data_plane::DataPlaneEvent;
 use crate::error::{Error, Violation};
 use crate::event::{Event, FragmentationSummary, HandshakeFailure, IkeSaSummary};
 use crate::gate::{Admission, Gate};
@@ -18,11 +19,14 @@ use crate::limits::INIT_LEN_MAX;
 use crate::message::init::{InitRequest, notify_only};
 use crate::path_size::PathSizes;
 use crate::pool::Pools;
-use crate::sa::{Context, IkeSa, InboundSpis, Jobs, Refused, accept, initiate, stateless_reply};
+use crate::sa::{
+    Context, IkeSa, InboundSpis, Jobs, Lineages, Refused, Successions, Superseding, accept,
+    initiate, stateless_reply,
+};
 use crate::stats::{Stat, Stats};
 use crate::table::{RequestKey, Table};
 use crate::time::Instant;
-use crate::types::{Datagram, IkeSaId, Path, Role, Spi, Transmit};
+use crate::types::{Datagram, EspSpi, IkeSaId, Path, Role, Spi, Transmit};
 use crate::wire::header::{Header, VERSION};
 use crate::wire::iana::{ExchangeType, NotifyType};
 use crate::wire::payload::notify::Notify;
@@ -36,6 +40,8 @@ pub enum Input<'a> {
     Timeout,
     /// A job is done.
     JobDone(JobId, JobResult),
+    /// The kernel has something to say by itself.
+    DataPlane(DataPlaneEvent),
     /// The host wants something.
     Command(Command),
 }
@@ -52,6 +58,14 @@ pub enum Command {
     },
     /// Delete an IKE SA; nothing happens if there is none of that name.
     Terminate(IkeSaId),
+    /// Replace a CHILD SA, or the IKE SA itself; nothing happens if there is none
+    /// of that name.
+    Rekey {
+        /// The IKE SA.
+        id: IkeSaId,
+        /// The CHILD SA, by the SPI we receive on.
+        child: Option<EspSpi>,
+    },
     /// Delete every IKE SA and make no more; the host is about to leave.
     Shutdown,
 }
@@ -61,6 +75,9 @@ pub enum Command {
 pub enum Output {
     /// Send a datagram.
     Transmit(Transmit),
+    /// Send a NAT-keepalive packet: one octet 0xff, without a non-ESP marker
+    /// (RFC 3948 §2.3).
+    Keepalive(Path),
     /// Do a job and hand its result in.
     Job(JobId, Job),
     /// Tell people.
@@ -72,7 +89,6 @@ pub struct Endpoint {
     table: Table,
     /// Whether the host is about to leave.
     leaving: bool,
-    last_id: u64,
     gate: Gate,
     host: Host,
 }
@@ -88,6 +104,8 @@ struct Host {
     pools: Pools,
     jobs: Jobs,
     inbound: InboundSpis,
+    lineages: Lineages,
+    successions: Successions,
 }
 
 impl Host {
@@ -102,6 +120,8 @@ impl Host {
             pools: &mut self.pools,
             jobs: &mut self.jobs,
             inbound: &mut self.inbound,
+            lineages: &mut self.lineages,
+            successions: &mut self.successions,
         }
     }
 }
@@ -113,7 +133,6 @@ impl Endpoint {
         Self {
             table: Table::default(),
             leaving: false,
-            last_id: 0,
             gate: Gate::new(&mut *entropy),
             host: Host {
                 pools: Pools::new(&config.pools),
@@ -125,6 +144,8 @@ impl Endpoint {
                 sizes: PathSizes::default(),
                 jobs: Jobs::default(),
                 inbound: InboundSpis::default(),
+                lineages: Lineages::default(),
+                successions: Successions::default(),
             },
         }
     }
@@ -142,9 +163,10 @@ impl Endpoint {
             }
             Input::JobDone(job, result) => {
                 if let Some(id) = self.host.jobs.done(job) {
-                    self.update(id, |sa, cx| sa.handle_job(cx, result));
+                    self.update(id, |sa, cx| sa.handle_job(cx, job, result));
                 }
             }
+            Input::DataPlane(event) => self.data_plane(&event),
             Input::Command(command) => self.command(&command),
         }
     }
@@ -209,6 +231,29 @@ impl Endpoint {
         let config = Arc::clone(&self.host.config);
         let mut cx = self.host.context();
         self.table.update(&config, id, |sa| handle(sa, &mut cx));
+        for sa in core::mem::take(&mut self.host.successions.born) {
+            self.table.insert(&config, sa, None);
+        }
+        for bequest in core::mem::take(&mut self.host.successions.bequests) {
+            let mut cx = self.host.context();
+            let to = bequest.to;
+            self.table
+                .update(&config, to, |sa| sa.inherit(&mut cx, bequest));
+        }
+        if let Some(superseding) = self.host.successions.superseding.take() {
+            self.supersede(&config, &superseding);
+        }
+    }
+
+    /// Closes what else a peer has, then goes on with its new SA.
+    fn supersede(&mut self, config: &Config, superseding: &Superseding) {
+        let mut cx = self.host.context();
+        for id in self.table.by_peer(&superseding.peer) {
+            let close = |sa: &mut IkeSa| sa.supersede(&mut cx, superseding);
+            self.table.update(config, id, close);
+        }
+        let go_on = |sa: &mut IkeSa| sa.succeed(&mut cx);
+        self.table.update(config, superseding.by, go_on);
     }
 
     fn datagram(&mut self, datagram: &Datagram<'_>) {
@@ -319,9 +364,8 @@ impl Endpoint {
         request: InitRequest<'_>,
         key: RequestKey,
     ) {
-        self.last_id = self.last_id.saturating_add(1);
-        let id = IkeSaId(self.last_id);
         let mut cx = self.host.context();
+        let id = cx.ike_sa_id();
         match accept(&mut cx, id, header, datagram, request) {
             Ok(sa) => {
                 self.host.stats.count(Stat::InitAccepted);
@@ -381,10 +425,17 @@ impl Endpoint {
         cx.transmit(datagram.path, datagram.slot, payload);
     }
 
+    fn data_plane(&mut self, event: &DataPlaneEvent) {
+        if let Some(id) = self.host.lineages.owner(event.lineage()) {
+            self.update(id, |sa, cx| sa.handle_data_plane(cx, event));
+        }
+    }
+
     fn command(&mut self, command: &Command) {
         match command {
             Command::Initiate { connection, path } => self.initiate(connection, *path),
             Command::Terminate(id) => self.update(*id, |sa, cx| sa.terminate(cx)),
+            Command::Rekey { id, child } => self.update(*id, |sa, cx| sa.rekey(cx, *child)),
             Command::Shutdown => {
                 self.leaving = true;
                 for id in self.table.ids() {
@@ -403,9 +454,8 @@ impl Endpoint {
             return;
         };
         let connection = Arc::clone(connection);
-        self.last_id = self.last_id.saturating_add(1);
-        let id = IkeSaId(self.last_id);
         let mut cx = self.host.context();
+        let id = cx.ike_sa_id();
         if let Some(sa) = initiate(&mut cx, id, connection, path) {
             self.table.insert(&self.host.config, sa, None);
         }

@@ -4,6 +4,8 @@ use core::fmt;
 
 use crate::crypto::CryptoError;
 use crate::crypto::kex::Group;
+use crate::data_plane::DataPlaneError;
+use crate::types::EspSpi;
 use crate::wire::iana::{NotifyType, PayloadType};
 
 /// A message that is not answered as its sender hoped.
@@ -19,6 +21,10 @@ pub enum Error {
     Unauthentic,
     /// It would exceed a limit of ours.
     Exhausted(Limit),
+    /// The peer did not do what we asked.
+    PeerRefused(NotifyType),
+    /// The kernel does not carry what was agreed on.
+    DataPlane(DataPlaneError),
 }
 
 /// Octets that do not follow the format of RFC 7296 §3.
@@ -73,8 +79,12 @@ pub enum Unacceptable {
     Authentication,
     /// The exchange would make an SA we do not make.
     AdditionalSa,
-    /// The IKE SA is being closed (RFC 7296 §2.25).
-    Closing,
+    /// The IKE SA or the CHILD SA is being closed or replaced (RFC 7296 §2.25).
+    Collision,
+    /// A NAT is in the way of a peer that allows none (RFC 4555 §3.9).
+    Nat,
+    /// There is no CHILD SA that the peer receives on this SPI.
+    NoSuchChild(EspSpi),
     /// The host could not do a job for it.
     Overload,
 }
@@ -101,6 +111,8 @@ pub enum Limit {
 pub struct ErrorNotify {
     /// The type.
     pub kind: NotifyType,
+    /// The CHILD SA it is about.
+    pub child: Option<EspSpi>,
     /// Up to two octets of data: the wanted group, or the offending payload type.
     data: [u8; 2],
     len: usize,
@@ -112,6 +124,7 @@ impl ErrorNotify {
     pub const fn bare(kind: NotifyType) -> Self {
         Self {
             kind,
+            child: None,
             data: [0; 2],
             len: 0,
         }
@@ -129,10 +142,11 @@ impl Error {
     #[must_use]
     pub fn notify(&self) -> Option<ErrorNotify> {
         let kind = match self {
-            Self::Unauthentic => return None,
+            Self::Unauthentic | Self::PeerRefused(_) => return None,
             Self::Violation(Violation::UnknownCritical(payload)) => {
                 return Some(ErrorNotify {
                     kind: NotifyType::UNSUPPORTED_CRITICAL_PAYLOAD,
+                    child: None,
                     data: [payload.0, 0],
                     len: 1,
                 });
@@ -140,10 +154,20 @@ impl Error {
             Self::Unacceptable(Unacceptable::Group(group)) => {
                 return Some(ErrorNotify {
                     kind: NotifyType::INVALID_KE_PAYLOAD,
+                    child: None,
                     data: group.id().0.to_be_bytes(),
                     len: 2,
                 });
             }
+            Self::Unacceptable(Unacceptable::NoSuchChild(spi)) => {
+                return Some(ErrorNotify {
+                    child: Some(*spi),
+                    ..ErrorNotify::bare(NotifyType::CHILD_SA_NOT_FOUND)
+                });
+            }
+            // With other algorithms it might do.
+            Self::DataPlane(DataPlaneError::Unsupported(_)) => NotifyType::NO_PROPOSAL_CHOSEN,
+            Self::DataPlane(_) => NotifyType::TEMPORARY_FAILURE,
             Self::Malformed(_) | Self::Violation(_) | Self::Exhausted(_) => {
                 NotifyType::INVALID_SYNTAX
             }
@@ -154,7 +178,9 @@ impl Error {
                 Unacceptable::ConfigurationRequired => NotifyType::FAILED_CP_REQUIRED,
                 Unacceptable::Authentication => NotifyType::AUTHENTICATION_FAILED,
                 Unacceptable::AdditionalSa => NotifyType::NO_ADDITIONAL_SAS,
-                Unacceptable::Closing | Unacceptable::Overload => NotifyType::TEMPORARY_FAILURE,
+                Unacceptable::Nat => NotifyType::UNEXPECTED_NAT_DETECTED,
+                Unacceptable::NoSuchChild(_) => NotifyType::CHILD_SA_NOT_FOUND,
+                Unacceptable::Collision | Unacceptable::Overload => NotifyType::TEMPORARY_FAILURE,
             },
         };
         Some(ErrorNotify::bare(kind))
@@ -169,6 +195,8 @@ impl fmt::Display for Error {
             Self::Unacceptable(refusal) => write!(f, "{refusal}"),
             Self::Unauthentic => f.write_str("message does not authenticate"),
             Self::Exhausted(limit) => write!(f, "{limit}"),
+            Self::PeerRefused(notify) => write!(f, "peer refused: {notify}"),
+            Self::DataPlane(error) => write!(f, "{error}"),
         }
     }
 }
@@ -208,7 +236,9 @@ impl fmt::Display for Unacceptable {
             Self::ConfigurationRequired => f.write_str("peer asks for no address"),
             Self::Authentication => f.write_str("authentication failed"),
             Self::AdditionalSa => f.write_str("no additional SAs"),
-            Self::Closing => f.write_str("the IKE SA is being closed"),
+            Self::Collision => f.write_str("the SA is being closed or replaced"),
+            Self::Nat => f.write_str("a NAT is in the way, and the peer allows none"),
+            Self::NoSuchChild(spi) => write!(f, "there is no CHILD SA to {spi}"),
             Self::Overload => f.write_str("a computation was given up"),
         }
     }
@@ -251,6 +281,12 @@ impl From<Unacceptable> for Error {
 impl From<Limit> for Error {
     fn from(limit: Limit) -> Self {
         Self::Exhausted(limit)
+    }
+}
+
+impl From<DataPlaneError> for Error {
+    fn from(error: DataPlaneError) -> Self {
+        Self::DataPlane(error)
     }
 }
 

@@ -8,6 +8,7 @@ use core::net::IpAddr;
 use core::time::Duration;
 
 use crate::crypto::cert::CredentialError;
+use crate::data_plane::EspSaName;
 use crate::error::Error;
 use crate::identity::Identity;
 use crate::suite::{EspSuite, IkeSuite};
@@ -28,6 +29,8 @@ pub enum Event {
         id: IkeSaId,
         /// What was agreed.
         child: Box<ChildSummary>,
+        /// The CHILD SA that it replaces, by the SPI we receive on.
+        rekeyed: Option<EspSpi>,
     },
     /// The peer wanted a CHILD SA and did not get it, or the other way round.
     ChildRefused {
@@ -42,6 +45,33 @@ pub enum Event {
         id: IkeSaId,
         /// The SPI we received on.
         spi: EspSpi,
+    },
+    /// An IKE SA has taken the place of another, and has its CHILD SAs now.
+    Rekeyed {
+        /// The one that was replaced.
+        id: IkeSaId,
+        /// The new one.
+        new: IkeSaId,
+        /// Its SPIs.
+        spis: Spis,
+        /// Its algorithms.
+        suite: IkeSuite,
+    },
+    /// An IKE SA was not replaced: its end is near.
+    RekeyRefused {
+        /// Which.
+        id: IkeSaId,
+        /// Why.
+        reason: Error,
+    },
+    /// The peer's address has changed.
+    Moved {
+        /// The IKE SA.
+        id: IkeSaId,
+        /// The way to the peer until now.
+        from: Path,
+        /// The way from now on.
+        to: Path,
     },
     /// An IKE SA is gone, and its CHILD SAs with it.
     Closed {
@@ -211,6 +241,10 @@ pub enum CloseReason {
     OutOfTurn,
     /// The peer found an error and gave up.
     PeerRefused(NotifyType),
+    /// Its lifetime was over and nobody had replaced it.
+    Expired,
+    /// Its peer has made another.
+    Superseded,
 }
 
 /// A CHILD SA, for people.
@@ -255,6 +289,8 @@ pub struct IkeSaSummary {
     pub fragmentation: FragmentationSummary,
     /// Its CHILD SAs.
     pub children: Vec<ChildSummary>,
+    /// What the kernel knows each of them by: the SA we receive on, and the other.
+    pub names: Vec<[EspSaName; 2]>,
 }
 
 impl HandshakeFailure {
@@ -369,6 +405,8 @@ impl fmt::Display for CloseReason {
             Self::Malformed => f.write_str("peer sent what cannot be read"),
             Self::OutOfTurn => f.write_str("peer began an exchange out of turn"),
             Self::PeerRefused(notify) => write!(f, "peer refused: {notify}"),
+            Self::Expired => f.write_str("its lifetime is over"),
+            Self::Superseded => f.write_str("its peer has made another"),
         }
     }
 }

@@ -11,6 +11,7 @@ use crate::crypto::CryptoError;
 use crate::crypto::cert::{CertifiedKey, CredentialError, Credentials, TrustAnchors, Usage};
 use crate::crypto::kex::{Group, KeyPair};
 use crate::crypto::scheme::SignatureScheme;
+use crate::data_plane::{Carried, DataPlane, DataPlaneError, EspSaName, Operation};
 use crate::identity::Identity;
 use crate::types::Secret;
 
@@ -43,6 +44,11 @@ pub enum Job {
     },
     /// Verify the peer's certificates and its AUTH payload.
     Verify(Verification),
+    /// Have the kernel carry, or no longer carry, CHILD SAs. These jobs and the
+    /// next are done in the order in which they were handed out.
+    DataPlane(Vec<Operation>),
+    /// Ask the kernel how much has gone through SAs.
+    Measure(Vec<EspSaName>),
 }
 
 /// What a peer presented.
@@ -75,6 +81,10 @@ pub enum JobResult {
     Signature(Result<Vec<u8>, CryptoError>),
     /// Of [`Job::Verify`].
     Verified(Result<(), CredentialError>),
+    /// Of [`Job::DataPlane`].
+    DataPlane(Result<(), DataPlaneError>),
+    /// Of [`Job::Measure`], in the order asked for.
+    Carried(Result<Vec<Carried>, DataPlaneError>),
     /// The host could not do the job.
     Abandoned,
 }
@@ -95,9 +105,18 @@ pub struct JobHost<'a> {
     pub random: &'a dyn SecureRandom,
     /// The time of day, for certificates.
     pub unix_time: UnixTime,
+    /// Where CHILD SAs are kept.
+    pub data_plane: &'a dyn DataPlane,
 }
 
 impl Job {
+    /// Whether it must be done after those handed out before and before those
+    /// handed out later that are such, too.
+    #[must_use]
+    pub const fn is_ordered(&self) -> bool {
+        matches!(self, Self::DataPlane(_) | Self::Measure(_))
+    }
+
     /// Does the work; takes up to some milliseconds.
     #[must_use]
     pub fn run(self, host: JobHost<'_>) -> JobResult {
@@ -114,6 +133,8 @@ impl Job {
                 octets,
             } => JobResult::Signature(key.key().sign(scheme, &octets, host.random)),
             Self::Verify(verification) => JobResult::Verified(verification.run(host.unix_time)),
+            Self::DataPlane(batch) => JobResult::DataPlane(host.data_plane.apply(&batch)),
+            Self::Measure(sas) => JobResult::Carried(host.data_plane.carried(&sas)),
         }
     }
 }

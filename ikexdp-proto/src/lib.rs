@@ -14,6 +14,7 @@ extern crate alloc;
 
 pub mod config;
 pub mod crypto;
+pub mod data_plane;
 mod endpoint;
 pub mod error;
 pub mod event;

@@ -30,6 +30,10 @@ pub const FRAGMENT_COST: usize = 64;
 /// brings every fragment again).
 pub const REASSEMBLY_TIME_MAX: Duration = Duration::from_secs(30);
 
+/// Most CHILD SAs of one IKE SA, those that are being replaced among them:
+/// several subnets of a site, and room for rekeying.
+pub const CHILDREN_MAX: usize = 64;
+
 /// Most certificates of one peer: a leaf and seven intermediates. Path building
 /// is bounded by rustls-webpki besides.
 pub const CERTIFICATES_MAX: usize = 8;

@@ -1,13 +1,16 @@
 //! NAT detection (RFC 7296 §2.23): each side tells a hash of the addresses it
 //! believes in, the other compares.
 
+use alloc::vec::Vec;
 use core::net::{IpAddr, SocketAddr};
 
 use ring::digest::{Context, SHA1_FOR_LEGACY_USE_ONLY};
 
 use crate::event::NatSituation;
-use crate::message::init::InitNotifies;
 use crate::types::{Path, Spis};
+use crate::wire::iana::NotifyType;
+use crate::wire::payload::notify::Notify;
+use crate::wire::writer::ChainWriter;
 
 /// SHA-1 over SPIs, address and port.
 pub type NatHash = [u8; 20];
@@ -26,20 +29,79 @@ pub fn hash(spis: Spis, address: SocketAddr) -> NatHash {
     context.finish().as_ref().try_into().unwrap_or_default()
 }
 
-/// Compares what the peer told in `notifies` with the path its message took.
-/// A peer that tells nothing does not do NAT traversal.
-#[must_use]
-pub fn detect(spis: Spis, path: &Path, notifies: &InitNotifies) -> NatSituation {
-    let remote = hash(spis, path.remote);
-    let local = hash(spis, path.local);
-    NatSituation {
-        remote: !notifies.nat_sources.is_empty() && !notifies.nat_sources.contains(&remote),
-        local: notifies.nat_destination.is_some_and(|told| told != local),
+/// What one side tells about the addresses of its message.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NatHashes {
+    /// NAT_DETECTION_SOURCE_IP: of each address the sender may have sent from.
+    pub sources: Vec<NatHash>,
+    /// NAT_DETECTION_DESTINATION_IP: of the address it was sent to.
+    pub destination: Option<NatHash>,
+}
+
+impl NatHashes {
+    /// What we tell about a message of ours on `path`.
+    #[must_use]
+    pub fn of(spis: Spis, path: &Path) -> Self {
+        Self {
+            sources: alloc::vec![hash(spis, path.local)],
+            destination: Some(hash(spis, path.remote)),
+        }
+    }
+
+    /// Whether anything is told: who tells nothing does not do NAT traversal.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.sources.is_empty() && self.destination.is_none()
+    }
+
+    /// Takes what `notify` tells, if it is about this.
+    pub fn read(&mut self, notify: &Notify<'_>) {
+        match notify.kind {
+            NotifyType::NAT_DETECTION_SOURCE_IP => {
+                self.sources.extend(NatHash::try_from(notify.data));
+            }
+            NotifyType::NAT_DETECTION_DESTINATION_IP => {
+                self.destination = NatHash::try_from(notify.data).ok();
+            }
+            _ => {}
+        }
+    }
+
+    /// Appends the notifies.
+    pub fn encode(&self, chain: &mut ChainWriter) {
+        for source in &self.sources {
+            Notify::new(NotifyType::NAT_DETECTION_SOURCE_IP, source).encode(chain);
+        }
+        if let Some(destination) = &self.destination {
+            Notify::new(NotifyType::NAT_DETECTION_DESTINATION_IP, destination).encode(chain);
+        }
+    }
+
+    /// Compares what the peer told with the path its message took.
+    #[must_use]
+    pub fn compare(&self, spis: Spis, path: &Path) -> NatSituation {
+        let remote = hash(spis, path.remote);
+        let local = hash(spis, path.local);
+        NatSituation {
+            remote: !self.sources.is_empty() && !self.sources.contains(&remote),
+            local: self.destination.is_some_and(|told| told != local),
+        }
     }
 }
 
-/// What we tell the peer about `path`.
-pub fn announce(spis: Spis, path: &Path, notifies: &mut InitNotifies) {
-    notifies.nat_sources.push(hash(spis, path.local));
-    notifies.nat_destination = Some(hash(spis, path.remote));
+/// What NO_NATS_ALLOWED holds when a message comes on `path` as it was sent:
+/// source and destination address, source and destination port (RFC 4555 §4.2.6).
+#[must_use]
+pub fn no_nats(path: &Path) -> Vec<u8> {
+    let mut octets = Vec::new();
+    for end in [path.remote, path.local] {
+        match end.ip() {
+            IpAddr::V4(address) => octets.extend(address.octets()),
+            IpAddr::V6(address) => octets.extend(address.octets()),
+        }
+    }
+    for end in [path.remote, path.local] {
+        octets.extend(end.port().to_be_bytes());
+    }
+    octets
 }

@@ -73,8 +73,16 @@ counters! {
         Closed = "closed",
         /// IKE SAs closed because the peer was silent.
         DeadPeer = "dead_peer",
+        /// IKE SAs that took the place of others.
+        Rekeyed = "rekeyed",
+        /// Requests for SAs answered with TEMPORARY_FAILURE: two at a time.
+        Collision = "collision",
+        /// Peers that came from another address or port than before.
+        Moved = "moved",
         /// CHILD SAs established.
         ChildEstablished = "child_established",
+        /// CHILD SAs that took the place of others.
+        ChildRekeyed = "child_rekeyed",
         /// CHILD SAs refused.
         ChildRefused = "child_refused",
         /// CHILD SAs closed.

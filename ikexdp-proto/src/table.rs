@@ -2,11 +2,14 @@
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::string::ToString;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 use core::ops::Bound;
 
 use crate::config::Config;
+use crate::identity::Identity;
 use crate::limits::REASSEMBLY_TOTAL_MAX;
 use crate::sa::IkeSa;
 use crate::time::Instant;
@@ -18,6 +21,8 @@ pub(crate) struct Table {
     sas: BTreeMap<IkeSaId, Entry>,
     by_spi: BTreeMap<Spi, IkeSaId>,
     by_request: BTreeMap<RequestKey, IkeSaId>,
+    /// The SAs that are up, by whom they are with.
+    by_peer: BTreeSet<(Arc<str>, IkeSaId)>,
     timers: BTreeSet<(Instant, IkeSaId)>,
     /// Incomplete messages; those of unauthenticated peers come first, the
     /// oldest of them foremost.
@@ -36,6 +41,8 @@ struct Entry {
     sa: Box<IkeSa>,
     spi: Spi,
     request: Option<RequestKey>,
+    /// What it is found by in `by_peer`, while it is.
+    peer: Option<Arc<str>>,
     booked: Booked,
 }
 
@@ -95,6 +102,16 @@ impl Table {
         self.by_request.get(request).copied()
     }
 
+    /// SAs that are up and may be with `peer`: identities that are the same in
+    /// other octets are written alike.
+    pub(crate) fn by_peer(&self, peer: &Identity) -> Vec<IkeSaId> {
+        let key: Arc<str> = peer.to_string().into();
+        let first = (Arc::clone(&key), IkeSaId(0));
+        let last = (key, IkeSaId(u64::MAX));
+        let range = self.by_peer.range(first..=last);
+        range.map(|(_, id)| *id).collect()
+    }
+
     pub(crate) fn ids(&self) -> Vec<IkeSaId> {
         self.sas.keys().copied().collect()
     }
@@ -122,6 +139,7 @@ impl Table {
             sa: Box::new(sa),
             spi,
             request,
+            peer: None,
             booked: Booked::default(),
         };
         self.sas.insert(id, entry);
@@ -171,6 +189,19 @@ impl Table {
             .established
             .saturating_sub(before.established.into())
             .saturating_add(now.established.into());
+        match (entry.sa.peer(), &entry.peer) {
+            (Some(peer), None) => {
+                let key: Arc<str> = peer.to_string().into();
+                entry.peer = Some(Arc::clone(&key));
+                self.by_peer.insert((key, id));
+            }
+            (None, Some(_)) => {
+                if let Some(key) = entry.peer.take() {
+                    self.by_peer.remove(&(key, id));
+                }
+            }
+            _ => {}
+        }
         if entry.sa.is_gone() {
             let (spi, request) = (entry.spi, entry.request);
             self.sas.remove(&id);

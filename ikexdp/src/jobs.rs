@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
+use ikexdp_proto::data_plane::DataPlane;
 use ikexdp_proto::job::{Job, JobHost, JobId, JobResult};
 use ring::rand::SystemRandom;
 
@@ -32,6 +33,14 @@ pub struct JobPool<J = Job, R = JobResult> {
     limit: usize,
 }
 
+/// The threads for the engine's jobs: one for those that are done in order, which
+/// the kernel does, and some for the others, which only compute.
+#[derive(Debug)]
+pub struct Jobs {
+    computing: JobPool,
+    in_order: JobPool,
+}
+
 /// A job that is done: its name, and what came of it.
 pub type Done<R = JobResult> = (JobId, Result<R, Panicked>);
 
@@ -43,26 +52,64 @@ pub struct Panicked;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Full;
 
-impl JobPool {
-    /// Starts `threads` threads for the engine's jobs; `waker` is woken whenever
-    /// one is done.
+/// Ordered jobs that may be out. The engine has few of them for an SA; one that is
+/// refused may leave an SA in the kernel for good.
+const IN_ORDER_MAX: usize = 1 << 20;
+
+impl Jobs {
+    /// Starts `threads` threads for what computes, and one more; `waker` is woken
+    /// whenever a job is done. Of those that compute, `limit` may be out.
     ///
     /// # Errors
     /// [`io::Error`] if the system gives no more threads.
-    pub fn start(threads: NonZeroUsize, limit: usize, waker: Waker) -> io::Result<Self> {
+    pub fn start(
+        threads: NonZeroUsize,
+        limit: usize,
+        waker: Waker,
+        data_plane: Arc<dyn DataPlane>,
+    ) -> io::Result<Self> {
         let random = SystemRandom::new();
         let run = move |job: Job| {
             job.run(JobHost {
                 random: &random,
                 unix_time: clock::unix_time(),
+                data_plane: &*data_plane,
             })
         };
-        Self::with(threads, limit, waker, run)
+        let one = NonZeroUsize::MIN;
+        Ok(Self {
+            computing: JobPool::with("ikexdp-job", threads, limit, waker.clone(), run.clone())?,
+            in_order: JobPool::with("ikexdp-kernel", one, IN_ORDER_MAX, waker, run)?,
+        })
+    }
+
+    /// Hands a job in.
+    ///
+    /// # Errors
+    /// [`Full`] if there are as many out as there may be.
+    pub fn submit(&mut self, id: JobId, job: Job) -> Result<(), Full> {
+        if job.is_ordered() {
+            self.in_order.submit(id, job)
+        } else {
+            self.computing.submit(id, job)
+        }
+    }
+
+    /// Takes one job back that is done.
+    pub fn done(&mut self) -> Option<Done> {
+        self.in_order.done().or_else(|| self.computing.done())
+    }
+
+    /// Jobs that are out.
+    #[must_use]
+    pub const fn out(&self) -> usize {
+        self.computing.out().saturating_add(self.in_order.out())
     }
 }
 
 impl<J: Send + 'static, R: Send + 'static> JobPool<J, R> {
     fn with(
+        name: &str,
         threads: NonZeroUsize,
         limit: usize,
         waker: Waker,
@@ -79,7 +126,7 @@ impl<J: Send + 'static, R: Send + 'static> JobPool<J, R> {
             };
             let run = Arc::clone(&run);
             thread::Builder::new()
-                .name(format!("ikexdp-job-{number}"))
+                .name(format!("{name}-{number}"))
                 .spawn(move || worker.work(&*run))
         };
         let threads = (0..threads.get()).map(spawn).collect::<io::Result<_>>()?;
@@ -166,20 +213,20 @@ impl<J, R> fmt::Debug for JobPool<J, R> {
 mod tests {
     use super::*;
     use ikexdp_proto::crypto::kex::Group;
+    use ikexdp_proto::data_plane::{
+        Binding, Carried, DataPlaneError, Direction, EspSaName, NoDataPlane, Operation, Tunnel,
+    };
+    use ikexdp_proto::types::EspSpi;
     use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
     use std::os::fd::AsFd;
-    use std::sync::mpsc;
+    use std::sync::{Mutex, mpsc};
 
     const ONE: NonZeroUsize = NonZeroUsize::MIN;
 
     /// Sleeps until a job is done.
-    fn wait<J, R>(pool: &mut JobPool<J, R>, waker: &Waker) -> Done<R>
-    where
-        J: Send + 'static,
-        R: Send + 'static,
-    {
+    fn wait<R>(mut done: impl FnMut() -> Option<Done<R>>, waker: &Waker) -> Done<R> {
         loop {
-            if let Some(done) = pool.done() {
+            if let Some(done) = done() {
                 return done;
             }
             let mut fds = [PollFd::new(waker.as_fd(), PollFlags::POLLIN)];
@@ -191,15 +238,74 @@ mod tests {
     #[test]
     fn a_job_of_the_engine_comes_back() {
         let waker = Waker::new().unwrap();
-        let mut pool = JobPool::start(ONE, 1, waker.clone()).unwrap();
+        let mut jobs = Jobs::start(ONE, 1, waker.clone(), Arc::new(NoDataPlane)).unwrap();
         let job = Job::GenerateKey(Group::Curve25519);
-        pool.submit(JobId(7), job).unwrap();
-        let (id, result) = wait(&mut pool, &waker);
-        assert_eq!(id, JobId(7));
+        jobs.submit(JobId(7), job).unwrap();
+        assert_eq!(jobs.out(), 1);
+        let (id, result) = wait(|| jobs.done(), &waker);
+        assert_eq!((id, jobs.out()), (JobId(7), 0));
         let Ok(JobResult::Key(Ok(key))) = result else {
             panic!("no key: {result:?}");
         };
         assert_eq!(key.public().len(), 32);
+    }
+
+    /// A data plane that lets nobody by until the gate is open, and notes how long
+    /// each batch was.
+    #[derive(Debug)]
+    struct Gated {
+        gate: Mutex<mpsc::Receiver<()>>,
+        batches: Mutex<Vec<usize>>,
+    }
+
+    impl DataPlane for Gated {
+        fn apply(&self, batch: &[Operation]) -> Result<(), DataPlaneError> {
+            let _ = self.gate.lock().unwrap().recv();
+            self.batches.lock().unwrap().push(batch.len());
+            Ok(())
+        }
+
+        fn carried(&self, _: &[EspSaName]) -> Result<Vec<Carried>, DataPlaneError> {
+            Ok(Vec::new())
+        }
+    }
+
+    #[test]
+    fn what_the_kernel_does_is_done_in_order_and_holds_up_nothing_else() {
+        let waker = Waker::new().unwrap();
+        let (open, gate) = mpsc::channel::<()>();
+        let plane = Arc::new(Gated {
+            gate: Mutex::new(gate),
+            batches: Mutex::default(),
+        });
+        let two = NonZeroUsize::new(2).unwrap();
+        let shared = Arc::clone(&plane);
+        let mut jobs = Jobs::start(two, 1, waker.clone(), shared).unwrap();
+        let end = "192.0.2.1:500".parse().unwrap();
+        let remove = || {
+            Operation::RemoveSa(EspSaName {
+                direction: Direction::Inbound,
+                spi: EspSpi(7),
+                tunnel: Tunnel {
+                    local: end,
+                    remote: end,
+                    in_udp: false,
+                },
+                binding: Binding::default(),
+            })
+        };
+        for length in 0..4_u8 {
+            let batch = (0..length).map(|_| remove()).collect();
+            jobs.submit(JobId(length.into()), Job::DataPlane(batch))
+                .unwrap();
+        }
+        jobs.submit(JobId(9), Job::GenerateKey(Group::Curve25519))
+            .unwrap();
+        assert_eq!(wait(|| jobs.done(), &waker).0, JobId(9));
+        drop(open);
+        let done = [(); 4].map(|()| wait(|| jobs.done(), &waker).0.0);
+        assert_eq!(done, [0, 1, 2, 3]);
+        assert_eq!(*plane.batches.lock().unwrap(), [0, 1, 2, 3]);
     }
 
     #[test]
@@ -209,10 +315,10 @@ mod tests {
             assert_ne!(number, 13, "unlucky");
             number
         };
-        let mut pool = JobPool::with(ONE, 2, waker.clone(), run).unwrap();
+        let mut pool = JobPool::with("test", ONE, 2, waker.clone(), run).unwrap();
         pool.submit(JobId(1), 13).unwrap();
         pool.submit(JobId(2), 14).unwrap();
-        let ends = [(); 2].map(|()| wait(&mut pool, &waker));
+        let ends = [(); 2].map(|()| wait(|| pool.done(), &waker));
         assert_eq!(ends, [(JobId(1), Err(Panicked)), (JobId(2), Ok(14))]);
     }
 
@@ -220,31 +326,31 @@ mod tests {
     fn at_the_limit_a_job_is_refused_until_one_was_taken_back() {
         let waker = Waker::new().unwrap();
         let (open, gate) = mpsc::channel::<()>();
-        let gate = std::sync::Mutex::new(gate);
+        let gate = Mutex::new(gate);
         let run = move |()| gate.lock().unwrap().recv().map_or("shut", |()| "open");
-        let mut pool = JobPool::with(ONE, 2, waker.clone(), run).unwrap();
+        let mut pool = JobPool::with("test", ONE, 2, waker.clone(), run).unwrap();
         pool.submit(JobId(1), ()).unwrap();
         pool.submit(JobId(2), ()).unwrap();
         assert_eq!(pool.submit(JobId(3), ()), Err(Full));
         assert_eq!(pool.out(), 2);
         open.send(()).unwrap();
-        assert_eq!(wait(&mut pool, &waker), (JobId(1), Ok("open")));
+        assert_eq!(wait(|| pool.done(), &waker), (JobId(1), Ok("open")));
         pool.submit(JobId(3), ()).unwrap();
         drop(open);
-        assert_eq!(wait(&mut pool, &waker), (JobId(2), Ok("shut")));
+        assert_eq!(wait(|| pool.done(), &waker), (JobId(2), Ok("shut")));
     }
 
     #[test]
     fn what_waits_is_thrown_away_with_the_pool() {
         let (started, wait_for_start) = mpsc::channel();
         let (open, gate) = mpsc::channel::<()>();
-        let gate = std::sync::Mutex::new(gate);
+        let gate = Mutex::new(gate);
         let run = move |started: mpsc::Sender<()>| {
             started.send(()).unwrap();
             drop(started);
             let _ = gate.lock().unwrap().recv();
         };
-        let mut pool = JobPool::with(ONE, 3, Waker::new().unwrap(), run).unwrap();
+        let mut pool = JobPool::with("test", ONE, 3, Waker::new().unwrap(), run).unwrap();
         pool.submit(JobId(1), started.clone()).unwrap();
         wait_for_start.recv().unwrap();
         pool.submit(JobId(2), started.clone()).unwrap();

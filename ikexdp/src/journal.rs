@@ -1,16 +1,18 @@
 //! What the engine tells people, as lines that an operator can act on.
 
+use std::error::Error;
 use std::io;
 use std::time::Duration;
 
 use ikexdp_proto::event::{ChildSummary, Established, Event, FailureReason, HandshakeFailure};
 use ikexdp_proto::time::Instant;
-use ikexdp_proto::types::{IkeSaId, Path};
+use ikexdp_proto::types::{EspSpi, IkeSaId, Path};
 use nix::errno::Errno;
 use tracing::{info, warn};
 
 use crate::limiter::{Limiter, PERIOD};
 use crate::listed::Listed;
+use crate::netlink::NetlinkError;
 use crate::udp::SendError;
 
 /// Turns events into lines. What anybody on the network can bring about without
@@ -41,11 +43,27 @@ impl Journal {
                     handshake_failed(failure);
                 }
             }
-            Event::ChildEstablished { id, child } => child_established(*id, child),
+            Event::ChildEstablished { id, child, rekeyed } => {
+                child_established(*id, child, *rekeyed);
+            }
             Event::ChildRefused { id, reason } => {
                 warn!(%id, reason = reason.to_string(), "CHILD SA refused");
             }
             Event::ChildClosed { id, spi } => info!(%id, spi_in = %spi, "CHILD SA closed"),
+            Event::Rekeyed {
+                id,
+                new,
+                spis,
+                suite,
+            } => info!(%id, %new, %spis, %suite, "IKE SA rekeyed"),
+            Event::RekeyRefused { id, reason } => {
+                let hint = "the client will come back when the SA is over; \
+                            with `initiate-rekey = false` it is not asked";
+                warn!(%id, reason = reason.to_string(), hint, "IKE SA not rekeyed");
+            }
+            Event::Moved { id, from, to } => {
+                info!(%id, from = %from.remote, peer = %to.remote, "peer has moved");
+            }
             Event::Closed {
                 id,
                 connection,
@@ -117,6 +135,15 @@ impl Journal {
                 error = error.to_string(),
                 hint, "AF_XDP socket does not send"
             );
+        }
+    }
+
+    /// Writes a line about messages of the kernel that were lost.
+    pub fn events_lost(&mut self, now: Instant, error: &NetlinkError) {
+        if self.limiter.admit(now, "events_lost") {
+            let hint = "SAs that wore out meanwhile are rekeyed when their time has come";
+            let error: &(dyn Error + 'static) = error;
+            warn!(error, hint, "not heard what the kernel says of CHILD SAs");
         }
     }
 
@@ -192,7 +219,7 @@ const fn kind(reason: &FailureReason) -> &'static str {
     }
 }
 
-fn child_established(id: IkeSaId, child: &ChildSummary) {
+fn child_established(id: IkeSaId, child: &ChildSummary, rekeyed: Option<EspSpi>) {
     info!(
         %id,
         spi_in = %child.spi_in,
@@ -200,6 +227,7 @@ fn child_established(id: IkeSaId, child: &ChildSummary) {
         suite = %child.suite,
         local = Listed(&child.local).to_string(),
         remote = Listed(&child.remote).to_string(),
+        rekeyed = rekeyed.map(display),
         "CHILD SA established"
     );
 }

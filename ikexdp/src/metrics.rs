@@ -35,6 +35,10 @@ counters! {
         FrameReplyByKernel = "frame_reply_by_kernel",
         /// Times the AF_XDP sockets could not send.
         FrameSendFailed = "frame_send_failed",
+        /// What the kernel said of CHILD SAs: that they are worn, or that a peer has moved.
+        DataPlaneEvent = "data_plane_event",
+        /// Times that something the kernel said of CHILD SAs was lost.
+        DataPlaneEventsLost = "data_plane_events_lost",
         /// Jobs handed to the job threads.
         JobSubmitted = "job_submitted",
         /// Jobs refused because too many were out.

@@ -5,6 +5,7 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
+use ikexdp_proto::data_plane::Carried;
 use ikexdp_proto::event::{ChildSummary, FragmentationSummary, IkeSaSummary};
 use ikexdp_proto::types::Role;
 use serde::de::{MapAccess, Visitor};
@@ -55,6 +56,13 @@ pub struct XdpStatus {
     pub addresses: Vec<IpAddr>,
     /// Why the interface carries no IKE for now, or for good.
     pub trouble: Option<String>,
+}
+
+/// Where it is, in a few words.
+impl fmt::Display for XdpStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "xdp on {}, {}", self.interface, self.mode)
+    }
 }
 
 /// All counters.
@@ -182,6 +190,25 @@ pub struct Child {
     pub local: Vec<String>,
     /// What lies behind the peer.
     pub remote: Vec<String>,
+    /// What has come from the peer, if the kernel tells.
+    pub received: Option<Usage>,
+    /// What has gone to the peer, if the kernel tells.
+    pub sent: Option<Usage>,
+}
+
+/// What an SA has carried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// In octets.
+    pub octets: u64,
+    /// In packets.
+    pub packets: u64,
+}
+
+impl From<Carried> for Usage {
+    fn from(Carried { octets, packets }: Carried) -> Self {
+        Self { octets, packets }
+    }
 }
 
 impl From<IkeSaSummary> for Sa {
@@ -234,6 +261,8 @@ impl From<ChildSummary> for Child {
             suite: child.suite.to_string(),
             local: child.local.iter().map(ToString::to_string).collect(),
             remote: child.remote.iter().map(ToString::to_string).collect(),
+            received: None,
+            sent: None,
         }
     }
 }

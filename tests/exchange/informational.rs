@@ -103,26 +103,6 @@ fn a_client_that_refuses_us_is_heard() {
     assert!(script.endpoint.is_quiet());
 }
 
-/// --> CREATE_CHILD_SA { ... }
-/// <-- CREATE_CHILD_SA { N(NO_ADDITIONAL_SAS) }
-#[test]
-fn more_sas_are_refused_and_nothing_changes() {
-    let mut script = up();
-    let answer = script.exchange(ExchangeType::CREATE_CHILD_SA, 2, &nothing());
-    assert_eq!(notified(&answer), NotifyType::NO_ADDITIONAL_SAS);
-    assert_eq!(script.exchange(INFORMATIONAL, 3, &nothing()), []);
-    assert_eq!(
-        script
-            .endpoint
-            .summaries(None)
-            .next()
-            .unwrap()
-            .children
-            .len(),
-        1
-    );
-}
-
 /// RFC 7296 §2.25.2: who asks for a CHILD SA while we close hears that it may not
 /// be so for ever.
 /// <-- INFORMATIONAL { D(IKE) }

@@ -12,6 +12,7 @@ use chacha20::rand_core::{Rng, SeedableRng, TryCryptoRng, TryRng};
 use harness::host;
 use harness::parties::{Parties, Proof};
 use ikexdp_proto::config::{Config, IdentityPattern};
+use ikexdp_proto::data_plane::NoDataPlane;
 use ikexdp_proto::event::{CloseReason, Event, FailureReason};
 use ikexdp_proto::identity::Identity;
 use ikexdp_proto::job::{Job, JobResult};
@@ -54,12 +55,13 @@ impl End {
         while let Some(output) = self.endpoint.poll_output() {
             match output {
                 Output::Transmit(transmit) => sent.push(transmit.payload),
+                Output::Keepalive(_) => {}
                 Output::Event(event) => self.events.push(event),
                 Output::Job(id, job) => {
                     let result = if (self.abandons)(&job) {
                         JobResult::Abandoned
                     } else {
-                        host::run(job)
+                        host::run(job, &NoDataPlane)
                     };
                     self.endpoint.handle(now, Input::JobDone(id, result));
                 }

@@ -15,4 +15,7 @@ mod channel;
 mod informational;
 mod init;
 mod line;
+mod moving;
 mod pair;
+mod rekey;
+mod unique;

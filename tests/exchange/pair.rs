@@ -295,9 +295,13 @@ fn an_exhausted_pool_leaves_an_sa_without_child() {
     parties.gateway.pools[0].v6 = None;
     let net = after_connecting(&parties, FAIR);
     assert!(net.established(Side::Client)[0].children.is_empty());
-    for side in [Side::Gateway, Side::Client] {
-        assert!(refused_child(&net, side, Unacceptable::Address));
-    }
+    assert!(refused_child(
+        &net,
+        Side::Gateway,
+        &Unacceptable::Address.into()
+    ));
+    let told = Error::PeerRefused(NotifyType::INTERNAL_ADDRESS_FAILURE);
+    assert!(refused_child(&net, Side::Client, &told));
     assert_eq!(count(&net, Side::Gateway, Stat::PoolExhausted), 1);
 }
 
@@ -311,20 +315,16 @@ fn who_asks_for_no_address_where_one_is_needed_gets_no_child() {
     });
     let net = after_connecting(&parties, FAIR);
     assert!(net.established(Side::Gateway)[0].children.is_empty());
-    for side in [Side::Gateway, Side::Client] {
-        assert!(refused_child(
-            &net,
-            side,
-            Unacceptable::ConfigurationRequired
-        ));
-    }
+    let refused = Unacceptable::ConfigurationRequired.into();
+    assert!(refused_child(&net, Side::Gateway, &refused));
+    let told = Error::PeerRefused(NotifyType::FAILED_CP_REQUIRED);
+    assert!(refused_child(&net, Side::Client, &told));
 }
 
 /// Whether `side` tells that there is no CHILD SA for this reason.
-fn refused_child(net: &Net, side: Side, refusal: Unacceptable) -> bool {
-    let error = Error::Unacceptable(refusal);
+fn refused_child(net: &Net, side: Side, error: &Error) -> bool {
     let refused =
-        |event: &Event| matches!(event, Event::ChildRefused { reason, .. } if *reason == error);
+        |event: &Event| matches!(event, Event::ChildRefused { reason, .. } if reason == error);
     net.events(side).iter().any(refused)
 }
 

@@ -31,6 +31,8 @@ pub struct Setup {
     pub transport: Transport,
     /// Longest IP datagram with IKE, in bytes.
     pub fragment_size: u16,
+    /// What becomes of CHILD SAs: `none`, as most kernels that run tests have no ESP, or `xfrm`.
+    pub data_plane: &'static str,
     /// How both ends prove who they are.
     pub credentials: Credentials,
     /// Further lines of `[gateway]`.
@@ -59,6 +61,7 @@ impl Setup {
         Self {
             transport: Transport::Native,
             fragment_size: 1280,
+            data_plane: "none",
             credentials,
             gateway: "",
             connection: "",
@@ -105,6 +108,7 @@ impl Setup {
 [gateway]
 {transport}
 fragment-size = {size}
+data-plane = "{data_plane}"
 {gateway}
 
 [[pool]]
@@ -122,6 +126,7 @@ pool = "lab"
 {tables}
 "#,
             size = self.fragment_size,
+            data_plane = self.data_plane,
             gateway = self.gateway,
             connection = self.connection,
             tables = self.tables,
@@ -152,18 +157,29 @@ impl Gateway {
     #[must_use]
     pub fn launch(program: impl Into<PathBuf>, namespace: &Namespace, setup: &Setup) -> Self {
         let program = program.into();
+        let daemon = command(&program.to_string_lossy());
+        Self::launch_by(daemon, program, namespace, setup)
+    }
+
+    /// Starts `program` by `launcher`, which runs it with the arguments it is given.
+    #[must_use]
+    pub fn launch_by(
+        mut launcher: Command,
+        program: impl Into<PathBuf>,
+        namespace: &Namespace,
+        setup: &Setup,
+    ) -> Self {
         for (file, contents) in setup.files() {
             namespace.write(format!("{DIRECTORY}/{file}"), contents);
         }
         // The daemon complains of a secret that everybody can read.
         namespace.exec(&format!("chmod --recursive go= {DIRECTORY}"));
-        let mut daemon = command(&program.to_string_lossy());
-        daemon.args(["run", "--config"]);
-        daemon.arg(format!("{DIRECTORY}/gateway.toml"));
-        let daemon = Process::start(namespace, "ikexdp", daemon);
+        launcher.args(["run", "--config"]);
+        launcher.arg(format!("{DIRECTORY}/gateway.toml"));
+        let daemon = Process::start(namespace, "ikexdp", launcher);
         Self {
             namespace: namespace.clone(),
-            program,
+            program: program.into(),
             daemon,
         }
     }

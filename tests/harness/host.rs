@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use ikexdp_proto::data_plane::DataPlane;
 use ikexdp_proto::job::{Job, JobHost, JobResult};
 use ring::rand::SystemRandom;
 use rustls_pki_types::UnixTime;
@@ -11,9 +12,10 @@ const NOW: Duration = Duration::from_secs(2_000_000_000);
 
 /// Does a job, at once.
 #[must_use]
-pub fn run(job: Job) -> JobResult {
+pub fn run(job: Job, data_plane: &dyn DataPlane) -> JobResult {
     job.run(JobHost {
         random: &SystemRandom::new(),
         unix_time: UnixTime::since_unix_epoch(NOW),
+        data_plane,
     })
 }

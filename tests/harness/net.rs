@@ -11,6 +11,7 @@ use std::time::Duration;
 use chacha20::ChaCha8Rng;
 use chacha20::rand_core::{Rng, SeedableRng};
 use ikexdp_proto::config::Config;
+use ikexdp_proto::data_plane::DataPlaneEvent;
 use ikexdp_proto::event::{Event, IkeSaSummary};
 use ikexdp_proto::job::{JobId, JobResult};
 use ikexdp_proto::time::Instant;
@@ -19,6 +20,7 @@ use ikexdp_proto::{Command, Endpoint, Input, Output};
 
 use crate::check::Checker;
 use crate::host;
+use crate::kernel::Kernel;
 use crate::parties::Parties;
 
 /// Which of the two hosts.
@@ -102,6 +104,7 @@ const GATEWAY: &str = "198.51.100.1";
 /// A host: an endpoint and what it has told.
 struct Host {
     endpoint: Endpoint,
+    kernel: Kernel,
     events: Vec<Event>,
 }
 
@@ -123,6 +126,11 @@ pub struct Net {
     checker: Checker,
     /// Ports of the client and what the NAT makes of them.
     ports: BTreeMap<u16, u16>,
+    /// The first of those.
+    first_port: u16,
+    seed: u64,
+    /// Times a host has been restarted.
+    lives: u64,
 }
 
 impl Net {
@@ -135,6 +143,7 @@ impl Net {
                 Arc::new(config.clone()),
                 Box::new(ChaCha8Rng::seed_from_u64(seed ^ salt)),
             ),
+            kernel: Kernel::default(),
             events: Vec::new(),
         };
         Self {
@@ -150,6 +159,9 @@ impl Net {
             sequence: 0,
             checker: Checker::new(weather.nat, [&parties.gateway, &parties.client]),
             ports: BTreeMap::new(),
+            first_port: 20_000,
+            seed,
+            lives: 0,
         }
     }
 
@@ -157,6 +169,34 @@ impl Net {
     #[must_use]
     pub const fn now(&self) -> Instant {
         self.now
+    }
+
+    /// A host forgets everything, as after a crash: its kernel as well, which is
+    /// swept when it starts.
+    pub fn restart(&mut self, side: Side, config: &Config) {
+        self.lives += 1;
+        let salt = (side as u64 + 1) << 32 ^ self.lives << 40;
+        let host = self.hosts.get_mut(&side).unwrap();
+        host.endpoint = Endpoint::new(
+            Arc::new(config.clone()),
+            Box::new(ChaCha8Rng::seed_from_u64(self.seed ^ salt)),
+        );
+        host.kernel = Kernel::default();
+        let queue = std::mem::take(&mut self.queue);
+        for Reverse((at, sequence, of)) in queue {
+            let job = matches!(self.happenings[&sequence], Happening::JobDone(..));
+            if job && of == side {
+                self.happenings.remove(&sequence);
+            } else {
+                self.queue.push(Reverse((at, sequence, of)));
+            }
+        }
+    }
+
+    /// The NAT forgets all its mappings.
+    pub fn rebind(&mut self) {
+        self.first_port += self.ports.len() as u16;
+        self.ports.clear();
     }
 
     /// Changes the weather.
@@ -178,6 +218,11 @@ impl Net {
     /// Gives a host a command.
     pub fn command(&mut self, side: Side, command: Command) {
         self.handle(side, Input::Command(command));
+    }
+
+    /// Has a host's kernel say something by itself.
+    pub fn tell(&mut self, side: Side, event: DataPlaneEvent) {
+        self.handle(side, Input::DataPlane(event));
     }
 
     /// Hands a host a datagram that nobody sent.
@@ -252,9 +297,10 @@ impl Net {
         for output in outputs {
             match output {
                 Output::Transmit(transmit) => self.send(side, &transmit),
+                Output::Keepalive(_) => {}
                 Output::Event(event) => self.hosts.get_mut(&side).unwrap().events.push(event),
                 Output::Job(id, job) => {
-                    let result = host::run(job);
+                    let result = host::run(job, &self.hosts[&side].kernel);
                     let delay = self.draw(self.weather.job_delay);
                     self.at(
                         self.now + delay,
@@ -297,7 +343,7 @@ impl Net {
             match from {
                 Side::Client => {
                     let inside = path.local.port();
-                    let outside = 20_000 + self.ports.len() as u16;
+                    let outside = self.first_port + self.ports.len() as u16;
                     let outside = *self.ports.entry(inside).or_insert(outside);
                     seen.remote = SocketAddr::new(NAT.parse().unwrap(), outside);
                 }
@@ -337,6 +383,12 @@ impl Net {
     #[must_use]
     pub fn endpoint(&self, side: Side) -> &Endpoint {
         &self.hosts[&side].endpoint
+    }
+
+    /// A host's kernel.
+    #[must_use]
+    pub fn kernel(&self, side: Side) -> &Kernel {
+        &self.hosts[&side].kernel
     }
 
     /// A host's SAs that are up.

@@ -4,10 +4,11 @@ use std::sync::{Arc, OnceLock};
 
 use ikexdp_proto::config::{
     AddressPool, ChildConfig, Config, Connection, Credential, EspAlgorithms, Fragmentation, Gate,
-    IdentityPattern, IkeAlgorithms, RemoteSelectors, Requirement, Timing,
+    IdentityPattern, IkeAlgorithms, Lifetimes, RemoteSelectors, Requirement, Timing, Uniqueness,
 };
 use ikexdp_proto::crypto::cert::{CertifiedKey, TrustAnchors};
 use ikexdp_proto::crypto::sign::SigningKey;
+use ikexdp_proto::data_plane::Binding;
 use ikexdp_proto::types::Secret;
 use ikexdp_proto::wire::payload::ts::TrafficSelector;
 use rcgen::{
@@ -68,7 +69,10 @@ impl Parties {
                 local: everything.clone(),
                 remote: RemoteSelectors::Pool(0),
                 request_addresses: false,
+                binding: Binding::default(),
             },
+            lifetimes: Lifetimes::default(),
+            uniqueness: Uniqueness::default(),
         };
         let client = Connection {
             name: "home".into(),
@@ -81,7 +85,10 @@ impl Parties {
                 local: Vec::new(),
                 remote: RemoteSelectors::Fixed(everything),
                 request_addresses: true,
+                binding: Binding::default(),
             },
+            lifetimes: Lifetimes::default(),
+            uniqueness: Uniqueness::default(),
         };
         let pool = AddressPool {
             v4: Some(("10.9.0.1".parse().unwrap(), "10.9.0.254".parse().unwrap())),
@@ -116,6 +123,7 @@ fn config(connection: Connection, pools: Vec<AddressPool>) -> Config {
         fragmentation: Fragmentation::default(),
         gate: Gate::default(),
         timing: Timing::default(),
+        additional_addresses: Vec::new(),
     }
 }
 

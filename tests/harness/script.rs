@@ -14,13 +14,15 @@ use ikexdp_proto::crypto::kex::{Group, KeyPair};
 use ikexdp_proto::crypto::keymat::{IkeKeys, KeySeed};
 use ikexdp_proto::crypto::prf::Prf;
 use ikexdp_proto::event::Event;
+use ikexdp_proto::identity::Identity;
 use ikexdp_proto::message::auth::{AuthMessage, OwnAuthentication};
 use ikexdp_proto::message::child::ChildPayloads;
 use ikexdp_proto::message::init::{InitNotifies, InitReply, InitRequest};
+use ikexdp_proto::nat::NatHashes;
 use ikexdp_proto::time::Instant;
 use ikexdp_proto::types::{Datagram, MessageId, Path, Role, Spi, Spis};
 use ikexdp_proto::wire::header::{HEADER_LEN, Header, VERSION};
-use ikexdp_proto::wire::iana::{ExchangeType, PayloadType, ProtocolId, TransformType};
+use ikexdp_proto::wire::iana::{ExchangeType, NotifyType, PayloadType, ProtocolId, TransformType};
 use ikexdp_proto::wire::payload::configuration::Configuration;
 use ikexdp_proto::wire::payload::ke::KeyExchange;
 use ikexdp_proto::wire::payload::sa::{Proposal, Transform};
@@ -31,6 +33,7 @@ use ikexdp_proto::{Command, Endpoint, Input, Output};
 use ring::rand::SystemRandom;
 
 use crate::host;
+use crate::kernel::Kernel;
 use crate::parties::{CLIENT, Parties, Proof, selector};
 
 /// The key that the gateway of [`config`] knows.
@@ -61,8 +64,18 @@ pub struct Script {
     pub path: Path,
     /// The SPIs in its headers.
     pub spis: Spis,
+    /// The gateway's kernel.
+    pub kernel: Kernel,
+    /// NAT-keepalive packets it has sent, and when.
+    pub keepalives: Vec<(Instant, Path)>,
     /// What the gateway has told.
     pub events: Vec<Event>,
+    /// Who it says it is.
+    pub identity: Identity,
+    /// What its IKE_SA_INIT request tells about addresses.
+    pub nat: Option<NatHashes>,
+    /// Notifies of its IKE_AUTH request.
+    pub notifies: Vec<(NotifyType, Vec<u8>)>,
     /// CP of its IKE_AUTH request.
     pub configuration: Option<Configuration<'static>>,
     request: Bytes,
@@ -102,6 +115,11 @@ impl Script {
                 initiator: Spi(0x1111_2222_3333_4444),
                 responder: Spi::ZERO,
             },
+            kernel: Kernel::default(),
+            keepalives: Vec::new(),
+            notifies: Vec::new(),
+            nat: None,
+            identity: CLIENT.parse().unwrap(),
             events: Vec::new(),
             configuration: None,
             request: Bytes::new(),
@@ -130,6 +148,12 @@ impl Script {
         self.drain()
     }
 
+    /// Hands in something else, returns what is sent.
+    pub fn input(&mut self, input: Input<'_>) -> Vec<Bytes> {
+        self.endpoint.handle(self.now, input);
+        self.drain()
+    }
+
     /// Lets time pass, one timer after the other.
     pub fn wait(&mut self, duration: Duration) -> Vec<Bytes> {
         let end = self.now + duration;
@@ -148,9 +172,10 @@ impl Script {
         while let Some(output) = self.endpoint.poll_output() {
             match output {
                 Output::Transmit(transmit) => sent.push(transmit.payload),
+                Output::Keepalive(path) => self.keepalives.push((self.now, path)),
                 Output::Event(event) => self.events.push(event),
                 Output::Job(id, job) => {
-                    let result = host::run(job);
+                    let result = host::run(job, &self.kernel);
                     self.endpoint.handle(self.now, Input::JobDone(id, result));
                 }
             }
@@ -180,6 +205,7 @@ impl Script {
             nonce: &NONCE,
             notifies: InitNotifies {
                 fragmentation: true,
+                nat: self.nat.clone().unwrap_or_default(),
                 ..InitNotifies::default()
             },
         };
@@ -195,6 +221,15 @@ impl Script {
         header.encode(HEADER_LEN + payloads.octets.len(), &mut message);
         message.extend_from_slice(&payloads.octets);
         message.into()
+    }
+
+    /// Seals the response to a request of the endpoint.
+    pub fn seal_response(&mut self, exchange: ExchangeType, id: u32, payloads: &Chain) -> Bytes {
+        let header = Header {
+            response: true,
+            ..self.header(exchange, id, PayloadType::ENCRYPTED)
+        };
+        self.seal_behind(header, payloads.first, None, &payloads.octets)
     }
 
     const fn header(&self, exchange: ExchangeType, id: u32, next_payload: PayloadType) -> Header {
@@ -250,7 +285,7 @@ impl Script {
     /// The payloads of an IKE_AUTH request that is right, if `key` is.
     #[must_use]
     pub fn auth_payloads(&self, key: &[u8], child: Option<ChildPayloads>) -> Chain {
-        let identity = id::body(&CLIENT.parse().unwrap());
+        let identity = id::body(&self.identity);
         let keys = self.keys.as_ref().expect("IKE_SA_INIT is over");
         let octets = keys.signed_octets(Role::Initiator, &self.request, &self.nonce_r, &identity);
         let mic = keys.shared_key_auth(key, &octets);
@@ -262,6 +297,7 @@ impl Script {
             authentication: OwnAuthentication::SharedKey(mic.expose()),
             configuration: self.configuration.clone(),
             child: Ok(child),
+            notifies: &self.notifies,
         }
         .encode()
     }
@@ -310,6 +346,16 @@ impl Script {
             PayloadType::ENCRYPTED
         };
         let header = self.header(exchange, id, kind);
+        self.seal_behind(header, first, fragment, plaintext)
+    }
+
+    fn seal_behind(
+        &mut self,
+        header: Header,
+        first: PayloadType,
+        fragment: Option<(u16, u16)>,
+        plaintext: &[u8],
+    ) -> Bytes {
         let keys = self.keys.as_mut().expect("IKE_SA_INIT is over");
         let numbers = if fragment.is_some() { FRAGMENT_LEN } else { 0 };
         let body = keys.seal.cipher().sealed_len(plaintext.len()) + numbers;

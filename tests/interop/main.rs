@@ -20,6 +20,7 @@ mod loss;
 mod malformed;
 mod refusals;
 mod repeats;
+mod service;
 mod suites;
 mod transit;
 mod wire;

@@ -10,7 +10,9 @@
     reason = "a test ends by a panic"
 )]
 
+mod carries;
 mod connects;
+mod esp;
 mod guest;
 mod tunnel;
 

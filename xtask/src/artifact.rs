@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::command::words;
 
 /// An executable.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Artifact {
     /// The target's name.
     pub(crate) name: String,

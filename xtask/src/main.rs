@@ -4,6 +4,7 @@ mod artifact;
 mod build;
 mod command;
 mod demo;
+mod dist;
 mod fuzz;
 mod lint;
 mod setup;
@@ -30,6 +31,8 @@ enum Verb {
     Setup,
     /// Builds the daemon
     Build,
+    /// Builds the Debian package and tries it
+    Dist,
     /// Shows a client behind a router that drops IP fragments, without IKE fragmentation and with it
     Demo,
     /// Runs the tests, those that need root as root
@@ -60,6 +63,7 @@ fn run(verb: Verb) -> Result<ExitCode> {
     match verb {
         Verb::Setup => setup::everything()?,
         Verb::Build => build::daemon()?,
+        Verb::Dist => dist::release()?,
         Verb::Demo => match demo::run()? {},
         Verb::Test(arguments) => return test::run(&arguments),
         Verb::Vm { filter } => return test::run(&test::Arguments::of_vm(filter)),

@@ -1,5 +1,5 @@
-//! Keys of an IKE SA and the octets that AUTH payloads sign
-//! (RFC 7296 §2.14 and §2.15).
+//! Keys of an IKE SA and of the SAs that it makes, and the octets that AUTH
+//! payloads sign (RFC 7296 §2.14, §2.15, §2.17 and §2.18).
 
 use alloc::vec::Vec;
 
@@ -13,6 +13,8 @@ use crate::types::{Role, Secret, Spis};
 #[derive(Debug)]
 pub struct IkeKeys {
     prf: Prf,
+    /// SK_d, from which all keys of further SAs come.
+    sk_d: Secret<Vec<u8>>,
     /// SK_pi, the initiator's share in AUTH.
     sk_pi: Secret<Vec<u8>>,
     /// SK_pr, the responder's share in AUTH.
@@ -36,6 +38,25 @@ pub struct KeySeed<'a> {
     pub spis: Spis,
 }
 
+/// The keys of one direction of a CHILD SA.
+#[derive(Debug)]
+pub struct EspKeys {
+    /// Of the cipher; behind it the salt, if it is an AEAD.
+    pub encryption: Secret<Vec<u8>>,
+    /// Of the integrity algorithm; empty with an AEAD.
+    pub integrity: Secret<Vec<u8>>,
+}
+
+/// The keys of a CHILD SA, by who sends: the initiator of the exchange that made
+/// it, or the responder.
+#[derive(Debug)]
+pub struct ChildKeys {
+    /// What the initiator sends.
+    pub from_initiator: EspKeys,
+    /// What the responder sends.
+    pub from_responder: EspKeys,
+}
+
 impl IkeKeys {
     /// Derives SKEYSEED and from it the keys of an IKE SA in which we are `role`.
     ///
@@ -50,6 +71,67 @@ impl IkeKeys {
     ) -> Result<Self, CryptoError> {
         let nonces = [seed.nonce_i, seed.nonce_r].concat();
         let skeyseed = prf.compute(&nonces, &[seed.shared_secret]);
+        Self::from_skeyseed(prf, cipher, role, &skeyseed, seed)
+    }
+
+    /// The keys of the IKE SA that takes the place of this one, with algorithms
+    /// of its own (RFC 7296 §2.18).
+    ///
+    /// # Errors
+    /// Those of [`Self::derive`].
+    pub fn rekey(
+        &self,
+        prf: Prf,
+        cipher: Cipher,
+        role: Role,
+        seed: &KeySeed<'_>,
+    ) -> Result<Self, CryptoError> {
+        let parts = [seed.shared_secret, seed.nonce_i, seed.nonce_r];
+        let skeyseed = self.prf.compute(self.sk_d.expose(), &parts);
+        Self::from_skeyseed(prf, cipher, role, &skeyseed, seed)
+    }
+
+    /// The keys of a CHILD SA (RFC 7296 §2.17); the secret is that of its own
+    /// key exchange, if there was one.
+    #[must_use]
+    pub fn child(
+        &self,
+        cipher: Cipher,
+        shared_secret: Option<&[u8]>,
+        [nonce_i, nonce_r]: [&[u8]; 2],
+    ) -> ChildKeys {
+        let encryption = cipher.encryption().key_material();
+        let integrity = cipher.integrity_key_material();
+        let length = encryption.saturating_add(integrity);
+        let material = self.prf.expand(
+            self.sk_d.expose(),
+            &[shared_secret.unwrap_or_default(), nonce_i, nonce_r],
+            length.saturating_mul(2),
+        );
+        let (from_initiator, from_responder) = material
+            .expose()
+            .split_at_checked(length)
+            .unwrap_or_default();
+        let keys = |material: &[u8]| {
+            let (encryption, integrity) = material.split_at_checked(encryption).unwrap_or_default();
+            EspKeys {
+                encryption: Secret::new(encryption.to_vec()),
+                integrity: Secret::new(integrity.to_vec()),
+            }
+        };
+        ChildKeys {
+            from_initiator: keys(from_initiator),
+            from_responder: keys(from_responder),
+        }
+    }
+
+    fn from_skeyseed(
+        prf: Prf,
+        cipher: Cipher,
+        role: Role,
+        skeyseed: &Secret<Vec<u8>>,
+        seed: &KeySeed<'_>,
+    ) -> Result<Self, CryptoError> {
         let lengths = [
             prf.output_len(),
             cipher.integrity_key_material(),
@@ -62,14 +144,15 @@ impl IkeKeys {
         let material = prf.expand(
             skeyseed.expose(),
             &[
-                &nonces,
+                seed.nonce_i,
+                seed.nonce_r,
                 &seed.spis.initiator.0.to_be_bytes(),
                 &seed.spis.responder.0.to_be_bytes(),
             ],
             lengths.iter().sum(),
         );
         let mut rest = material.expose().as_slice();
-        let [_sk_d, sk_ai, sk_ar, sk_ei, sk_er, sk_pi, sk_pr] = lengths.map(|length| {
+        let [sk_d, sk_ai, sk_ar, sk_ei, sk_er, sk_pi, sk_pr] = lengths.map(|length| {
             let (key, after) = rest.split_at_checked(length).unwrap_or_default();
             rest = after;
             key
@@ -80,6 +163,7 @@ impl IkeKeys {
         };
         Ok(Self {
             prf,
+            sk_d: Secret::new(sk_d.to_vec()),
             sk_pi: Secret::new(sk_pi.to_vec()),
             sk_pr: Secret::new(sk_pr.to_vec()),
             seal: SealKey::new(cipher, seal.0, seal.1)?,
@@ -122,8 +206,11 @@ mod tests {
     use crate::types::Spi;
     use hex_literal::hex;
 
+    fn counting(start: u8) -> [u8; 32] {
+        core::array::from_fn(|i| start + i as u8)
+    }
+
     fn derive(prf: Prf, cipher: Cipher, role: Role) -> IkeKeys {
-        let counting = |start: u8| core::array::from_fn::<u8, 32, _>(|i| start + i as u8);
         let seed = KeySeed {
             shared_secret: &counting(0x80),
             nonce_i: &counting(0),
@@ -177,6 +264,78 @@ mod tests {
         );
         let plaintext = keys.open.open(&from_responder, b"associated".len());
         assert_eq!(plaintext.unwrap(), b"payloads");
+    }
+
+    #[test]
+    fn a_child_sa_gets_its_keys() {
+        let gcm = Cipher::new(Encryption::AesGcm16_256, None).unwrap();
+        let keys = derive(Prf::HmacSha2_256, gcm, Role::Initiator);
+        let (nonce_i, nonce_r, secret) = (counting(0x20), counting(0x60), counting(0xa0));
+        let without_pfs = keys.child(gcm, None, [&nonce_i, &nonce_r]);
+        assert_eq!(
+            without_pfs.from_initiator.encryption.expose()[..],
+            hex!(
+                "8e9285e49e8cdf8ffa32c4aef8c49777c82c9cc64fa451ed49551179020e2472" // key
+                "c3ef9f60"                                                         // salt
+            )
+        );
+        assert_eq!(
+            without_pfs.from_responder.encryption.expose()[..],
+            hex!(
+                "de18e6e6420ee8bd6d18a439ac6e98d7906e1b698ee2204a422660cb82549f1f"
+                "ff6f4540"
+            )
+        );
+        assert!(without_pfs.from_initiator.integrity.expose().is_empty());
+        let pfs = keys.child(gcm, Some(&secret), [&nonce_i, &nonce_r]);
+        assert_eq!(
+            pfs.from_initiator.encryption.expose()[..4],
+            hex!("2eef3bc8")
+        );
+        assert_eq!(
+            pfs.from_responder.encryption.expose()[32..],
+            hex!("a42a1c97")
+        );
+        let integrity = Some(Integrity::HmacSha2_256_128);
+        let cbc = Cipher::new(Encryption::AesCbc128, integrity).unwrap();
+        let keys = keys.child(cbc, None, [&nonce_i, &nonce_r]);
+        assert_eq!(
+            keys.from_initiator.encryption.expose()[..],
+            hex!("8e9285e49e8cdf8ffa32c4aef8c49777")
+        );
+        assert_eq!(
+            keys.from_initiator.integrity.expose()[..],
+            hex!("c82c9cc64fa451ed49551179020e2472c3ef9f60de18e6e6420ee8bd6d18a439")
+        );
+        assert_eq!(
+            keys.from_responder.encryption.expose()[..],
+            hex!("ac6e98d7906e1b698ee2204a422660cb")
+        );
+    }
+
+    #[test]
+    fn a_rekeyed_sa_gets_its_keys_from_the_old_one() {
+        let cipher = Cipher::new(Encryption::AesGcm16_256, None).unwrap();
+        let old = derive(Prf::HmacSha2_256, cipher, Role::Initiator);
+        let seed = KeySeed {
+            shared_secret: &counting(0xa0),
+            nonce_i: &counting(0x20),
+            nonce_r: &counting(0x60),
+            spis: Spis {
+                initiator: Spi(0x2122_2324_2526_2728),
+                responder: Spi(0x3132_3334_3536_3738),
+            },
+        };
+        let new = old.rekey(Prf::HmacSha2_256, cipher, Role::Responder, &seed);
+        let new = new.unwrap();
+        assert_eq!(
+            new.sk_d.expose()[..],
+            hex!("56d9e85ed7b0dd9a3293da29ddab3504e74560bea3643d3d3384d4aaca11906a")
+        );
+        assert_eq!(
+            new.sk_pi.expose()[..],
+            hex!("ae17161bdc8c9057c90fe842c645a48211ba171ed03768379d044981abe06729")
+        );
     }
 
     #[test]

@@ -41,6 +41,10 @@ pub struct AuthRequest<'a> {
     pub configuration: Option<Configuration<'a>>,
     /// SAi2, TSi, TSr; absent in a childless exchange (RFC 6023 §4).
     pub child: Option<ChildPayloads>,
+    /// INITIAL_CONTACT: the initiator knows of no other IKE SA (RFC 7296 §2.4).
+    pub initial_contact: bool,
+    /// MOBIKE_SUPPORTED (RFC 4555 §3.1).
+    pub mobike: bool,
 }
 
 /// The response, as an initiator reads it.
@@ -81,6 +85,8 @@ struct Fields<'a> {
     selectors_initiator: Option<Vec<TrafficSelector>>,
     selectors_responder: Option<Vec<TrafficSelector>>,
     error: Option<NotifyType>,
+    initial_contact: bool,
+    mobike: bool,
 }
 
 impl<'a> Fields<'a> {
@@ -120,12 +126,12 @@ impl<'a> Fields<'a> {
                 kind @ PayloadType::TRAFFIC_SELECTOR_RESPONDER => {
                     once(&mut fields.selectors_responder, kind, ts::decode(body)?)?;
                 }
-                PayloadType::NOTIFY => {
-                    let notify = Notify::decode(body)?;
-                    if notify.kind.is_error() {
-                        fields.error = Some(notify.kind);
-                    }
-                }
+                PayloadType::NOTIFY => match Notify::decode(body)?.kind {
+                    NotifyType::INITIAL_CONTACT => fields.initial_contact = true,
+                    NotifyType::MOBIKE_SUPPORTED => fields.mobike = true,
+                    kind if kind.is_error() => fields.error = Some(kind),
+                    _ => {}
+                },
                 _ => skip(&payload)?,
             }
         }
@@ -177,6 +183,8 @@ impl<'a> AuthRequest<'a> {
             authentication: fields.authentication,
             configuration: fields.configuration,
             child,
+            initial_contact: fields.initial_contact,
+            mobike: fields.mobike,
         })
     }
 }
@@ -222,6 +230,8 @@ pub struct AuthMessage<'a> {
     pub configuration: Option<Configuration<'a>>,
     /// SA, TSi, TSr, or why there is none.
     pub child: Result<Option<ChildPayloads>, ErrorNotify>,
+    /// What else there is to say: types and data.
+    pub notifies: &'a [(NotifyType, Vec<u8>)],
 }
 
 /// How we prove who we are.
@@ -257,6 +267,9 @@ impl AuthMessage<'_> {
             Ok(Some(child)) => child.encode(&mut chain),
             Ok(None) => {}
             Err(error) => Notify::new(error.kind, error.data()).encode(&mut chain),
+        }
+        for (kind, data) in self.notifies {
+            Notify::new(*kind, data).encode(&mut chain);
         }
         chain.finish()
     }

@@ -7,13 +7,18 @@
 
 use alloc::vec::Vec;
 
-use crate::error::Error;
+use crate::error::{Error, Fault, Malformed};
+use crate::nat::NatHashes;
 use crate::types::EspSpi;
 use crate::wire::iana::{NotifyType, PayloadType};
 use crate::wire::payload::delete::Delete;
 use crate::wire::payload::notify::Notify;
 use crate::wire::payload::{Payloads, skip};
 use crate::wire::writer::{Chain, ChainWriter};
+
+/// Shortest and longest COOKIE2 (RFC 4555 §4.2.5), in octets.
+const COOKIE2_MIN: usize = 8;
+const COOKIE2_MAX: usize = 64;
 
 /// Either message. Without any payload it asks, or tells, that its sender lives.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -24,6 +29,15 @@ pub struct Informational {
     pub delete_esp: Vec<EspSpi>,
     /// An error the sender found.
     pub error: Option<NotifyType>,
+    /// UPDATE_SA_ADDRESSES: the addresses of the message are those of the SA from
+    /// now on (RFC 4555 §3.5).
+    pub update_addresses: bool,
+    /// NAT_DETECTION_SOURCE_IP and NAT_DETECTION_DESTINATION_IP (RFC 4555 §3.5, §3.8).
+    pub nat: NatHashes,
+    /// NO_NATS_ALLOWED: the addresses and ports it was sent between (RFC 4555 §3.9).
+    pub no_nats_allowed: Option<Vec<u8>>,
+    /// COOKIE2: what the response must hold as well (RFC 4555 §3.7).
+    pub cookie2: Option<Vec<u8>>,
 }
 
 impl Informational {
@@ -42,15 +56,31 @@ impl Informational {
                     Delete::Other(_) => {}
                 },
                 PayloadType::NOTIFY => {
-                    let notify = Notify::decode(payload.body)?;
-                    if notify.kind.is_error() {
-                        message.error = Some(notify.kind);
-                    }
+                    message.notify(&Notify::decode(payload.body)?)?;
                 }
                 _ => skip(&payload)?,
             }
         }
         Ok(message)
+    }
+
+    fn notify(&mut self, notify: &Notify<'_>) -> Result<(), Malformed> {
+        match notify.kind {
+            NotifyType::UPDATE_SA_ADDRESSES => self.update_addresses = true,
+            NotifyType::NO_NATS_ALLOWED => self.no_nats_allowed = Some(notify.data.to_vec()),
+            NotifyType::COOKIE2 => {
+                if !(COOKIE2_MIN..=COOKIE2_MAX).contains(&notify.data.len()) {
+                    return Err(Malformed {
+                        field: "COOKIE2",
+                        fault: Fault::Length,
+                    });
+                }
+                self.cookie2 = Some(notify.data.to_vec());
+            }
+            kind if kind.is_error() => self.error = Some(kind),
+            _ => self.nat.read(notify),
+        }
+        Ok(())
     }
 
     /// Writes the payloads inside the encrypted payload.
@@ -59,6 +89,16 @@ impl Informational {
         let mut chain = ChainWriter::default();
         if let Some(error) = self.error {
             Notify::new(error, &[]).encode(&mut chain);
+        }
+        if self.update_addresses {
+            Notify::new(NotifyType::UPDATE_SA_ADDRESSES, &[]).encode(&mut chain);
+        }
+        self.nat.encode(&mut chain);
+        if let Some(addresses) = &self.no_nats_allowed {
+            Notify::new(NotifyType::NO_NATS_ALLOWED, addresses).encode(&mut chain);
+        }
+        if let Some(cookie) = &self.cookie2 {
+            Notify::new(NotifyType::COOKIE2, cookie).encode(&mut chain);
         }
         if self.delete_ike {
             Delete::Ike.encode(&mut chain);

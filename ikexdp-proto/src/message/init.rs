@@ -6,11 +6,12 @@
 //!                    <--  HDR, N(COOKIE) | N(INVALID_KE_PAYLOAD) | N(NO_PROPOSAL_CHOSEN)
 //! ```
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use crate::crypto::cert::AuthorityHash;
 use crate::error::Error;
-use crate::nat::NatHash;
+use crate::nat::NatHashes;
 use crate::wire::iana::{GroupId, HashAlgorithm, NotifyType, PayloadType};
 use crate::wire::payload::ke::KeyExchange;
 use crate::wire::payload::notify::Notify;
@@ -21,10 +22,10 @@ use crate::wire::writer::{Chain, ChainWriter};
 /// What either side announces in notifies.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct InitNotifies {
-    /// NAT_DETECTION_SOURCE_IP, one for each address the sender may have.
-    pub nat_sources: Vec<NatHash>,
-    /// NAT_DETECTION_DESTINATION_IP.
-    pub nat_destination: Option<NatHash>,
+    /// NAT_DETECTION_SOURCE_IP and NAT_DETECTION_DESTINATION_IP.
+    pub nat: NatHashes,
+    /// NO_NATS_ALLOWED (RFC 4555 §4.2.6), from an initiator.
+    pub no_nats_allowed: Option<Vec<u8>>,
     /// IKEV2_FRAGMENTATION_SUPPORTED (RFC 7383 §2.3).
     pub fragmentation: bool,
     /// SIGNATURE_HASH_ALGORITHMS (RFC 7427 §4); empty if there is none.
@@ -67,7 +68,7 @@ pub struct InitResponse<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum InitReply<'a> {
     /// The responder goes on.
-    Accepted(InitResponse<'a>),
+    Accepted(Box<InitResponse<'a>>),
     /// Ask again with this cookie in front.
     Cookie(&'a [u8]),
     /// Ask again with a key of this group.
@@ -121,12 +122,10 @@ impl<'a> Fields<'a> {
         let notifies = &mut self.notifies;
         match notify.kind {
             NotifyType::COOKIE => self.cookie = Some(notify.data),
-            NotifyType::NAT_DETECTION_SOURCE_IP => {
-                notifies.nat_sources.extend(NatHash::try_from(notify.data));
+            NotifyType::NAT_DETECTION_SOURCE_IP | NotifyType::NAT_DETECTION_DESTINATION_IP => {
+                notifies.nat.read(&notify);
             }
-            NotifyType::NAT_DETECTION_DESTINATION_IP => {
-                notifies.nat_destination = NatHash::try_from(notify.data).ok();
-            }
+            NotifyType::NO_NATS_ALLOWED => notifies.no_nats_allowed = Some(notify.data.to_vec()),
             NotifyType::IKEV2_FRAGMENTATION_SUPPORTED => notifies.fragmentation = true,
             NotifyType::CHILDLESS_IKEV2_SUPPORTED => notifies.childless = true,
             NotifyType::SIGNATURE_HASH_ALGORITHMS => {
@@ -210,7 +209,7 @@ impl<'a> InitReply<'a> {
             return Ok(Self::Cookie(cookie));
         }
         let proposals = require(fields.proposals, PayloadType::SECURITY_ASSOCIATION)?;
-        Ok(Self::Accepted(InitResponse {
+        Ok(Self::Accepted(Box::new(InitResponse {
             proposal: require(
                 proposals.into_iter().next(),
                 PayloadType::SECURITY_ASSOCIATION,
@@ -219,17 +218,15 @@ impl<'a> InitReply<'a> {
             nonce: require(fields.nonce, PayloadType::NONCE)?,
             notifies: fields.notifies,
             authorities: fields.authorities,
-        }))
+        })))
     }
 }
 
 impl InitNotifies {
     fn encode(&self, chain: &mut ChainWriter) {
-        for source in &self.nat_sources {
-            Notify::new(NotifyType::NAT_DETECTION_SOURCE_IP, source).encode(chain);
-        }
-        if let Some(destination) = &self.nat_destination {
-            Notify::new(NotifyType::NAT_DETECTION_DESTINATION_IP, destination).encode(chain);
+        self.nat.encode(chain);
+        if let Some(addresses) = &self.no_nats_allowed {
+            Notify::new(NotifyType::NO_NATS_ALLOWED, addresses).encode(chain);
         }
         if self.fragmentation {
             Notify::new(NotifyType::IKEV2_FRAGMENTATION_SUPPORTED, &[]).encode(chain);

@@ -3,5 +3,6 @@
 
 pub mod auth;
 pub mod child;
+pub mod create_child;
 pub mod informational;
 pub mod init;

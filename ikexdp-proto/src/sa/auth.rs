@@ -16,12 +16,14 @@ use rustls_pki_types::CertificateDer;
 use subtle::ConstantTimeEq;
 
 use super::channel::{Channel, Message, ReplyTo};
-use super::child::{self, ChildOffer};
 use super::closing::Lingering;
-use super::established::{Established, NewEstablished};
+use super::estate::Estate;
 use super::init::Handshake;
+use super::installing::{Answering, Proof};
+use super::negotiate::{self, ChildOffer};
+use super::succession::Superseding;
 use super::{Context, Core, Progress, State, refuse};
-use crate::config::{Connection, Credential, Requirement};
+use crate::config::{Connection, Credential, Requirement, Uniqueness};
 use crate::crypto::CryptoError;
 use crate::crypto::cert::{CertifiedKey, CredentialError, Usage};
 use crate::crypto::scheme::SignatureScheme;
@@ -29,9 +31,9 @@ use crate::error::{Unacceptable, Violation};
 use crate::event::FailureReason;
 use crate::identity::Identity;
 use crate::job::{Job, Verification};
-use crate::message::auth::{AuthMessage, AuthRequest, OwnAuthentication};
+use crate::message::auth::AuthRequest;
 use crate::types::Role;
-use crate::wire::iana::{AuthMethod, ExchangeType, PayloadType};
+use crate::wire::iana::{AuthMethod, ExchangeType};
 use crate::wire::payload::auth::Authentication;
 use crate::wire::payload::id;
 
@@ -45,7 +47,19 @@ struct Claimant {
     /// Whether it signs with RSA-PSS, so that we may.
     uses_pss: bool,
     offer: ChildOffer,
+    /// Whether it says that it knows of no other IKE SA with us.
+    initial_contact: bool,
+    /// Whether it may move.
+    mobike: bool,
     reply_to: ReplyTo,
+}
+
+/// The peer has proved who it is; its other IKE SAs are being closed, so that
+/// what they have is there for the new one.
+#[derive(Debug)]
+pub(super) struct Succeeding {
+    claimant: Claimant,
+    proof: Proof,
 }
 
 /// The peer's certificates and signature are being verified.
@@ -99,6 +113,8 @@ pub(super) fn respond(
             })
         ),
         offer: ChildOffer::new(request.configuration.as_ref(), request.child),
+        initial_contact: request.initial_contact,
+        mobike: request.mobike,
         reply_to,
     };
     let octets = claimant.channel.keys.signed_octets(
@@ -159,6 +175,21 @@ fn find_connection(
     })
 }
 
+impl Succeeding {
+    pub(super) const fn channel(&self) -> &Channel {
+        &self.claimant.channel
+    }
+
+    pub(super) const fn channel_mut(&mut self) -> &mut Channel {
+        &mut self.claimant.channel
+    }
+
+    /// The peer's other IKE SAs are closed.
+    pub(super) fn go_on(self: Box<Self>, cx: &mut Context<'_>, core: &Core) -> State {
+        self.claimant.conclude(cx, core, self.proof)
+    }
+}
+
 impl Verifying {
     pub(super) const fn channel(&self) -> &Channel {
         &self.0.channel
@@ -212,9 +243,12 @@ impl Signing {
         let (Ok(signature), Ok(identifier)) = (result, identifier) else {
             return self.claimant.fail(cx, core, FailureReason::OwnKey);
         };
-        let authentication = OwnAuthentication::Signature(&identifier, &signature);
-        self.claimant
-            .establish(cx, core, self.key.chain(), authentication)
+        let proof = Proof::Signature {
+            key: self.key,
+            identifier,
+            signature,
+        };
+        self.claimant.establish(cx, core, proof)
     }
 
     pub(super) fn handle_abandoned(self: Box<Self>, cx: &mut Context<'_>, core: &Core) -> State {
@@ -280,7 +314,7 @@ impl Claimant {
         match &self.connection.credential {
             Credential::SharedKey(key) => {
                 let mic = self.channel.keys.shared_key_auth(key.expose(), &octets);
-                self.establish(cx, core, &[], OwnAuthentication::SharedKey(mic.expose()))
+                self.establish(cx, core, Proof::SharedKey(mic))
             }
             Credential::Certificate(key) => {
                 let key = Arc::clone(key);
@@ -303,41 +337,39 @@ impl Claimant {
         }
     }
 
-    /// Answers, and makes the SA what both sides wanted.
-    fn establish(
-        mut self,
-        cx: &mut Context<'_>,
-        core: &Core,
-        certificates: &[CertificateDer<'static>],
-        authentication: OwnAuthentication<'_>,
-    ) -> State {
-        let answer = child::answer(cx, &self.connection, self.offer);
-        let identity = id::body(&self.connection.local_identity);
-        let response = AuthMessage {
-            identity: (PayloadType::ID_RESPONDER, &identity),
-            certificates,
-            authorities: &[],
-            wanted: None,
-            authentication,
-            configuration: answer.configuration,
-            child: answer.payloads,
+    /// Sees to the peer's other IKE SAs first (RFC 7296 §2.4).
+    fn establish(self, cx: &mut Context<'_>, core: &Core, proof: Proof) -> State {
+        let told = match (self.connection.uniqueness, self.initial_contact) {
+            (Uniqueness::Never, _) | (Uniqueness::Keep, false) => {
+                return self.conclude(cx, core, proof);
+            }
+            (_, forgotten) => !forgotten,
         };
-        self.channel.respond(cx, &self.reply_to, response.encode());
-        let established = Established::begin(
-            cx,
-            core,
-            NewEstablished {
-                channel: self.channel,
-                connection: self.connection,
-                peer: self.identity,
-                lease: answer.lease,
-                assigned: Vec::new(),
-                child: answer.child,
-                refusal: answer.refusal,
-                confirmed: false,
-            },
-        );
-        State::Established(Box::new(established))
+        cx.successions.superseding = Some(Superseding {
+            by: core.id,
+            peer: self.identity.clone(),
+            local: self.connection.local_identity.clone(),
+            told,
+        });
+        State::Succeeding(Box::new(Succeeding {
+            claimant: self,
+            proof,
+        }))
+    }
+
+    /// Gives the peer what it asked for along with the IKE SA.
+    fn conclude(self, cx: &mut Context<'_>, core: &Core, proof: Proof) -> State {
+        let answer = negotiate::answer(cx, &self.connection, self.offer);
+        let estate = Estate {
+            connection: self.connection,
+            peer: self.identity,
+            lease: None,
+            assigned: Vec::new(),
+            children: Vec::new(),
+            mobike: self.mobike,
+        };
+        let answering = Answering::new(self.channel, self.reply_to, Box::new(estate), proof);
+        answering.begin(cx, core, self.handshake, answer)
     }
 
     fn progress(&self) -> Progress<'_> {

@@ -1,238 +1,199 @@
-//! CHILD SAs, and the configuration that goes with the first (RFC 7296 §2.9,
-//! §2.19, §3.15).
+//! A CHILD SA, and what the kernel is told of it (RFC 7296 §2.17, RFC 4301 §4.4).
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
-use core::net::IpAddr;
+use core::cmp::Ordering;
 
-use super::Context;
-use super::proposal::{choose_esp, chosen_esp};
-use super::selector::narrow;
-use crate::config::{Connection, RemoteSelectors};
-use crate::error::{Error, ErrorNotify, Unacceptable};
+use super::lifetime::{Lifetime, soft_limit};
+use super::{Context, Core};
+use crate::config::Connection;
+use crate::crypto::keymat::{ChildKeys, EspKeys, IkeKeys};
+use crate::data_plane::{
+    Binding, Direction, EspSa, EspSaName, Lineage, Operation, Policies, Tunnel, UsageLimits,
+};
 use crate::event::ChildSummary;
-use crate::message::child::ChildPayloads;
-use crate::pool::Lease;
-use crate::stats::Stat;
-use crate::wire::iana::{ConfigurationAttribute, ConfigurationType};
-use crate::wire::payload::configuration::{Attribute, Configuration};
-use crate::wire::payload::ts::TrafficSelector;
+use crate::job::JobId;
+use crate::types::{EspSpi, Role};
 
-/// What a peer wants along with its IKE SA.
+/// A CHILD SA.
 #[derive(Debug)]
-pub(super) struct ChildOffer {
-    /// What it asks to be told; nothing if it sent no CFG_REQUEST.
-    asked: Option<Vec<ConfigurationAttribute>>,
-    /// The CHILD SA; none in a childless exchange.
-    payloads: Option<ChildPayloads>,
+pub(super) struct Child {
+    pub(super) summary: ChildSummary,
+    pub(super) lineage: Lineage,
+    pub(super) lifetime: Lifetime,
+    pub(super) phase: Phase,
+    /// The SA that we send on, as long as the kernel does not have it.
+    outbound: Option<Box<EspSa>>,
+    /// The job that installs it.
+    pub(super) installing: Option<JobId>,
+    binding: Binding,
 }
 
-/// What it gets.
-#[derive(Debug)]
-pub(super) struct ChildAnswer {
-    pub(super) configuration: Option<Configuration<'static>>,
-    pub(super) payloads: Result<Option<ChildPayloads>, ErrorNotify>,
-    pub(super) lease: Option<Lease>,
-    pub(super) child: Option<ChildSummary>,
-    /// Why there is no CHILD SA.
-    pub(super) refusal: Option<Error>,
+/// Where a CHILD SA is between its making and its deletion.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// It carries traffic.
+    Live,
+    /// We are replacing it.
+    Rekeying,
+    /// The peer has replaced it by this one, and will delete it.
+    Replaced(EspSpi),
+    /// We shall ask the peer to delete it.
+    Doomed,
+    /// We have asked.
+    Deleting,
 }
 
-impl ChildOffer {
+/// What both sides know when they have agreed on a CHILD SA.
+pub(super) struct Agreement<'a> {
+    pub(super) summary: ChildSummary,
+    /// Of the IKE SA that it is made under.
+    pub(super) keys: &'a IkeKeys,
+    /// Of a key exchange of its own.
+    pub(super) shared_secret: Option<&'a [u8]>,
+    pub(super) nonces: &'a Nonces,
+    /// Our part in the exchange that makes it.
+    pub(super) role: Role,
+    /// The lineage it goes on with, if it replaces a CHILD SA.
+    pub(super) lineage: Option<Lineage>,
+}
+
+/// The nonces of an exchange.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Nonces {
+    pub(super) initiator: Vec<u8>,
+    pub(super) responder: Vec<u8>,
+}
+
+impl Nonces {
+    /// Of two exchanges that did the same, the one with the lowest of the four
+    /// nonces is undone (RFC 7296 §2.8.1).
+    pub(super) fn lose_to(&self, other: &Self) -> bool {
+        let lowest = |nonces: &Self| nonces.initiator.clone().min(nonces.responder.clone());
+        lowest(self).cmp(&lowest(other)) == Ordering::Less
+    }
+}
+
+impl Child {
+    /// Makes a CHILD SA of what was agreed on, and what the kernel must have of it
+    /// before the peer may send.
     pub(super) fn new(
-        configuration: Option<&Configuration<'_>>,
-        payloads: Option<ChildPayloads>,
-    ) -> Self {
-        let request = configuration.filter(|cp| cp.kind == ConfigurationType::REQUEST);
-        let asked = request.map(|cp| {
-            cp.attributes
-                .iter()
-                .map(|attribute| attribute.kind)
-                .collect()
-        });
-        Self { asked, payloads }
-    }
-
-    fn asks_for(&self, kind: ConfigurationAttribute) -> bool {
-        self.asked
-            .as_ref()
-            .is_some_and(|asked| asked.contains(&kind))
-    }
-}
-
-/// Gives a peer what `connection` has for it. A refusal concerns the CHILD SA
-/// only: the IKE SA stands (RFC 7296 §2.21.2).
-pub(super) fn answer(
-    cx: &mut Context<'_>,
-    connection: &Connection,
-    offer: ChildOffer,
-) -> ChildAnswer {
-    let mut answer = ChildAnswer {
-        configuration: None,
-        payloads: Ok(None),
-        lease: None,
-        child: None,
-        refusal: None,
-    };
-    match configure(cx, connection, &offer) {
-        Ok(Some((lease, configuration))) => {
-            answer.lease = Some(lease);
-            answer.configuration = Some(configuration);
-        }
-        Ok(None) => {}
-        Err(error) => return answer.refuse(cx, error),
-    }
-    let Some(payloads) = offer.payloads else {
-        return answer;
-    };
-    match negotiate(cx, connection, &payloads, answer.lease.as_ref()) {
-        Ok((child, payloads)) => {
-            answer.child = Some(child);
-            answer.payloads = Ok(Some(payloads));
-            answer
-        }
-        Err(error) => answer.refuse(cx, error),
-    }
-}
-
-impl ChildAnswer {
-    /// Without a CHILD SA an address is of no use.
-    fn refuse(mut self, cx: &mut Context<'_>, error: Error) -> Self {
-        cx.stats.count(Stat::ChildRefused);
-        if let Some(lease) = self.lease.take() {
-            cx.pools.release(&lease);
-        }
-        self.configuration = None;
-        if let Some(notify) = error.notify() {
-            self.payloads = Err(notify);
-        }
-        self.refusal = Some(error);
-        self
-    }
-}
-
-/// Takes addresses from the connection's pool and says so.
-fn configure(
-    cx: &mut Context<'_>,
-    connection: &Connection,
-    offer: &ChildOffer,
-) -> Result<Option<(Lease, Configuration<'static>)>, Error> {
-    let RemoteSelectors::Pool(pool) = connection.child.remote else {
-        return Ok(None);
-    };
-    let v4 = offer.asks_for(ConfigurationAttribute::INTERNAL_IP4_ADDRESS);
-    let v6 = offer.asks_for(ConfigurationAttribute::INTERNAL_IP6_ADDRESS);
-    if !v4 && !v6 {
-        // RFC 7296 §2.19: the peer must ask where we insist on assigning.
-        return match offer.payloads {
-            Some(_) => Err(Unacceptable::ConfigurationRequired.into()),
-            None => Ok(None),
+        cx: &mut Context<'_>,
+        core: &Core,
+        connection: &Connection,
+        agreement: Agreement<'_>,
+    ) -> (Self, Vec<Operation>) {
+        let Agreement {
+            summary,
+            keys,
+            shared_secret,
+            nonces,
+            role,
+            lineage,
+        } = agreement;
+        let ChildKeys {
+            from_initiator,
+            from_responder,
+        } = keys.child(
+            summary.suite.cipher,
+            shared_secret,
+            [&nonces.initiator, &nonces.responder],
+        );
+        let (ours, theirs) = match role {
+            Role::Initiator => (from_initiator, from_responder),
+            Role::Responder => (from_responder, from_initiator),
         };
-    }
-    let Some(lease) = cx.pools.lease(pool, v4, v6) else {
-        cx.stats.count(Stat::PoolExhausted);
-        return Err(Unacceptable::Address.into());
-    };
-    let dns = cx.config.pools.get(pool).map_or(&[][..], |pool| &pool.dns);
-    let mut attributes: Vec<Attribute<'static>> = lease.addresses().map(address).collect();
-    for server in dns {
-        let (kind, octets) = match server {
-            IpAddr::V4(server) => (
-                ConfigurationAttribute::INTERNAL_IP4_DNS,
-                server.octets().to_vec(),
-            ),
-            IpAddr::V6(server) => (
-                ConfigurationAttribute::INTERNAL_IP6_DNS,
-                server.octets().to_vec(),
-            ),
+        let replaces = lineage.is_some();
+        let lineage = lineage.unwrap_or_else(|| cx.lineage(core.id));
+        let mut esp = |direction, spi, keys: EspKeys| EspSa {
+            direction,
+            spi,
+            tunnel: core.tunnel(),
+            suite: summary.suite,
+            keys,
+            lineage,
+            binding: connection.child.binding,
+            limits: limits(cx, connection),
         };
-        if offer.asks_for(kind) {
-            attributes.push(Attribute {
-                kind,
-                value: octets.into(),
-            });
+        let inbound = esp(Direction::Inbound, summary.spi_in, theirs);
+        let outbound = esp(Direction::Outbound, summary.spi_out, ours);
+        let lifetimes = connection.lifetimes;
+        let child = Self {
+            summary,
+            lineage,
+            lifetime: Lifetime::begin(cx, lifetimes.child, lifetimes.initiate_rekey),
+            phase: Phase::Live,
+            outbound: Some(Box::new(outbound)),
+            installing: None,
+            binding: connection.child.binding,
+        };
+        let mut first = alloc::vec![Operation::InstallSa(inbound)];
+        if !replaces {
+            let policies = child.policies(core.tunnel());
+            first.push(Operation::InstallPolicies(policies));
+        }
+        (child, first)
+    }
+
+    /// The SPI we receive on, which names it.
+    pub(super) const fn spi(&self) -> EspSpi {
+        self.summary.spi_in
+    }
+
+    /// Whether it carries the same traffic as `other`, and so can go on under the
+    /// same policies.
+    pub(super) fn has_traffic_of(&self, other: &ChildSummary) -> bool {
+        self.summary.local == other.local && self.summary.remote == other.remote
+    }
+
+    /// What is missing for us to send on it; nothing if nothing is.
+    pub(super) fn take_outbound(&mut self, tunnel: Tunnel) -> Option<Operation> {
+        let mut outbound = self.outbound.take()?;
+        // The peer may have moved since.
+        outbound.tunnel = tunnel;
+        Some(Operation::InstallSa(*outbound))
+    }
+
+    /// Both SAs, as the kernel knows them.
+    pub(super) fn names(&self, tunnel: Tunnel) -> [EspSaName; 2] {
+        let name = |direction, spi| EspSaName {
+            direction,
+            spi,
+            tunnel,
+            binding: self.binding,
+        };
+        [
+            name(Direction::Inbound, self.summary.spi_in),
+            name(Direction::Outbound, self.summary.spi_out),
+        ]
+    }
+
+    pub(super) fn policies(&self, tunnel: Tunnel) -> Policies {
+        Policies {
+            lineage: self.lineage,
+            tunnel,
+            local: self.summary.local.clone(),
+            remote: self.summary.remote.clone(),
+            binding: self.binding,
         }
     }
-    let configuration = Configuration {
-        kind: ConfigurationType::REPLY,
-        attributes,
-    };
-    Ok(Some((lease, configuration)))
-}
 
-fn address(address: IpAddr) -> Attribute<'static> {
-    match address {
-        IpAddr::V4(address) => Attribute {
-            kind: ConfigurationAttribute::INTERNAL_IP4_ADDRESS,
-            value: address.octets().to_vec().into(),
-        },
-        IpAddr::V6(address) => {
-            // The prefix length follows: the client owns the one address.
-            let mut value = address.octets().to_vec();
-            value.push(128);
-            Attribute {
-                kind: ConfigurationAttribute::INTERNAL_IP6_ADDRESS,
-                value: value.into(),
-            }
-        }
+    /// What takes it out of the kernel; with its policies if it is the `last` of
+    /// its lineage.
+    pub(super) fn removal(&self, tunnel: Tunnel, last: bool) -> Vec<Operation> {
+        let sas = self.names(tunnel).into_iter().map(Operation::RemoveSa);
+        let policies = last.then(|| Operation::RemovePolicies(self.policies(tunnel)));
+        policies.into_iter().chain(sas).collect()
     }
 }
 
-fn negotiate(
-    cx: &mut Context<'_>,
-    connection: &Connection,
-    offer: &ChildPayloads,
-    lease: Option<&Lease>,
-) -> Result<(ChildSummary, ChildPayloads), Error> {
-    let (chosen, spi_out) = choose_esp(&offer.proposals, &connection.child.esp)
-        .ok_or(Error::Unacceptable(Unacceptable::Proposal))?;
-    let offered = assigned(&offer.initiator, lease);
-    let remote = narrow(&offered, &remote_selectors(connection, lease));
-    let local = narrow(&offer.responder, &connection.child.local);
-    if remote.is_empty() || local.is_empty() {
-        return Err(Unacceptable::Selectors.into());
-    }
-    let spi_in = cx.esp_spi();
-    let child = ChildSummary {
-        spi_in,
-        spi_out,
-        suite: chosen.suite,
-        local: local.clone(),
-        remote: remote.clone(),
-    };
-    let payloads = ChildPayloads {
-        proposals: alloc::vec![chosen_esp(&chosen, spi_in)],
-        initiator: remote,
-        responder: local,
-    };
-    Ok((child, payloads))
-}
-
-/// With the address of `lease` where a peer that has none yet writes the
-/// unspecified one for it, as OpenIKED does.
-fn assigned(offered: &[TrafficSelector], lease: Option<&Lease>) -> Vec<TrafficSelector> {
-    let address = |selector: &TrafficSelector| {
-        let unspecified = selector.start.is_unspecified() && selector.start == selector.end;
-        let mut addresses = lease.filter(|_| unspecified)?.addresses();
-        addresses.find(|address| address.is_ipv4() == selector.start.is_ipv4())
-    };
-    let offered = offered.iter().map(|selector| match address(selector) {
-        Some(address) => TrafficSelector {
-            start: address,
-            end: address,
-            ..*selector
-        },
-        None => *selector,
-    });
-    offered.collect()
-}
-
-fn remote_selectors(connection: &Connection, lease: Option<&Lease>) -> Vec<TrafficSelector> {
-    match &connection.child.remote {
-        RemoteSelectors::Fixed(selectors) => selectors.clone(),
-        RemoteSelectors::Pool(_) => lease
-            .into_iter()
-            .flat_map(Lease::addresses)
-            .map(TrafficSelector::host)
-            .collect(),
+fn limits(cx: &mut Context<'_>, connection: &Connection) -> UsageLimits {
+    let lifetimes = connection.lifetimes;
+    let mut soft = |hard: Option<u64>| hard.map(|hard| soft_limit(cx, hard));
+    UsageLimits {
+        soft_octets: soft(lifetimes.child_octets),
+        hard_octets: lifetimes.child_octets,
+        soft_packets: soft(lifetimes.child_packets),
+        hard_packets: lifetimes.child_packets,
     }
 }

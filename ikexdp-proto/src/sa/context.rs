@@ -3,13 +3,16 @@
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::ToString;
+use alloc::vec::Vec;
 
 use bytes::Bytes;
 use rand_core::CryptoRng;
 
 use super::channel::Channel;
-use super::{Core, InboundSpis};
+use super::succession::{Bequest, Superseding};
+use super::{Core, IkeSa, InboundSpis, Lineages};
 use crate::config::Config;
+use crate::data_plane::Lineage;
 use crate::endpoint::Output;
 use crate::event::{Event, FailureReason, FragmentationSummary, HandshakeFailure};
 use crate::identity::Identity;
@@ -31,6 +34,8 @@ pub(crate) struct Context<'a> {
     pub(crate) pools: &'a mut Pools,
     pub(crate) jobs: &'a mut Jobs,
     pub(crate) inbound: &'a mut InboundSpis,
+    pub(crate) lineages: &'a mut Lineages,
+    pub(crate) successions: &'a mut Successions,
 }
 
 /// Jobs that are out, and who waits for them.
@@ -47,16 +52,37 @@ impl Jobs {
     }
 }
 
+/// IKE SAs that take the place of others (RFC 7296 §2.18): what an SA wants done
+/// to the table it is in.
+#[derive(Debug, Default)]
+pub(crate) struct Successions {
+    /// The name that was given last.
+    last_id: u64,
+    /// New SAs, to be put into the table.
+    pub(crate) born: Vec<IkeSa>,
+    /// What SAs leave to others.
+    pub(crate) bequests: Vec<Bequest>,
+    /// A peer whose other SAs are to be closed.
+    pub(crate) superseding: Option<Superseding>,
+}
+
 impl Context<'_> {
     pub(crate) fn event(&mut self, event: Event) {
         self.outputs.push_back(Output::Event(event));
     }
 
-    pub(crate) fn job(&mut self, owner: IkeSaId, job: Job) {
+    pub(crate) fn job(&mut self, owner: IkeSaId, job: Job) -> JobId {
         self.jobs.last = self.jobs.last.wrapping_add(1);
         let id = JobId(self.jobs.last);
         self.jobs.waiting.insert(id, owner);
         self.outputs.push_back(Output::Job(id, job));
+        id
+    }
+
+    /// The name of the next IKE SA.
+    pub(crate) const fn ike_sa_id(&mut self) -> IkeSaId {
+        self.successions.last_id = self.successions.last_id.saturating_add(1);
+        IkeSaId(self.successions.last_id)
     }
 
     pub(crate) fn transmit(&mut self, path: Path, slot: Option<ReplySlot>, payload: Bytes) {
@@ -97,6 +123,17 @@ impl Context<'_> {
             handshake: self.now.since(core.created),
             reason,
         })));
+    }
+
+    /// The number of a new lineage of CHILD SAs.
+    pub(super) fn lineage(&mut self, owner: IkeSaId) -> Lineage {
+        self.lineages.reserve(owner)
+    }
+
+    /// A number from `low` up to, but without, `high`.
+    pub(super) fn between(&mut self, low: u32, high: u32) -> u32 {
+        let width = high.saturating_sub(low).max(1);
+        low.saturating_add(self.entropy.next_u32().checked_rem(width).unwrap_or(0))
     }
 
     /// A fresh SPI to receive ESP on.

@@ -22,7 +22,7 @@ use crate::event::FailureReason;
 use crate::job::{Agreed, Job};
 use crate::limits::RESPONSE_REPEATS_MAX;
 use crate::message::init::{InitNotifies, InitRequest, InitResponse};
-use crate::nat;
+use crate::nat::{NatHashes, no_nats};
 use crate::stats::Stat;
 use crate::suite::IkeSuite;
 use crate::types::{Datagram, IkeSaId, MessageId, Path, ReplySlot, Role, Spis};
@@ -100,6 +100,16 @@ pub(crate) fn accept(
             }),
         });
     };
+    let allowed = &request.notifies.no_nats_allowed;
+    if allowed
+        .as_ref()
+        .is_some_and(|told| *told != no_nats(&datagram.path))
+    {
+        return Err(Refused {
+            answer: Some(Unacceptable::Nat),
+            reason: Some(FailureReason::Refused(Unacceptable::Nat.into())),
+        });
+    }
     let group = chosen.suite.group;
     if request.key_exchange.group != group.id() {
         return Err(Refused {
@@ -123,7 +133,7 @@ pub(crate) fn accept(
         spis,
         path: datagram.path,
         // The hashes were made before there was a responder's SPI.
-        nat: nat::detect(header.spis, &datagram.path, &request.notifies),
+        nat: request.notifies.nat.compare(header.spis, &datagram.path),
         created: cx.now,
     };
     let announced = &request.notifies.signature_hashes;
@@ -249,6 +259,7 @@ impl Responding {
             spis: core.spis,
             suite,
             keys,
+            first: MessageId(1),
             fragmentation,
             datagram_len: datagram_len(cx, &core.path),
         });
@@ -273,15 +284,15 @@ impl Responding {
         } else {
             SIGNATURE_HASHES.to_vec()
         };
-        let mut notifies = InitNotifies {
+        let notifies = InitNotifies {
+            nat: NatHashes::of(core.spis, &core.path),
             fragmentation: config.fragmentation.enabled && self.fragmentation,
             signature_hashes,
             childless: true,
             ..InitNotifies::default()
         };
-        nat::announce(core.spis, &core.path, &mut notifies);
         let mut response = InitResponse {
-            proposal: chosen_ike(&self.chosen),
+            proposal: chosen_ike(&self.chosen, None),
             key_exchange: KeyExchange {
                 group: self.chosen.suite.group.id(),
                 data: public,

@@ -7,38 +7,46 @@ mod auth;
 mod channel;
 mod child;
 mod closing;
+mod configuration;
 mod context;
 mod described;
 mod established;
+mod estate;
 mod inbound;
 mod init;
 mod initiator;
+mod installing;
+mod lifetime;
+mod negotiate;
 pub(crate) mod proposal;
 mod selector;
 mod sent;
+mod succession;
 
 use alloc::boxed::Box;
-use alloc::string::ToString;
 use alloc::vec::Vec;
 
 use crate::config::Config;
+use crate::data_plane::{DataPlaneEvent, Tunnel};
 use crate::error::Error;
 use crate::event::{FailureReason, IkeSaSummary, NatSituation};
-use crate::job::JobResult;
+use crate::job::{JobId, JobResult};
 use crate::limits::DATAGRAM_LEN_MIN;
 use crate::message::init::notify_only;
 use crate::stats::Stat;
 use crate::time::Instant;
-use crate::types::{Datagram, IkeSaId, Path, Role, Spi, Spis};
+use crate::types::{Datagram, EspSpi, IkeSaId, Path, Role, Spi, Spis};
 use crate::wire::header::Header;
+use crate::wire::iana::ProtocolId;
 use crate::wire::payload::notify::Notify;
 
 use self::channel::{Channel, Message, ReplyTo};
-pub(crate) use self::context::{Context, Jobs};
+pub(crate) use self::context::{Context, Jobs, Successions};
 use self::context::{Progress, fragmentation};
-pub(crate) use self::inbound::InboundSpis;
+pub(crate) use self::inbound::{InboundSpis, Lineages};
 pub(crate) use self::init::{Refused, accept, stateless_reply};
 pub(crate) use self::initiator::initiate;
+pub(crate) use self::succession::Superseding;
 
 /// What an IKE SA is from its beginning to its end.
 #[derive(Clone, Copy, Debug)]
@@ -60,13 +68,31 @@ impl Core {
             Role::Responder => self.spis.responder,
         }
     }
+
+    /// Where ESP goes: in UDP if there is a NAT, and IKE goes there already.
+    pub(crate) const fn tunnel(&self) -> Tunnel {
+        Tunnel {
+            local: self.path.local,
+            remote: self.path.remote,
+            in_udp: self.path.marker && (self.nat.local || self.nat.remote),
+        }
+    }
 }
 
 /// Answers a request with the notify of `error`, if it has one.
 fn refuse(channel: &mut Channel, cx: &mut Context<'_>, to: &ReplyTo, error: &Error) {
     if let Some(notify) = error.notify() {
-        let payloads = notify_only(&Notify::new(notify.kind, notify.data()));
-        channel.respond(cx, to, payloads);
+        let spi = notify.child.map(|spi| spi.0.to_be_bytes());
+        let about = Notify {
+            protocol: match spi {
+                Some(_) => ProtocolId::ESP,
+                None => ProtocolId::NONE,
+            },
+            spi: spi.as_ref().map_or(&[][..], |spi| spi),
+            kind: notify.kind,
+            data: notify.data(),
+        };
+        channel.respond(cx, to, notify_only(&about));
     }
 }
 
@@ -88,6 +114,10 @@ enum State {
     Verifying(Box<auth::Verifying>),
     /// Responder: our AUTH is being signed.
     Signing(Box<auth::Signing>),
+    /// Responder: the peer's other SAs are being closed.
+    Succeeding(Box<auth::Succeeding>),
+    /// Responder: the kernel is being given the first CHILD SA.
+    Installing(Box<installing::Installing>),
     /// Initiator, up to the end of IKE_AUTH.
     Initiating(Box<initiator::Initiating>),
     /// Both sides know who the other is.
@@ -97,6 +127,10 @@ enum State {
     Refused(Box<closing::Lingering>),
     /// Initiator: the peer did not prove who it is, and we have told it.
     Refusing(Box<closing::Closing>),
+    /// The peer wants it in the place of another, and perhaps so do we another.
+    Heir(Box<succession::Heir>),
+    /// Another has taken its place.
+    Replaced(Box<closing::Replaced>),
     /// We have asked the peer to delete it.
     Closing(Box<closing::Closing>),
     /// It is closed, but its last response may have to be repeated.
@@ -121,6 +155,8 @@ impl IkeSa {
                 | State::HalfOpen(_)
                 | State::Verifying(_)
                 | State::Signing(_)
+                | State::Succeeding(_)
+                | State::Installing(_)
                 | State::Refused(_)
                 | State::Failed
         )
@@ -138,7 +174,10 @@ impl IkeSa {
 
     /// Whether the peer has proved who it is.
     pub(crate) const fn is_authenticated(&self) -> bool {
-        matches!(self.state, State::Established(_) | State::Closing(_))
+        matches!(
+            self.state,
+            State::Established(_) | State::Heir(_) | State::Replaced(_) | State::Closing(_)
+        )
     }
 
     /// A datagram that names this SA.
@@ -166,7 +205,12 @@ impl IkeSa {
         // Only an authentic new request moves the SA, and once it is up only
         // a peer behind a NAT moves that way (RFC 7296 §2.23).
         if !message.response && (!self.is_authenticated() || self.core.nat.remote) {
+            let (path, tunnel) = (self.core.path, self.core.tunnel());
             self.core.path = message.path;
+            if let State::Established(state) = &self.state {
+                state.estate.relocate(cx, &self.core, tunnel);
+                state.moved(cx, &self.core, &path);
+            }
         }
         // The message may be the last one, or make the SA.
         self.remember_path_size(cx);
@@ -193,6 +237,7 @@ impl IkeSa {
             State::Established(state) => state.handle_message(cx, core, &message),
             State::Refusing(state) => state.handle_message(cx, &message, State::Refusing),
             State::Closing(state) => state.handle_message(cx, &message, State::Closing),
+            State::Replaced(state) => state.handle_message(cx, &message),
             // One request at a time: whatever comes now is not the next.
             state => state,
         };
@@ -216,7 +261,7 @@ impl IkeSa {
     }
 
     /// A job of this SA is done.
-    pub(crate) fn handle_job(&mut self, cx: &mut Context<'_>, result: JobResult) {
+    pub(crate) fn handle_job(&mut self, cx: &mut Context<'_>, id: JobId, result: JobResult) {
         let core = &mut self.core;
         let state = core::mem::replace(&mut self.state, State::Gone);
         self.state = match (state, result) {
@@ -232,6 +277,8 @@ impl IkeSa {
             (State::Verifying(state), JobResult::Abandoned) => state.handle_abandoned(cx, core),
             (State::Signing(state), JobResult::Abandoned) => state.handle_abandoned(cx, core),
             (State::Initiating(state), result) => state.handle_job(cx, core, result),
+            (State::Established(state), result) => state.handle_job(cx, core, id, result),
+            (State::Installing(state), result) => state.handle_installed(cx, core, result),
             (state, JobResult::Abandoned) if state.is_handshake() => {
                 let progress = state.progress();
                 cx.handshake_failed(core, progress, FailureReason::JobAbandoned);
@@ -256,8 +303,9 @@ impl IkeSa {
         self.state = match state {
             State::Established(state) => state.handle_timeout(cx, core, dead),
             State::Initiating(state) => state.handle_timeout(cx, core, dead),
-            State::Refusing(_) | State::Closing(_) if dead => State::Gone,
+            State::Refusing(_) | State::Closing(_) | State::Replaced(_) if dead => State::Gone,
             State::Refused(state) | State::Lingering(state) if state.is_over(cx.now) => State::Gone,
+            State::Replaced(state) => state.handle_timeout(cx, core),
             State::Failed if half_open_over => State::Gone,
             state if half_open_over && state.is_handshake() => {
                 let waiting_for = crate::wire::iana::ExchangeType::IKE_AUTH;
@@ -279,15 +327,36 @@ impl IkeSa {
         let state = core::mem::replace(&mut self.state, State::Gone);
         self.state = match state {
             State::Established(state) => state.terminate(cx, core),
+            State::Installing(state) => state.terminate(cx, core),
             state @ (State::Refused(_)
             | State::Refusing(_)
             | State::Closing(_)
+            | State::Heir(_)
+            | State::Replaced(_)
             | State::Lingering(_)) => state,
             State::Failed => State::Gone,
             state => {
                 cx.handshake_failed(core, state.progress(), FailureReason::Terminated);
                 State::Gone
             }
+        };
+    }
+
+    /// The host wants a CHILD SA, or the IKE SA itself, replaced.
+    pub(crate) fn rekey(&mut self, cx: &mut Context<'_>, child: Option<EspSpi>) {
+        let state = core::mem::replace(&mut self.state, State::Gone);
+        self.state = match state {
+            State::Established(state) => state.rekey(cx, &self.core, child),
+            state => state,
+        };
+    }
+
+    /// The kernel has something to say of a CHILD SA.
+    pub(crate) fn handle_data_plane(&mut self, cx: &mut Context<'_>, event: &DataPlaneEvent) {
+        let state = core::mem::replace(&mut self.state, State::Gone);
+        self.state = match state {
+            State::Established(state) => state.handle_data_plane(cx, &mut self.core, event),
+            state => state,
         };
     }
 
@@ -301,9 +370,16 @@ impl IkeSa {
             | State::Signing(_)
             | State::Failed => Some(half_open),
             State::Initiating(state) => state.deadline(),
-            State::Established(state) => state.deadline(config),
+            State::Established(state) => state.deadline(config, &self.core),
             State::Refused(state) | State::Lingering(state) => Some(state.until()),
-            State::Refusing(_) | State::Closing(_) | State::Gone => None,
+            State::Replaced(state) => Some(state.until()),
+            // The host is at work, the peer is, or another SA.
+            State::Succeeding(_)
+            | State::Installing(_)
+            | State::Refusing(_)
+            | State::Closing(_)
+            | State::Heir(_)
+            | State::Gone => None,
         };
         let channel = self.state.channel().and_then(Channel::deadline);
         own.into_iter().chain(channel).min()
@@ -325,12 +401,20 @@ impl IkeSa {
     pub(crate) fn summary(&self, now: Instant) -> Option<IkeSaSummary> {
         let state = match &self.state {
             State::Responding(_) | State::HalfOpen(_) => "half-open",
-            State::Verifying(_) | State::Signing(_) => "authenticating",
+            State::Verifying(_)
+            | State::Signing(_)
+            | State::Succeeding(_)
+            | State::Installing(_) => "authenticating",
             State::Initiating(_) => "initiating",
             State::Established(_) => "established",
             State::Refusing(_) => "refusing",
             State::Closing(_) => "closing",
-            State::Refused(_) | State::Lingering(_) | State::Failed | State::Gone => return None,
+            State::Heir(_)
+            | State::Replaced(_)
+            | State::Refused(_)
+            | State::Lingering(_)
+            | State::Failed
+            | State::Gone => return None,
         };
         let channel = self.state.channel();
         let mut summary = IkeSaSummary {
@@ -346,12 +430,15 @@ impl IkeSa {
             addresses: Vec::new(),
             fragmentation: fragmentation(channel),
             children: Vec::new(),
+            names: Vec::new(),
         };
         if let State::Established(state) = &self.state {
-            summary.connection = Some(state.connection().to_string());
-            summary.peer = Some(state.peer().clone());
-            summary.addresses = state.addresses();
-            summary.children = state.children();
+            let estate = &state.estate;
+            summary.connection = Some(estate.connection.name.clone());
+            summary.peer = Some(estate.peer.clone());
+            summary.addresses = estate.addresses();
+            summary.children = estate.summaries();
+            summary.names = estate.names(self.core.tunnel());
         }
         Some(summary)
     }
@@ -363,11 +450,15 @@ impl State {
             Self::HalfOpen(state) => Some(&state.channel),
             Self::Verifying(state) => Some(state.channel()),
             Self::Signing(state) => Some(state.channel()),
+            Self::Succeeding(state) => Some(state.channel()),
+            Self::Installing(state) => Some(state.channel()),
             Self::Initiating(state) => state.channel(),
             Self::Established(state) => Some(&state.channel),
             Self::Refusing(state) | Self::Closing(state) => Some(&state.channel),
+            Self::Replaced(state) => Some(&state.channel),
             Self::Refused(state) | Self::Lingering(state) => Some(&state.channel),
-            Self::Responding(_) | Self::Failed | Self::Gone => None,
+            // What comes for an heir comes again when it is decided what becomes of it.
+            Self::Responding(_) | Self::Heir(_) | Self::Failed | Self::Gone => None,
         }
     }
 
@@ -376,11 +467,14 @@ impl State {
             Self::HalfOpen(state) => Some(&mut state.channel),
             Self::Verifying(state) => Some(state.channel_mut()),
             Self::Signing(state) => Some(state.channel_mut()),
+            Self::Succeeding(state) => Some(state.channel_mut()),
+            Self::Installing(state) => Some(state.channel_mut()),
             Self::Initiating(state) => state.channel_mut(),
             Self::Established(state) => Some(&mut state.channel),
             Self::Refusing(state) | Self::Closing(state) => Some(&mut state.channel),
+            Self::Replaced(state) => Some(&mut state.channel),
             Self::Refused(state) | Self::Lingering(state) => Some(&mut state.channel),
-            Self::Responding(_) | Self::Failed | Self::Gone => None,
+            Self::Responding(_) | Self::Heir(_) | Self::Failed | Self::Gone => None,
         }
     }
 

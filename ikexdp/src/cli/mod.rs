@@ -12,6 +12,7 @@ use crate::clock::unix_time;
 use crate::config::{self, CONTROL_SOCKET, ConfigError};
 use crate::control::{ClientError, Request, call};
 use crate::daemon::{self, DaemonError};
+use crate::host_checks::obstacles;
 use crate::view::{Sa, Stats, Status};
 
 /// IKEv2 gateway with XDP, AF_XDP and IKE fragmentation
@@ -154,6 +155,10 @@ fn check(path: &Path, out: &mut impl Write) -> Result<(), CliError> {
         let (path, line) = (path.display(), caution.line);
         writeln!(io::stderr(), "warning: {path}:{line}: {caution}")?;
     }
+    for obstacle in obstacles(&loaded.settings) {
+        let hint = obstacle.hint();
+        writeln!(io::stderr(), "warning: this host: {obstacle}; hint: {hint}")?;
+    }
     Ok(())
 }
 
@@ -226,7 +231,7 @@ mod tests {
 gateway
   transport  udp
   datagrams  of 1280 octets, fragmented by IKE, or by IP for peers that cannot
-  data plane none
+  data plane xfrm
   control    /run/c.sock
 
 connection staff
@@ -236,6 +241,8 @@ connection staff
   must show  the pre-shared key
   reaches    0.0.0.0/0, ::/0
   gets       an address of pool staff
+  lifetimes  1day of an IKE SA, 8h of a CHILD SA; either side rekeys
+  uniqueness keep
 
 pool staff
   addresses  10.9.0.1-10.9.0.2 (2 addresses)

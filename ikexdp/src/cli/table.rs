@@ -21,10 +21,7 @@ pub(super) fn status(status: &Status) -> String {
     match &status.xdp {
         None => row("transport", &"udp"),
         Some(xdp) => {
-            row(
-                "transport",
-                &format_args!("xdp on {}, {}", xdp.interface, xdp.mode),
-            );
+            row("transport", xdp);
             row("RX queues", &Listed(&xdp.queues));
             match xdp.addresses.as_slice() {
                 [] => row("addresses", &"none"),
@@ -143,11 +140,19 @@ pub(super) fn sas(sas: &[Sa]) -> String {
                 suite,
                 local,
                 remote,
+                received,
+                sent,
             } = child;
             let (local, remote) = (Listed(local), Listed(remote));
             table.line(&format!(
                 "    child {spi_in} in, {spi_out} out, {suite}: {local} <-> {remote}"
             ));
+            if let (Some(received), Some(sent)) = (received, sent) {
+                table.line(&format!(
+                    "      received {} octets in {} packets, sent {} octets in {} packets",
+                    received.octets, received.packets, sent.octets, sent.packets
+                ));
+            }
         }
     }
     table.to_string()
@@ -223,7 +228,7 @@ impl<const N: usize> Display for Table<N> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::view::XdpStatus;
+    use crate::view::{Usage, XdpStatus};
 
     fn sa(id: u64) -> Sa {
         Sa {
@@ -258,6 +263,14 @@ mod tests {
             suite: "aes256-gcm16".to_owned(),
             local: vec!["0.0.0.0/0".to_owned(), "::/0".to_owned()],
             remote: vec!["10.9.0.1/32".to_owned()],
+            received: Some(Usage {
+                octets: 840,
+                packets: 10,
+            }),
+            sent: Some(Usage {
+                octets: 84,
+                packets: 1,
+            }),
         });
         let half_open = Sa {
             state: "half-open".to_owned(),
@@ -272,6 +285,7 @@ mod tests {
 id    state        connection  peer               identity        addresses  suite                             fragments    age
    7  established  staff       198.51.100.7:4500  laptop.example  10.9.0.1   aes256-gcm16/prf-sha2-256/x25519  5 in, 4 out  1h 1m 1s
     child 0a0b0c0d in, 01020304 out, aes256-gcm16: 0.0.0.0/0, ::/0 <-> 10.9.0.1/32
+      received 840 octets in 10 packets, sent 84 octets in 1 packets
 1234  half-open    -           198.51.100.7:4500  -                          -                                 5 in, 4 out  2s
 ";
         assert_eq!(sas(&[first, half_open]), expected);

@@ -39,9 +39,15 @@ pub(super) fn esp(cx: &mut Context<'_>, key: &Key<'_>, esp: &Esp) -> Option<EspA
         esp.encryption.as_ref(),
         esp.integrity.as_ref(),
     );
+    // What the file does not name is left to the client.
+    let groups = match &esp.groups {
+        Some(_) => list(cx, &key.at("esp.groups"), esp.groups.as_ref(), &Group::ALL),
+        None => Some(Vec::new()),
+    };
     Some(EspAlgorithms {
         encryption: encryption?,
         integrity: integrity?,
+        groups: groups?,
     })
 }
 

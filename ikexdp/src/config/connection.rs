@@ -9,11 +9,13 @@ use ikexdp_proto::wire::payload::ts::TrafficSelector;
 use toml::Spanned;
 
 use super::algorithms;
+use super::binding::binding;
 use super::caution::Caution;
 use super::context::Context;
 use super::credential::{Proof, credential, requirement};
 use super::fault::Fault;
 use super::file::{self, Text, Texts};
+use super::lifetimes::{lifetimes, uniqueness};
 use super::networks::{NamedPool, selectors};
 use super::problem::Key;
 
@@ -83,6 +85,9 @@ fn connection(
         None => Some(everything()),
     };
     let remote = remote_selectors(cx, key, table, pools);
+    let binding = binding(cx, key, table);
+    let lifetimes = lifetimes(cx, key, table);
+    let uniqueness = uniqueness(cx, key, table.uniqueness.as_ref());
     let (credential, local_proof) = credential?;
     let (requirement, remote_proof) = requirement?;
     let connection = Connection {
@@ -97,7 +102,10 @@ fn connection(
             remote: remote?,
             // The daemon answers; nothing here begins a handshake.
             request_addresses: false,
+            binding: binding?,
         },
+        lifetimes: lifetimes?,
+        uniqueness: uniqueness?,
     };
     let proofs = Proofs {
         local: local_proof,

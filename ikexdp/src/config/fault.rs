@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use ikexdp_proto::crypto::cert::CertificateError;
 use ikexdp_proto::identity::UnreadableIdentity;
@@ -38,6 +39,20 @@ pub enum Fault {
     /// The value is no length of time.
     #[error("not a length of time: {value}")]
     Duration {
+        /// The value.
+        value: String,
+    },
+    /// The length of time is too short.
+    #[error("shorter than {min:?}: {value}")]
+    TooShort {
+        /// The value.
+        value: String,
+        /// The shortest there may be.
+        min: Duration,
+    },
+    /// The value is no packet mark.
+    #[error("not a mark: {value}")]
+    Mark {
         /// The value.
         value: String,
     },
@@ -211,6 +226,10 @@ impl Fault {
                 return format!("take a number from {min} to {max}").into();
             }
             Self::Duration { .. } => "write a number with its unit, such as \"30s\" or \"500ms\"",
+            Self::TooShort { min, .. } => return format!("take {min:?} or more").into(),
+            Self::Mark { .. } => {
+                "write a value, or a value and the bits that count, such as \"0x10\" or \"0x10/0xff\""
+            }
             Self::Both { other } => return format!("keep one of them, or remove `{other}`").into(),
             Self::Duplicate { .. } => "give each table a name of its own",
             Self::NoConnection => "add a [[connection]] table",

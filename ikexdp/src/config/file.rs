@@ -51,6 +51,8 @@ pub(super) struct Gateway {
     pub(super) ip_fragments: Option<bool>,
     pub(super) cookie_threshold: Option<Spanned<usize>>,
     pub(super) half_open_max: Option<Spanned<usize>>,
+    #[serde(default)]
+    pub(super) additional_addresses: Vec<Text>,
     pub(super) control_socket: Option<PathBuf>,
 }
 
@@ -71,6 +73,7 @@ pub(super) struct Timing {
     pub(super) first_liveness: Option<Text>,
     pub(super) retransmit: Option<Text>,
     pub(super) retransmits: Option<Spanned<u32>>,
+    pub(super) nat_keepalive: Option<Text>,
 }
 
 /// Algorithms of IKE SAs.
@@ -89,6 +92,7 @@ pub(super) struct Ike {
 pub(super) struct Esp {
     pub(super) encryption: Option<Texts>,
     pub(super) integrity: Option<Texts>,
+    pub(super) groups: Option<Texts>,
 }
 
 /// Addresses for clients.
@@ -111,6 +115,14 @@ pub(super) struct Connection {
     pub(super) pool: Option<Text>,
     pub(super) remote_networks: Option<Texts>,
     pub(super) local_networks: Option<Texts>,
+    pub(super) if_id: Option<Spanned<u32>>,
+    pub(super) mark: Option<Text>,
+    pub(super) uniqueness: Option<Text>,
+    pub(super) initiate_rekey: Option<bool>,
+    pub(super) ike_lifetime: Option<Text>,
+    pub(super) child_lifetime: Option<Text>,
+    pub(super) child_octets: Option<Spanned<u64>>,
+    pub(super) child_packets: Option<Spanned<u64>>,
     #[serde(default)]
     pub(super) esp: Esp,
 }

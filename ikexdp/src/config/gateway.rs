@@ -1,8 +1,7 @@
 //! The tables of which there is one: `gateway`, `log`, `timing`.
 
-use std::ops::RangeInclusive;
+use std::net::IpAddr;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use ikexdp_proto::config::{Fragmentation, Gate, IkeAlgorithms, Timing};
 use ikexdp_proto::limits::DATAGRAM_LEN_MIN;
@@ -13,6 +12,7 @@ use super::caution::Caution;
 use super::context::Context;
 use super::fault::Fault;
 use super::file::{self, Text};
+use super::numbers::{between, duration};
 use super::problem::Key;
 use super::settings::{
     DataPlane, Ikev1, LogFormat, LogSettings, Transport, TransportKind, XdpMode, XdpSettings,
@@ -41,7 +41,7 @@ pub(super) fn gateway(cx: &mut Context<'_>, table: &file::Gateway) -> Option<Gat
     let transport = transport(cx, &key, table);
     let data_plane = match &table.data_plane {
         Some(text) => choice(cx, &key.at("data-plane"), text, &DataPlane::ALL),
-        None => Some(DataPlane::None),
+        None => Some(DataPlane::Xfrm),
     };
     let fragmentation = fragmentation(cx, &key, table);
     let gate = gate(cx, &key, table);
@@ -212,6 +212,26 @@ pub(super) fn log(cx: &mut Context<'_>, table: &file::Log) -> Option<LogSettings
     })
 }
 
+/// Where else clients that move find us.
+pub(super) fn additional_addresses(
+    cx: &mut Context<'_>,
+    table: &file::Gateway,
+) -> Option<Vec<IpAddr>> {
+    let key = Key::of("gateway").at("additional-addresses");
+    let addresses = table.additional_addresses.iter().map(|text| {
+        let value = text.get_ref();
+        let address = value.parse().ok();
+        address.or_else(|| {
+            let value = value.clone();
+            cx.problems
+                .fault(&key, text.span(), Fault::Address { value })
+        })
+    });
+    // Every wrong address is reported, not only the first.
+    let addresses: Vec<_> = addresses.collect();
+    addresses.into_iter().collect()
+}
+
 pub(super) fn timing(cx: &mut Context<'_>, table: &file::Timing) -> Option<Timing> {
     let key = Key::of("timing");
     let default = Timing::default();
@@ -227,6 +247,7 @@ pub(super) fn timing(cx: &mut Context<'_>, table: &file::Timing) -> Option<Timin
         default.first_liveness,
     );
     let retransmit = duration("retransmit", &table.retransmit, default.retransmit);
+    let nat_keepalive = duration("nat-keepalive", &table.nat_keepalive, default.nat_keepalive);
     let retransmits = match &table.retransmits {
         // A request is doubled that often; beyond, nobody lives to see the end.
         Some(times) => between(cx, &key.at("retransmits"), times, 1..=20)
@@ -239,34 +260,6 @@ pub(super) fn timing(cx: &mut Context<'_>, table: &file::Timing) -> Option<Timin
         first_liveness: first_liveness?,
         retransmit: retransmit?,
         retransmits: retransmits?,
+        nat_keepalive: nat_keepalive?,
     })
-}
-
-fn duration(cx: &mut Context<'_>, key: &Key<'_>, text: &Text) -> Option<Duration> {
-    match humantime::parse_duration(text.get_ref()) {
-        Ok(duration) if !duration.is_zero() => Some(duration),
-        _ => {
-            let value = text.get_ref().clone();
-            cx.problems
-                .fault(key, text.span(), Fault::Duration { value })
-        }
-    }
-}
-
-fn between(
-    cx: &mut Context<'_>,
-    key: &Key<'_>,
-    number: &Spanned<u32>,
-    range: RangeInclusive<u32>,
-) -> Option<u32> {
-    let value = *number.get_ref();
-    if range.contains(&value) {
-        return Some(value);
-    }
-    let fault = Fault::Range {
-        value: value.into(),
-        min: (*range.start()).into(),
-        max: (*range.end()).into(),
-    };
-    cx.problems.fault(key, number.span(), fault)
 }

@@ -2,6 +2,7 @@
 //! daemon and the engine act on.
 
 mod algorithms;
+mod binding;
 mod caution;
 mod certificate;
 mod connection;
@@ -10,7 +11,9 @@ mod credential;
 mod fault;
 mod file;
 mod gateway;
+mod lifetimes;
 mod networks;
+mod numbers;
 mod problem;
 mod settings;
 mod summary;
@@ -125,6 +128,7 @@ fn convert(cx: &mut Context<'_>, file: &File) -> Option<(Settings, Vec<Proofs>, 
     let gateway = gateway::gateway(cx, &file.gateway);
     let log = gateway::log(cx, &file.log);
     let timing = gateway::timing(cx, &file.timing);
+    let additional_addresses = gateway::additional_addresses(cx, &file.gateway);
     let ike = algorithms::ike(cx, &file.ike);
     let pools = networks::pools(cx, &file.pools);
     let connections = connection::connections(cx, &file.connections, &pools);
@@ -139,6 +143,7 @@ fn convert(cx: &mut Context<'_>, file: &File) -> Option<(Settings, Vec<Proofs>, 
         fragmentation: gateway.fragmentation,
         gate: gateway.gate,
         timing: timing?,
+        additional_addresses: additional_addresses?,
     };
     let settings = Settings {
         engine: Arc::new(engine),

@@ -80,6 +80,8 @@ pub enum Ikev1 {
 /// What becomes of CHILD SAs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DataPlane {
+    /// The kernel carries them, by its ESP.
+    Xfrm,
     /// They are negotiated and shown, and carry nothing.
     None,
 }
@@ -172,14 +174,15 @@ impl fmt::Display for Ikev1 {
 }
 
 impl DataPlane {
-    pub(super) const ALL: [Self; 1] = [Self::None];
+    pub(super) const ALL: [Self; 2] = [Self::Xfrm, Self::None];
 }
 
 impl fmt::Display for DataPlane {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::None => f.write_str("none"),
-        }
+        f.write_str(match self {
+            Self::Xfrm => "xfrm",
+            Self::None => "none",
+        })
     }
 }
 

@@ -3,11 +3,12 @@
 use std::fmt::{self, Display};
 
 use ikexdp_proto::config::{Connection, IdentityPattern, RemoteSelectors};
+use ikexdp_proto::data_plane::Binding;
 
 use crate::listed::Listed;
 
 use super::networks::Capacity;
-use super::{CertificateSummary, Loaded, Proof, Proofs, Transport};
+use super::{CertificateSummary, Loaded, Proof, Proofs, Transport, binding, lifetimes};
 
 /// Octets of an IP datagram that hold no part of a message when it is cut: the
 /// headers of IPv4 (20), UDP (8), the non-ESP marker (4), IKE (28), SKF (8), and
@@ -96,10 +97,15 @@ impl Loaded {
                     f,
                     "gets",
                     format_args!("an address of pool {}", name.map_or("", String::as_str)),
-                )
+                )?;
             }
-            RemoteSelectors::Fixed(networks) => row(f, "brings", Listed(networks)),
+            RemoteSelectors::Fixed(networks) => row(f, "brings", Listed(networks))?,
         }
+        if connection.child.binding != Binding::default() {
+            row(f, "binding", binding::Shown(connection.child.binding))?;
+        }
+        row(f, "lifetimes", lifetimes::Shown(connection.lifetimes))?;
+        row(f, "uniqueness", lifetimes::Named(connection.uniqueness))
     }
 
     /// The chain, and what it costs on the wire.

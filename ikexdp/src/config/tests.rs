@@ -5,7 +5,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use ikexdp_proto::config::{Credential, IdentityPattern, RemoteSelectors, Requirement};
+use ikexdp_proto::config::{
+    Credential, IdentityPattern, Lifetimes, RemoteSelectors, Requirement, Uniqueness,
+};
+use ikexdp_proto::data_plane::{Binding, Mark};
 use ikexdp_proto::identity::Identity;
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
@@ -170,6 +173,51 @@ fn the_shortest_file_needs_no_more_than_a_name_and_a_secret() {
     assert_eq!(secret.expose(), b"correct horse battery staple");
 }
 
+#[test]
+fn what_a_connection_says_of_its_sas_is_taken_and_shown() {
+    let said = r#"pool = "staff"
+if-id = 7
+mark = "0x10/0xff"
+uniqueness = "replace"
+initiate-rekey = false
+ike-lifetime = "4h"
+child-lifetime = "30m"
+child-octets = 1_000_000_000
+child-packets = 0x100_0000
+"#;
+    let text = GOOD.replace("pool = \"staff\"\n", said);
+    let loaded = Lab::new().load(&text).unwrap();
+    let connection = &loaded.settings.engine.connections[0];
+    assert_eq!(
+        connection.child.binding,
+        Binding {
+            if_id: Some(7),
+            mark: Some(Mark {
+                value: 0x10,
+                mask: 0xff
+            }),
+        }
+    );
+    assert_eq!(connection.uniqueness, Uniqueness::Replace);
+    assert_eq!(
+        connection.lifetimes,
+        Lifetimes {
+            initiate_rekey: false,
+            ike: Duration::from_secs(4 * 3600),
+            child: Duration::from_secs(1800),
+            child_octets: Some(1_000_000_000),
+            child_packets: Some(0x100_0000),
+        }
+    );
+    let shown = loaded.to_string();
+    let expected = "
+  binding    if_id 7, mark 0x10/0xff
+  lifetimes  4h of an IKE SA, 30m or 1000000000 octets or 16777216 packets of a CHILD SA; only the peer rekeys
+  uniqueness replace
+";
+    assert!(shown.contains(expected), "{shown}");
+}
+
 /// Each row: what is replaced `=>` by what `=>` what must be said about it, in
 /// parts `&`; `\n` is the end of a line.
 fn assert_complaints(rows: &str) {
@@ -200,7 +248,7 @@ interface = "eth0"\n =>  => :2: gateway.interface: is missing & interface = "eth
 = 1280 => = 1280\nxdp-mode = "fast" => :5: gateway.xdp-mode & "native"
 = 1280 => = 1280\nxdp-transfer = "none" => gateway.xdp-transfer & "auto", "copy"
 = 1280 => = 1280\nikev1 = "no" => gateway.ikev1 & "pass", "drop"
-= 1280 => = 1280\ndata-plane = "xfrm" => gateway.data-plane & "none"
+= 1280 => = 1280\ndata-plane = "vpp" => gateway.data-plane & "xfrm", "none"
 = 1280 => = 1280\nhalf-open-max = 0 => gateway.half-open-max: not between 1 and
 = 1280 => = 1280\nhalf-open-max = 9\ncookie-threshold = 9 => gateway.cookie-threshold: not below `half-open-max`: 9
 = 1280 => = 1280\n[log]\nlevel = "loud" => log.level: unknown value: loud & "warn"
@@ -208,6 +256,8 @@ interface = "eth0"\n =>  => :2: gateway.interface: is missing & interface = "eth
 = 1280 => = 1280\n[timing]\nliveness = "60" => timing.liveness: not a length of time: 60 & "30s"
 = 1280 => = 1280\n[timing]\nretransmit = "0s" => timing.retransmit
 = 1280 => = 1280\n[timing]\nretransmits = 21 => timing.retransmits: not between 1 and 20: 21
+= 1280 => = 1280\n[timing]\nnat-keepalive = "often" => timing.nat-keepalive: not a length of time: often
+= 1280 => = 1280\nadditional-addresses = ["here"] => gateway.additional-addresses: not an address: here
 = 1280 => = 1280\n[ike]\nprf = ["md5"] => ike.prf: unknown value: md5 & "prf-sha2-256"
 = 1280 => = 1280\n[ike]\ngroups = [] => ike.groups: names nothing & "x25519"
 = 1280 => = 1280\n[ike]\nintegrity = [] => ike.integrity: no algorithm, though `encryption` has aes256-cbc"#,
@@ -240,6 +290,14 @@ pool = "staff"\nlocal => local => connection.staff.pool: is missing
 pool = "staff"\nlocal => pool = "staff"\nremote-networks = ["10.0.0.0/8"]\nlocal => connection.staff.pool: given along with `remote-networks`
 "::/0" => "::1/0" => connection.staff.local-networks & write "::/0"
 ["0.0.0.0/0", "::/0"] => [] => connection.staff.local-networks: is empty
+pool = "staff"\nlocal => pool = "staff"\nif-id = 0\nlocal => :16: connection.staff.if-id: not between 1 and 4294967295: 0
+pool = "staff"\nlocal => pool = "staff"\nif-id = "7"\nlocal => connection.if-id: invalid type
+pool = "staff"\nlocal => pool = "staff"\nmark = "0x11/0x10"\nlocal => connection.staff.mark: not a mark: 0x11/0x10 & "0x10/0xff"
+pool = "staff"\nlocal => pool = "staff"\nuniqueness = "one"\nlocal => connection.staff.uniqueness: unknown value: one & "replace", "keep", "never"
+pool = "staff"\nlocal => pool = "staff"\nike-lifetime = "long"\nlocal => connection.staff.ike-lifetime: not a length of time: long
+pool = "staff"\nlocal => pool = "staff"\nchild-lifetime = "9s"\nlocal => connection.staff.child-lifetime: shorter than 10s: 9s & take 10s or more
+pool = "staff"\nlocal => pool = "staff"\nchild-octets = 999_999\nlocal => connection.staff.child-octets: not between 1000000 and
+pool = "staff"\nlocal => pool = "staff"\nchild-packets = 999\nlocal => connection.staff.child-packets: not between 1000 and
 ["0.0.0.0/0", "::/0"] => ["::/0"]\nesp = { encryption = ["null"] } => connection.staff.esp.encryption: unknown value: null & "aes256-gcm16"
 ["0.0.0.0/0", "::/0"] => ["::/0"]\n[[connection]]\nname = "staff"\npool = "staff"\nlocal = { id = "a", secret-file = "psk" }\nremote = { secret-file = "psk" } => connection.staff.name: name is taken: staff"#,
     );
@@ -400,7 +458,7 @@ fn a_summary_shows_what_would_be_served() {
 gateway
   transport  xdp on eth0, mode auto, transfer auto, IKEv1: drop
   datagrams  of 1280 octets, fragmented by IKE
-  data plane none
+  data plane xfrm
   control    /run/ikexdp/control.sock
 
 connection staff
@@ -411,6 +469,8 @@ connection staff
   must show  a certificate of CN=Root (until 4096-01-01T00:00:00Z)
   reaches    0.0.0.0/0, ::/0
   gets       an address of pool staff
+  lifetimes  1day of an IKE SA, 8h of a CHILD SA; either side rekeys
+  uniqueness keep
 
 pool staff
   addresses  10.9.0.1-10.9.0.254 (254 addresses), 2001:db8:9::1-2001:db8:9::ffff (65535 addresses)

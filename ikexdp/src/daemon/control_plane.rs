@@ -1,7 +1,10 @@
 //! Signals, and requests on the control socket, as orders to the packet loop.
 
 use std::io;
+use std::sync::Arc;
 
+use ikexdp_proto::data_plane::DataPlane;
+use ikexdp_proto::event::IkeSaSummary;
 use ikexdp_proto::types::IkeSaId;
 use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
@@ -10,10 +13,11 @@ use tracing_appender::non_blocking::ErrorCounter;
 
 use super::DaemonError;
 use super::order::{Mailbox, Order, Unavailable};
+use super::systemd;
 use crate::control::{Refusal, Request, Response, answer};
 use crate::metrics::Metric;
 use crate::udp::Drops;
-use crate::view::Stats;
+use crate::view::{Sa, Stats, Usage};
 
 /// What answers requests.
 #[derive(Clone, Debug)]
@@ -21,6 +25,7 @@ pub(super) struct ControlPlane {
     pub(super) mailbox: Mailbox,
     pub(super) drops: Drops,
     pub(super) lost_lines: ErrorCounter,
+    pub(super) data_plane: Arc<dyn DataPlane>,
 }
 
 impl ControlPlane {
@@ -35,12 +40,8 @@ impl ControlPlane {
             }
             Request::Sas { after } => {
                 let after = after.map(IkeSaId);
-                line(
-                    mailbox
-                        .ask(|reply| Order::Sas { after, reply })
-                        .await
-                        .map(Ok),
-                )
+                let sas = mailbox.ask(|reply| Order::Sas { after, reply }).await;
+                line(sas.map(|sas| Ok(self.measure(sas))))
             }
             Request::Terminate { id } => {
                 let id = IkeSaId(id);
@@ -58,6 +59,24 @@ impl ControlPlane {
             .set(Metric::UdpDropped.name(), self.drops.count());
         stats.daemon.set(Metric::LogLinesLost.name(), lost);
         stats
+    }
+
+    /// Adds what the kernel counts. It answers at once, so that this may wait.
+    fn measure(&self, sas: Vec<IkeSaSummary>) -> Vec<Sa> {
+        let names = sas.iter().flat_map(|sa| sa.names.iter().flatten());
+        let names: Vec<_> = names.copied().collect();
+        // If it does not tell, the SAs are shown all the same.
+        let carried = self.data_plane.carried(&names).unwrap_or_default();
+        let mut carried = carried.into_iter().map(Usage::from);
+        let measured = sas.into_iter().map(|sa| {
+            let mut sa = Sa::from(sa);
+            for child in &mut sa.children {
+                child.received = carried.next();
+                child.sent = carried.next();
+            }
+            sa
+        });
+        measured.collect()
     }
 }
 
@@ -99,6 +118,7 @@ pub(super) async fn obey_signals(mailbox: &Mailbox) -> DaemonError {
             return DaemonError::Impatient;
         }
         info!("leaving; peers are being told");
+        systemd::stopping("telling peers");
         leaving = true;
     }
 }

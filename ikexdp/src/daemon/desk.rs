@@ -9,7 +9,7 @@ use super::driver::Driver;
 use super::fast_path::FastPath;
 use super::order::{Order, Reply};
 use crate::control::Refusal;
-use crate::view::{Sa, Stats, Status};
+use crate::view::{Stats, Status};
 
 /// IKE SAs told at a time: the packet loop stands still meanwhile.
 const PAGE: usize = 256;
@@ -73,7 +73,7 @@ impl Desk {
             Order::Stats(reply) => drop(reply.send(stats(driver))),
             Order::Sas { after, reply } => {
                 let sas = driver.engine.summaries(after);
-                drop(reply.send(sas.take(PAGE).map(Sa::from).collect()));
+                drop(reply.send(sas.take(PAGE).collect()));
             }
             Order::Terminate { id, reply } => {
                 if driver.engine.summary(id).is_none() {

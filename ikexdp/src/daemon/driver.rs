@@ -10,11 +10,12 @@ use ikexdp_proto::{Command, Endpoint, Input, Output};
 
 use super::fast_path::FastPath;
 use crate::clock::Clock;
-use crate::jobs::{Full, JobPool, Panicked};
+use crate::jobs::{Full, Jobs, Panicked};
 use crate::journal::Journal;
 use crate::metrics::{Metric, Metrics};
 use crate::parked::Settled;
 use crate::udp::{Discard, SendError, Sockets};
+use crate::xfrm::Events;
 use crate::xsk::Frame;
 
 /// The engine with everything it reaches the world by.
@@ -23,7 +24,9 @@ pub(super) struct Driver {
     pub(super) engine: Endpoint,
     pub(super) sockets: Rc<Sockets>,
     pub(super) fast_path: Option<FastPath>,
-    pub(super) jobs: JobPool,
+    pub(super) jobs: Jobs,
+    /// What the kernel says of CHILD SAs, if it carries them.
+    pub(super) events: Option<Events>,
     pub(super) journal: Journal,
     pub(super) metrics: Metrics,
     /// Jobs that could not be done, which the engine has yet to hear of.
@@ -78,6 +81,22 @@ impl Driver {
         if let Some(Err(error)) = flushed {
             self.metrics.count(Metric::FrameSendFailed);
             self.journal.flush_failed(self.clock.now(), &error);
+        }
+    }
+
+    /// Takes what the kernel says of CHILD SAs.
+    pub(super) fn data_plane_events(&mut self) {
+        let Some(mut source) = self.events.take() else {
+            return;
+        };
+        let read = source.read(|event| {
+            self.metrics.count(Metric::DataPlaneEvent);
+            self.handle(Input::DataPlane(event));
+        });
+        self.events = Some(source);
+        if let Err(error) = read {
+            self.metrics.count(Metric::DataPlaneEventsLost);
+            self.journal.events_lost(self.clock.now(), &error);
         }
     }
 
@@ -137,6 +156,11 @@ impl Driver {
         while let Some(output) = self.engine.poll_output() {
             match output {
                 Output::Transmit(transmit) => self.transmit(now, &transmit),
+                Output::Keepalive(path) => {
+                    if let Err(error) = self.sockets.keep_alive(&path) {
+                        self.journal.send_failed(now, &path, &error);
+                    }
+                }
                 Output::Job(id, job) => job_is_out |= self.submit(id, job),
                 Output::Event(event) => self.journal.event(now, &event),
             }

@@ -16,11 +16,11 @@ use crate::causes::in_a_line;
 use crate::config::{Ikev1, XdpMode, XdpSettings, XdpTransfer};
 use crate::frame::{Reply, Request};
 use crate::listed::Listed;
+use crate::netlink::NetlinkError;
 use crate::parked::{Parked, Settled};
 use crate::view::{Counters, XdpStatus};
 use crate::xdp::{
-    AttachError, Attachment, Interface, InterfaceError, LoadError, LocalAddresses, Mode,
-    NetlinkError, Program,
+    AttachError, Attachment, Interface, InterfaceError, LoadError, LocalAddresses, Mode, Program,
 };
 use crate::xsk::{BATCH, BindError, Frame, FrameSize, HELD, QueueCounter, Socket, Transfer};
 

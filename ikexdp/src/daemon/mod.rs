@@ -2,12 +2,14 @@
 //! control plane, which is signals and the control socket.
 
 mod control_plane;
+mod data_plane;
 mod desk;
 mod driver;
 mod fast_path;
 mod order;
 mod packet_loop;
 mod queues;
+mod systemd;
 
 use std::io;
 use std::num::NonZeroUsize;
@@ -27,6 +29,7 @@ use tokio::task::LocalSet;
 use tracing::{info, warn};
 
 use self::control_plane::{ControlPlane, obey_signals};
+use self::data_plane::Carrier;
 use self::desk::Desk;
 use self::driver::Driver;
 use self::fast_path::FastPath;
@@ -37,7 +40,8 @@ use crate::clock::Clock;
 use crate::config::{Loaded, Settings, Transport};
 use crate::control::{ControlError, Listener};
 use crate::entropy;
-use crate::jobs::JobPool;
+use crate::host_checks::obstacles;
+use crate::jobs::Jobs;
 use crate::journal::Journal;
 use crate::log::{Log, LogError};
 use crate::metrics::Metrics;
@@ -45,6 +49,7 @@ use crate::udp::{self, Ports, Sockets};
 use crate::view::Status;
 use crate::waker::Waker;
 use crate::xdp::Interface;
+use crate::xfrm::XfrmError;
 
 /// Why the daemon does not start, or does not go on.
 #[derive(Debug, thiserror::Error)]
@@ -61,6 +66,9 @@ pub enum DaemonError {
     /// There is no XDP, and the configuration wants it.
     #[error(transparent)]
     FastPath(#[from] FastPathError),
+    /// The kernel carries no CHILD SAs, and the configuration wants it.
+    #[error(transparent)]
+    Xfrm(#[from] XfrmError),
     /// The system has no randomness.
     #[error("the system gives no random numbers")]
     Entropy,
@@ -97,19 +105,25 @@ pub fn run(loaded: &Loaded) -> Result<(), DaemonError> {
     for shortcoming in sockets.shortcomings() {
         warn!("{shortcoming}");
     }
+    for obstacle in obstacles(settings) {
+        warn!(hint = obstacle.hint(), "{obstacle}");
+    }
+    // Dropped when the packet loop has ended, and its jobs with it.
+    let (carrier, _sweeper) = data_plane::open(settings.data_plane, &sockets)?;
     let waker = Waker::new().map_err(DaemonError::Threads)?;
     let (mailbox, orders) = Mailbox::open(waker.clone());
     let plane = ControlPlane {
         mailbox,
         drops: sockets.drops(),
         lost_lines: log.lost(),
+        data_plane: Arc::clone(&carrier.data_plane),
     };
     let (ended, end) = oneshot::channel();
     let settings = settings.clone();
     let packet_loop = thread::Builder::new()
         .name("ikexdp-packets".to_owned())
         .spawn(move || {
-            let result = prepare(&settings, sockets, waker, orders)
+            let result = prepare(&settings, sockets, carrier, waker, orders)
                 .and_then(|packets| packets.run().map_err(DaemonError::Wait));
             // If nobody listens any more, the process is ending.
             let _ = ended.send(result);
@@ -156,6 +170,7 @@ fn serve(
 fn prepare(
     settings: &Settings,
     sockets: Sockets,
+    carrier: Carrier,
     waker: Waker,
     orders: Receiver<Order>,
 ) -> Result<PacketLoop, DaemonError> {
@@ -170,8 +185,13 @@ fn prepare(
     };
     let entropy = entropy::seeded().map_err(|_| DaemonError::Entropy)?;
     let threads = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-    let jobs = JobPool::start(threads, config.gate.half_open_max, waker.clone())
-        .map_err(DaemonError::Threads)?;
+    let jobs = Jobs::start(
+        threads,
+        config.gate.half_open_max,
+        waker.clone(),
+        carrier.data_plane,
+    )
+    .map_err(DaemonError::Threads)?;
     let status = status(settings, &config, &sockets);
     info!(
         version = status.version,
@@ -188,13 +208,17 @@ fn prepare(
         sockets: Rc::new(sockets),
         fast_path,
         jobs,
+        events: carrier.events,
         journal: Journal::new(settings.ip_fragments),
         metrics: Metrics::default(),
         refused: Vec::new(),
         ip_fragments: settings.ip_fragments,
     };
+    let xdp = driver.fast_path.as_ref().map(FastPath::status);
     let desk = Desk::new(orders, status);
-    PacketLoop::new(driver, desk, waker).map_err(DaemonError::Wait)
+    let packets = PacketLoop::new(driver, desk, waker).map_err(DaemonError::Wait)?;
+    systemd::ready(&xdp.map_or_else(|| "udp".to_owned(), |xdp| xdp.to_string()));
+    Ok(packets)
 }
 
 /// Lowers the size of our datagrams to what the interface carries.

@@ -1,11 +1,12 @@
 //! What the control plane wants of the packet loop.
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use ikexdp_proto::event::IkeSaSummary;
 use ikexdp_proto::types::IkeSaId;
 use tokio::sync::oneshot;
 
 use crate::control::Refusal;
-use crate::view::{Sa, Stats, Status};
+use crate::view::{Stats, Status};
 use crate::waker::Waker;
 
 /// Orders that wait, at most: more than there can be control connections.
@@ -24,7 +25,7 @@ pub(super) enum Order {
     /// Tell the next IKE SAs behind one of them, in the order of their making.
     Sas {
         after: Option<IkeSaId>,
-        reply: Reply<Vec<Sa>>,
+        reply: Reply<Vec<IkeSaSummary>>,
     },
     /// Delete an IKE SA, and tell when it is gone.
     Terminate {

@@ -14,6 +14,7 @@ use tracing::warn;
 use super::desk::Desk;
 use super::driver::Driver;
 use super::fast_path::FastPath;
+use super::systemd::Watchdog;
 use crate::metrics::Metric;
 use crate::udp::{Batch, Sockets};
 use crate::waker::Waker;
@@ -42,6 +43,7 @@ pub(super) struct PacketLoop {
     frames: Vec<Frame>,
     driver: Driver,
     desk: Desk,
+    watchdog: Option<Watchdog>,
 }
 
 /// What a descriptor is of.
@@ -51,6 +53,8 @@ enum Source {
     Mail,
     /// Addresses and links that come or go.
     Addresses,
+    /// What the kernel says of CHILD SAs.
+    DataPlane,
     /// The UDP socket at this place.
     Udp(u32),
     /// The AF_XDP socket of this RX queue.
@@ -72,12 +76,16 @@ impl PacketLoop {
         for (place, socket) in (0..).zip(driver.sockets.iter()) {
             watch(Source::Udp(place), socket)?;
         }
+        if let Some(events) = &driver.events {
+            watch(Source::DataPlane, events)?;
+        }
         if let Some(fast_path) = &driver.fast_path {
             watch(Source::Addresses, fast_path.addresses())?;
             for (queue, socket) in fast_path.sockets() {
                 watch(Source::Queue(queue), socket)?;
             }
         }
+        let watchdog = Watchdog::new(driver.clock.now());
         Ok(Self {
             epoll,
             waker,
@@ -86,6 +94,7 @@ impl PacketLoop {
             frames: Vec::new(),
             driver,
             desk,
+            watchdog,
         })
     }
 
@@ -109,6 +118,9 @@ impl PacketLoop {
             self.driver.timeout();
             self.desk.serve(&mut self.driver);
             self.driver.flush();
+            if let Some(watchdog) = &mut self.watchdog {
+                watchdog.timeout(self.driver.clock.now());
+            }
             if self.desk.is_leaving() {
                 let now = self.driver.clock.now();
                 let end = *end.get_or_insert(now + FAREWELL);
@@ -125,7 +137,9 @@ impl PacketLoop {
         let fast_path = self.driver.fast_path.as_ref();
         let stall = fast_path.is_some_and(FastPath::is_stalled);
         let stall = stall.then(|| now + STALL);
-        let dues = self.driver.deadline().into_iter().chain(end).chain(stall);
+        let watchdog = self.watchdog.as_ref().map(Watchdog::deadline);
+        let engine = self.driver.deadline().into_iter();
+        let dues = engine.chain(end).chain(stall).chain(watchdog);
         let Some(due) = dues.min() else {
             return EpollTimeout::NONE;
         };
@@ -139,6 +153,7 @@ impl PacketLoop {
         match source {
             Source::Mail => self.mail(),
             Source::Addresses => self.addresses(),
+            Source::DataPlane => self.driver.data_plane_events(),
             Source::Udp(place) => self.udp(place),
             Source::Queue(queue) => self.queue(queue),
         }
@@ -195,8 +210,9 @@ impl From<Source> for u64 {
         let (kind, place) = match source {
             Source::Mail => (0, 0),
             Source::Addresses => (1, 0),
-            Source::Udp(place) => (2, place),
-            Source::Queue(queue) => (3, queue),
+            Source::DataPlane => (2, 0),
+            Source::Udp(place) => (3, place),
+            Source::Queue(queue) => (4, queue),
         };
         kind << 32 | Self::from(place)
     }
@@ -208,7 +224,8 @@ impl From<u64> for Source {
         match data >> 32 {
             0 => Self::Mail,
             1 => Self::Addresses,
-            2 => Self::Udp(place),
+            2 => Self::DataPlane,
+            3 => Self::Udp(place),
             _ => Self::Queue(place),
         }
     }
@@ -223,6 +240,7 @@ mod tests {
         for source in [
             Source::Mail,
             Source::Addresses,
+            Source::DataPlane,
             Source::Udp(3),
             Source::Queue(0),
             Source::Queue(u32::MAX),

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use ikexdp_proto::config::{
     AddressPool, ChildConfig, Connection, Credential, EspAlgorithms, Gate, IdentityPattern,
-    IkeAlgorithms, RemoteSelectors, Requirement, Timing,
+    IkeAlgorithms, Lifetimes, RemoteSelectors, Requirement, Timing, Uniqueness,
 };
+use ikexdp_proto::data_plane::{Binding, NoDataPlane};
 use ikexdp_proto::event::Event;
 use ikexdp_proto::identity::Identity;
 use ikexdp_proto::job::JobHost;
@@ -49,7 +50,10 @@ fn engine(local: &str, remote: RemoteSelectors, request_addresses: bool) -> Arc<
             local: vec![everything],
             remote,
             request_addresses,
+            binding: Binding::default(),
         },
+        lifetimes: Lifetimes::default(),
+        uniqueness: Uniqueness::default(),
     };
     Arc::new(Config {
         connections: vec![Arc::new(connection)],
@@ -61,6 +65,7 @@ fn engine(local: &str, remote: RemoteSelectors, request_addresses: bool) -> Arc<
         fragmentation: Fragmentation::default(),
         gate: Gate::default(),
         timing: Timing::default(),
+        additional_addresses: Vec::new(),
     })
 }
 
@@ -90,7 +95,8 @@ impl Gateway {
         let waker = Waker::new().unwrap();
         let (mailbox, orders) = Mailbox::open(waker.clone());
         let run = move || {
-            let packets = prepare(&settings, sockets, waker, orders)?;
+            let (carrier, _) = data_plane::open(settings.data_plane, &sockets)?;
+            let packets = prepare(&settings, sockets, carrier, waker, orders)?;
             packets.run().map_err(DaemonError::Wait)
         };
         Self {
@@ -112,7 +118,8 @@ impl Gateway {
     }
 
     fn sas(&self) -> Vec<Sa> {
-        self.ask(|reply| Order::Sas { after: None, reply })
+        let sas = self.ask(|reply| Order::Sas { after: None, reply });
+        sas.into_iter().map(Sa::from).collect()
     }
 
     fn counter(&self, name: &str) -> u64 {
@@ -169,11 +176,13 @@ impl Client {
         while let Some(output) = self.engine.poll_output() {
             match output {
                 Output::Transmit(transmit) => self.send(&transmit),
+                Output::Keepalive(_) => {}
                 Output::Event(event) => self.events.push(event),
                 Output::Job(id, job) => {
                     let result = job.run(JobHost {
                         random: &SystemRandom::new(),
                         unix_time: unix_time(),
+                        data_plane: &NoDataPlane,
                     });
                     self.handle(Input::JobDone(id, result));
                 }
@@ -254,7 +263,8 @@ fn a_client_connects_is_shown_and_is_terminated() {
     assert_eq!(gateway.ask(Order::Status).established, 1);
     assert_eq!(gateway.counter("udp_received"), 2);
     assert_eq!(gateway.counter("udp_sent"), 2);
-    assert_eq!(gateway.counter("job_submitted"), 1);
+    // The key exchange, and each direction of the CHILD SA.
+    assert_eq!(gateway.counter("job_submitted"), 3);
     assert_eq!(gateway.counter("established"), 1);
 
     let terminate = |id| move |reply| Order::Terminate { id, reply };
@@ -337,6 +347,7 @@ fn a_panic_of_the_packet_loop_ends_the_daemon() {
         mailbox,
         drops: Sockets::bind(Ports { ike: 0, nat_t: 0 }).unwrap().drops(),
         lost_lines: writer.error_counter(),
+        data_plane: Arc::new(NoDataPlane),
     };
     let (ended, end) = oneshot::channel();
     let packets = thread::spawn(move || {

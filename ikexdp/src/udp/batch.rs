@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io::IoSliceMut;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd};
 
 use ikexdp_proto::types::{Datagram, Path};
 use nix::cmsg_space;
@@ -13,7 +13,8 @@ use nix::sys::socket::{
     ControlMessageOwned, MsgFlags, MultiHeaders, RecvMsg, SockaddrStorage, recvmmsg,
 };
 
-use super::{MARKER, Socket, socket_address};
+use super::socket::socket_address;
+use super::{MARKER, Socket};
 
 /// Datagrams read with one call: enough to make its cost small, few enough to
 /// give every other source its turn.
@@ -87,7 +88,7 @@ impl Batch {
                 return Ok(false);
             };
             let mut slices = buffers.each_mut().map(|buffer| [IoSliceMut::new(buffer)]);
-            let fd = socket.fd.as_raw_fd();
+            let fd = socket.as_fd().as_raw_fd();
             let received = match recvmmsg(fd, headers, &mut slices, MsgFlags::empty(), None) {
                 Ok(received) => received,
                 Err(Errno::EAGAIN | Errno::EINTR) => return Ok(false),

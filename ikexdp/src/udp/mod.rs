@@ -5,32 +5,30 @@
 //! (RFC 3948): what it hands up from there is IKE.
 
 mod batch;
+mod inherited;
 mod options;
+mod socket;
 mod table;
 
 use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use ikexdp_proto::types::{IKE_PORT, NAT_T_PORT, Path};
 use nix::errno::Errno;
-use nix::libc;
-use nix::sys::socket::{
-    AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, SockaddrStorage, bind,
-    getsockname, sendmsg, setsockopt, socket, sockopt,
-};
 use nix::sys::stat::fstat;
 
+use inherited::Inherited;
+
 pub use batch::{Batch, Discard};
+pub use socket::Socket;
 pub use table::{Drops, Owner};
+
+/// All there is in a NAT-keepalive packet (RFC 3948 §2.3).
+const KEEPALIVE: [u8; 1] = [0xff];
 
 /// Octets of the non-ESP marker (RFC 3948 §2.2).
 const MARKER: [u8; 4] = [0; 4];
-
-/// Octets the kernel may hold for a socket until we read them: a burst of some
-/// thousand datagrams.
-const RECEIVE_BUFFER: usize = 4 << 20;
 
 /// The ports to bind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,7 +60,10 @@ pub enum BindError {
         owner: Owner,
     },
     /// Low ports are for the privileged.
-    #[error("not allowed to bind UDP port {port}; hint: run as root, or with CAP_NET_BIND_SERVICE")]
+    #[error(
+        "not allowed to bind UDP port {port}; \
+         hint: have systemd do it (ikexdp.socket), or run as root or with CAP_NET_BIND_SERVICE"
+    )]
     NotAllowed {
         /// The port.
         port: u16,
@@ -76,6 +77,22 @@ pub enum BindError {
         port: u16,
         /// Why not.
         source: Errno,
+    },
+    /// What systemd handed over is not what it said, or no UDP socket.
+    #[error(
+        "cannot use the sockets that systemd handed over; \
+         hint: look at `systemctl cat ikexdp.socket`"
+    )]
+    Inherited(#[source] io::Error),
+    /// systemd bound an address that we do not serve.
+    #[error(
+        "systemd handed over a socket that is not for IKE: {address}; \
+         hint: in ikexdp.socket, keep `ListenDatagram=` to ports 500 and 4500 of 0.0.0.0 and [::], \
+         and BindIPv6Only=ipv6-only"
+    )]
+    Foreign {
+        /// The address.
+        address: SocketAddr,
     },
 }
 
@@ -118,29 +135,6 @@ pub enum SendError {
     Refused(Errno),
 }
 
-/// A bound socket.
-#[derive(Debug)]
-pub struct Socket {
-    fd: OwnedFd,
-    local: SocketAddr,
-    /// Whether four zero octets precede each IKE message.
-    marker: bool,
-}
-
-impl Socket {
-    /// The address and port it is bound to.
-    #[must_use]
-    pub const fn local_addr(&self) -> SocketAddr {
-        self.local
-    }
-}
-
-impl AsFd for Socket {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.fd.as_fd()
-    }
-}
-
 /// All our sockets: IPv4 and, where the host has it, IPv6, on both ports.
 #[derive(Debug)]
 pub struct Sockets {
@@ -149,24 +143,25 @@ pub struct Sockets {
 }
 
 impl Sockets {
-    /// Binds `ports` on every address of this host.
+    /// Binds `ports` on every address of this host, unless systemd has done so.
     ///
     /// # Errors
     /// [`BindError`] if a port cannot be had; without IPv6 or ESP in UDP it goes
     /// on, see [`Self::shortcomings`].
     pub fn bind(ports: Ports) -> Result<Self, BindError> {
+        let mut inherited = Inherited::take().map_err(BindError::Inherited)?;
         let mut all = Self {
             sockets: Vec::with_capacity(4),
             shortcomings: Vec::new(),
         };
         for (port, marker) in [(ports.ike, false), (ports.nat_t, true)] {
             let address = SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
-            let socket = Socket::bind(address, marker)?;
+            let socket = Socket::open(address, marker, &mut inherited)?;
             all.add(socket);
         }
         for (port, marker) in [(ports.ike, false), (ports.nat_t, true)] {
             let address = SocketAddr::from((Ipv6Addr::UNSPECIFIED, port));
-            match Socket::bind(address, marker) {
+            match Socket::open(address, marker, &mut inherited) {
                 Ok(socket) => all.add(socket),
                 Err(BindError::Refused {
                     source: error @ (Errno::EAFNOSUPPORT | Errno::EADDRNOTAVAIL),
@@ -178,7 +173,10 @@ impl Sockets {
                 Err(error) => return Err(error),
             }
         }
-        Ok(all)
+        match inherited.left_over() {
+            Some(address) => Err(BindError::Foreign { address }),
+            None => Ok(all),
+        }
     }
 
     fn add(&mut self, socket: Socket) {
@@ -214,15 +212,7 @@ impl Sockets {
     /// # Errors
     /// [`SendError`]; the message is lost then, as it might be on the way.
     pub fn send(&self, path: &Path, payload: &[u8], may_fragment: bool) -> Result<(), SendError> {
-        let serves = |socket: &&Socket| {
-            socket.local.is_ipv4() == path.local.is_ipv4()
-                && socket.local.port() == path.local.port()
-        };
-        let socket = self
-            .sockets
-            .iter()
-            .find(serves)
-            .ok_or(SendError::NoSocket(path.local))?;
+        let socket = self.serving(path)?;
         if !may_fragment {
             return socket.send(path, payload);
         }
@@ -233,102 +223,23 @@ impl Sockets {
         options::set_fragmentation(socket, false).map_err(refused)?;
         sent
     }
-}
 
-impl Socket {
-    fn bind(address: SocketAddr, marker: bool) -> Result<Self, BindError> {
-        let port = address.port();
-        let refused = |step| move |source| BindError::Refused { step, port, source };
-        let family = if address.is_ipv4() {
-            AddressFamily::Inet
-        } else {
-            AddressFamily::Inet6
-        };
-        let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
-        let fd =
-            socket(family, SockType::Datagram, flags, None).map_err(refused("open a socket"))?;
-        if address.is_ipv4() {
-            setsockopt(&fd, sockopt::Ipv4PacketInfo, &true)
-        } else {
-            setsockopt(&fd, sockopt::Ipv6V6Only, &true)
-                .and_then(|()| setsockopt(&fd, sockopt::Ipv6RecvPacketInfo, &true))
-        }
-        .map_err(refused("learn the local address of datagrams"))?;
-        // Beyond the system's limit only for the privileged; less will do.
-        setsockopt(&fd, sockopt::RcvBufForce, &RECEIVE_BUFFER)
-            .or_else(|_| setsockopt(&fd, sockopt::RcvBuf, &RECEIVE_BUFFER))
-            .map_err(refused("set the receive buffer"))?;
-        bind(fd.as_raw_fd(), &SockaddrStorage::from(address)).map_err(|error| match error {
-            Errno::EADDRINUSE => BindError::Taken {
-                port,
-                owner: Owner::of(address),
-            },
-            Errno::EACCES => BindError::NotAllowed { port },
-            error => refused("bind a socket")(error),
-        })?;
-        let local = local_address(&fd).unwrap_or(address);
-        let socket = Self { fd, local, marker };
-        options::set_fragmentation(&socket, false).map_err(refused("set Don't Fragment"))?;
-        Ok(socket)
+    /// Sends a NAT-keepalive packet (RFC 3948 §2.3).
+    ///
+    /// # Errors
+    /// [`SendError`]; there will be another.
+    pub fn keep_alive(&self, path: &Path) -> Result<(), SendError> {
+        self.serving(path)?.send_bare(path, [&KEEPALIVE, &[]])
     }
 
-    fn send(&self, path: &Path, payload: &[u8]) -> Result<(), SendError> {
-        let marker: &[u8] = if self.marker { &MARKER } else { &[] };
-        let iov = [io::IoSlice::new(marker), io::IoSlice::new(payload)];
-        let remote = SockaddrStorage::from(path.remote);
-        let flags = MsgFlags::empty();
-        let fd = self.fd.as_raw_fd();
-        // The reply leaves from where the request came to, whatever the routes.
-        let sent = match path.local {
-            SocketAddr::V4(local) => {
-                let info = libc::in_pktinfo {
-                    ipi_ifindex: 0,
-                    ipi_spec_dst: libc::in_addr {
-                        s_addr: u32::from_ne_bytes(local.ip().octets()),
-                    },
-                    ipi_addr: libc::in_addr { s_addr: 0 },
-                };
-                let control = [ControlMessage::Ipv4PacketInfo(&info)];
-                sendmsg(fd, &iov, &control, flags, Some(&remote))
-            }
-            SocketAddr::V6(local) => {
-                let info = libc::in6_pktinfo {
-                    ipi6_addr: libc::in6_addr {
-                        s6_addr: local.ip().octets(),
-                    },
-                    ipi6_ifindex: local.scope_id(),
-                };
-                let control = [ControlMessage::Ipv6PacketInfo(&info)];
-                sendmsg(fd, &iov, &control, flags, Some(&remote))
-            }
+    fn serving(&self, path: &Path) -> Result<&Socket, SendError> {
+        let serves = |socket: &&Socket| {
+            socket.local.is_ipv4() == path.local.is_ipv4()
+                && socket.local.port() == path.local.port()
         };
-        match sent {
-            Ok(_) => Ok(()),
-            Err(Errno::EMSGSIZE) => Err(SendError::TooLong {
-                length: payload.len().saturating_add(marker.len()),
-            }),
-            Err(error) => Err(SendError::Refused(error)),
-        }
+        let mut sockets = self.sockets.iter();
+        sockets.find(serves).ok_or(SendError::NoSocket(path.local))
     }
-}
-
-fn local_address(fd: &OwnedFd) -> Option<SocketAddr> {
-    let address: SockaddrStorage = getsockname(fd.as_raw_fd()).ok()?;
-    socket_address(&address)
-}
-
-fn socket_address(address: &SockaddrStorage) -> Option<SocketAddr> {
-    let v4 = || {
-        address
-            .as_sockaddr_in()
-            .map(|address| SocketAddr::V4((*address).into()))
-    };
-    let v6 = || {
-        address
-            .as_sockaddr_in6()
-            .map(|address| SocketAddr::V6((*address).into()))
-    };
-    v4().or_else(v6)
 }
 
 #[cfg(test)]

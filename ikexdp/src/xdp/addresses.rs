@@ -5,13 +5,12 @@ use std::io;
 use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 
-use netlink_packet_core::NLM_F_DUMP;
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressMessage};
 use netlink_sys::protocols::NETLINK_ROUTE;
 use netlink_sys::{Socket, SocketAddr};
 
-use super::netlink::{NetlinkError, ask};
+use crate::netlink::{Channel, NetlinkError};
 
 /// All addresses of this network namespace at which IKE can reach us, whichever
 /// interface they are on.
@@ -100,13 +99,12 @@ impl AsFd for LocalAddresses {
 
 fn dump() -> Result<BTreeSet<IpAddr>, NetlinkError> {
     let question = RouteNetlinkMessage::GetAddress(AddressMessage::default());
-    let addresses = ask(question, NLM_F_DUMP)?
-        .into_iter()
-        .filter_map(|answer| match answer {
-            RouteNetlinkMessage::NewAddress(message) => usable(message),
-            _ => None,
-        })
-        .collect();
+    let mut addresses = BTreeSet::new();
+    Channel::open(NETLINK_ROUTE)?.dump(question, |answer| {
+        if let RouteNetlinkMessage::NewAddress(message) = answer {
+            addresses.extend(usable(message));
+        }
+    })?;
     Ok(addresses)
 }
 

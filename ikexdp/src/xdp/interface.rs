@@ -3,14 +3,14 @@
 use std::ops::Range;
 
 use aya::programs::loaded_programs;
-use netlink_packet_core::{NLM_F_ACK, NLM_F_DUMP};
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::link::{
     InfoKind, LinkAttribute, LinkFlags, LinkInfo, LinkLayerType, LinkMessage, LinkXdp, XdpAttached,
 };
+use netlink_sys::protocols::NETLINK_ROUTE;
 
 use super::Mode;
-use super::netlink::{NetlinkError, ask};
+use crate::netlink::{Channel, NetlinkError};
 use crate::xsk::ethtool::{Queues, queues, strips_vlan_tags};
 
 /// A network interface that can carry IKE.
@@ -192,12 +192,13 @@ pub(super) fn occupant(name: &str) -> Result<Option<Occupant>, InterfaceError> {
     }))
 }
 
+/// Only who has CAP_SYS_ADMIN may look at the programs of others.
 fn program_name(id: u32) -> String {
     loaded_programs()
         .flatten()
         .find(|program| program.id() == id)
         .and_then(|program| program.name_as_str().map(str::to_owned))
-        .unwrap_or_default()
+        .unwrap_or_else(|| "name not known".to_owned())
 }
 
 /// Checks that an interface can carry IKE.
@@ -223,7 +224,12 @@ fn check(known_as: &str, link: &LinkMessage) -> Result<(), InterfaceError> {
     if !of_ports && !strips_vlan_tags(name).unwrap_or_default() {
         return Ok(());
     }
-    let links = ask_links(name, LinkMessage::default(), NLM_F_DUMP)?;
+    let links = links(name, |channel| {
+        let mut links = Vec::new();
+        let question = RouteNetlinkMessage::GetLink(LinkMessage::default());
+        channel.dump(question, |answer| links.push(answer))?;
+        Ok(links)
+    })?;
     if !carries_vlans(&links, link.header.index) {
         return Ok(());
     }
@@ -288,7 +294,8 @@ fn query(name: &str, question: Question) -> Result<Option<LinkMessage>, Interfac
             .push(LinkAttribute::IfName(name.to_owned())),
         Question::Index(index) => message.header.index = index,
     }
-    match ask_links(name, message, NLM_F_ACK) {
+    let question = RouteNetlinkMessage::GetLink(message);
+    match links(name, |channel| channel.ask(question)) {
         Err(InterfaceError::Query { source, .. }) if is_missing(&source) => Ok(None),
         links => Ok(links?.into_iter().next()),
     }
@@ -296,22 +303,21 @@ fn query(name: &str, question: Question) -> Result<Option<LinkMessage>, Interfac
 
 /// No interface can have a name that the kernel finds too long.
 fn is_missing(error: &NetlinkError) -> bool {
-    let NetlinkError::Refused(error) = error else {
-        return false;
-    };
-    matches!(error.raw_os_error(), Some(libc::ENODEV | libc::ERANGE))
+    matches!(error.errno(), Some(libc::ENODEV | libc::ERANGE))
 }
 
-fn ask_links(
+/// The links that answer what `ask` asks, about the interface `name`.
+fn links(
     name: &str,
-    question: LinkMessage,
-    flags: u16,
+    ask: impl FnOnce(
+        &mut Channel<RouteNetlinkMessage>,
+    ) -> Result<Vec<RouteNetlinkMessage>, NetlinkError>,
 ) -> Result<Vec<LinkMessage>, InterfaceError> {
-    let failed = |source| InterfaceError::Query {
+    let answers = Channel::open(NETLINK_ROUTE).and_then(|mut channel| ask(&mut channel));
+    let answers = answers.map_err(|source| InterfaceError::Query {
         name: name.to_owned(),
         source,
-    };
-    let answers = ask(RouteNetlinkMessage::GetLink(question), flags).map_err(failed)?;
+    })?;
     let links = answers.into_iter().filter_map(|answer| match answer {
         RouteNetlinkMessage::NewLink(link) => Some(link),
         _ => None,

@@ -2,7 +2,6 @@
 
 mod addresses;
 mod interface;
-mod netlink;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -19,7 +18,6 @@ use ikexdp_common::verdict::Verdict;
 
 pub use self::addresses::LocalAddresses;
 pub use self::interface::{Interface, InterfaceError};
-pub use self::netlink::NetlinkError;
 use crate::causes::causes;
 
 /// The program, as the build script made it.

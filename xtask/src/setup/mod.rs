@@ -45,6 +45,14 @@ const VM: [Tool; 9] = [
     Tool::new("libunbound8", "pluto"),
     Tool::new("qemu-system-x86", "qemu-system-x86_64"),
 ];
+/// What makes the package and looks at it.
+const PACKAGER: [Tool; 5] = [
+    Tool::new("binutils", "strip"),
+    Tool::new("dpkg-dev", "dpkg-shlibdeps"),
+    Tool::new("mandoc", "mandoc"),
+    Tool::new("openssl", "openssl"),
+    Tool::new("systemd", "systemd-analyze"),
+];
 /// What libFuzzer is compiled with.
 const FUZZER: [Tool; 1] = [Tool::new("g++", "g++")];
 
@@ -53,7 +61,7 @@ const FUZZER: [Tool; 1] = [Tool::new("g++", "g++")];
 /// # Errors
 /// Something is missing that cannot be installed here; the message says what to do.
 pub(crate) fn everything() -> Result<()> {
-    prepare(&[&LAB[..], &VM, &FUZZER, compiler::clippy()].concat())?;
+    prepare(&[&LAB[..], &VM, &PACKAGER, &FUZZER, compiler::clippy()].concat())?;
     kernel()?;
     libreswan()?;
     checker::install()?;
@@ -83,6 +91,14 @@ pub(crate) fn for_lab() -> Result<()> {
 /// As in [`everything`].
 pub(crate) fn for_tests() -> Result<()> {
     prepare(&[&LAB[..], &VM].concat())
+}
+
+/// What packaging needs.
+///
+/// # Errors
+/// As in [`everything`].
+pub(crate) fn for_dist() -> Result<()> {
+    prepare(&PACKAGER)
 }
 
 /// What fuzzing needs.

@@ -7,7 +7,7 @@
 mod executable;
 mod outcome;
 
-use std::process::ExitCode;
+use std::{path::Path, process::ExitCode};
 
 use anyhow::Result;
 
@@ -15,7 +15,7 @@ use self::{executable::Executable, outcome::Outcome};
 use crate::{
     artifact::Artifact,
     command::{self, cargo, words},
-    demo, fuzz, setup, vm,
+    demo, dist, fuzz, setup, vm,
 };
 
 /// How long each fuzz target runs along with the tests: long enough to see that it does not fail
@@ -61,6 +61,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         if filter.is_none() {
             total.add(&fuzz()?);
             total.add(&demo(&artifacts)?);
+            total.add(&dist(&artifacts)?);
         }
     }
     for (executable, outcome) in executables
@@ -108,6 +109,14 @@ fn demo(artifacts: &[Artifact]) -> Result<Outcome> {
     println!("\ndemo, as root");
     let mut demo = demo::command(artifacts)?;
     Ok(Outcome::of(|| passed(command::run(&mut demo))))
+}
+
+/// Packages what the tests have built, which counts as a test.
+fn dist(artifacts: &[Artifact]) -> Result<Outcome> {
+    println!("\ndist, as root");
+    setup::for_dist()?;
+    let package = || dist::package(artifacts, Path::new("target/dist-test"));
+    Ok(Outcome::of(|| passed(package().map(drop))))
 }
 
 /// Runs every fuzz target for a short time; each counts as a test.

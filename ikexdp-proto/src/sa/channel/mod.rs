@@ -111,17 +111,19 @@ pub(crate) struct NewChannel {
     pub(crate) spis: Spis,
     pub(crate) suite: IkeSuite,
     pub(crate) keys: IkeKeys,
+    /// Of the initiator's first request: 1 after IKE_SA_INIT, 0 after rekeying
+    /// (RFC 7296 §2.2, §2.18).
+    pub(crate) first: MessageId,
     /// Whether both sides announced RFC 7383.
     pub(crate) fragmentation: bool,
     pub(crate) datagram_len: u16,
 }
 
 impl Channel {
-    /// Starts after IKE_SA_INIT, which had message ID 0.
     pub(crate) fn new(new: NewChannel) -> Self {
         let (expected, next) = match new.role {
-            Role::Responder => (MessageId(1), MessageId(0)),
-            Role::Initiator => (MessageId(0), MessageId(1)),
+            Role::Responder => (new.first, MessageId(0)),
+            Role::Initiator => (MessageId(0), new.first),
         };
         Self {
             id: new.id,

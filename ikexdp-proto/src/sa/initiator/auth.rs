@@ -21,11 +21,13 @@ use crate::message::child::ChildPayloads;
 use crate::message::informational::Informational;
 use crate::sa::auth::owned;
 use crate::sa::channel::{Channel, Message};
+use crate::sa::child::Nonces;
 use crate::sa::closing::Closing;
 use crate::sa::established::{Established, NewEstablished};
+use crate::sa::estate::Estate;
 use crate::sa::init::Handshake;
-use crate::sa::proposal::{choose_esp, offer_esp};
-use crate::sa::selector::narrow;
+use crate::sa::negotiate::accept;
+use crate::sa::proposal::offer_esp;
 use crate::sa::{Context, Core, Progress, State};
 use crate::types::{EspSpi, Role};
 use crate::wire::iana::{
@@ -68,6 +70,7 @@ pub(super) struct Verifying {
     peer: Identity,
     assigned: Vec<IpAddr>,
     child: Result<ChildSummary, Error>,
+    nonces: Nonces,
 }
 
 impl AuthSent {
@@ -125,7 +128,7 @@ impl AuthSent {
         let spi_in = cx.esp_spi();
         begun.spi_in = Some(spi_in);
         let offered = ChildPayloads {
-            proposals: offer_esp(&connection.child.esp, spi_in),
+            proposals: offer_esp(&connection.child.esp, &[], spi_in),
             initiator: local_selectors(connection),
             responder: remote_selectors(connection),
         };
@@ -146,6 +149,7 @@ impl AuthSent {
                 .request_addresses
                 .then(configuration_request),
             child: Ok(Some(offered.clone())),
+            notifies: &[],
         };
         let payloads = request.encode();
         if !channel.request(cx, ExchangeType::IKE_AUTH, payloads, &core.path) {
@@ -196,6 +200,10 @@ impl AuthSent {
             assigned: assigned(&response),
             child: self.child(&begun.connection, &response),
             channel: self.channel,
+            nonces: Nonces {
+                initiator: self.handshake.nonce_i,
+                responder: self.handshake.nonce_r,
+            },
         };
         match (&begun.connection.requirement, response.authentication) {
             (Requirement::SharedKey(key), Authentication::SharedKey(mic)) => {
@@ -242,30 +250,10 @@ impl AuthSent {
         response: &AuthResponse<'_>,
     ) -> Result<ChildSummary, Error> {
         let Some(answer) = &response.child else {
-            return Err(match response.child_error {
-                Some(NotifyType::TS_UNACCEPTABLE) => Unacceptable::Selectors.into(),
-                Some(NotifyType::INTERNAL_ADDRESS_FAILURE) => Unacceptable::Address.into(),
-                Some(NotifyType::FAILED_CP_REQUIRED) => Unacceptable::ConfigurationRequired.into(),
-                _ => Unacceptable::Proposal.into(),
-            });
+            let refusal = response.child_error;
+            return Err(refusal.map_or(Unacceptable::Proposal.into(), Error::PeerRefused));
         };
-        let (chosen, spi_out) = choose_esp(&answer.proposals, &connection.child.esp)
-            .ok_or(Error::Unacceptable(Unacceptable::Proposal))?;
-        let narrowed = |answer: &[TrafficSelector], offered: &[TrafficSelector]| {
-            !answer.is_empty() && narrow(answer, offered) == answer
-        };
-        if !narrowed(&answer.initiator, &self.offered.initiator)
-            || !narrowed(&answer.responder, &self.offered.responder)
-        {
-            return Err(Unacceptable::Selectors.into());
-        }
-        Ok(ChildSummary {
-            spi_in: self.spi_in,
-            spi_out,
-            suite: chosen.suite,
-            local: answer.initiator.clone(),
-            remote: answer.responder.clone(),
-        })
+        accept(&connection.child, &self.offered, answer, self.spi_in, None)
     }
 }
 
@@ -304,8 +292,8 @@ impl Verifying {
     }
 
     fn establish(self, begun: Begun, cx: &mut Context<'_>, core: &Core) -> State {
-        let (child, refusal) = match self.child {
-            Ok(child) => (Some(child), None),
+        let (summary, refusal) = match self.child {
+            Ok(summary) => (Some(summary), None),
             Err(error) => {
                 if let Some(spi) = begun.spi_in {
                     cx.inbound.release(spi);
@@ -313,17 +301,25 @@ impl Verifying {
                 (None, Some(error))
             }
         };
-        let new = NewEstablished {
-            channel: self.channel,
+        let estate = Box::new(Estate {
             connection: begun.connection,
             peer: self.peer,
             lease: None,
             assigned: self.assigned,
-            child,
+            children: Vec::new(),
+            mobike: false,
+        });
+        let new = NewEstablished {
+            channel: self.channel,
+            estate,
             refusal,
             confirmed: true,
         };
-        State::Established(Box::new(Established::begin(cx, core, new)))
+        let mut established = Established::begin(cx, core, new);
+        if let Some(summary) = summary {
+            established.install_first(cx, core, summary, self.nonces);
+        }
+        State::Established(Box::new(established))
     }
 
     pub(super) fn fail(

@@ -13,7 +13,7 @@ use crate::crypto::keymat::{IkeKeys, KeySeed};
 use crate::event::FailureReason;
 use crate::job::{Agreed, Job};
 use crate::message::init::{InitNotifies, InitReply, InitRequest, InitResponse};
-use crate::nat;
+use crate::nat::NatHashes;
 use crate::sa::channel::{Channel, NewChannel};
 use crate::sa::init::{Handshake, SIGNATURE_HASHES, datagram_len, message};
 use crate::sa::proposal::{choose_ike, offer_ike};
@@ -21,7 +21,7 @@ use crate::sa::{Context, Core, State};
 use crate::stats::Stat;
 use crate::suite::IkeSuite;
 use crate::time::Instant;
-use crate::types::{Datagram, IKE_PORT, NAT_T_PORT, Path, Role, Spi};
+use crate::types::{Datagram, IKE_PORT, MessageId, NAT_T_PORT, Path, Role, Spi};
 use crate::wire::header::{HEADER_LEN, Header};
 use crate::wire::iana::{GroupId, NotifyType};
 use crate::wire::payload::ke::KeyExchange;
@@ -52,15 +52,15 @@ pub(super) struct Agreeing {
 impl InitSent {
     /// Sends the request with our public value.
     pub(super) fn begin(begun: Begun, cx: &mut Context<'_>, core: &Core, key: KeyPair) -> State {
-        let mut notifies = InitNotifies {
+        let notifies = InitNotifies {
+            nat: NatHashes::of(core.spis, &core.path),
             fragmentation: cx.config.fragmentation.enabled,
             signature_hashes: SIGNATURE_HASHES.to_vec(),
             ..InitNotifies::default()
         };
-        nat::announce(core.spis, &core.path, &mut notifies);
         let request = InitRequest {
             cookie: (!begun.cookie.is_empty()).then_some(&begun.cookie),
-            proposals: offer_ike(&cx.config.ike),
+            proposals: offer_ike(&cx.config.ike, None),
             key_exchange: KeyExchange {
                 group: key.group().id(),
                 data: key.public(),
@@ -148,7 +148,7 @@ impl InitSent {
             return self.refused(begun, NotifyType::NO_PROPOSAL_CHOSEN);
         };
         core.spis = header.spis;
-        core.nat = nat::detect(core.spis, &datagram.path, &response.notifies);
+        core.nat = response.notifies.nat.compare(core.spis, &datagram.path);
         if core.nat.local || core.nat.remote {
             core.path = float(core.path);
         }
@@ -223,6 +223,7 @@ impl Agreeing {
             spis: core.spis,
             suite,
             keys,
+            first: MessageId(1),
             fragmentation: self.fragmentation,
             datagram_len: datagram_len(cx, &core.path),
         });

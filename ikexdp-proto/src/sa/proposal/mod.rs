@@ -1,21 +1,48 @@
 //! Choice of algorithms (RFC 7296 §2.7, §3.3): the peer offers, our order decides.
 
-use alloc::vec::Vec;
+mod write;
 
+pub(crate) use self::write::{chosen_esp, chosen_ike, offer_esp, offer_ike};
 use crate::config::{EspAlgorithms, IkeAlgorithms};
 use crate::crypto::cipher::{Cipher, Encryption, Integrity};
 use crate::crypto::kex::Group;
 use crate::crypto::prf::Prf;
 use crate::suite::{EspSuite, IkeSuite};
-use crate::types::EspSpi;
-use crate::wire::iana::{IntegrityId, ProtocolId, SequenceNumbers, TransformType};
-use crate::wire::payload::sa::{Proposal, Transform};
+use crate::types::{EspSpi, Spi};
+use crate::wire::iana::{GroupId, IntegrityId, ProtocolId, SequenceNumbers, TransformType};
+use crate::wire::payload::sa::Proposal;
 
 /// A choice, and the number of the proposal it was made from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Chosen<T> {
     pub(crate) suite: T,
     pub(crate) number: u8,
+}
+
+/// What was chosen for a CHILD SA.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ChosenEsp {
+    pub(crate) suite: EspSuite,
+    /// The group of its own key exchange, if it has one.
+    pub(crate) group: Option<Group>,
+    /// The SPI the peer receives on.
+    pub(crate) spi: EspSpi,
+    number: u8,
+}
+
+/// Whether what makes a CHILD SA may have a key exchange of its own.
+#[derive(Clone, Copy)]
+pub(crate) enum Pfs<'a> {
+    /// There is none in IKE_AUTH, whatever is offered (RFC 7296 §1.2).
+    Never,
+    /// In CREATE_CHILD_SA it is the peer's choice whether, and ours with which
+    /// group.
+    Allowed {
+        /// The groups that we take.
+        groups: &'a [Group],
+        /// That of the peer's KE payload.
+        sent: Option<GroupId>,
+    },
 }
 
 /// What one proposal has of our lists: a bit for each place in them. Reading it
@@ -29,6 +56,9 @@ struct Offer {
     no_integrity: bool,
     prf: u32,
     groups: u32,
+    /// Whether a group is offered at all, and whether "none" is.
+    any_group: bool,
+    no_group: bool,
     short_sequence_numbers: bool,
     extended_sequence_numbers: bool,
 }
@@ -59,7 +89,11 @@ impl Offer {
                 TransformType::PRF => {
                     offer.prf |= bit(ours.prf, |algorithm| algorithm.id().0 == transform.id);
                 }
+                TransformType::KEY_EXCHANGE if transform.id == GroupId::NONE.0 => {
+                    offer.no_group = true;
+                }
                 TransformType::KEY_EXCHANGE => {
+                    offer.any_group = true;
                     offer.groups |= bit(ours.groups, |group| group.id().0 == transform.id);
                 }
                 TransformType::SEQUENCE_NUMBERS => {
@@ -84,6 +118,23 @@ impl Offer {
             let cipher = Cipher::new(encryption, Some(integrity))?;
             Some((cipher, [rank, integrity_rank]))
         })
+    }
+
+    /// The group of a CHILD SA's own key exchange, if there is to be one, with
+    /// its rank: the one the peer has sent a value of saves a round trip.
+    fn pfs(&self, pfs: Pfs<'_>) -> Option<(Option<Group>, u32)> {
+        let Pfs::Allowed { groups, sent } = pfs else {
+            return Some((None, 0));
+        };
+        let offered = || places(groups, self.groups).map(|(_, group)| group);
+        let fits = offered().find(|group| sent == Some(group.id()));
+        if fits.is_some() {
+            return Some((fits, 0));
+        }
+        if self.no_group || !self.any_group {
+            return Some((None, 1));
+        }
+        offered().next().map(|group| (Some(group), 2))
     }
 }
 
@@ -156,17 +207,22 @@ pub(crate) fn choose_ike(proposals: &[Proposal], ours: &IkeAlgorithms) -> Option
     best.map(|(_, chosen)| chosen)
 }
 
-/// Chooses for a CHILD SA that needs no key exchange of its own, and finds the
-/// SPI the peer will receive on. Extended sequence numbers are taken if offered.
+/// Chooses for a CHILD SA and finds the SPI the peer will receive on: cipher
+/// first, then integrity, then a key exchange of its own. Extended sequence
+/// numbers are taken if offered.
 pub(crate) fn choose_esp(
     proposals: &[Proposal],
     ours: &EspAlgorithms,
-) -> Option<(Chosen<EspSuite>, EspSpi)> {
+    pfs: Pfs<'_>,
+) -> Option<ChosenEsp> {
     let lists = Lists {
         encryption: &ours.encryption,
         integrity: &ours.integrity,
         prf: &[],
-        groups: &[],
+        groups: match pfs {
+            Pfs::Never => &[],
+            Pfs::Allowed { groups, .. } => groups,
+        },
     };
     let candidate = |proposal: &Proposal| {
         if proposal.protocol != ProtocolId::ESP {
@@ -174,15 +230,18 @@ pub(crate) fn choose_esp(
         }
         let spi = EspSpi(u32::from_be_bytes(proposal.spi.as_slice().try_into().ok()?));
         let offer = Offer::read(proposal, &lists)?;
-        let (cipher, rank) = offer.cipher(&lists)?;
-        let chosen = Chosen {
+        let (cipher, [encryption_rank, integrity_rank]) = offer.cipher(&lists)?;
+        let (group, group_rank) = offer.pfs(pfs)?;
+        let chosen = ChosenEsp {
             suite: EspSuite {
                 cipher,
                 extended_sequence_numbers: offer.extended_sequence_numbers,
             },
+            group,
+            spi,
             number: proposal.number,
         };
-        Some((rank, (chosen, spi)))
+        Some(([encryption_rank, integrity_rank, group_rank], chosen))
     };
     let best = proposals
         .iter()
@@ -191,125 +250,20 @@ pub(crate) fn choose_esp(
     best.map(|(_, chosen)| chosen)
 }
 
-/// The proposal that says what was chosen.
-pub(crate) fn chosen_ike(chosen: &Chosen<IkeSuite>) -> Proposal {
-    let IkeSuite { cipher, prf, group } = chosen.suite;
-    let mut transforms = cipher_transforms(cipher);
-    transforms.push(Transform::new(TransformType::PRF, prf.id().0, None));
-    transforms.push(Transform::new(
-        TransformType::KEY_EXCHANGE,
-        group.id().0,
-        None,
-    ));
-    Proposal {
-        number: chosen.number,
-        protocol: ProtocolId::IKE,
-        spi: Vec::new(),
-        transforms,
-    }
-}
-
-/// The proposal that says what was chosen, with the SPI we receive on.
-pub(crate) fn chosen_esp(chosen: &Chosen<EspSuite>, spi: EspSpi) -> Proposal {
-    let mut transforms = cipher_transforms(chosen.suite.cipher);
-    let esn = if chosen.suite.extended_sequence_numbers {
-        SequenceNumbers::EXTENDED
-    } else {
-        SequenceNumbers::SHORT
-    };
-    transforms.push(Transform::new(TransformType::SEQUENCE_NUMBERS, esn.0, None));
-    Proposal {
-        number: chosen.number,
-        protocol: ProtocolId::ESP,
-        spi: spi.0.to_be_bytes().to_vec(),
-        transforms,
-    }
-}
-
-fn cipher_transforms(cipher: Cipher) -> Vec<Transform> {
-    let encryption = encryption_transform(cipher.encryption());
-    let integrity = cipher.integrity().map(integrity_transform);
-    core::iter::once(encryption).chain(integrity).collect()
-}
-
-fn encryption_transform(encryption: Encryption) -> Transform {
-    let id = encryption.id().0;
-    Transform::new(TransformType::ENCRYPTION, id, encryption.key_length())
-}
-
-fn integrity_transform(integrity: Integrity) -> Transform {
-    Transform::new(TransformType::INTEGRITY, integrity.id().0, None)
-}
-
-/// Everything we take, as an initiator offers it: AEAD ciphers and the others
-/// in proposals of their own (RFC 7296 §3.3).
-pub(crate) fn offer_ike(ours: &IkeAlgorithms) -> Vec<Proposal> {
-    let mut common: Vec<Transform> = Vec::new();
-    common.extend(
-        ours.prf
-            .iter()
-            .map(|prf| Transform::new(TransformType::PRF, prf.id().0, None)),
-    );
-    common.extend(
-        ours.groups
-            .iter()
-            .map(|group| Transform::new(TransformType::KEY_EXCHANGE, group.id().0, None)),
-    );
-    offers(
-        &ours.encryption,
-        &ours.integrity,
-        &common,
-        ProtocolId::IKE,
-        &[],
-    )
-}
-
-/// The same for a CHILD SA that we receive on `spi`.
-pub(crate) fn offer_esp(ours: &EspAlgorithms, spi: EspSpi) -> Vec<Proposal> {
-    let common = [SequenceNumbers::EXTENDED, SequenceNumbers::SHORT]
-        .map(|esn| Transform::new(TransformType::SEQUENCE_NUMBERS, esn.0, None));
-    let spi = spi.0.to_be_bytes();
-    offers(
-        &ours.encryption,
-        &ours.integrity,
-        &common,
-        ProtocolId::ESP,
-        &spi,
-    )
-}
-
-fn offers(
-    encryption: &[Encryption],
-    integrity: &[Integrity],
-    common: &[Transform],
-    protocol: ProtocolId,
-    spi: &[u8],
-) -> Vec<Proposal> {
-    let (aead, block): (Vec<Encryption>, Vec<Encryption>) =
-        encryption.iter().partition(|algorithm| algorithm.is_aead());
-    let mut proposals = Vec::new();
-    for (algorithms, integrity) in [(aead, &[][..]), (block, integrity)] {
-        if algorithms.is_empty() {
-            continue;
-        }
-        let mut transforms: Vec<Transform> =
-            algorithms.into_iter().map(encryption_transform).collect();
-        transforms.extend(integrity.iter().copied().map(integrity_transform));
-        transforms.extend_from_slice(common);
-        proposals.push(Proposal {
-            number: u8::try_from(proposals.len().saturating_add(1)).unwrap_or(u8::MAX),
-            protocol,
-            spi: spi.to_vec(),
-            transforms,
-        });
-    }
-    proposals
+/// The sender's SPI of the new IKE SA, in the proposal `number` of CREATE_CHILD_SA.
+pub(crate) fn ike_spi_of(proposals: &[Proposal], number: u8) -> Option<Spi> {
+    let mut proposals = proposals.iter();
+    let proposal = proposals.find(|proposal| proposal.number == number)?;
+    let spi = u64::from_be_bytes(proposal.spi.as_slice().try_into().ok()?);
+    (spi != 0).then_some(Spi(spi))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::payload::sa::Transform;
     use alloc::string::{String, ToString};
+    use alloc::vec::Vec;
 
     fn ike(number: u8, transforms: &[(TransformType, u16, Option<u16>)]) -> Proposal {
         Proposal {
@@ -397,12 +351,12 @@ mod tests {
             transform.unknown_attribute = !is_known(transform.kind);
         }
         assert_eq!(chosen(&[odd]), None);
-        let mut esp = offer_esp(&EspAlgorithms::default(), EspSpi(1));
+        let mut esp = offer_esp(&EspAlgorithms::default(), &[], EspSpi(1));
         for proposal in &mut esp {
             let additional = Transform::new(TransformType(6), 36, None);
             proposal.transforms.push(additional);
         }
-        assert!(choose_esp(&esp, &EspAlgorithms::default()).is_none());
+        assert!(choose_esp(&esp, &EspAlgorithms::default(), Pfs::Never).is_none());
     }
 
     #[test]
@@ -428,16 +382,16 @@ mod tests {
 
     #[test]
     fn what_we_offer_we_would_choose() {
-        let offer = offer_ike(&IkeAlgorithms::default());
+        let offer = offer_ike(&IkeAlgorithms::default(), None);
         let numbers: Vec<u8> = offer.iter().map(|proposal| proposal.number).collect();
         assert_eq!(numbers, [1, 2]);
         let (suite, number) = chosen(&offer).unwrap();
         assert_eq!(suite, "aes256-gcm16/prf-sha2-256/x25519");
         assert_eq!(number, 1);
-        let offer = offer_esp(&EspAlgorithms::default(), EspSpi(0xc0ff_ee00));
-        let (chosen, spi) = choose_esp(&offer, &EspAlgorithms::default()).unwrap();
+        let offer = offer_esp(&EspAlgorithms::default(), &[], EspSpi(0xc0ff_ee00));
+        let chosen = choose_esp(&offer, &EspAlgorithms::default(), Pfs::Never).unwrap();
         assert_eq!(chosen.suite.to_string(), "aes256-gcm16/esn");
-        assert_eq!(spi, EspSpi(0xc0ff_ee00));
+        assert_eq!(chosen.spi, EspSpi(0xc0ff_ee00));
     }
 
     /// Clients offer groups in IKE_AUTH, where there is no key exchange
@@ -453,9 +407,9 @@ mod tests {
                 Transform::new(KE, 19, None),
             ],
         };
-        let (chosen, spi) = choose_esp(&[proposal], &EspAlgorithms::default()).unwrap();
+        let chosen = choose_esp(&[proposal], &EspAlgorithms::default(), Pfs::Never).unwrap();
         assert_eq!(chosen.suite.to_string(), "aes256-gcm16");
-        assert_eq!(spi, EspSpi(0x0102_0304));
+        assert_eq!(chosen.spi, EspSpi(0x0102_0304));
         let answer = chosen_esp(&chosen, EspSpi(9));
         assert!(
             answer
@@ -463,5 +417,40 @@ mod tests {
                 .iter()
                 .all(|transform| transform.kind != KE)
         );
+    }
+
+    /// What clients offer when they rekey a CHILD SA: with a key exchange,
+    /// without, or both.
+    #[test]
+    fn a_key_exchange_of_its_own_is_taken_with_the_group_that_was_sent() {
+        let ours = [Group::Curve25519, Group::Ecp256];
+        let esp = |groups: &[u16]| {
+            let mut transforms = alloc::vec![Transform::new(ENCR, 20, Some(256))];
+            transforms.extend(groups.iter().map(|id| Transform::new(KE, *id, None)));
+            [Proposal {
+                number: 1,
+                protocol: ProtocolId::ESP,
+                spi: alloc::vec![1, 2, 3, 4],
+                transforms,
+            }]
+        };
+        let chosen = |groups: &[u16], sent: Option<GroupId>| {
+            let pfs = Pfs::Allowed {
+                groups: &ours,
+                sent,
+            };
+            choose_esp(&esp(groups), &EspAlgorithms::default(), pfs).map(|chosen| chosen.group)
+        };
+        let (x25519, ecp256) = (Some(Some(ours[0])), Some(Some(ours[1])));
+        let sent = Some(GroupId::ECP_256);
+        assert_eq!(chosen(&[31, 19], sent), ecp256);
+        assert_eq!(chosen(&[19, 0], sent), ecp256);
+        assert_eq!(chosen(&[], sent), Some(None));
+        assert_eq!(chosen(&[31, 0], None), Some(None));
+        // The caller asks for a value of that group.
+        assert_eq!(chosen(&[31, 19], None), x25519);
+        assert_eq!(chosen(&[31], sent), x25519);
+        assert_eq!(chosen(&[14], sent), None);
+        assert_eq!(chosen(&[14, 0], sent), Some(None));
     }
 }

@@ -1,0 +1,234 @@
+//! What an IKE SA is for. When it is replaced, it leaves this to the next
+//! (RFC 7296 §2.18).
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::net::IpAddr;
+
+use super::child::{Agreement, Child, Phase};
+use super::negotiate::Ends;
+use super::succession::Superseding;
+use super::{Context, Core};
+use crate::config::Connection;
+use crate::data_plane::{DataPlaneError, EspSaName, Operation, Policies, Tunnel};
+use crate::event::{ChildSummary, CloseReason, Event};
+use crate::identity::Identity;
+use crate::job::{Job, JobId};
+use crate::pool::Lease;
+use crate::stats::Stat;
+use crate::types::EspSpi;
+
+/// A peer, what it has of us, and its CHILD SAs.
+#[derive(Debug)]
+pub(crate) struct Estate {
+    pub(super) connection: Arc<Connection>,
+    pub(super) peer: Identity,
+    /// Addresses of a pool of ours, for the peer.
+    pub(super) lease: Option<Lease>,
+    /// Addresses from the peer, for us.
+    pub(super) assigned: Vec<IpAddr>,
+    pub(super) children: Vec<Child>,
+    /// Whether the peer, which began it all, may move (RFC 4555).
+    pub(super) mobike: bool,
+}
+
+impl Estate {
+    /// Addresses given to the peer, or got from it.
+    pub(super) fn addresses(&self) -> Vec<IpAddr> {
+        let leased = self.lease.iter().flat_map(Lease::addresses);
+        leased.chain(self.assigned.iter().copied()).collect()
+    }
+
+    /// What its CHILD SAs may carry.
+    pub(super) fn ends(&self) -> Ends<'_> {
+        Ends {
+            child: &self.connection.child,
+            lease: self.lease.as_ref(),
+            assigned: &self.assigned,
+        }
+    }
+
+    /// Whether it is of the two that are told.
+    pub(super) fn is_between(&self, superseding: &Superseding) -> bool {
+        self.peer.is_same_as(&superseding.peer)
+            && self
+                .connection
+                .local_identity
+                .is_same_as(&superseding.local)
+    }
+
+    pub(super) fn child(&self, spi: EspSpi) -> Option<&Child> {
+        self.children.iter().find(|child| child.spi() == spi)
+    }
+
+    pub(super) fn child_mut(&mut self, spi: EspSpi) -> Option<&mut Child> {
+        self.children.iter_mut().find(|child| child.spi() == spi)
+    }
+
+    /// The CHILD SA that the peer receives on `spi`.
+    pub(super) fn child_to(&self, spi: EspSpi) -> Option<&Child> {
+        let mut children = self.children.iter();
+        children.find(|child| child.summary.spi_out == spi)
+    }
+
+    /// Makes a CHILD SA, which goes on under the policies of `replaces` if it
+    /// carries the same traffic; also what the kernel must have of it before the
+    /// peer may send.
+    pub(super) fn agree(
+        &self,
+        cx: &mut Context<'_>,
+        core: &Core,
+        mut agreement: Agreement<'_>,
+        replaces: Option<EspSpi>,
+    ) -> (Child, Vec<Operation>) {
+        let replaced = replaces.and_then(|spi| self.child(spi));
+        agreement.lineage = replaced
+            .filter(|child| child.has_traffic_of(&agreement.summary))
+            .map(|child| child.lineage);
+        Child::new(cx, core, &self.connection, agreement)
+    }
+
+    /// The peer can send on a new CHILD SA, and knows it.
+    pub(super) fn adopt(
+        &mut self,
+        cx: &mut Context<'_>,
+        core: &Core,
+        child: Child,
+        rekeyed: Option<EspSpi>,
+    ) {
+        cx.stats.count(match rekeyed {
+            Some(_) => Stat::ChildRekeyed,
+            None => Stat::ChildEstablished,
+        });
+        cx.event(Event::ChildEstablished {
+            id: core.id,
+            child: Box::new(child.summary.clone()),
+            rekeyed,
+        });
+        self.children.push(child);
+    }
+
+    /// From now on we send on the CHILD SA `spi`.
+    pub(super) fn connect(&mut self, cx: &mut Context<'_>, core: &Core, spi: EspSpi) {
+        let Some(child) = self.child_mut(spi) else {
+            return;
+        };
+        if let Some(operation) = child.take_outbound(core.tunnel()) {
+            let batch = Job::DataPlane(alloc::vec![operation]);
+            child.installing = Some(cx.job(core.id, batch));
+        }
+    }
+
+    /// The job that installs what we send on is done. Returns whether it was one.
+    pub(super) fn connected(
+        &mut self,
+        cx: &mut Context<'_>,
+        core: &Core,
+        job: JobId,
+        result: Result<(), DataPlaneError>,
+    ) -> bool {
+        let mut children = self.children.iter_mut();
+        let Some(child) = children.find(|child| child.installing == Some(job)) else {
+            return false;
+        };
+        child.installing = None;
+        if let Err(error) = result {
+            // It would only swallow what is sent to the peer.
+            if child.phase == Phase::Live {
+                child.phase = Phase::Doomed;
+            }
+            cx.stats.count(Stat::ChildRefused);
+            cx.event(Event::ChildRefused {
+                id: core.id,
+                reason: error.into(),
+            });
+        }
+        true
+    }
+
+    /// A CHILD SA is over; what has taken its place takes the traffic.
+    pub(super) fn remove(
+        &mut self,
+        cx: &mut Context<'_>,
+        core: &Core,
+        spi: EspSpi,
+        successor: Option<EspSpi>,
+    ) {
+        let mut children = self.children.iter();
+        let Some(place) = children.position(|child| child.spi() == spi) else {
+            return;
+        };
+        let child = self.children.remove(place);
+        if let Some(successor) = successor {
+            self.connect(cx, core, successor);
+        }
+        self.discard(cx, core, &child);
+        cx.stats.count(Stat::ChildClosed);
+        cx.event(Event::ChildClosed { id: core.id, spi });
+    }
+
+    /// Takes a CHILD SA that is in nobody's list out of the kernel.
+    pub(super) fn discard(&self, cx: &mut Context<'_>, core: &Core, child: &Child) {
+        let mut others = self.children.iter();
+        let last = others.all(|other| other.lineage != child.lineage);
+        cx.inbound.release(child.spi());
+        if last {
+            cx.lineages.release(child.lineage);
+        }
+        let batch = child.removal(core.tunnel(), last);
+        cx.job(core.id, Job::DataPlane(batch));
+    }
+
+    /// The peer, or we, are reached elsewhere than at `before`.
+    pub(super) fn relocate(&self, cx: &mut Context<'_>, core: &Core, before: Tunnel) {
+        let to = core.tunnel();
+        if to == before || self.children.is_empty() {
+            return;
+        }
+        let mut policies: Vec<Policies> = Vec::new();
+        for child in &self.children {
+            if policies.iter().all(|known| known.lineage != child.lineage) {
+                policies.push(child.policies(before));
+            }
+        }
+        let sas = self.children.iter().flat_map(|child| child.names(before));
+        let moved = Operation::Move {
+            sas: sas.collect(),
+            policies,
+            to,
+        };
+        cx.job(core.id, Job::DataPlane(alloc::vec![moved]));
+    }
+
+    /// What people want to know of the CHILD SAs.
+    pub(super) fn summaries(&self) -> Vec<ChildSummary> {
+        let children = self.children.iter();
+        children.map(|child| child.summary.clone()).collect()
+    }
+
+    /// What the kernel knows the CHILD SAs by.
+    pub(super) fn names(&self, tunnel: Tunnel) -> Vec<[EspSaName; 2]> {
+        let children = self.children.iter();
+        children.map(|child| child.names(tunnel)).collect()
+    }
+
+    /// The last IKE SA is over, and everything with it.
+    pub(super) fn close(mut self, cx: &mut Context<'_>, core: &Core, reason: CloseReason) {
+        while let Some(spi) = self.children.first().map(Child::spi) {
+            self.remove(cx, core, spi, None);
+        }
+        if let Some(lease) = self.lease.take() {
+            cx.pools.release(&lease);
+        }
+        cx.stats.count(Stat::Closed);
+        cx.event(Event::Closed {
+            id: core.id,
+            connection: self.connection.name.clone(),
+            path: core.path,
+            peer: self.peer,
+            age: cx.now.since(core.created),
+            reason,
+        });
+    }
+}

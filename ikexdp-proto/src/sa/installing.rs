@@ -1,0 +1,239 @@
+//! The responder's end of IKE_AUTH: the kernel gets the first CHILD SA, then the
+//! peer its answer (RFC 7296 §1.2).
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::net::IpAddr;
+
+use super::channel::{Channel, ReplyTo};
+use super::child::{Agreement, Child, Nonces};
+use super::context::Progress;
+use super::established::{Established, NewEstablished, data_plane};
+use super::estate::Estate;
+use super::init::Handshake;
+use super::negotiate::{ChildAnswer, Negotiated};
+use super::{Context, Core, State};
+use crate::config::Config;
+use crate::crypto::cert::CertifiedKey;
+use crate::error::Error;
+use crate::event::FailureReason;
+use crate::job::{Job, JobResult};
+use crate::message::auth::{AuthMessage, OwnAuthentication};
+use crate::stats::Stat;
+use crate::types::{Role, Secret};
+use crate::wire::iana::{NotifyType, PayloadType};
+use crate::wire::payload::configuration::Configuration;
+use crate::wire::payload::id;
+
+/// The kernel is being given the first CHILD SA.
+#[derive(Debug)]
+pub(super) struct Installing {
+    answering: Answering,
+    negotiated: Negotiated,
+    child: Child,
+}
+
+/// All that there is to answer but the CHILD SA.
+#[derive(Debug)]
+pub(super) struct Answering {
+    channel: Channel,
+    reply_to: ReplyTo,
+    estate: Box<Estate>,
+    proof: Proof,
+    configuration: Option<Configuration<'static>>,
+}
+
+/// How we prove who we are.
+#[derive(Debug)]
+pub(super) enum Proof {
+    /// By a shared key.
+    SharedKey(Secret<Vec<u8>>),
+    /// By a signature.
+    Signature {
+        key: Arc<CertifiedKey>,
+        /// The algorithms, in DER.
+        identifier: Vec<u8>,
+        signature: Vec<u8>,
+    },
+}
+
+impl Installing {
+    pub(super) const fn channel(&self) -> &Channel {
+        &self.answering.channel
+    }
+
+    pub(super) const fn channel_mut(&mut self) -> &mut Channel {
+        &mut self.answering.channel
+    }
+
+    pub(super) fn handle_installed(
+        self: Box<Self>,
+        cx: &mut Context<'_>,
+        core: &Core,
+        result: JobResult,
+    ) -> State {
+        let Self {
+            mut answering,
+            negotiated,
+            child,
+        } = *self;
+        match data_plane(result) {
+            Ok(()) => answering.answer(cx, core, Ok(Some((child, negotiated)))),
+            Err(error) => {
+                answering.give_back(cx, core, &child);
+                cx.stats.count(Stat::ChildRefused);
+                answering.answer(cx, core, Err(error.into()))
+            }
+        }
+    }
+
+    /// The host wants it gone.
+    pub(super) fn terminate(self: Box<Self>, cx: &mut Context<'_>, core: &Core) -> State {
+        let Self {
+            mut answering,
+            child,
+            ..
+        } = *self;
+        answering.give_back(cx, core, &child);
+        let progress = Progress {
+            connection: Some(&answering.estate.connection.name),
+            claimed: Some(answering.estate.peer.clone()),
+            channel: Some(&answering.channel),
+            spi_in: None,
+        };
+        cx.handshake_failed(core, progress, FailureReason::Terminated);
+        State::Gone
+    }
+}
+
+impl Answering {
+    /// What there is to say to a peer that has proved who it is.
+    pub(super) const fn new(
+        channel: Channel,
+        reply_to: ReplyTo,
+        estate: Box<Estate>,
+        proof: Proof,
+    ) -> Self {
+        Self {
+            channel,
+            reply_to,
+            estate,
+            proof,
+            configuration: None,
+        }
+    }
+
+    /// Answers; first of all the kernel must have what the peer is to send on.
+    pub(super) fn begin(
+        mut self,
+        cx: &mut Context<'_>,
+        core: &Core,
+        handshake: Handshake,
+        answer: ChildAnswer,
+    ) -> State {
+        self.configuration = answer.configuration;
+        self.estate.lease = answer.lease;
+        let Some(negotiated) = answer.child else {
+            return self.answer(cx, core, answer.refusal.map_or(Ok(None), Err));
+        };
+        let agreement = Agreement {
+            summary: negotiated.summary.clone(),
+            keys: &self.channel.keys,
+            shared_secret: None,
+            nonces: &Nonces {
+                initiator: handshake.nonce_i,
+                responder: handshake.nonce_r,
+            },
+            role: Role::Responder,
+            lineage: None,
+        };
+        let (child, batch) = self.estate.agree(cx, core, agreement, None);
+        cx.job(core.id, Job::DataPlane(batch));
+        State::Installing(Box::new(Installing {
+            answering: self,
+            negotiated,
+            child,
+        }))
+    }
+
+    /// Without a CHILD SA an address is of no use.
+    fn give_back(&mut self, cx: &mut Context<'_>, core: &Core, child: &Child) {
+        self.estate.discard(cx, core, child);
+        self.configuration = None;
+        if let Some(lease) = self.estate.lease.take() {
+            cx.pools.release(&lease);
+        }
+    }
+
+    /// Makes the SA what both sides wanted.
+    fn answer(
+        mut self,
+        cx: &mut Context<'_>,
+        core: &Core,
+        child: Result<Option<(Child, Negotiated)>, Error>,
+    ) -> State {
+        let (child, refusal) = match child {
+            Ok(child) => (child, None),
+            Err(error) => (None, Some(error)),
+        };
+        let (child, payloads) = child.map_or((None, None), |(child, negotiated)| {
+            (Some(child), Some(negotiated.payloads))
+        });
+        let notify = refusal.as_ref().and_then(Error::notify);
+        let identity = id::body(&self.estate.connection.local_identity);
+        let (certificates, authentication) = match &self.proof {
+            Proof::SharedKey(mic) => (&[][..], OwnAuthentication::SharedKey(mic.expose())),
+            Proof::Signature {
+                key,
+                identifier,
+                signature,
+            } => (
+                key.chain(),
+                OwnAuthentication::Signature(identifier, signature),
+            ),
+        };
+        let notifies = mobike(cx.config, core, &self.estate);
+        let response = AuthMessage {
+            identity: (PayloadType::ID_RESPONDER, &identity),
+            certificates,
+            authorities: &[],
+            wanted: None,
+            authentication,
+            configuration: self.configuration,
+            child: notify.map_or(Ok(payloads), Err),
+            notifies: &notifies,
+        };
+        self.channel.respond(cx, &self.reply_to, response.encode());
+        let new = NewEstablished {
+            channel: self.channel,
+            estate: self.estate,
+            refusal,
+            confirmed: false,
+        };
+        let mut established = Established::begin(cx, core, new);
+        if let Some(child) = child {
+            let spi = child.spi();
+            established.estate.adopt(cx, core, child, None);
+            established.estate.connect(cx, core, spi);
+        }
+        State::Established(Box::new(established))
+    }
+}
+
+/// What a peer that may move is told: that it may, and where else we are
+/// (RFC 4555 §3.1, §3.6).
+fn mobike(config: &Config, core: &Core, estate: &Estate) -> Vec<(NotifyType, Vec<u8>)> {
+    if !estate.mobike {
+        return Vec::new();
+    }
+    let here = core.path.local.ip();
+    let others = config.additional_addresses.iter();
+    let others = others.filter(|other| **other != here);
+    let others = others.map(|other| match other {
+        IpAddr::V4(other) => (NotifyType::ADDITIONAL_IP4_ADDRESS, other.octets().to_vec()),
+        IpAddr::V6(other) => (NotifyType::ADDITIONAL_IP6_ADDRESS, other.octets().to_vec()),
+    });
+    let supported = (NotifyType::MOBIKE_SUPPORTED, Vec::new());
+    core::iter::once(supported).chain(others).collect()
+}

@@ -1,0 +1,66 @@
+//! Messages to and from XFRM, which may hold keys.
+
+use std::fmt;
+
+use netlink_packet_core::{DecodeError, NetlinkDeserializable, NetlinkHeader, NetlinkSerializable};
+use netlink_packet_xfrm::{XfrmAttrs, XfrmMessage};
+use zeroize::Zeroize;
+
+/// A message that can neither be printed nor leaves keys behind in memory.
+pub(super) struct Message(XfrmMessage);
+
+impl Message {
+    pub(super) const fn new(message: XfrmMessage) -> Self {
+        Self(message)
+    }
+
+    pub(super) const fn get(&self) -> &XfrmMessage {
+        &self.0
+    }
+}
+
+impl Drop for Message {
+    fn drop(&mut self) {
+        let (XfrmMessage::AddSa(message) | XfrmMessage::UpdateSa(message)) = &mut self.0 else {
+            return;
+        };
+        for attribute in &mut message.nlas {
+            match attribute {
+                XfrmAttrs::EncryptionAlgAead(algorithm) => algorithm.alg_key.zeroize(),
+                XfrmAttrs::EncryptionAlg(algorithm) | XfrmAttrs::AuthenticationAlg(algorithm) => {
+                    algorithm.alg_key.zeroize();
+                }
+                XfrmAttrs::AuthenticationAlgTrunc(algorithm) => algorithm.alg_key.zeroize(),
+                _ => {}
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Message(type {:#x})", self.0.message_type())
+    }
+}
+
+impl NetlinkSerializable for Message {
+    fn message_type(&self) -> u16 {
+        self.0.message_type()
+    }
+
+    fn buffer_len(&self) -> usize {
+        NetlinkSerializable::buffer_len(&self.0)
+    }
+
+    fn serialize(&self, buffer: &mut [u8]) {
+        self.0.serialize(buffer);
+    }
+}
+
+impl NetlinkDeserializable for Message {
+    type Error = DecodeError;
+
+    fn deserialize(header: &NetlinkHeader, payload: &[u8]) -> Result<Self, DecodeError> {
+        XfrmMessage::deserialize(header, payload).map(Self)
+    }
+}

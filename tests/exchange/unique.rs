@@ -1,0 +1,91 @@
+//! One peer, several IKE SAs (RFC 7296 §2.4).
+
+use std::time::Duration;
+
+use harness::net::{Net, Side, Weather};
+use harness::parties::{Parties, Proof};
+use harness::script::{KEY, Script, config};
+use ikexdp_proto::config::Uniqueness;
+use ikexdp_proto::event::{CloseReason, Event};
+use ikexdp_proto::wire::iana::{ExchangeType, NotifyType};
+
+/// Makes another IKE SA, whose client says what `notifies` say.
+fn again(script: &mut Script, notifies: &[NotifyType]) {
+    script.begin_anew();
+    script.notifies = notifies.iter().map(|kind| (*kind, Vec::new())).collect();
+    script.init();
+    let payloads = script.auth_payloads(KEY, Some(Script::child()));
+    let request = script.seal(ExchangeType::IKE_AUTH, 1, &payloads);
+    script.deliver(&request);
+}
+
+fn twice(uniqueness: Uniqueness, notifies: &[NotifyType]) -> Script {
+    let mut config = config();
+    for connection in &mut config.connections {
+        std::sync::Arc::make_mut(connection).uniqueness = uniqueness;
+    }
+    let mut script = Script::new(config);
+    script.establish();
+    again(&mut script, notifies);
+    script
+}
+
+fn superseded(event: &&Event) -> bool {
+    let reason = CloseReason::Superseded;
+    matches!(event, Event::Closed { reason: told, .. } if *told == reason)
+}
+
+/// A client that has lost its memory is believed, and what it had is given back
+/// before it gets something new.
+#[test]
+fn what_a_client_has_forgotten_is_closed() {
+    const FIRST: &[NotifyType] = &[NotifyType::INITIAL_CONTACT];
+    for (uniqueness, notifies, left) in [
+        (Uniqueness::Keep, FIRST, 1),
+        (Uniqueness::Keep, &[], 2),
+        (Uniqueness::Replace, FIRST, 1),
+        (Uniqueness::Never, FIRST, 2),
+        (Uniqueness::Never, &[], 2),
+    ] {
+        let script = twice(uniqueness, notifies);
+        let sas: Vec<_> = script.endpoint.summaries(None).collect();
+        assert_eq!(sas.len(), left, "{uniqueness:?} {notifies:?}");
+        let closed = script.events.iter().filter(superseded).count();
+        assert_eq!(closed, 2 - left);
+        if left == 1 {
+            script.kernel.holds(&sas);
+        }
+    }
+}
+
+/// A client that has not said that it has forgotten hears of it.
+#[test]
+fn what_is_replaced_is_deleted_in_good_order() {
+    let mut parties = Parties::new(Proof::SharedKey);
+    parties.change_gateway(|connection| connection.uniqueness = Uniqueness::Replace);
+    let mut net = Net::new(1, Weather::FAIR, &parties);
+    for _ in 0..3 {
+        net.connect();
+        net.run(Duration::from_secs(5));
+        for side in [Side::Gateway, Side::Client] {
+            let sas = net.established(side);
+            assert_eq!(sas.len(), 1);
+            net.kernel(side).holds(&sas);
+        }
+    }
+    let closed = net.events(Side::Client).iter();
+    let deleted = closed.filter(|event| {
+        let reason = CloseReason::PeerDeleted;
+        matches!(event, Event::Closed { reason: told, .. } if *told == reason)
+    });
+    assert_eq!(deleted.count(), 2);
+}
+
+/// Others are left alone.
+#[test]
+fn only_the_same_peer_is_replaced() {
+    let mut stranger = twice(Uniqueness::Replace, &[NotifyType::INITIAL_CONTACT]);
+    stranger.identity = "another@example.com".parse().unwrap();
+    again(&mut stranger, &[NotifyType::INITIAL_CONTACT]);
+    assert_eq!(stranger.endpoint.summaries(None).count(), 2);
+}

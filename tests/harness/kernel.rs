@@ -1,0 +1,185 @@
+//! What plays the kernel's part in keeping CHILD SAs.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+use ikexdp_proto::data_plane::{
+    Carried, DataPlane, DataPlaneError, Direction, EspSa, EspSaName, Lineage, Operation, Policies,
+    Tunnel,
+};
+use ikexdp_proto::event::IkeSaSummary;
+use ikexdp_proto::types::EspSpi;
+
+/// What a kernel knows an SA by.
+type Name = (Direction, EspSpi);
+
+/// A kernel that keeps books, and carries what a test says that it does.
+#[derive(Debug, Default)]
+pub struct Kernel(Mutex<Books>);
+
+#[derive(Debug, Default)]
+struct Books {
+    sas: BTreeMap<Name, Kept>,
+    policies: BTreeMap<Lineage, Policies>,
+    carried: BTreeMap<Name, Carried>,
+    refusal: Option<DataPlaneError>,
+    /// SAs installed so far that were there already.
+    collisions: usize,
+}
+
+/// An SA in the kernel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// The lineage it was installed under.
+    pub lineage: Lineage,
+    /// Between which addresses.
+    pub tunnel: Tunnel,
+    encryption: Vec<u8>,
+    integrity: Vec<u8>,
+}
+
+impl Kernel {
+    fn books<T>(&self, look: impl FnOnce(&mut Books) -> T) -> T {
+        look(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// From now on nothing can be installed, or everything again.
+    pub fn refuse(&self, refusal: Option<DataPlaneError>) {
+        self.books(|books| books.refusal = refusal);
+    }
+
+    /// Has `octets` come in on `spi`.
+    pub fn carry(&self, spi: EspSpi, octets: u64) {
+        let name = (Direction::Inbound, spi);
+        self.books(|books| books.carried.entry(name).or_default().octets += octets);
+    }
+
+    /// An SA, if it is there.
+    #[must_use]
+    pub fn sa(&self, direction: Direction, spi: EspSpi) -> Option<Kept> {
+        self.books(|books| books.sas.get(&(direction, spi)).cloned())
+    }
+
+    /// Every SA and every lineage that has policies.
+    #[must_use]
+    pub fn names(&self) -> (Vec<Name>, Vec<Lineage>) {
+        self.books(|books| {
+            let policies = books.policies.keys().copied().collect();
+            (books.sas.keys().copied().collect(), policies)
+        })
+    }
+
+    /// Checks that this is what `sas` need, and nothing else.
+    pub fn holds(&self, sas: &[IkeSaSummary]) {
+        let children = sas.iter().flat_map(|sa| &sa.children);
+        let mut needed: Vec<Name> = children
+            .clone()
+            .flat_map(|child| {
+                [
+                    (Direction::Inbound, child.spi_in),
+                    (Direction::Outbound, child.spi_out),
+                ]
+            })
+            .collect();
+        needed.sort_unstable();
+        self.books(|books| {
+            assert_eq!(books.collisions, 0, "something was installed twice");
+            let there: Vec<Name> = books.sas.keys().copied().collect();
+            assert_eq!(there, needed, "the SAs of the kernel");
+            for child in children {
+                let lineage = books.sas[&(Direction::Outbound, child.spi_out)].lineage;
+                let policies = &books.policies[&lineage];
+                assert_eq!(
+                    (&policies.local, &policies.remote),
+                    (&child.local, &child.remote)
+                );
+            }
+            for lineage in books.policies.keys() {
+                let mut sas = books.sas.values();
+                assert!(sas.any(|sa| sa.lineage == *lineage), "policies without SAs");
+            }
+        });
+    }
+
+    /// Checks that what goes out here under a key comes in there under the same.
+    pub fn speaks_with(&self, other: &Self) {
+        let sas = self.books(|books| books.sas.clone());
+        for ((direction, spi), kept) in sas {
+            let opposite = match direction {
+                Direction::Inbound => Direction::Outbound,
+                Direction::Outbound => Direction::Inbound,
+            };
+            let theirs = other.sa(opposite, spi).expect("the other end has it");
+            assert_eq!(
+                (&kept.encryption, &kept.integrity),
+                (&theirs.encryption, &theirs.integrity),
+                "keys of {spi}"
+            );
+        }
+    }
+}
+
+impl Books {
+    fn install(&mut self, sa: &EspSa) -> Result<(), DataPlaneError> {
+        if let Some(refusal) = &self.refusal {
+            return Err(refusal.clone());
+        }
+        let kept = Kept {
+            lineage: sa.lineage,
+            tunnel: sa.tunnel,
+            encryption: sa.keys.encryption.expose().clone(),
+            integrity: sa.keys.integrity.expose().clone(),
+        };
+        match self.sas.insert((sa.direction, sa.spi), kept) {
+            None => Ok(()),
+            Some(_) => {
+                self.collisions += 1;
+                Err(DataPlaneError::Taken(sa.spi.to_string()))
+            }
+        }
+    }
+
+    fn relocate(&mut self, sas: &[EspSaName], policies: &[Policies], to: Tunnel) {
+        for name in sas {
+            if let Some(kept) = self.sas.get_mut(&(name.direction, name.spi)) {
+                kept.tunnel = to;
+            }
+        }
+        for policies in policies {
+            if let Some(kept) = self.policies.get_mut(&policies.lineage) {
+                kept.tunnel = to;
+            }
+        }
+    }
+}
+
+impl DataPlane for Kernel {
+    fn apply(&self, batch: &[Operation]) -> Result<(), DataPlaneError> {
+        self.books(|books| {
+            for operation in batch {
+                match operation {
+                    Operation::InstallSa(sa) => books.install(sa)?,
+                    Operation::InstallPolicies(policies) => {
+                        books.policies.insert(policies.lineage, policies.clone());
+                    }
+                    Operation::RemoveSa(name) => {
+                        books.sas.remove(&(name.direction, name.spi));
+                    }
+                    Operation::RemovePolicies(policies) => {
+                        books.policies.remove(&policies.lineage);
+                    }
+                    Operation::Move { sas, policies, to } => books.relocate(sas, policies, *to),
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn carried(&self, sas: &[EspSaName]) -> Result<Vec<Carried>, DataPlaneError> {
+        self.books(|books| {
+            let carried = sas.iter().map(|name| (name.direction, name.spi));
+            let carried = carried.map(|name| books.carried.get(&name).copied());
+            Ok(carried.map(Option::unwrap_or_default).collect())
+        })
+    }
+}

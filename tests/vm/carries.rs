@@ -1,0 +1,80 @@
+//! The daemon, and what its kernel carries for it.
+
+use harness::{
+    credentials::{Credentials, SECRET},
+    gateway::{Gateway, Setup},
+    lab::Lab,
+    xfrm,
+};
+
+use crate::{
+    IKEXDP,
+    tunnel::{Tunnel, lab},
+};
+
+/// Looks until the gateway's kernel has so many SAs, and no policies if none: the daemon answers a
+/// client before its kernel has done everything.
+fn wait_for_sas(lab: &Lab, count: usize) {
+    const LOOKS: usize = 200;
+    let settled = (0..LOOKS).any(|_| {
+        let has_policies = !xfrm::policies(&lab.gateway).is_empty();
+        xfrm::states(&lab.gateway).len() == count && has_policies == (count > 0)
+    });
+    assert!(settled, "{:?}", xfrm::states(&lab.gateway));
+}
+
+fn setup() -> Setup {
+    Setup {
+        data_plane: "xfrm",
+        ..Setup::new(Credentials::gateway_psk(SECRET))
+    }
+}
+
+#[test]
+#[ignore = "needs ESP in the kernel"]
+fn a_client_has_a_tunnel_until_it_goes() {
+    let lab = lab();
+    let gateway = Gateway::start(IKEXDP, &lab.gateway, &setup());
+    for tunnel in Tunnel::ALL {
+        tunnel.set_path(&lab);
+        let client = tunnel.client(&lab);
+        client.initiate().expect("the client connects");
+        tunnel.carries_traffic(&lab, &client);
+        // A megabyte each way, in either family.
+        let child = &gateway.sas()[0].children[0];
+        for usage in [child.received, child.sent] {
+            let usage = usage.expect("the kernel tells");
+            assert!(usage.octets > 2_000_000, "{tunnel:?}: {usage:?}");
+            assert!(usage.packets > 1_000, "{tunnel:?}: {usage:?}");
+        }
+        client.stop();
+        wait_for_sas(&lab, 0);
+    }
+}
+
+#[test]
+#[ignore = "needs ESP in the kernel"]
+fn nothing_of_a_daemon_stays_in_the_kernel() {
+    let tunnel = Tunnel::ALL[1];
+    let lab = lab();
+    tunnel.set_path(&lab);
+    let gateway = Gateway::start(IKEXDP, &lab.gateway, &setup());
+    let client = tunnel.client(&lab);
+    client.initiate().expect("the client connects");
+    wait_for_sas(&lab, 2);
+    gateway.kill();
+    assert_eq!(xfrm::states(&lab.gateway).len(), 2);
+    drop(client);
+
+    let gateway = Gateway::start(IKEXDP, &lab.gateway, &setup());
+    assert_eq!(xfrm::states(&lab.gateway), []);
+    assert_eq!(xfrm::policies(&lab.gateway), "");
+    assert!(gateway.line("an earlier daemon left").contains("sas=2"));
+
+    let client = tunnel.client(&lab);
+    client.initiate().expect("the client connects again");
+    wait_for_sas(&lab, 2);
+    gateway.stop();
+    assert_eq!(xfrm::states(&lab.gateway), []);
+    assert_eq!(xfrm::policies(&lab.gateway), "");
+}
