@@ -123,9 +123,12 @@ fn rekey(net: &mut Net, random: &mut ChaCha8Rng) {
     }
 }
 
+/// An IKE SA by its SPIs, with its CHILD SAs by theirs.
+type KnownSa = (Spi, Spi, Vec<(EspSpi, EspSpi)>);
+
 /// The IKE SAs of a side by their SPIs, with their CHILD SAs by theirs: the one
 /// to the gateway first.
-fn sas(net: &Net, side: Side) -> Vec<(Spi, Spi, Vec<(EspSpi, EspSpi)>)> {
+fn sas(net: &Net, side: Side) -> Vec<KnownSa> {
     let sa = |sa: &IkeSaSummary| {
         let children = sa.children.iter().map(|child| match side {
             Side::Gateway => (child.spi_in, child.spi_out),

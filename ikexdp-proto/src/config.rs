@@ -34,6 +34,14 @@ pub struct Config {
     pub additional_addresses: Vec<IpAddr>,
 }
 
+impl Config {
+    /// The pool of this name.
+    #[must_use]
+    pub fn pool(&self, name: &str) -> Option<&AddressPool> {
+        self.pools.iter().find(|pool| pool.name == name)
+    }
+}
+
 /// Algorithms of IKE SAs, each list in our order of preference.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IkeAlgorithms {
@@ -273,8 +281,8 @@ pub struct ChildConfig {
 /// What lies behind the peer.
 #[derive(Clone, Debug)]
 pub enum RemoteSelectors {
-    /// The addresses the peer gets from `pools[n]`.
-    Pool(usize),
+    /// The addresses the peer gets from the pool of this name.
+    Pool(String),
     /// These.
     Fixed(Vec<TrafficSelector>),
 }
@@ -282,10 +290,16 @@ pub enum RemoteSelectors {
 /// Addresses for clients, and what they learn along with them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AddressPool {
+    /// Its name, by which connections know it; no two have the same, or an
+    /// address in common.
+    pub name: String,
     /// First and last IPv4 address to give.
     pub v4: Option<(Ipv4Addr, Ipv4Addr)>,
     /// First and last IPv6 address to give.
     pub v6: Option<(Ipv6Addr, Ipv6Addr)>,
     /// Name servers.
     pub dns: Vec<IpAddr>,
+    /// The domains that those servers are for (RFC 8598), as A-labels; for all
+    /// if there are none.
+    pub domains: Vec<String>,
 }

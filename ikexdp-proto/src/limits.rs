@@ -55,6 +55,11 @@ pub const RESPONSE_REPEATS_MAX: u8 = 32;
 /// Address prefixes whose working datagram size is remembered.
 pub const PATH_SIZES_MAX: usize = 4096;
 
+/// Addresses that are kept for peers that are away, in all pools together: the
+/// clients of a large company, at some 200 octets each. Beyond that those given
+/// back longest ago are forgotten; who knows a shared key may come as anybody.
+pub const KEPT_ADDRESSES_MAX: usize = 65_536;
+
 /// Smallest IP datagram every IPv4 host takes (RFC 791), and our floor for
 /// fragments on both IP versions.
 pub const DATAGRAM_LEN_MIN: u16 = 576;

@@ -154,6 +154,13 @@ impl Table {
         }
     }
 
+    /// Brings the indexes up to date with a new configuration.
+    pub(crate) fn settle_all(&mut self, config: &Config) {
+        for id in self.ids() {
+            self.settle(config, id);
+        }
+    }
+
     /// Brings the indexes up to date with an SA that may have changed.
     fn settle(&mut self, config: &Config, id: IkeSaId) {
         let Some(entry) = self.sas.get_mut(&id) else {

@@ -46,6 +46,13 @@ impl fmt::Display for Spis {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EspSpi(pub u32);
 
+impl EspSpi {
+    /// Whether it is one of those that no SA may have (RFC 4303 §2.1).
+    pub(crate) const fn is_reserved(self) -> bool {
+        self.0 < 256
+    }
+}
+
 impl fmt::Display for EspSpi {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:08x}", self.0)

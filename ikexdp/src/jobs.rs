@@ -95,6 +95,11 @@ impl Jobs {
         }
     }
 
+    /// Changes how many of those that compute may be out.
+    pub const fn set_limit(&mut self, limit: usize) {
+        self.computing.limit = limit;
+    }
+
     /// Takes one job back that is done.
     pub fn done(&mut self) -> Option<Done> {
         self.in_order.done().or_else(|| self.computing.done())

@@ -34,6 +34,11 @@ impl Journal {
         }
     }
 
+    /// Makes the advice go with another configuration.
+    pub const fn reconfigure(&mut self, ip_fragments: bool) {
+        self.ip_fragments = ip_fragments;
+    }
+
     /// Writes a line about `event`.
     pub fn event(&mut self, now: Instant, event: &Event) {
         match event {

@@ -19,6 +19,7 @@ pub mod frame;
 pub mod host_checks;
 pub mod jobs;
 pub mod journal;
+pub mod leases;
 pub mod limiter;
 pub mod listed;
 pub mod log;

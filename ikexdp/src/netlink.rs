@@ -52,6 +52,10 @@ pub struct Refusal {
 }
 
 impl Refusal {
+    pub(crate) const fn new(error: io::Error, explanation: Option<String>) -> Self {
+        Self { error, explanation }
+    }
+
     /// The error number.
     #[must_use]
     pub fn errno(&self) -> Option<i32> {
@@ -278,10 +282,8 @@ fn refusal(header: &NetlinkHeader, error: &ErrorMessage) -> Refusal {
     let text = NlasIterator::new(attributes.unwrap_or_default())
         .flatten()
         .find(|attribute| attribute.kind() == NLMSGERR_ATTR_MSG);
-    Refusal {
-        error: error.to_io(),
-        explanation: text.and_then(|text| parse_string(text.value()).ok()),
-    }
+    let explanation = text.and_then(|text| parse_string(text.value()).ok());
+    Refusal::new(error.to_io(), explanation)
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use ikexdp_proto::data_plane::Carried;
 use ikexdp_proto::event::{ChildSummary, FragmentationSummary, IkeSaSummary};
+use ikexdp_proto::lease::RangeSummary;
 use ikexdp_proto::types::Role;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -40,6 +41,51 @@ pub struct Status {
     pub jobs: usize,
     /// Memory held for incomplete messages, in octets.
     pub reassembly_octets: usize,
+    /// The addresses for clients.
+    pub pools: Vec<PoolStatus>,
+}
+
+/// A configuration that was taken while the daemon runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reloaded {
+    /// The file.
+    pub path: String,
+    /// How many connections it has.
+    pub connections: usize,
+    /// How many pools it has.
+    pub pools: usize,
+    /// What it has that takes a restart.
+    pub postponed: Vec<Postponed>,
+    /// What deserves a second look, in the file and on this host.
+    pub cautions: Vec<String>,
+}
+
+/// A value that is only read at start.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Postponed {
+    /// Its key, with its table.
+    pub key: String,
+    /// What the daemon runs with.
+    pub running: String,
+    /// What the file says.
+    pub configured: String,
+}
+
+/// The addresses of a pool, of one family.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PoolStatus {
+    /// The name of the pool.
+    pub name: String,
+    /// The first address.
+    pub first: IpAddr,
+    /// The last address.
+    pub last: IpAddr,
+    /// How many there are, or 2⁶⁴−1 if there are more.
+    pub size: u64,
+    /// How many are in use.
+    pub in_use: usize,
+    /// How many are free, but kept for who had them as long as others are left.
+    pub kept: usize,
 }
 
 /// The XDP program on its interface.
@@ -208,6 +254,19 @@ pub struct Usage {
 impl From<Carried> for Usage {
     fn from(Carried { octets, packets }: Carried) -> Self {
         Self { octets, packets }
+    }
+}
+
+impl From<RangeSummary> for PoolStatus {
+    fn from(range: RangeSummary) -> Self {
+        Self {
+            size: u64::try_from(range.size()).unwrap_or(u64::MAX),
+            name: range.pool,
+            first: range.first,
+            last: range.last,
+            in_use: range.in_use,
+            kept: range.kept,
+        }
     }
 }
 

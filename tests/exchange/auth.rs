@@ -2,16 +2,13 @@
 
 use std::time::Duration;
 
-use harness::parties::{Parties, Proof, selector};
+use harness::parties::selector;
 use harness::script::{Answer, KEY, Script, config, kinds};
 use ikexdp_proto::event::{Event, FailureReason};
 use ikexdp_proto::message::child::ChildPayloads;
-use ikexdp_proto::wire::iana::{
-    ConfigurationAttribute, ConfigurationType, ExchangeType, NotifyType, PayloadType,
-};
-use ikexdp_proto::wire::payload::configuration::{Attribute, Configuration};
+use ikexdp_proto::wire::iana::{ExchangeType, NotifyType, PayloadType};
 use ikexdp_proto::wire::payload::notify::Notify;
-use ikexdp_proto::wire::payload::ts::{self, TrafficSelector};
+use ikexdp_proto::wire::payload::ts;
 use ikexdp_proto::wire::writer::{Chain, ChainWriter};
 
 fn notified(answer: &Answer) -> Option<NotifyType> {
@@ -110,88 +107,6 @@ fn the_ike_sa_stands_without_a_child() {
         ..Script::child()
     };
     assert_eq!(refused(nothing), NotifyType::NO_PROPOSAL_CHOSEN);
-}
-
-/// A request for these attributes, without values.
-fn request(attributes: &[ConfigurationAttribute]) -> Configuration<'static> {
-    let attribute = |kind: &ConfigurationAttribute| Attribute {
-        kind: *kind,
-        value: Vec::new().into(),
-    };
-    Configuration {
-        kind: ConfigurationType::REQUEST,
-        attributes: attributes.iter().map(attribute).collect(),
-    }
-}
-
-/// --> IKE_AUTH { IDi, AUTH, CP(ADDR, ADDR6, DNS, DNS6), SA, TSi, TSr }
-/// <-- IKE_AUTH { IDr, AUTH, CP(10.9.0.1, 2001:db8:9::1/128, 10.0.0.53, …), SA, TSi, TSr }
-#[test]
-fn what_was_asked_for_is_configured_and_nothing_else() {
-    use ConfigurationAttribute as Is;
-    let (address, address6) = (&[10, 9, 0, 1][..], "2001:db8:9::1");
-    let address6: std::net::Ipv6Addr = address6.parse().unwrap();
-    let address6 = [&address6.octets()[..], &[128]].concat();
-    let server6: std::net::Ipv6Addr = "2001:db8::53".parse().unwrap();
-    let everything = [
-        (Is::INTERNAL_IP4_ADDRESS, address),
-        (Is::INTERNAL_IP6_ADDRESS, &address6),
-        (Is::INTERNAL_IP4_DNS, &[10, 0, 0, 53]),
-        (Is::INTERNAL_IP6_DNS, &server6.octets()),
-    ];
-    for asked in [&everything[..], &everything[..1], &everything[..3]] {
-        let mut config = Parties::new(Proof::SharedKey).gateway;
-        config.pools[0].dns.push(server6.into());
-        let mut script = Script::new(config);
-        script.init();
-        let kinds: Vec<_> = asked.iter().map(|(kind, _)| *kind).collect();
-        script.configuration = Some(request(&kinds));
-        let child = ChildPayloads {
-            initiator: vec![selector("10.9.0.0-10.9.0.255")],
-            ..Script::child()
-        };
-        let payloads = script.auth_payloads(KEY, Some(child));
-        let answer = script.exchange(ExchangeType::IKE_AUTH, 1, &payloads);
-        let is_configuration = |(kind, _): &&(PayloadType, _)| *kind == PayloadType::CONFIGURATION;
-        let reply = answer.iter().find(is_configuration).expect("CP");
-        let reply = Configuration::decode(&reply.1).unwrap();
-        assert_eq!(reply.kind, ConfigurationType::REPLY);
-        let given: Vec<_> = reply
-            .attributes
-            .iter()
-            .map(|attribute| (attribute.kind, &*attribute.value))
-            .collect();
-        assert_eq!(given, asked);
-    }
-}
-
-/// OpenIKED writes "the address you will give me" as the unspecified address:
-/// --> IKE_AUTH { IDi, AUTH, CP(ADDR), SA, TSi(0.0.0.0), TSr }
-/// <-- IKE_AUTH { IDr, AUTH, CP(10.9.0.1), SA, TSi(10.9.0.1), TSr }
-#[test]
-fn an_unspecified_address_is_the_assigned_one() {
-    let mut script = Script::new(Parties::new(Proof::SharedKey).gateway);
-    script.init();
-    let asked = ConfigurationAttribute::INTERNAL_IP4_ADDRESS;
-    script.configuration = Some(request(&[asked]));
-    let dynamic = selector("0.0.0.0-0.0.0.0");
-    let child = ChildPayloads {
-        initiator: vec![TrafficSelector {
-            protocol: 17,
-            ..dynamic
-        }],
-        ..Script::child()
-    };
-    let payloads = script.auth_payloads(KEY, Some(child));
-    let answer = script.exchange(ExchangeType::IKE_AUTH, 1, &payloads);
-    let is_selector =
-        |(kind, _): &&(PayloadType, _)| *kind == PayloadType::TRAFFIC_SELECTOR_INITIATOR;
-    let narrowed = answer.iter().find(is_selector).expect("a CHILD SA");
-    let expected = TrafficSelector {
-        protocol: 17,
-        ..selector("10.9.0.1-10.9.0.1")
-    };
-    assert_eq!(ts::decode(&narrowed.1).unwrap(), [expected]);
 }
 
 #[test]

@@ -12,10 +12,15 @@
 
 mod auth;
 mod channel;
+mod collision;
+mod configuration;
+mod create_child;
 mod informational;
 mod init;
 mod line;
 mod moving;
 mod pair;
+mod reconfigure;
 mod rekey;
+mod succession;
 mod unique;

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use harness::script::{CHILD_SPI, Script, config, kinds};
+use ikexdp_proto::Endpoint;
 use ikexdp_proto::data_plane::{DataPlaneEvent, Direction, Tunnel};
 use ikexdp_proto::event::{CloseReason, Event, FailureReason};
 use ikexdp_proto::message::informational::Informational;
@@ -12,7 +13,6 @@ use ikexdp_proto::nat::{NatHashes, no_nats};
 use ikexdp_proto::types::{EspSpi, Path};
 use ikexdp_proto::wire::iana::{ExchangeType, NotifyType, PayloadType};
 use ikexdp_proto::wire::payload::notify::Notify;
-use ikexdp_proto::{Endpoint, Input};
 
 const INFORMATIONAL: ExchangeType = ExchangeType::INFORMATIONAL;
 
@@ -146,8 +146,7 @@ fn a_client_that_moves_takes_its_sas_along_and_shows_that_it_is_there() {
         cookie2: Some(cookie),
         ..Informational::default()
     };
-    let answer = script.seal_response(INFORMATIONAL, 0, &answer.encode());
-    assert!(script.deliver(&answer).is_empty());
+    assert!(script.answer(question, &answer.encode()).is_empty());
     assert_eq!(path(&script.endpoint), elsewhere());
 }
 
@@ -158,13 +157,15 @@ fn a_wrong_cookie_ends_the_sa() {
     script.path = elsewhere();
     let request = update(&script, &elsewhere()).encode();
     let request = script.seal(INFORMATIONAL, 2, &request);
-    assert_eq!(script.deliver(&request).len(), 2);
+    let sent = script.deliver(&request);
+    let [_, question] = sent.as_slice() else {
+        panic!("a response and a question, not {}", sent.len())
+    };
     let answer = Informational {
         cookie2: Some(vec![1; 16]),
         ..Informational::default()
     };
-    let answer = script.seal_response(INFORMATIONAL, 0, &answer.encode());
-    script.deliver(&answer);
+    script.answer(question, &answer.encode());
     let closed = |event: &Event| {
         let reason = CloseReason::Malformed;
         matches!(event, Event::Closed { reason: told, .. } if *told == reason)
@@ -300,7 +301,7 @@ fn a_client_behind_a_nat_is_followed_by_its_traffic() {
             spi,
             remote: elsewhere().remote,
         };
-        script.input(Input::DataPlane(remapped));
+        script.tell(remapped);
         let expected = if follows { elsewhere().remote } else { before };
         assert_eq!(path(&script.endpoint).remote, expected);
         assert_eq!(tunnel(&script).remote, expected);

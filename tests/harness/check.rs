@@ -73,6 +73,9 @@ impl Checker {
             }
         }
         Self::one_sa_for_each_initiator(endpoint);
+        if side == Side::Gateway {
+            Self::one_sa_for_each_address(endpoint);
+        }
         let held: usize = REASSEMBLY_TOTAL_MAX;
         assert!(
             endpoint.reassembly_octets() <= held,
@@ -141,6 +144,22 @@ impl Checker {
                 summary.spis
             );
         }
+    }
+
+    /// What the gateway gives out, it gives to one, and takes back at the end.
+    fn one_sa_for_each_address(endpoint: &Endpoint) {
+        let mut seen = BTreeSet::new();
+        let addresses = endpoint.summaries(None).flat_map(|sa| sa.addresses);
+        for address in addresses {
+            assert!(seen.insert(address), "two SAs have {address}");
+        }
+        let in_use: usize = endpoint.pools().map(|range| range.in_use).sum();
+        // One that is about to be told to its peer is in use already.
+        assert!(in_use >= seen.len(), "{in_use} addresses are in use");
+        assert!(
+            in_use == 0 || !endpoint.is_quiet(),
+            "{in_use} addresses are lost"
+        );
     }
 
     /// A hash of everything that was seen: the same for the same seed.

@@ -4,7 +4,7 @@
 
 use std::{
     path::PathBuf,
-    process::{Command, ExitStatus},
+    process::{Command, ExitStatus, Output},
     time::Duration,
 };
 
@@ -69,6 +69,15 @@ impl Setup {
         }
     }
 
+    /// Writes the files to where the daemon looks for them.
+    fn write(&self, namespace: &Namespace) {
+        for (file, contents) in self.files() {
+            namespace.write(format!("{DIRECTORY}/{file}"), contents);
+        }
+        // The daemon complains of a secret that everybody can read.
+        namespace.exec(&format!("chmod --recursive go= {DIRECTORY}"));
+    }
+
     /// The files: names and contents, the configuration first.
     fn files(&self) -> Vec<(&'static str, String)> {
         let transport = match self.transport {
@@ -108,6 +117,7 @@ impl Setup {
 [gateway]
 {transport}
 fragment-size = {size}
+state-dir = "state"
 data-plane = "{data_plane}"
 {gateway}
 
@@ -169,11 +179,7 @@ impl Gateway {
         namespace: &Namespace,
         setup: &Setup,
     ) -> Self {
-        for (file, contents) in setup.files() {
-            namespace.write(format!("{DIRECTORY}/{file}"), contents);
-        }
-        // The daemon complains of a secret that everybody can read.
-        namespace.exec(&format!("chmod --recursive go= {DIRECTORY}"));
+        setup.write(namespace);
         launcher.args(["run", "--config"]);
         launcher.arg(format!("{DIRECTORY}/gateway.toml"));
         let daemon = Process::start(namespace, "ikexdp", launcher);
@@ -182,6 +188,22 @@ impl Gateway {
             program: program.into(),
             daemon,
         }
+    }
+
+    /// Changes the files, has the daemon read them again, and says what `ikexdp reload` made of it:
+    /// whether it was taken, and what it wrote to standard output and standard error.
+    #[must_use]
+    pub fn reload(&self, setup: &Setup) -> (bool, String) {
+        setup.write(&self.namespace);
+        let output = self.output(&["reload"]);
+        let text = [output.stdout, output.stderr].concat();
+        (output.status.success(), String::from_utf8(text).unwrap())
+    }
+
+    /// Changes the files, and tells the daemon by a signal to read them again.
+    pub fn hang_up(&self, setup: &Setup) {
+        setup.write(&self.namespace);
+        self.daemon.signal(Signal::SIGHUP);
     }
 
     /// The first line of the log that contains `text`, waiting for it if need be.
@@ -236,9 +258,7 @@ impl Gateway {
     /// What `ikexdp` prints with these arguments; it must succeed.
     #[expect(clippy::must_use_candidate, reason = "some are given for what they do")]
     pub fn ask(&self, arguments: &[&str]) -> String {
-        let mut ikexdp: Command = command(&self.program.to_string_lossy());
-        ikexdp.args(arguments);
-        let output = self.namespace.output(ikexdp);
+        let output = self.output(arguments);
         let stderr = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "ikexdp {arguments:?}: {stderr}");
         String::from_utf8(output.stdout).unwrap()
@@ -272,6 +292,12 @@ impl Gateway {
     #[must_use]
     pub fn count(&self, of: impl Fn(&Stats) -> &Counters, name: &str) -> u64 {
         count(of(&self.stats()), name)
+    }
+
+    fn output(&self, arguments: &[&str]) -> Output {
+        let mut ikexdp: Command = command(&self.program.to_string_lossy());
+        ikexdp.args(arguments);
+        self.namespace.output(ikexdp)
     }
 
     fn json<T: DeserializeOwned>(&self, what: &str) -> T {

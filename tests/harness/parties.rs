@@ -67,7 +67,7 @@ impl Parties {
             child: ChildConfig {
                 esp: EspAlgorithms::default(),
                 local: everything.clone(),
-                remote: RemoteSelectors::Pool(0),
+                remote: RemoteSelectors::Pool("roadwarriors".into()),
                 request_addresses: false,
                 binding: Binding::default(),
             },
@@ -91,12 +91,14 @@ impl Parties {
             uniqueness: Uniqueness::default(),
         };
         let pool = AddressPool {
+            name: "roadwarriors".into(),
             v4: Some(("10.9.0.1".parse().unwrap(), "10.9.0.254".parse().unwrap())),
             v6: Some((
                 "2001:db8:9::1".parse().unwrap(),
                 "2001:db8:9::ffff".parse().unwrap(),
             )),
             dns: vec!["10.0.0.53".parse().unwrap()],
+            domains: Vec::new(),
         };
         Self {
             gateway: config(gateway, vec![pool]),

@@ -13,6 +13,7 @@ use ikexdp_proto::crypto::cipher::{Cipher, Encryption};
 use ikexdp_proto::crypto::kex::{Group, KeyPair};
 use ikexdp_proto::crypto::keymat::{IkeKeys, KeySeed};
 use ikexdp_proto::crypto::prf::Prf;
+use ikexdp_proto::data_plane::DataPlaneEvent;
 use ikexdp_proto::event::Event;
 use ikexdp_proto::identity::Identity;
 use ikexdp_proto::message::auth::{AuthMessage, OwnAuthentication};
@@ -28,7 +29,7 @@ use ikexdp_proto::wire::payload::ke::KeyExchange;
 use ikexdp_proto::wire::payload::sa::{Proposal, Transform};
 use ikexdp_proto::wire::payload::{GENERIC_LEN, Payloads, id};
 use ikexdp_proto::wire::sk::{Encrypted, FRAGMENT_LEN};
-use ikexdp_proto::wire::writer::Chain;
+use ikexdp_proto::wire::writer::{Chain, ChainWriter};
 use ikexdp_proto::{Command, Endpoint, Input, Output};
 use ring::rand::SystemRandom;
 
@@ -95,6 +96,22 @@ pub fn kinds(answer: &Answer) -> Vec<PayloadType> {
     answer.iter().map(|(kind, _)| *kind).collect()
 }
 
+/// The same as they stand in a message.
+#[must_use]
+pub fn chain(answer: &Answer) -> Chain {
+    let mut chain = ChainWriter::default();
+    for (kind, body) in answer {
+        chain.payload(*kind, |writer| writer.bytes(body));
+    }
+    chain.finish()
+}
+
+/// What is needed to speak under an IKE SA.
+pub struct Line {
+    spis: Spis,
+    keys: IkeKeys,
+}
+
 const NONCE: [u8; 32] = [0x4e; 32];
 
 impl Script {
@@ -148,9 +165,9 @@ impl Script {
         self.drain()
     }
 
-    /// Hands in something else, returns what is sent.
-    pub fn input(&mut self, input: Input<'_>) -> Vec<Bytes> {
-        self.endpoint.handle(self.now, input);
+    /// Has the gateway's kernel say something, returns what is sent.
+    pub fn tell(&mut self, event: DataPlaneEvent) -> Vec<Bytes> {
+        self.endpoint.handle(self.now, Input::DataPlane(event));
         self.drain()
     }
 
@@ -223,15 +240,6 @@ impl Script {
         message.into()
     }
 
-    /// Seals the response to a request of the endpoint.
-    pub fn seal_response(&mut self, exchange: ExchangeType, id: u32, payloads: &Chain) -> Bytes {
-        let header = Header {
-            response: true,
-            ..self.header(exchange, id, PayloadType::ENCRYPTED)
-        };
-        self.seal_behind(header, payloads.first, None, &payloads.octets)
-    }
-
     const fn header(&self, exchange: ExchangeType, id: u32, next_payload: PayloadType) -> Header {
         Header {
             spis: self.spis,
@@ -270,6 +278,33 @@ impl Script {
         let cipher = Cipher::new(Encryption::AesGcm16_256, None).unwrap();
         let keys = IkeKeys::derive(Prf::HmacSha2_256, cipher, Role::Initiator, &seed);
         self.keys = Some(keys.unwrap());
+    }
+
+    /// From now on speaks under the IKE SA that CREATE_CHILD_SA of ours has made
+    /// with an agreement by Curve25519; returns what the old one needs.
+    pub fn move_to(&mut self, spis: Spis, shared_secret: &[u8], nonces: [&[u8]; 2]) -> Line {
+        let seed = KeySeed {
+            shared_secret,
+            nonce_i: nonces[0],
+            nonce_r: nonces[1],
+            spis,
+        };
+        let old = self.keys.take().expect("IKE_SA_INIT is over");
+        let cipher = Cipher::new(Encryption::AesGcm16_256, None).unwrap();
+        let keys = old.rekey(Prf::HmacSha2_256, cipher, Role::Initiator, &seed);
+        self.keys = Some(keys.unwrap());
+        Line {
+            spis: core::mem::replace(&mut self.spis, spis),
+            keys: old,
+        }
+    }
+
+    /// Speaks under another IKE SA; returns what this one needs.
+    pub fn switch_to(&mut self, line: Line) -> Line {
+        Line {
+            spis: core::mem::replace(&mut self.spis, line.spis),
+            keys: self.keys.replace(line.keys).expect("IKE_SA_INIT is over"),
+        }
     }
 
     /// Forgets the SA, to begin another.
@@ -319,6 +354,15 @@ impl Script {
         }
     }
 
+    /// The same on an SPI that no other SA of this client has.
+    #[must_use]
+    pub fn another_child(&self) -> ChildPayloads {
+        let mut child = Self::child();
+        let own = self.spis.initiator.0 as u32;
+        child.proposals[0].spi = own.to_be_bytes().to_vec();
+        child
+    }
+
     /// Completes the handshake with the CHILD SA of [`Self::child`].
     pub fn establish(&mut self) -> Answer {
         self.init();
@@ -346,12 +390,12 @@ impl Script {
             PayloadType::ENCRYPTED
         };
         let header = self.header(exchange, id, kind);
-        self.seal_behind(header, first, fragment, plaintext)
+        self.seal_message(&header, first, fragment, plaintext)
     }
 
-    fn seal_behind(
+    fn seal_message(
         &mut self,
-        header: Header,
+        header: &Header,
         first: PayloadType,
         fragment: Option<(u16, u16)>,
         plaintext: &[u8],
@@ -383,6 +427,18 @@ impl Script {
         self.open(response)
     }
 
+    /// Answers a request of the endpoint, returns what is sent on that.
+    pub fn answer(&mut self, request: &[u8], payloads: &Chain) -> Vec<Bytes> {
+        let (header, _) = Header::decode(request).unwrap();
+        assert!(!header.response);
+        let header = Header {
+            response: true,
+            ..self.header(header.exchange, header.message_id.0, PayloadType::ENCRYPTED)
+        };
+        let response = self.seal_message(&header, payloads.first, None, &payloads.octets);
+        self.deliver(&response)
+    }
+
     /// Opens a whole message of the endpoint.
     #[must_use]
     pub fn open(&self, message: &[u8]) -> Answer {
@@ -397,7 +453,9 @@ impl Script {
     }
 }
 
-fn proposal(
+/// Proposal 1 of an offer.
+#[must_use]
+pub fn proposal(
     protocol: ProtocolId,
     spi: Vec<u8>,
     transforms: &[(TransformType, u16, Option<u16>)],

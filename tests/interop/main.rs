@@ -9,6 +9,7 @@
     reason = "a test ends by a panic"
 )]
 
+mod addresses;
 mod case;
 mod connects;
 mod counters;
@@ -19,6 +20,7 @@ mod lifecycle;
 mod loss;
 mod malformed;
 mod refusals;
+mod reload;
 mod repeats;
 mod service;
 mod suites;

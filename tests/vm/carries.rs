@@ -23,18 +23,23 @@ fn wait_for_sas(lab: &Lab, count: usize) {
     assert!(settled, "{:?}", xfrm::states(&lab.gateway));
 }
 
-fn setup() -> Setup {
-    Setup {
+/// A daemon whose kernel has loaded everything: that takes seconds here, and clients are impatient.
+fn start(lab: &Lab) -> Gateway {
+    let setup = Setup {
         data_plane: "xfrm",
+        tables: "[log]\nlevel = \"debug\"",
         ..Setup::new(Credentials::gateway_psk(SECRET))
-    }
+    };
+    let gateway = Gateway::start(IKEXDP, &lab.gateway, &setup);
+    gateway.wait_for_line("the kernel has loaded what ESP takes");
+    gateway
 }
 
 #[test]
 #[ignore = "needs ESP in the kernel"]
 fn a_client_has_a_tunnel_until_it_goes() {
     let lab = lab();
-    let gateway = Gateway::start(IKEXDP, &lab.gateway, &setup());
+    let gateway = start(&lab);
     for tunnel in Tunnel::ALL {
         tunnel.set_path(&lab);
         let client = tunnel.client(&lab);
@@ -73,7 +78,7 @@ fn nothing_of_a_daemon_stays_in_the_kernel() {
     let tunnel = Tunnel::ALL[1];
     let lab = lab();
     tunnel.set_path(&lab);
-    let gateway = Gateway::start(IKEXDP, &lab.gateway, &setup());
+    let gateway = start(&lab);
     let client = tunnel.client(&lab);
     client.initiate().expect("the client connects");
     wait_for_sas(&lab, 2);
@@ -81,7 +86,7 @@ fn nothing_of_a_daemon_stays_in_the_kernel() {
     assert_eq!(xfrm::states(&lab.gateway).len(), 2);
     drop(client);
 
-    let gateway = Gateway::start(IKEXDP, &lab.gateway, &setup());
+    let gateway = start(&lab);
     assert_eq!(xfrm::states(&lab.gateway), []);
     assert_eq!(xfrm::policies(&lab.gateway), "");
     assert!(gateway.line("an earlier daemon left").contains("sas=2"));

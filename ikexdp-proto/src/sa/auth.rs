@@ -359,7 +359,7 @@ impl Claimant {
 
     /// Gives the peer what it asked for along with the IKE SA.
     fn conclude(self, cx: &mut Context<'_>, core: &Core, proof: Proof) -> State {
-        let answer = negotiate::answer(cx, &self.connection, self.offer);
+        let answer = negotiate::answer(cx, &self.connection, &self.identity, self.offer);
         let estate = Estate {
             connection: self.connection,
             peer: self.identity,

@@ -1,68 +1,147 @@
 //! The configuration a peer asks for along with its IKE SA (RFC 7296 §2.19,
-//! §3.15).
+//! §3.15; RFC 8598).
 
 use alloc::vec::Vec;
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::Context;
-use crate::config::{Connection, RemoteSelectors};
+use crate::config::{AddressPool, Connection, RemoteSelectors};
 use crate::error::{Error, Unacceptable};
-use crate::pool::Lease;
+use crate::identity::Identity;
+use crate::lease::{Holder, Lease};
+use crate::pool::NoAddress;
+use crate::prefix::Prefix;
 use crate::stats::Stat;
 use crate::wire::iana::{ConfigurationAttribute, ConfigurationType};
 use crate::wire::payload::configuration::{Attribute, Configuration};
 
 /// What a peer asks to be told.
 #[derive(Debug)]
-pub(super) struct Asked(Vec<ConfigurationAttribute>);
+pub(super) struct Asked {
+    /// The IPv4 address it would like, unspecified if any will do; `None` if it
+    /// wants none.
+    v4: Option<IpAddr>,
+    /// The same for IPv6.
+    v6: Option<IpAddr>,
+    /// What else, of what we can tell.
+    further: Vec<ConfigurationAttribute>,
+}
+
+/// What we can tell along with addresses.
+const FURTHER: [ConfigurationAttribute; 5] = [
+    ConfigurationAttribute::INTERNAL_IP4_DNS,
+    ConfigurationAttribute::INTERNAL_IP6_DNS,
+    ConfigurationAttribute::INTERNAL_IP4_SUBNET,
+    ConfigurationAttribute::INTERNAL_IP6_SUBNET,
+    ConfigurationAttribute::INTERNAL_DNS_DOMAIN,
+];
 
 impl Asked {
     /// What `configuration` asks for; `None` if it is no CFG_REQUEST.
     pub(super) fn new(configuration: &Configuration<'_>) -> Option<Self> {
-        let kinds = configuration.attributes.iter();
-        let kinds = kinds.map(|attribute| attribute.kind).collect();
-        (configuration.kind == ConfigurationType::REQUEST).then_some(Self(kinds))
+        let wish = |kind, any: IpAddr| {
+            let mut attributes = configuration.attributes.iter();
+            let attribute = attributes.find(|attribute| attribute.kind == kind)?;
+            Some(attribute.address().unwrap_or(any))
+        };
+        let asked = Self {
+            v4: wish(
+                ConfigurationAttribute::INTERNAL_IP4_ADDRESS,
+                Ipv4Addr::UNSPECIFIED.into(),
+            ),
+            v6: wish(
+                ConfigurationAttribute::INTERNAL_IP6_ADDRESS,
+                Ipv6Addr::UNSPECIFIED.into(),
+            ),
+            further: FURTHER
+                .into_iter()
+                .filter(|kind| configuration.has(*kind))
+                .collect(),
+        };
+        (configuration.kind == ConfigurationType::REQUEST).then_some(asked)
     }
 
-    fn contains(&self, kind: ConfigurationAttribute) -> bool {
-        self.0.contains(&kind)
+    fn has(&self, kind: ConfigurationAttribute) -> bool {
+        self.further.contains(&kind)
     }
 }
 
-/// Takes addresses from the connection's pool and says so.
+/// Takes addresses for `peer` from the connection's pool and says so, along with
+/// what else it asked for.
 pub(super) fn configure(
     cx: &mut Context<'_>,
     connection: &Connection,
+    peer: &Identity,
     asked: Option<&Asked>,
     wants_child: bool,
 ) -> Result<Option<(Lease, Configuration<'static>)>, Error> {
-    let RemoteSelectors::Pool(pool) = connection.child.remote else {
+    let RemoteSelectors::Pool(name) = &connection.child.remote else {
         return Ok(None);
     };
-    let asks_for = |kind| asked.is_some_and(|asked| asked.contains(kind));
-    let v4 = asks_for(ConfigurationAttribute::INTERNAL_IP4_ADDRESS);
-    let v6 = asks_for(ConfigurationAttribute::INTERNAL_IP6_ADDRESS);
-    if !v4 && !v6 {
+    let Some(asked) = asked.filter(|asked| asked.v4.or(asked.v6).is_some()) else {
         // RFC 7296 §2.19: the peer must ask where we insist on assigning.
         return if wants_child {
             Err(Unacceptable::ConfigurationRequired.into())
         } else {
             Ok(None)
         };
-    }
-    let Some(lease) = cx.pools.lease(pool, v4, v6) else {
-        cx.stats.count(Stat::PoolExhausted);
-        return Err(Unacceptable::Address.into());
     };
-    let dns = cx.config.pools.get(pool).map_or(&[][..], |pool| &pool.dns);
-    let servers = dns.iter().copied().map(server);
-    let attributes = lease.addresses().map(address);
-    let attributes = attributes.chain(servers.filter(|server| asks_for(server.kind)));
+    let lease = lease(cx, name, peer, asked)?;
+    let pool = cx.config.pool(name);
+    let mut attributes: Vec<_> = lease.addresses().map(address).collect();
+    attributes.extend(pool.into_iter().flat_map(|pool| names(pool, asked)));
+    attributes.extend(subnets(connection, asked));
     let configuration = Configuration {
         kind: ConfigurationType::REPLY,
-        attributes: attributes.collect(),
+        attributes,
     };
     Ok(Some((lease, configuration)))
+}
+
+/// One address of one family is better than none: INTERNAL_ADDRESS_FAILURE is
+/// for those who get nothing at all (RFC 7296 §3.15.4).
+fn lease(cx: &mut Context<'_>, pool: &str, peer: &Identity, asked: &Asked) -> Result<Lease, Error> {
+    let holder = Holder::of(peer);
+    let mut exhausted = false;
+    let mut take = |wanted| {
+        let taken = cx.pools.lease(pool, holder, wanted);
+        exhausted |= taken == Err(NoAddress::Exhausted);
+        taken.ok()
+    };
+    let lease = Lease {
+        v4: asked.v4.and_then(&mut take),
+        v6: asked.v6.and_then(&mut take),
+    };
+    let is_empty = lease.addresses().next().is_none();
+    if exhausted || is_empty {
+        cx.stats.count(Stat::PoolExhausted);
+    }
+    if is_empty {
+        return Err(Unacceptable::Address.into());
+    }
+    Ok(lease)
+}
+
+/// Name servers, and the domains they are for; those are of no use without.
+fn names(pool: &AddressPool, asked: &Asked) -> Vec<Attribute<'static>> {
+    let servers = pool.dns.iter().copied().map(server);
+    let mut attributes: Vec<_> = servers.filter(|server| asked.has(server.kind)).collect();
+    let kind = ConfigurationAttribute::INTERNAL_DNS_DOMAIN;
+    if asked.has(kind) && !attributes.is_empty() {
+        attributes.extend(pool.domains.iter().map(|domain| Attribute {
+            kind,
+            value: domain.as_bytes().to_vec().into(),
+        }));
+    }
+    attributes
+}
+
+/// What lies behind us, for peers that route by it.
+fn subnets(connection: &Connection, asked: &Asked) -> Vec<Attribute<'static>> {
+    let selectors = connection.child.local.iter();
+    let prefixes = selectors.flat_map(|selector| Prefix::cover(selector.start, selector.end));
+    let subnets = prefixes.map(subnet);
+    subnets.filter(|subnet| asked.has(subnet.kind)).collect()
 }
 
 fn address(address: IpAddr) -> Attribute<'static> {
@@ -93,5 +172,26 @@ fn server(address: IpAddr) -> Attribute<'static> {
             kind: ConfigurationAttribute::INTERNAL_IP6_DNS,
             value: server.octets().to_vec().into(),
         },
+    }
+}
+
+fn subnet(prefix: Prefix) -> Attribute<'static> {
+    match prefix.network {
+        IpAddr::V4(network) => {
+            let mut value = network.octets().to_vec();
+            value.extend(prefix.netmask().to_be_bytes());
+            Attribute {
+                kind: ConfigurationAttribute::INTERNAL_IP4_SUBNET,
+                value: value.into(),
+            }
+        }
+        IpAddr::V6(network) => {
+            let mut value = network.octets().to_vec();
+            value.push(prefix.length);
+            Attribute {
+                kind: ConfigurationAttribute::INTERNAL_IP6_SUBNET,
+                value: value.into(),
+            }
+        }
     }
 }

@@ -15,7 +15,7 @@ use crate::data_plane::{DataPlaneError, EspSaName, Operation, Policies, Tunnel};
 use crate::event::{ChildSummary, CloseReason, Event};
 use crate::identity::Identity;
 use crate::job::{Job, JobId};
-use crate::pool::Lease;
+use crate::lease::Lease;
 use crate::stats::Stat;
 use crate::types::EspSpi;
 

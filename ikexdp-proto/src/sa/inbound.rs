@@ -14,11 +14,11 @@ use crate::types::{EspSpi, IkeSaId};
 pub(crate) struct InboundSpis(BTreeSet<EspSpi>);
 
 impl InboundSpis {
-    /// Takes one that nobody has; the first 256 are reserved (RFC 4303 §2.1).
+    /// Takes one that nobody has.
     pub(super) fn reserve(&mut self, random: &mut dyn CryptoRng) -> EspSpi {
         loop {
             let spi = EspSpi(random.next_u32());
-            if spi.0 > 255 && self.0.insert(spi) {
+            if !spi.is_reserved() && self.0.insert(spi) {
                 return spi;
             }
         }

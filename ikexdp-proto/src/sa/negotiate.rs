@@ -11,8 +11,9 @@ use crate::config::{ChildConfig, Connection, RemoteSelectors};
 use crate::crypto::kex::Group;
 use crate::error::{Error, Unacceptable};
 use crate::event::ChildSummary;
+use crate::identity::Identity;
+use crate::lease::Lease;
 use crate::message::child::ChildPayloads;
-use crate::pool::Lease;
 use crate::stats::Stat;
 use crate::types::EspSpi;
 use crate::wire::payload::configuration::Configuration;
@@ -70,11 +71,12 @@ impl ChildOffer {
 pub(super) fn answer(
     cx: &mut Context<'_>,
     connection: &Connection,
+    peer: &Identity,
     offer: ChildOffer,
 ) -> ChildAnswer {
     let mut answer = ChildAnswer::default();
     let wants_child = offer.payloads.is_some();
-    match configure(cx, connection, offer.asked.as_ref(), wants_child) {
+    match configure(cx, connection, peer, offer.asked.as_ref(), wants_child) {
         Ok(Some((lease, configuration))) => {
             answer.lease = Some(lease);
             answer.configuration = Some(configuration);

@@ -13,7 +13,7 @@ use crate::config::{self, CONTROL_SOCKET, ConfigError};
 use crate::control::{ClientError, Request, call};
 use crate::daemon::{self, DaemonError};
 use crate::host_checks::obstacles;
-use crate::view::{Sa, Stats, Status};
+use crate::view::{Postponed, Reloaded, Sa, Stats, Status};
 
 /// IKEv2 gateway with XDP, AF_XDP and IKE fragmentation
 #[derive(Debug, Parser)]
@@ -41,6 +41,11 @@ enum Command {
     },
     /// Show the IKE SAs and their CHILD SAs
     Sas(Query),
+    /// Have the daemon read its configuration again
+    ///
+    /// SAs go on as they are; new handshakes follow the new configuration. One with an error in it
+    /// changes nothing.
+    Reload(Daemon),
     /// Delete IKE SAs and wait until they are gone
     Terminate {
         #[command(flatten)]
@@ -125,6 +130,7 @@ impl Cli {
                 let sas = sas(&query.daemon.socket)?;
                 query.show(out, &sas, || table::sas(&sas))?;
             }
+            Command::Reload(daemon) => reload(&daemon.socket, out)?,
             Command::Terminate { which, daemon } => terminate(&which, &daemon.socket, out)?,
         }
         Ok(out.flush()?)
@@ -173,6 +179,36 @@ fn sas(socket: &Path) -> Result<Vec<Sa>, ClientError> {
         }
         sas.extend(page);
     }
+}
+
+fn reload(socket: &Path, out: &mut impl Write) -> Result<(), CliError> {
+    let reloaded: Reloaded = call(socket, &Request::Reload)?;
+    let Reloaded {
+        path,
+        connections,
+        pools,
+        ..
+    } = &reloaded;
+    writeln!(
+        out,
+        "taken: {path}, connections: {connections}, pools: {pools}"
+    )?;
+    let mut stderr = io::stderr();
+    for caution in &reloaded.cautions {
+        writeln!(stderr, "warning: {caution}")?;
+    }
+    for Postponed {
+        key,
+        running,
+        configured,
+    } in &reloaded.postponed
+    {
+        writeln!(
+            stderr,
+            "warning: {key} stays {running}, not {configured}; hint: restart to apply"
+        )?;
+    }
+    Ok(())
 }
 
 fn terminate(which: &Which, socket: &Path, out: &mut impl Write) -> Result<(), CliError> {
@@ -233,6 +269,7 @@ gateway
   datagrams  of 1280 octets, fragmented by IKE, or by IP for peers that cannot
   data plane xfrm
   control    /run/c.sock
+  state      /var/lib/ikexdp
 
 connection staff
   local      vpn.example.com

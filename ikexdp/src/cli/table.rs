@@ -8,7 +8,7 @@ use ikexdp_proto::stats::Stat;
 
 use crate::listed::Listed;
 use crate::metrics::Metric;
-use crate::view::{Child, Counters, Fragmentation, Sa, Stats, Status};
+use crate::view::{Child, Counters, Fragmentation, PoolStatus, Sa, Stats, Status};
 use crate::xsk::QueueCounter;
 
 /// The daemon at a glance.
@@ -50,6 +50,20 @@ pub(super) fn status(status: &Status) -> String {
         "reassembly",
         &format_args!("{} octets", status.reassembly_octets),
     );
+    for pool in &status.pools {
+        let PoolStatus {
+            first,
+            last,
+            size,
+            in_use,
+            kept,
+            ..
+        } = pool;
+        row(
+            &format!("pool {}", pool.name),
+            &format_args!("{in_use} of {size} in use, {kept} kept: {first}-{last}"),
+        );
+    }
     for shortcoming in &status.shortcomings {
         row("warning", shortcoming);
     }
@@ -309,6 +323,14 @@ id    state        connection  peer               identity        addresses  sui
             }),
             shortcomings: vec!["no IPv6 on this host".to_owned()],
             established: 7,
+            pools: vec![PoolStatus {
+                name: "staff".to_owned(),
+                first: "10.9.0.1".parse().unwrap(),
+                last: "10.9.0.254".parse().unwrap(),
+                size: 254,
+                in_use: 7,
+                kept: 12,
+            }],
             ..Status::default()
         };
         let expected = "\
@@ -325,6 +347,7 @@ established  7
 half-open    0
 jobs         0
 reassembly   0 octets
+pool staff   7 of 254 in use, 12 kept: 10.9.0.1-10.9.0.254
 warning      no IPv6 on this host
 ";
         assert_eq!(super::status(&status), expected);

@@ -16,7 +16,7 @@ use super::credential::{Proof, credential, requirement};
 use super::fault::Fault;
 use super::file::{self, Text, Texts};
 use super::lifetimes::{lifetimes, uniqueness};
-use super::networks::{NamedPool, selectors};
+use super::networks::{PlacedPool, selectors};
 use super::problem::Key;
 
 /// How both sides of a connection prove who they are, for people.
@@ -32,7 +32,7 @@ pub struct Proofs {
 pub(super) fn connections(
     cx: &mut Context<'_>,
     tables: &[Spanned<file::Connection>],
-    pools: &[NamedPool],
+    pools: &[PlacedPool],
 ) -> Vec<(Arc<Connection>, Proofs)> {
     let mut names: Vec<&str> = Vec::with_capacity(tables.len());
     let mut connections = Vec::with_capacity(tables.len());
@@ -55,11 +55,12 @@ pub(super) fn connections(
     for pool in pools {
         let named = |table: &Spanned<file::Connection>| {
             let pool_of_table = table.get_ref().pool.as_ref();
-            pool_of_table.is_some_and(|name| *name.get_ref() == pool.name)
+            pool_of_table.is_some_and(|name| *name.get_ref() == pool.pool.name)
         };
         if !tables.iter().any(named) {
-            let key = Key::named("pool", &pool.name);
-            cx.problems.caution(&key, pool.span(), Caution::UnusedPool);
+            let key = Key::named("pool", &pool.pool.name);
+            let span = pool.span.clone();
+            cx.problems.caution(&key, span, Caution::UnusedPool);
         }
     }
     connections
@@ -69,7 +70,7 @@ fn connection(
     cx: &mut Context<'_>,
     key: &Key<'_>,
     table: &file::Connection,
-    pools: &[NamedPool],
+    pools: &[PlacedPool],
 ) -> Option<(Arc<Connection>, Proofs)> {
     let local_id = identity(cx, &key.at("local.id"), &table.local.get_ref().id);
     let credential = credential(cx, key, &table.local, local_id.as_ref());
@@ -165,15 +166,15 @@ fn remote_selectors(
     cx: &mut Context<'_>,
     key: &Key<'_>,
     table: &file::Connection,
-    pools: &[NamedPool],
+    pools: &[PlacedPool],
 ) -> Option<RemoteSelectors> {
     match (&table.pool, &table.remote_networks) {
         (Some(pool), None) => {
             let name = pool.get_ref();
-            if let Some(place) = pools.iter().position(|pool| pool.name == *name) {
-                return Some(RemoteSelectors::Pool(place));
+            let known: Vec<_> = pools.iter().map(|it| it.pool.name.as_str()).collect();
+            if known.contains(&name.as_str()) {
+                return Some(RemoteSelectors::Pool(name.clone()));
             }
-            let known: Vec<_> = pools.iter().map(|pool| pool.name.as_str()).collect();
             let fault = Fault::UnknownPool {
                 name: name.clone(),
                 known: known.join(", "),

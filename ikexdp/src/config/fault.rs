@@ -103,6 +103,15 @@ pub enum Fault {
         /// The value.
         value: String,
     },
+    /// The value is no domain.
+    #[error("not a domain: {value}")]
+    Domain {
+        /// The value.
+        value: String,
+    },
+    /// There are domains, and no server that knows them.
+    #[error("given without `dns`")]
+    NoServers,
     /// The prefix has bits behind its length.
     #[error("bits are set behind the prefix length: {value}")]
     HostBits {
@@ -239,6 +248,10 @@ impl Fault {
                 "write a prefix such as \"10.9.0.0/24\" or a range such as \"10.9.0.10-10.9.0.250\""
             }
             Self::Address { .. } => "write an IPv4 or IPv6 address",
+            Self::Domain { .. } => {
+                "write a name such as \"corp.example.com\"; one with other letters as `idn2` prints it"
+            }
+            Self::NoServers => "name the servers of these domains in `dns`",
             Self::HostBits { value } => return format!("write \"{}\"", value.trunc()).into(),
             Self::Backwards { .. } => "write the lower address first",
             Self::SecondRange { .. } => "a pool has one range of a family: make another pool",

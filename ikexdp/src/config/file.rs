@@ -54,6 +54,7 @@ pub(super) struct Gateway {
     #[serde(default)]
     pub(super) additional_addresses: Vec<Text>,
     pub(super) control_socket: Option<PathBuf>,
+    pub(super) state_dir: Option<PathBuf>,
 }
 
 /// What is logged, and how.
@@ -103,6 +104,8 @@ pub(super) struct Pool {
     pub(super) addresses: Texts,
     #[serde(default)]
     pub(super) dns: Vec<Text>,
+    #[serde(default)]
+    pub(super) domains: Vec<Text>,
 }
 
 /// A kind of peer.

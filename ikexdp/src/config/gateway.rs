@@ -23,6 +23,9 @@ use toml::Spanned;
 /// Where commands come from unless the file says otherwise.
 pub const CONTROL_SOCKET: &str = "/run/ikexdp/control.sock";
 
+/// Where the daemon keeps its state unless the file says otherwise.
+const STATE_DIR: &str = "/var/lib/ikexdp";
+
 /// The MTU of Ethernet: a longer datagram is an IP fragment at the first router.
 const DATAGRAM_LEN_MAX: u16 = 1500;
 
@@ -34,6 +37,7 @@ pub(super) struct Gateway {
     pub(super) ip_fragments: bool,
     pub(super) gate: Gate,
     pub(super) control_socket: PathBuf,
+    pub(super) state_dir: PathBuf,
 }
 
 pub(super) fn gateway(cx: &mut Context<'_>, table: &file::Gateway) -> Option<Gateway> {
@@ -54,6 +58,10 @@ pub(super) fn gateway(cx: &mut Context<'_>, table: &file::Gateway) -> Option<Gat
         control_socket: match &table.control_socket {
             Some(path) => cx.resolve(path),
             None => CONTROL_SOCKET.into(),
+        },
+        state_dir: match &table.state_dir {
+            Some(path) => cx.resolve(path),
+            None => STATE_DIR.into(),
         },
     })
 }

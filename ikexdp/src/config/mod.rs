@@ -19,7 +19,7 @@ mod settings;
 mod summary;
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ikexdp_proto::config::Config;
@@ -45,12 +45,12 @@ use problem::{Problems, key_at, line_of};
 /// A configuration that can be used.
 #[derive(Debug)]
 pub struct Loaded {
+    /// The file.
+    pub path: PathBuf,
     /// What it says.
     pub settings: Settings,
     /// How both sides of each connection prove who they are.
     pub proofs: Vec<Proofs>,
-    /// The name of each pool.
-    pub pool_names: Vec<String>,
     /// What deserves a second look.
     pub cautions: Vec<Problem<Caution>>,
 }
@@ -86,10 +86,10 @@ fn parse(path: &Path, text: &str, now: UnixTime) -> Result<Loaded, ConfigError> 
         faults, cautions, ..
     } = cx.problems;
     match settings {
-        Some((settings, proofs, pool_names)) if faults.is_empty() => Ok(Loaded {
+        Some((settings, proofs)) if faults.is_empty() => Ok(Loaded {
+            path: path.to_owned(),
             settings,
             proofs,
-            pool_names,
             cautions,
         }),
         _ => Err(ConfigError::Invalid {
@@ -124,7 +124,7 @@ fn unreadable(path: &Path, text: &str, error: &toml::de::Error) -> ConfigError {
 }
 
 /// `None` only if a fault was noted; one may also be noted with a value.
-fn convert(cx: &mut Context<'_>, file: &File) -> Option<(Settings, Vec<Proofs>, Vec<String>)> {
+fn convert(cx: &mut Context<'_>, file: &File) -> Option<(Settings, Vec<Proofs>)> {
     let gateway = gateway::gateway(cx, &file.gateway);
     let log = gateway::log(cx, &file.log);
     let timing = gateway::timing(cx, &file.timing);
@@ -133,12 +133,11 @@ fn convert(cx: &mut Context<'_>, file: &File) -> Option<(Settings, Vec<Proofs>, 
     let pools = networks::pools(cx, &file.pools);
     let connections = connection::connections(cx, &file.connections, &pools);
     let (connections, proofs) = connections.into_iter().unzip();
-    let (pool_names, pools) = pools.into_iter().map(|pool| (pool.name, pool.pool)).unzip();
     let (gateway, ike) = (gateway?, ike?);
     gateway::consider_init(cx, &file.gateway, &ike);
     let engine = Config {
         connections,
-        pools,
+        pools: pools.into_iter().map(|pool| pool.pool).collect(),
         ike,
         fragmentation: gateway.fragmentation,
         gate: gateway.gate,
@@ -151,9 +150,10 @@ fn convert(cx: &mut Context<'_>, file: &File) -> Option<(Settings, Vec<Proofs>, 
         ip_fragments: gateway.ip_fragments,
         data_plane: gateway.data_plane,
         control_socket: gateway.control_socket,
+        state_dir: gateway.state_dir,
         log: log?,
     };
-    Some((settings, proofs, pool_names))
+    Some((settings, proofs))
 }
 
 #[cfg(test)]

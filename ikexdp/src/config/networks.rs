@@ -13,21 +13,24 @@ use super::fault::Fault;
 use super::file::{Pool, Text};
 use super::problem::Key;
 
-/// A pool by its name.
-pub(super) struct NamedPool {
-    pub(super) name: String,
+/// Longest name, and longest label in it (RFC 1035 §2.3.4), in octets.
+const DOMAIN_LEN_MAX: usize = 253;
+const LABEL_LEN_MAX: usize = 63;
+
+/// A pool, and where the file has it.
+pub(super) struct PlacedPool {
     pub(super) pool: AddressPool,
-    span: std::ops::Range<usize>,
+    pub(super) span: std::ops::Range<usize>,
 }
 
 /// Reads every pool; those that cannot be used stay in their place, so that a
 /// connection finds the pool it names.
-pub(super) fn pools(cx: &mut Context<'_>, tables: &[Spanned<Pool>]) -> Vec<NamedPool> {
-    let mut pools: Vec<NamedPool> = Vec::with_capacity(tables.len());
+pub(super) fn pools(cx: &mut Context<'_>, tables: &[Spanned<Pool>]) -> Vec<PlacedPool> {
+    let mut pools: Vec<PlacedPool> = Vec::with_capacity(tables.len());
     for table in tables {
         let name = table.get_ref().name.get_ref();
         let key = Key::named("pool", name);
-        if pools.iter().any(|other| other.name == *name) {
+        if pools.iter().any(|other| other.pool.name == *name) {
             let span = table.get_ref().name.span();
             let name = name.clone();
             cx.problems
@@ -36,28 +39,22 @@ pub(super) fn pools(cx: &mut Context<'_>, tables: &[Spanned<Pool>]) -> Vec<Named
         }
         let pool = pool(cx, &key, table.get_ref());
         if let Some(other) = pools.iter().find(|other| overlap(&other.pool, &pool)) {
-            let other = other.name.clone();
+            let other = other.pool.name.clone();
             let span = table.get_ref().addresses.span();
             cx.problems
                 .fault::<()>(&key.at("addresses"), span, Fault::Overlap { other });
         }
-        pools.push(NamedPool {
-            name: name.clone(),
-            pool,
-            span: table.span(),
-        });
+        let span = table.span();
+        pools.push(PlacedPool { pool, span });
     }
     pools
 }
 
-impl NamedPool {
-    pub(super) fn span(&self) -> std::ops::Range<usize> {
-        self.span.clone()
-    }
-}
-
 fn pool(cx: &mut Context<'_>, key: &Key<'_>, table: &Pool) -> AddressPool {
-    let mut pool = AddressPool::default();
+    let mut pool = AddressPool {
+        name: table.name.get_ref().clone(),
+        ..AddressPool::default()
+    };
     let addresses = table.addresses.get_ref();
     let key_of_addresses = key.at("addresses");
     if addresses.is_empty() {
@@ -91,7 +88,44 @@ fn pool(cx: &mut Context<'_>, key: &Key<'_>, table: &Pool) -> AddressPool {
             }
         }
     }
+    pool.domains = domains(cx, key, table);
     pool
+}
+
+/// The domains that clients ask `dns` about.
+fn domains(cx: &mut Context<'_>, key: &Key<'_>, table: &Pool) -> Vec<String> {
+    let key = key.at("domains");
+    if let (Some(domain), []) = (table.domains.first(), table.dns.as_slice()) {
+        // RFC 8598 §3.2: a domain goes with a server.
+        cx.problems
+            .fault::<()>(&key, domain.span(), Fault::NoServers);
+    }
+    for text in &table.domains {
+        let name = text.get_ref();
+        // What is behind the last label is the root.
+        let labels = name.strip_suffix('.').unwrap_or(name).split('.');
+        let sound = labels.into_iter().all(is_label) && name.len() <= DOMAIN_LEN_MAX;
+        if !sound {
+            let value = name.clone();
+            cx.problems
+                .fault::<()>(&key, text.span(), Fault::Domain { value });
+        }
+    }
+    table
+        .domains
+        .iter()
+        .map(|text| text.get_ref().clone())
+        .collect()
+}
+
+/// Whether it can stand between the dots of a domain: as in a host name (RFC 5890
+/// §2.3.1), and with the `_` that some have nevertheless.
+fn is_label(label: &str) -> bool {
+    let of_label = |octet: u8| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'_');
+    (1..=LABEL_LEN_MAX).contains(&label.len())
+        && !label.starts_with('-')
+        && !label.ends_with('-')
+        && label.bytes().all(of_label)
 }
 
 fn overlap(a: &AddressPool, b: &AddressPool) -> bool {

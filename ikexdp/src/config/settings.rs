@@ -21,8 +21,42 @@ pub struct Settings {
     pub data_plane: DataPlane,
     /// Where commands come from.
     pub control_socket: PathBuf,
+    /// Where what must outlive the daemon is kept.
+    pub state_dir: PathBuf,
     /// What is logged, and how.
     pub log: LogSettings,
+}
+
+impl Settings {
+    /// What can only change by a restart: each key, and its value for people.
+    #[must_use]
+    pub fn fixed(&self) -> [(&'static str, String); 10] {
+        let xdp = match &self.transport {
+            Transport::Xdp(settings) => Some(settings),
+            Transport::Udp => None,
+        };
+        let of_xdp =
+            |value: fn(&XdpSettings) -> String| xdp.map_or_else(|| "none".to_owned(), value);
+        let kind = xdp.map_or(TransportKind::Udp, |_| TransportKind::Xdp);
+        [
+            ("gateway.transport", kind.to_string()),
+            ("gateway.interface", of_xdp(|xdp| xdp.interface.clone())),
+            ("gateway.xdp-mode", of_xdp(|xdp| xdp.mode.to_string())),
+            (
+                "gateway.xdp-transfer",
+                of_xdp(|xdp| xdp.transfer.to_string()),
+            ),
+            ("gateway.ikev1", of_xdp(|xdp| xdp.ikev1.to_string())),
+            ("gateway.data-plane", self.data_plane.to_string()),
+            (
+                "gateway.control-socket",
+                self.control_socket.display().to_string(),
+            ),
+            ("gateway.state-dir", self.state_dir.display().to_string()),
+            ("log.level", self.log.level.to_string()),
+            ("log.format", self.log.format.to_string()),
+        ]
+    }
 }
 
 /// How datagrams come and go.

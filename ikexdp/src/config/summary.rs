@@ -26,11 +26,14 @@ impl Display for Loaded {
             writeln!(f, "\nconnection {}", connection.name)?;
             self.connection(f, connection, proofs)?;
         }
-        for (pool, name) in engine.pools.iter().zip(&self.pool_names) {
-            writeln!(f, "\npool {name}")?;
+        for pool in &engine.pools {
+            writeln!(f, "\npool {}", pool.name)?;
             row(f, "addresses", Capacity(pool))?;
             if !pool.dns.is_empty() {
                 row(f, "dns", Listed(&pool.dns))?;
+            }
+            if !pool.domains.is_empty() {
+                row(f, "domains", Listed(&pool.domains))?;
             }
         }
         Ok(())
@@ -65,7 +68,8 @@ impl Loaded {
             format_args!("of {} octets, {how}", fragmentation.datagram_len),
         )?;
         row(f, "data plane", settings.data_plane)?;
-        row(f, "control", settings.control_socket.display())
+        row(f, "control", settings.control_socket.display())?;
+        row(f, "state", settings.state_dir.display())
     }
 
     fn connection(
@@ -91,13 +95,8 @@ impl Loaded {
         }
         row(f, "reaches", Listed(&connection.child.local))?;
         match &connection.child.remote {
-            RemoteSelectors::Pool(place) => {
-                let name = self.pool_names.get(*place);
-                row(
-                    f,
-                    "gets",
-                    format_args!("an address of pool {}", name.map_or("", String::as_str)),
-                )?;
+            RemoteSelectors::Pool(name) => {
+                row(f, "gets", format_args!("an address of pool {name}"))?;
             }
             RemoteSelectors::Fixed(networks) => row(f, "brings", Listed(networks))?,
         }

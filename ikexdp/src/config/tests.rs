@@ -141,7 +141,7 @@ fn a_good_file_says_what_it_says() {
         connection.requirement,
         Requirement::Certificate(_)
     ));
-    assert!(matches!(connection.child.remote, RemoteSelectors::Pool(0)));
+    assert!(matches!(&connection.child.remote, RemoteSelectors::Pool(name) if name == "staff"));
     let networks: Vec<_> = connection
         .child
         .local
@@ -273,6 +273,10 @@ fn what_is_wrong_with_pools_is_named() {
 "10.9.0.0/24" => "10.9.0.0/24", "10.8.0.0/24" => second IPv4 range of the pool: 10.8.0.0/24
 ["10.9.0.0/24", "2001:db8:9::/112"] => [] => pool.staff.addresses: is empty
 "10.0.0.53" => "dns.example" => pool.staff.dns: not an address: dns.example
+dns = ["10.0.0.53"] => domains = ["example.com"] => pool.staff.domains: given without `dns` & name the servers
+dns = ["10.0.0.53"] => dns = ["10.0.0.53"]\ndomains = ["büro.example"] => pool.staff.domains: not a domain: büro.example & as `idn2` prints it
+dns = ["10.0.0.53"] => dns = ["10.0.0.53"]\ndomains = ["a..example"] => not a domain: a..example
+dns = ["10.0.0.53"] => dns = ["10.0.0.53"]\ndomains = [""] => not a domain:
 [[connection]] => [[pool]]\nname = "lab"\naddresses = ["10.9.0.7/32"]\n[[connection]] => pool.lab.addresses: shares addresses with pool staff
 [[connection]] => [[pool]]\nname = "staff"\naddresses = ["10.7.0.0/24"]\n[[connection]] => pool.staff.name: name is taken: staff
 pool = "staff" => pool = "stuff" => connection.staff.pool: no such pool: stuff & the pools are: staff"#,
@@ -460,6 +464,7 @@ gateway
   datagrams  of 1280 octets, fragmented by IKE
   data plane xfrm
   control    /run/ikexdp/control.sock
+  state      /var/lib/ikexdp
 
 connection staff
   local      vpn.example.com

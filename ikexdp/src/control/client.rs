@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use super::{Refusal, Request, Response};
 
 /// How long the daemon may take for what it can answer at once. To delete an SA
-/// takes as long as its peer does.
+/// takes as long as its peer does, and to read files as long as their disk.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Why there is no answer.
@@ -71,7 +71,10 @@ pub fn call<T: DeserializeOwned>(path: &Path, request: &Request) -> Result<T, Cl
 
 fn exchange(path: &Path, request: &Request) -> io::Result<String> {
     let mut stream = UnixStream::connect(path)?;
-    let waits = matches!(request, Request::Terminate { .. } | Request::TerminateAll);
+    let waits = matches!(
+        request,
+        Request::Terminate { .. } | Request::TerminateAll | Request::Reload
+    );
     stream.set_read_timeout(Some(PATIENCE).filter(|_| !waits))?;
     let mut line = serde_json::to_string(request)?;
     line.push('\n');

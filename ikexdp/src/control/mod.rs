@@ -35,6 +35,8 @@ pub enum Request {
     },
     /// Delete every IKE SA and wait until they are gone: how many there were.
     TerminateAll,
+    /// Read the configuration again: [`Reloaded`](crate::view::Reloaded).
+    Reload,
 }
 
 /// What the daemon says to a request.

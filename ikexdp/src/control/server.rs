@@ -268,6 +268,7 @@ mod tests {
                 Request::Stats,
                 Request::Sas { after: Some(7) },
                 Request::TerminateAll,
+                Request::Reload,
             ] {
                 let answer: Request = call(path, &request).unwrap();
                 assert_eq!(answer, request);

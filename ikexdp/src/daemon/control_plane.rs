@@ -8,16 +8,18 @@ use ikexdp_proto::event::IkeSaSummary;
 use ikexdp_proto::types::IkeSaId;
 use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
-use tracing::{info, warn};
+use tokio::task::{JoinHandle, spawn_local};
+use tracing::info;
 use tracing_appender::non_blocking::ErrorCounter;
 
 use super::DaemonError;
 use super::order::{Mailbox, Order, Unavailable};
+use super::reload::Reloader;
 use super::systemd;
 use crate::control::{Refusal, Request, Response, answer};
 use crate::metrics::Metric;
 use crate::udp::Drops;
-use crate::view::{Sa, Stats, Usage};
+use crate::view::{Reloaded, Sa, Stats, Usage};
 
 /// What answers requests.
 #[derive(Clone, Debug)]
@@ -26,6 +28,7 @@ pub(super) struct ControlPlane {
     pub(super) drops: Drops,
     pub(super) lost_lines: ErrorCounter,
     pub(super) data_plane: Arc<dyn DataPlane>,
+    pub(super) reloader: Arc<Reloader>,
 }
 
 impl ControlPlane {
@@ -48,6 +51,54 @@ impl ControlPlane {
                 line(mailbox.ask(|reply| Order::Terminate { id, reply }).await)
             }
             Request::TerminateAll => line(mailbox.ask(Order::TerminateAll).await.map(Ok)),
+            Request::Reload => {
+                let reloaded = self.reload().await;
+                // A panic has been reported already.
+                line(reloaded.unwrap_or(Err(Unavailable)))
+            }
+        }
+    }
+
+    /// Has the configuration read again; neither a signal nor whoever hangs up
+    /// stops that.
+    fn reload(&self) -> JoinHandle<Result<Result<Reloaded, Refusal>, Unavailable>> {
+        let Self {
+            reloader, mailbox, ..
+        } = self.clone();
+        spawn_local(async move { reloader.reload(&mailbox).await })
+    }
+
+    /// Turns signals into orders, for ever: SIGHUP has the configuration read
+    /// again, the first SIGTERM or SIGINT lets peers know, the second does not
+    /// wait for them. To be called in a [`LocalSet`](tokio::task::LocalSet).
+    pub(super) async fn obey_signals(self) -> DaemonError {
+        let signals = || {
+            let terminate = signal(SignalKind::terminate())?;
+            let interrupt = signal(SignalKind::interrupt())?;
+            let hangup = signal(SignalKind::hangup())?;
+            io::Result::Ok((terminate, interrupt, hangup))
+        };
+        let (mut terminate, mut interrupt, mut hangup) = match signals() {
+            Ok(signals) => signals,
+            Err(error) => return DaemonError::ControlPlane(error),
+        };
+        let mut leaving = false;
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+                _ = hangup.recv() => {
+                    // The log tells what comes of it.
+                    drop(self.reload());
+                    continue;
+                }
+            }
+            if leaving || self.mailbox.give(Order::Leave).is_err() {
+                return DaemonError::Impatient;
+            }
+            info!("leaving; peers are being told");
+            systemd::stopping("telling peers");
+            leaving = true;
         }
     }
 
@@ -89,36 +140,4 @@ fn line<T: Serialize>(answered: Result<Result<T, Refusal>, Unavailable>) -> Stri
             hint: None,
         }),
     })
-}
-
-/// Turns signals into orders, for ever: the first SIGTERM or SIGINT lets peers
-/// know, the second does not wait for them.
-pub(super) async fn obey_signals(mailbox: &Mailbox) -> DaemonError {
-    let signals = || {
-        let terminate = signal(SignalKind::terminate())?;
-        let interrupt = signal(SignalKind::interrupt())?;
-        let hangup = signal(SignalKind::hangup())?;
-        io::Result::Ok((terminate, interrupt, hangup))
-    };
-    let (mut terminate, mut interrupt, mut hangup) = match signals() {
-        Ok(signals) => signals,
-        Err(error) => return DaemonError::ControlPlane(error),
-    };
-    let mut leaving = false;
-    loop {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-            _ = hangup.recv() => {
-                warn!("SIGHUP ignored: the configuration is read at start; hint: restart the daemon");
-                continue;
-            }
-        }
-        if leaving || mailbox.give(Order::Leave).is_err() {
-            return DaemonError::Impatient;
-        }
-        info!("leaving; peers are being told");
-        systemd::stopping("telling peers");
-        leaving = true;
-    }
 }

@@ -1,14 +1,18 @@
 //! The data plane, from the beginning of the daemon to its end.
 
 use std::error::Error;
+use std::io;
 use std::sync::Arc;
+use std::thread;
 
+use ikexdp_proto::config::Connection;
+use ikexdp_proto::crypto::cipher::Cipher;
 use ikexdp_proto::data_plane::{DataPlane, NoDataPlane};
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use crate::config;
 use crate::udp::Sockets;
-use crate::xfrm::{Events, Swept, Xfrm, XfrmError, bypass};
+use crate::xfrm::{self, Events, Swept, Xfrm, XfrmError, bypass};
 
 /// Where CHILD SAs are kept, and how that is heard.
 #[derive(Debug)]
@@ -58,6 +62,42 @@ pub(super) fn open(
         events: Some(Events::listen()?),
     };
     Ok((carrier, Sweeper(Some(xfrm))))
+}
+
+/// Has the kernel load what the CHILD SAs of `connections` take: it does so with the
+/// first SA of a kind, and a client would wait for it. Says what it cannot do.
+///
+/// # Errors
+/// [`io::Error`] if the system gives no thread for it.
+pub(super) fn rehearse(connections: &[Arc<Connection>]) -> io::Result<()> {
+    let mut ciphers = Vec::new();
+    for esp in connections.iter().map(|connection| &connection.child.esp) {
+        let integrity = esp.integrity.iter().copied().map(Some);
+        let integrity: Vec<_> = integrity.chain([None]).collect();
+        for &encryption in &esp.encryption {
+            let each = integrity.iter();
+            ciphers.extend(each.filter_map(|&integrity| Cipher::new(encryption, integrity)));
+        }
+    }
+    ciphers.sort_by_key(|cipher| (cipher.encryption(), cipher.integrity()));
+    ciphers.dedup();
+    let rehearse = move || match xfrm::rehearse(&ciphers) {
+        Ok(missing) => {
+            for cipher in missing {
+                let hint = "load its modules, or leave it out of `esp.encryption`";
+                warn!(%cipher, hint, "the kernel lacks a cipher for ESP");
+            }
+            debug!("the kernel has loaded what ESP takes");
+        }
+        Err(error) => {
+            let error: &(dyn Error + 'static) = &error;
+            warn!(error, "the kernel does not say what ESP it has");
+        }
+    };
+    thread::Builder::new()
+        .name("ikexdp-rehearsal".to_owned())
+        .spawn(rehearse)
+        .map(drop)
 }
 
 impl Drop for Sweeper {

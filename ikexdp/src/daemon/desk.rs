@@ -9,7 +9,7 @@ use super::driver::Driver;
 use super::fast_path::FastPath;
 use super::order::{Order, Reply};
 use crate::control::Refusal;
-use crate::view::{Stats, Status};
+use crate::view::{PoolStatus, Stats, Status};
 
 /// IKE SAs told at a time: the packet loop stands still meanwhile.
 const PAGE: usize = 256;
@@ -92,6 +92,10 @@ impl Desk {
                 }
                 self.waiting.push(Waiting::All { last, count, reply });
             }
+            Order::Reconfigure { settings, reply } => {
+                driver.reconfigure(&settings);
+                let _ = reply.send(());
+            }
             Order::Leave => {
                 self.leaving = true;
                 driver.command(Command::Shutdown);
@@ -102,11 +106,15 @@ impl Desk {
     fn status(&self, driver: &Driver) -> Status {
         Status {
             xdp: driver.fast_path.as_ref().map(FastPath::status),
+            fragment_size: driver.fragmentation.datagram_len,
+            fragmentation: driver.fragmentation.enabled,
+            ip_fragments: driver.ip_fragments,
             uptime_s: driver.clock.now().since(Instant::ZERO).as_secs(),
             half_open: driver.engine.half_open(),
             established: driver.engine.established(),
             jobs: driver.jobs.out(),
             reassembly_octets: driver.engine.reassembly_octets(),
+            pools: driver.engine.pools().map(PoolStatus::from).collect(),
             ..self.status.clone()
         }
     }

@@ -2,16 +2,21 @@
 
 use std::fmt;
 use std::rc::Rc;
+use std::sync::Arc;
 
+use ikexdp_proto::config::Fragmentation;
 use ikexdp_proto::job::{Job, JobId, JobResult};
 use ikexdp_proto::time::Instant;
 use ikexdp_proto::types::{Datagram, Transmit};
 use ikexdp_proto::{Command, Endpoint, Input, Output};
 
+use super::engine_config;
 use super::fast_path::FastPath;
 use crate::clock::Clock;
+use crate::config::Settings;
 use crate::jobs::{Full, Jobs, Panicked};
 use crate::journal::Journal;
+use crate::leases::Keeper;
 use crate::metrics::{Metric, Metrics};
 use crate::parked::Settled;
 use crate::udp::{Discard, SendError, Sockets};
@@ -28,10 +33,11 @@ pub(super) struct Driver {
     /// What the kernel says of CHILD SAs, if it carries them.
     pub(super) events: Option<Events>,
     pub(super) journal: Journal,
+    pub(super) leases: Keeper,
     pub(super) metrics: Metrics,
     /// Jobs that could not be done, which the engine has yet to hear of.
     pub(super) refused: Vec<JobId>,
-    pub(super) datagram_len: u16,
+    pub(super) fragmentation: Fragmentation,
     pub(super) ip_fragments: bool,
 }
 
@@ -77,6 +83,8 @@ impl Driver {
 
     /// Ends a turn of the loop.
     pub(super) fn flush(&mut self) {
+        let changes = self.engine.assignment_changes();
+        self.leases.look(self.clock.now(), changes);
         let flushed = self.fast_path.as_mut().map(FastPath::flush);
         if let Some(Err(error)) = flushed {
             self.metrics.count(Metric::FrameSendFailed);
@@ -118,10 +126,23 @@ impl Driver {
         self.handle(Input::Command(command));
     }
 
+    /// Acts on other settings from now on, as far as they can change while it
+    /// runs.
+    pub(super) fn reconfigure(&mut self, settings: &Settings) {
+        let interface = self.fast_path.as_ref().map(FastPath::interface);
+        let config = engine_config(settings, interface);
+        self.fragmentation = config.fragmentation;
+        self.ip_fragments = settings.ip_fragments;
+        self.journal.reconfigure(settings.ip_fragments);
+        self.jobs.set_limit(config.gate.half_open_max);
+        self.engine.reconfigure(Arc::new(config));
+    }
+
     /// When [`Self::timeout`] is to be called, unless something comes earlier.
     pub(super) fn deadline(&self) -> Option<Instant> {
+        let others = [self.journal.deadline(), self.leases.deadline()];
         let engine = self.engine.poll_timeout();
-        engine.into_iter().chain(self.journal.deadline()).min()
+        engine.into_iter().chain(others.into_iter().flatten()).min()
     }
 
     /// Does what is due.
@@ -131,6 +152,15 @@ impl Driver {
             self.handle(Input::Timeout);
         }
         self.journal.timeout(now);
+        let changes = self.engine.assignment_changes();
+        let leases = self.engine.assignments();
+        self.leases.timeout(now, changes, leases);
+    }
+
+    /// Writes down what must outlive the daemon.
+    pub(super) fn finish(self) {
+        let changes = self.engine.assignment_changes();
+        self.leases.finish(changes, self.engine.assignments());
     }
 
     fn handle(&mut self, input: Input<'_>) {
@@ -201,7 +231,7 @@ impl Driver {
         // The engine makes a message this long only for a peer that cannot
         // fragment it, and has said so already.
         let length = payload.len().saturating_add(path.overhead());
-        let too_long = length > usize::from(self.datagram_len);
+        let too_long = length > usize::from(self.fragmentation.datagram_len);
         let may_fragment = too_long && self.ip_fragments;
         let sent = self.sockets.send(path, payload, may_fragment);
         if let Err(error) = &sent

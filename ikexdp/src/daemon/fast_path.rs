@@ -264,6 +264,11 @@ impl FastPath {
         self.queues.iter().any(|(_, socket)| socket.is_stalled())
     }
 
+    /// Where frames come from and go to.
+    pub(super) const fn interface(&self) -> &Interface {
+        &self.interface
+    }
+
     /// Follows the interface and the addresses of this host.
     ///
     /// # Errors

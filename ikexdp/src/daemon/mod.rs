@@ -9,6 +9,7 @@ mod fast_path;
 mod order;
 mod packet_loop;
 mod queues;
+mod reload;
 mod systemd;
 
 use std::io;
@@ -28,7 +29,7 @@ use tokio::sync::oneshot;
 use tokio::task::LocalSet;
 use tracing::{info, warn};
 
-use self::control_plane::{ControlPlane, obey_signals};
+use self::control_plane::ControlPlane;
 use self::data_plane::Carrier;
 use self::desk::Desk;
 use self::driver::Driver;
@@ -36,13 +37,15 @@ use self::fast_path::FastPath;
 pub use self::fast_path::FastPathError;
 use self::order::{Mailbox, Order};
 use self::packet_loop::PacketLoop;
+use self::reload::Reloader;
 use crate::clock::Clock;
-use crate::config::{Loaded, Settings, Transport};
+use crate::config::{DataPlane, Loaded, Settings, Transport};
 use crate::control::{ControlError, Listener};
 use crate::entropy;
 use crate::host_checks::obstacles;
 use crate::jobs::Jobs;
 use crate::journal::Journal;
+use crate::leases::{self, Keeper};
 use crate::log::{Log, LogError};
 use crate::metrics::Metrics;
 use crate::udp::{self, Ports, Sockets};
@@ -50,6 +53,12 @@ use crate::view::Status;
 use crate::waker::Waker;
 use crate::xdp::Interface;
 use crate::xfrm::XfrmError;
+
+/// The version of the daemon.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The file of leases in the state directory.
+const LEASES: &str = "leases";
 
 /// Why the daemon does not start, or does not go on.
 #[derive(Debug, thiserror::Error)]
@@ -110,10 +119,14 @@ pub fn run(loaded: &Loaded) -> Result<(), DaemonError> {
     }
     // Dropped when the packet loop has ended, and its jobs with it.
     let (carrier, _sweeper) = data_plane::open(settings.data_plane, &sockets)?;
+    if settings.data_plane == DataPlane::Xfrm {
+        data_plane::rehearse(&settings.engine.connections).map_err(DaemonError::Threads)?;
+    }
     let waker = Waker::new().map_err(DaemonError::Threads)?;
     let (mailbox, orders) = Mailbox::open(waker.clone());
     let plane = ControlPlane {
         mailbox,
+        reloader: Arc::new(Reloader::new(loaded.path.clone(), settings)),
         drops: sockets.drops(),
         lost_lines: log.lost(),
         data_plane: Arc::clone(&carrier.data_plane),
@@ -152,7 +165,7 @@ fn serve(
         .enable_all()
         .build()
         .map_err(DaemonError::ControlPlane)?;
-    let mailbox = plane.mailbox.clone();
+    let signals = plane.clone();
     let tasks = LocalSet::new();
     tasks.block_on(&runtime, async {
         tokio::select! {
@@ -161,7 +174,7 @@ fn serve(
             Err(error) = listener.serve(move |request| plane.clone().handle(request)) => {
                 Err(DaemonError::ControlPlane(error))
             }
-            error = obey_signals(&mailbox) => Err(error),
+            error = signals.obey_signals() => Err(error),
         }
     })
 }
@@ -174,15 +187,14 @@ fn prepare(
     waker: Waker,
     orders: Receiver<Order>,
 ) -> Result<PacketLoop, DaemonError> {
-    let mut config = Config::clone(&settings.engine);
     let fast_path = match &settings.transport {
         Transport::Udp => None,
         Transport::Xdp(settings) => {
             let interface = Interface::find(&settings.interface).map_err(FastPathError::from)?;
-            fit(&mut config.fragmentation, &interface);
             Some(FastPath::open(interface, settings)?)
         }
     };
+    let config = engine_config(settings, fast_path.as_ref().map(FastPath::interface));
     let entropy = entropy::seeded().map_err(|_| DaemonError::Entropy)?;
     let threads = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
     let jobs = Jobs::start(
@@ -192,24 +204,31 @@ fn prepare(
         carrier.data_plane,
     )
     .map_err(DaemonError::Threads)?;
-    let status = status(settings, &config, &sockets);
+    let (fragmentation, connections) = (config.fragmentation, config.connections.len());
+    let path = settings.state_dir.join(LEASES);
+    let mut engine = Endpoint::new(Arc::new(config), Box::new(entropy));
+    engine.restore(leases::load(&path));
+    let leases = Keeper::start(path, engine.assignment_changes());
+    let leases = leases.map_err(DaemonError::Threads)?;
     info!(
-        version = status.version,
+        version = VERSION,
         transport = if fast_path.is_some() { "xdp" } else { "udp" },
-        fragment_size = status.fragment_size,
-        connections = config.connections.len(),
+        fragment_size = fragmentation.datagram_len,
+        connections,
         job_threads = threads,
         "ready"
     );
+    let status = status(settings, &sockets);
     let driver = Driver {
         clock: Clock::start(),
-        datagram_len: config.fragmentation.datagram_len,
-        engine: Endpoint::new(Arc::new(config), Box::new(entropy)),
+        fragmentation,
+        engine,
         sockets: Rc::new(sockets),
         fast_path,
         jobs,
         events: carrier.events,
         journal: Journal::new(settings.ip_fragments),
+        leases,
         metrics: Metrics::default(),
         refused: Vec::new(),
         ip_fragments: settings.ip_fragments,
@@ -219,6 +238,16 @@ fn prepare(
     let packets = PacketLoop::new(driver, desk, waker).map_err(DaemonError::Wait)?;
     systemd::ready(&xdp.map_or_else(|| "udp".to_owned(), |xdp| xdp.to_string()));
     Ok(packets)
+}
+
+/// What the engine acts on: the configuration, with datagrams that the interface
+/// carries.
+fn engine_config(settings: &Settings, interface: Option<&Interface>) -> Config {
+    let mut config = Config::clone(&settings.engine);
+    if let Some(interface) = interface {
+        fit(&mut config.fragmentation, interface);
+    }
+    config
 }
 
 /// Lowers the size of our datagrams to what the interface carries.
@@ -238,14 +267,11 @@ fn fit(fragmentation: &mut Fragmentation, interface: &Interface) {
 }
 
 /// What does not change as long as the daemon runs.
-fn status(settings: &Settings, config: &Config, sockets: &Sockets) -> Status {
+fn status(settings: &Settings, sockets: &Sockets) -> Status {
     let shortcomings = sockets.shortcomings();
     Status {
-        version: env!("CARGO_PKG_VERSION").to_owned(),
+        version: VERSION.to_owned(),
         pid: process::id(),
-        fragment_size: config.fragmentation.datagram_len,
-        fragmentation: config.fragmentation.enabled,
-        ip_fragments: settings.ip_fragments,
         data_plane: settings.data_plane.to_string(),
         shortcomings: shortcomings.iter().map(ToString::to_string).collect(),
         ..Status::default()

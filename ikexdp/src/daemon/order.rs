@@ -5,6 +5,7 @@ use ikexdp_proto::event::IkeSaSummary;
 use ikexdp_proto::types::IkeSaId;
 use tokio::sync::oneshot;
 
+use crate::config::Settings;
 use crate::control::Refusal;
 use crate::view::{Stats, Status};
 use crate::waker::Waker;
@@ -34,6 +35,12 @@ pub(super) enum Order {
     },
     /// Delete every IKE SA, and tell when they are gone and how many they were.
     TerminateAll(Reply<usize>),
+    /// Act on other settings, as far as they can change, and tell when that is
+    /// so.
+    Reconfigure {
+        settings: Box<Settings>,
+        reply: Reply<()>,
+    },
     /// Delete every IKE SA and end.
     Leave,
 }

@@ -125,6 +125,7 @@ impl PacketLoop {
                 let now = self.driver.clock.now();
                 let end = *end.get_or_insert(now + FAREWELL);
                 if self.driver.engine.is_quiet() || end <= now {
+                    self.driver.finish();
                     return Ok(());
                 }
             }

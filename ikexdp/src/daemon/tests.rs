@@ -17,10 +17,11 @@ use ikexdp_proto::types::{Datagram, IkeSaId, NAT_T_PORT, Path, Secret, Transmit}
 use ikexdp_proto::wire::payload::ts::TrafficSelector;
 use ikexdp_proto::{Command, Input, Output};
 use ring::rand::SystemRandom;
+use tempfile::TempDir;
 
 use super::*;
 use crate::clock::unix_time;
-use crate::config::{DataPlane, LogSettings};
+use crate::config::LogSettings;
 use crate::view::{Sa, Stats};
 
 const MARKER: [u8; 4] = [0; 4];
@@ -58,6 +59,7 @@ fn engine(local: &str, remote: RemoteSelectors, request_addresses: bool) -> Arc<
     Arc::new(Config {
         connections: vec![Arc::new(connection)],
         pools: vec![AddressPool {
+            name: "staff".to_owned(),
             v4: Some(("10.9.0.1".parse().unwrap(), "10.9.0.9".parse().unwrap())),
             ..AddressPool::default()
         }],
@@ -69,8 +71,25 @@ fn engine(local: &str, remote: RemoteSelectors, request_addresses: bool) -> Arc<
     })
 }
 
+fn settings(state_dir: PathBuf) -> Settings {
+    Settings {
+        engine: engine(
+            "gateway.example",
+            RemoteSelectors::Pool("staff".to_owned()),
+            false,
+        ),
+        transport: Transport::Udp,
+        ip_fragments: false,
+        data_plane: DataPlane::None,
+        control_socket: PathBuf::new(),
+        state_dir,
+        log: LogSettings::default(),
+    }
+}
+
 /// A packet loop on ports that were free.
 struct Gateway {
+    state: TempDir,
     mailbox: Mailbox,
     ports: Ports,
     thread: JoinHandle<Result<(), DaemonError>>,
@@ -78,14 +97,12 @@ struct Gateway {
 
 impl Gateway {
     fn start() -> Self {
-        let settings = Settings {
-            engine: engine("gateway.example", RemoteSelectors::Pool(0), false),
-            transport: Transport::Udp,
-            ip_fragments: false,
-            data_plane: DataPlane::None,
-            control_socket: PathBuf::new(),
-            log: LogSettings::default(),
-        };
+        Self::start_with(TempDir::new().unwrap())
+    }
+
+    /// One that may find the state of another.
+    fn start_with(state: TempDir) -> Self {
+        let settings = settings(state.path().to_owned());
         let sockets = Sockets::bind(Ports { ike: 0, nat_t: 0 }).unwrap();
         let port = |place| sockets.iter().nth(place).unwrap().local_addr().port();
         let ports = Ports {
@@ -100,6 +117,7 @@ impl Gateway {
             packets.run().map_err(DaemonError::Wait)
         };
         Self {
+            state,
             mailbox,
             ports,
             thread: thread::spawn(run),
@@ -140,15 +158,15 @@ struct Client {
 
 impl Client {
     fn new(gateway: Ports) -> Self {
+        Self::named("client.example", gateway)
+    }
+
+    fn named(name: &str, gateway: Ports) -> Self {
         let everything = TrafficSelector::addresses(
             "0.0.0.0".parse().unwrap(),
             "255.255.255.255".parse().unwrap(),
         );
-        let config = engine(
-            "client.example",
-            RemoteSelectors::Fixed(vec![everything]),
-            true,
-        );
+        let config = engine(name, RemoteSelectors::Fixed(vec![everything]), true);
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         let patience = Duration::from_millis(100);
         socket.set_read_timeout(Some(patience)).unwrap();
@@ -293,6 +311,38 @@ fn when_the_daemon_leaves_it_says_goodbye() {
     gateway.thread.join().unwrap().unwrap();
 }
 
+/// Whoever comes next gets another address; the client that was there gets its
+/// own.
+#[test]
+fn an_address_outlives_the_daemon() {
+    let gateway = Gateway::start();
+    let mut client = Client::new(gateway.ports);
+    client.connect();
+    client.run_until(established);
+    let addresses = gateway.sas().remove(0).addresses;
+    let Gateway {
+        state,
+        mailbox,
+        thread,
+        ..
+    } = gateway;
+    mailbox.give(Order::Leave).unwrap();
+    client.run_until(closed);
+    thread.join().unwrap().unwrap();
+
+    let gateway = Gateway::start_with(state);
+    for (name, same) in [("other.example", false), ("client.example", true)] {
+        let mut client = Client::named(name, gateway.ports);
+        client.connect();
+        client.run_until(established);
+        let sas = gateway.sas();
+        let given = &sas.last().unwrap().addresses;
+        assert_eq!(*given == addresses, same, "{name}: {given:?}");
+    }
+    let status = gateway.ask(Order::Status);
+    assert_eq!((status.pools[0].in_use, status.pools[0].size), (2, 9));
+}
+
 #[test]
 fn a_silent_peer_does_not_keep_the_daemon_from_leaving() {
     let gateway = Gateway::start();
@@ -348,6 +398,7 @@ fn a_panic_of_the_packet_loop_ends_the_daemon() {
         drops: Sockets::bind(Ports { ike: 0, nat_t: 0 }).unwrap().drops(),
         lost_lines: writer.error_counter(),
         data_plane: Arc::new(NoDataPlane),
+        reloader: Arc::new(Reloader::new(PathBuf::new(), &settings(PathBuf::new()))),
     };
     let (ended, end) = oneshot::channel();
     let packets = thread::spawn(move || {

@@ -153,12 +153,10 @@ fn carries(config: &Config, family: Family) -> bool {
     config.connections.iter().any(|connection| {
         let child = &connection.child;
         let remote = match &child.remote {
-            RemoteSelectors::Pool(place) => {
-                config.pools.get(*place).is_some_and(|pool| match family {
-                    Family::V4 => pool.v4.is_some(),
-                    Family::V6 => pool.v6.is_some(),
-                })
-            }
+            RemoteSelectors::Pool(name) => config.pool(name).is_some_and(|pool| match family {
+                Family::V4 => pool.v4.is_some(),
+                Family::V6 => pool.v6.is_some(),
+            }),
             RemoteSelectors::Fixed(networks) => networks.iter().any(is_of),
         };
         remote && child.local.iter().any(is_of)

@@ -1,5 +1,6 @@
 //! Messages, octet by octet, as `linux/xfrm.h` and `linux/netlink.h` lay them out.
 
+use std::io;
 use std::net::SocketAddr;
 
 use ikexdp_proto::crypto::cipher::{Cipher, Encryption, Integrity};
@@ -14,7 +15,8 @@ use netlink_packet_core::NetlinkSerializable;
 
 use super::message::Message;
 use super::policy::{Change, Key, Owner};
-use super::{events, sa};
+use super::{XfrmError, error, events, sa};
+use crate::netlink::{NetlinkError, Refusal};
 
 /// `XFRMA_…` in the order of the header.
 const ALG_AUTH: u16 = 1;
@@ -363,4 +365,43 @@ fn what_the_kernel_says_of_a_peer_that_moved_is_read() {
 fn a_message_with_keys_is_not_printed() {
     let message = sa::install(&sa(Direction::Inbound, gcm(), false));
     assert_eq!(format!("{message:?}"), "Message(type 0x10)");
+}
+
+fn refusal(errno: i32, words: Option<&str>) -> Refusal {
+    Refusal::new(
+        io::Error::from_raw_os_error(errno),
+        words.map(str::to_owned),
+    )
+}
+
+#[test]
+fn what_the_kernel_lacks_is_named() {
+    let sa = sa(Direction::Inbound, gcm(), false);
+    let not_installed =
+        |errno, words| error::not_installed(&sa, &refusal(errno, words)).to_string();
+    assert_eq!(
+        not_installed(libc::EPROTONOSUPPORT, Some("Requested type not found")),
+        "the kernel cannot do it: ESP over IPv4 with aes256-gcm16/esn: Requested type not found: \
+         Protocol not supported (os error 93); hint: it takes the modules esp4, aes, gcm and seqiv"
+    );
+    for errno in [libc::ENOSYS, libc::ENOENT, libc::EOPNOTSUPP] {
+        assert!(not_installed(errno, None).starts_with("the kernel cannot do it: "));
+    }
+    let taken = "the kernel has it already: SA of SPI 0a0b0c0d";
+    assert_eq!(not_installed(libc::EEXIST, None), taken);
+    let failed = not_installed(libc::EINVAL, Some("Replay window too big"));
+    assert!(
+        failed.contains("SPI 0a0b0c0d: Replay window too big"),
+        "{failed}"
+    );
+}
+
+#[test]
+fn who_may_not_is_told_what_to_do() {
+    let why = |error: NetlinkError| XfrmError::from(error).to_string();
+    let refused = why(NetlinkError::Refused(refusal(libc::EPERM, None)));
+    assert!(refused.contains("CAP_NET_ADMIN"), "{refused}");
+    let error = io::Error::from_raw_os_error(libc::EPROTONOSUPPORT);
+    let missing = why(NetlinkError::Socket(error));
+    assert!(missing.contains("modprobe xfrm_user"), "{missing}");
 }

@@ -13,7 +13,7 @@ use nix::sys::signal::Signal;
 
 pub use self::{
     sas::{ChildSa, IkeSa},
-    settings::{Esp, Role, Settings},
+    settings::{Esp, NAME_SERVERS, Role, Settings},
 };
 use crate::{
     journal::Journal,

@@ -4,10 +4,11 @@ use std::{net::IpAddr, time::Duration};
 
 use crate::credentials::Credentials;
 
-/// Plug-ins that every daemon loads; the others of the packages would, for one, write
-/// `/etc/resolv.conf`.
+/// Plug-ins that every daemon loads.
 const PLUGINS: &str = "random nonce openssl pem pkcs1 pkcs8 x509 pubkey constraints hmac kdf sha1 \
-                       sha2 mgf1 kernel-netlink socket-default vici";
+                       sha2 mgf1 kernel-netlink socket-default resolve vici";
+/// Where a client writes the name servers it was given, in place of `/etc/resolv.conf`.
+pub const NAME_SERVERS: &str = "/run/charon.resolv.conf";
 /// Traffic selectors for all addresses.
 const EVERYTHING: &str = "0.0.0.0/0,::/0";
 /// What a responder gives to clients.
@@ -133,6 +134,11 @@ impl Settings {
                 retransmit_tries = {retransmit_tries}
                 port = {port}
                 port_nat_t = {port_nat_t}
+                plugins {{
+                    resolve {{
+                        file = {NAME_SERVERS}
+                    }}
+                }}
                 filelog {{
                     stderr {{
                         time_format = %T

@@ -1,6 +1,7 @@
 //! What is whose, and that nothing is left over.
 
-use ikexdp::xfrm::Swept;
+use ikexdp::xfrm::{Swept, rehearse};
+use ikexdp_proto::crypto::cipher::{Cipher, Encryption};
 use ikexdp_proto::data_plane::{DataPlaneError, Lineage, Operation};
 
 use super::end::{Agreed, ends, install, pings, remove};
@@ -101,4 +102,15 @@ fn a_sweep_takes_what_is_ours_and_nothing_else() {
     let error = end.apply(agreed.install(0)).unwrap_err();
     assert!(matches!(error, DataPlaneError::Taken(_)), "{error}");
     assert_eq!(theirs(), before);
+}
+
+#[test]
+#[ignore = "needs ESP in the kernel"]
+fn a_rehearsal_leaves_nothing() {
+    let [end, _] = ends();
+    let ciphers = Encryption::ALL.map(|encryption| Cipher::new(encryption, None));
+    let ciphers: Vec<_> = ciphers.into_iter().flatten().collect();
+    let missing = end.namespace.run(move || rehearse(&ciphers)).unwrap();
+    assert_eq!(missing, []);
+    assert!(end.is_clean());
 }

@@ -411,6 +411,8 @@ impl Established {
             Some(Phase::Rekeying) => self.ours.rival(),
             _ => None,
         };
+        // The peer may take back what was to replace another.
+        self.forget_rival(spi);
         self.estate.remove(cx, core, spi, successor);
     }
 

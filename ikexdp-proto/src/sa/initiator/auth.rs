@@ -423,19 +423,8 @@ fn assigned(response: &AuthResponse<'_>) -> Vec<IpAddr> {
         .configuration
         .iter()
         .filter(|configuration| configuration.kind == ConfigurationType::REPLY);
-    let address = |attribute: &Attribute<'_>| match attribute.kind {
-        ConfigurationAttribute::INTERNAL_IP4_ADDRESS => {
-            let octets = attribute.value.first_chunk::<4>()?;
-            Some(IpAddr::from(*octets))
-        }
-        ConfigurationAttribute::INTERNAL_IP6_ADDRESS => {
-            let octets = attribute.value.first_chunk::<16>()?;
-            Some(IpAddr::from(*octets))
-        }
-        _ => None,
-    };
     reply
         .flat_map(|reply| reply.attributes.iter())
-        .filter_map(address)
+        .filter_map(Attribute::address)
         .collect()
 }

@@ -59,6 +59,8 @@ struct Offer {
     /// Whether a group is offered at all, and whether "none" is.
     any_group: bool,
     no_group: bool,
+    /// Whether sequence numbers are offered at all, of 32 bits, and of 64.
+    any_sequence_numbers: bool,
     short_sequence_numbers: bool,
     extended_sequence_numbers: bool,
 }
@@ -97,6 +99,7 @@ impl Offer {
                     offer.groups |= bit(ours.groups, |group| group.id().0 == transform.id);
                 }
                 TransformType::SEQUENCE_NUMBERS => {
+                    offer.any_sequence_numbers = true;
                     offer.short_sequence_numbers |= transform.id == SequenceNumbers::SHORT.0;
                     offer.extended_sequence_numbers |= transform.id == SequenceNumbers::EXTENDED.0;
                 }
@@ -135,6 +138,13 @@ impl Offer {
             return Some((None, 1));
         }
         offered().next().map(|group| (Some(group), 2))
+    }
+
+    /// Whether sequence numbers are extended: if they may be. Some clients that
+    /// have never heard of them leave the transform out.
+    fn extends_sequence_numbers(&self) -> Option<bool> {
+        let short = self.short_sequence_numbers || !self.any_sequence_numbers;
+        (self.extended_sequence_numbers || short).then_some(self.extended_sequence_numbers)
     }
 }
 
@@ -228,14 +238,15 @@ pub(crate) fn choose_esp(
         if proposal.protocol != ProtocolId::ESP {
             return None;
         }
-        let spi = EspSpi(u32::from_be_bytes(proposal.spi.as_slice().try_into().ok()?));
+        let spi = esp_spi_of(proposal)?;
         let offer = Offer::read(proposal, &lists)?;
         let (cipher, [encryption_rank, integrity_rank]) = offer.cipher(&lists)?;
         let (group, group_rank) = offer.pfs(pfs)?;
+        let extended_sequence_numbers = offer.extends_sequence_numbers()?;
         let chosen = ChosenEsp {
             suite: EspSuite {
                 cipher,
-                extended_sequence_numbers: offer.extended_sequence_numbers,
+                extended_sequence_numbers,
             },
             group,
             spi,
@@ -248,6 +259,13 @@ pub(crate) fn choose_esp(
         .filter_map(candidate)
         .min_by_key(|(rank, _)| *rank);
     best.map(|(_, chosen)| chosen)
+}
+
+/// The SPI that the sender receives on; none if nothing may be sent on it.
+fn esp_spi_of(proposal: &Proposal) -> Option<EspSpi> {
+    let spi = proposal.spi.as_slice().try_into().ok()?;
+    let spi = EspSpi(u32::from_be_bytes(spi));
+    (!spi.is_reserved()).then_some(spi)
 }
 
 /// The sender's SPI of the new IKE SA, in the proposal `number` of CREATE_CHILD_SA.
@@ -351,7 +369,7 @@ mod tests {
             transform.unknown_attribute = !is_known(transform.kind);
         }
         assert_eq!(chosen(&[odd]), None);
-        let mut esp = offer_esp(&EspAlgorithms::default(), &[], EspSpi(1));
+        let mut esp = offer_esp(&EspAlgorithms::default(), &[], EspSpi(256));
         for proposal in &mut esp {
             let additional = Transform::new(TransformType(6), 36, None);
             proposal.transforms.push(additional);

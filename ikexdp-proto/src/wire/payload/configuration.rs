@@ -6,6 +6,7 @@
 //! ```
 
 use alloc::vec::Vec;
+use core::net::IpAddr;
 
 use crate::error::Malformed;
 use crate::wire::iana::{ConfigurationAttribute, ConfigurationType, PayloadType};
@@ -28,6 +29,24 @@ pub struct Attribute<'a> {
     pub kind: ConfigurationAttribute,
     /// Its value.
     pub value: alloc::borrow::Cow<'a, [u8]>,
+}
+
+impl Attribute<'_> {
+    /// The address in an INTERNAL_IP4_ADDRESS or INTERNAL_IP6_ADDRESS; `None` if
+    /// it is left open, or this is something else. Behind an IPv6 address there
+    /// is a prefix length.
+    #[must_use]
+    pub fn address(&self) -> Option<IpAddr> {
+        match self.kind {
+            ConfigurationAttribute::INTERNAL_IP4_ADDRESS => {
+                self.value.first_chunk::<4>().copied().map(IpAddr::from)
+            }
+            ConfigurationAttribute::INTERNAL_IP6_ADDRESS => {
+                self.value.first_chunk::<16>().copied().map(IpAddr::from)
+            }
+            _ => None,
+        }
+    }
 }
 
 impl<'a> Configuration<'a> {

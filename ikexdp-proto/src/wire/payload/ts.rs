@@ -11,6 +11,7 @@ use core::net::IpAddr;
 
 use crate::error::{Error, Fault, Limit, Malformed};
 use crate::limits::SELECTORS_MAX;
+use crate::prefix::Prefix;
 use crate::wire::iana::{PayloadType, TrafficSelectorType};
 use crate::wire::reader::Reader;
 use crate::wire::writer::ChainWriter;
@@ -134,9 +135,10 @@ pub fn encode(chain: &mut ChainWriter, kind: PayloadType, selectors: &[TrafficSe
 
 impl fmt::Display for TrafficSelector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match prefix_length(self.start, self.end) {
-            Some(length) => write!(f, "{}/{length}", self.start)?,
-            None => write!(f, "{}-{}", self.start, self.end)?,
+        let mut prefixes = Prefix::cover(self.start, self.end);
+        match (prefixes.next(), prefixes.next()) {
+            (Some(prefix), None) => write!(f, "{prefix}")?,
+            _ => write!(f, "{}-{}", self.start, self.end)?,
         }
         if self.protocol != 0 {
             write!(f, "[{}", self.protocol)?;
@@ -149,25 +151,6 @@ impl fmt::Display for TrafficSelector {
         }
         Ok(())
     }
-}
-
-/// The length of the prefix that is exactly `start` to `end`, if there is one.
-fn prefix_length(start: IpAddr, end: IpAddr) -> Option<u32> {
-    let (start, end, unused) = match (start, end) {
-        (IpAddr::V4(start), IpAddr::V4(end)) => {
-            (u128::from(start.to_bits()), u128::from(end.to_bits()), 96)
-        }
-        (IpAddr::V6(start), IpAddr::V6(end)) => (start.to_bits(), end.to_bits(), 0),
-        _ => return None,
-    };
-    let differing = start ^ end;
-    let host_bits = u128::BITS.saturating_sub(differing.leading_zeros());
-    let prefix = differing
-        == u128::MAX
-            .checked_shr(differing.leading_zeros())
-            .unwrap_or(0)
-        && start & differing == 0;
-    prefix.then(|| 128_u32.saturating_sub(unused).saturating_sub(host_bits))
 }
 
 #[cfg(test)]

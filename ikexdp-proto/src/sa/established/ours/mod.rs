@@ -9,11 +9,14 @@ use alloc::vec::Vec;
 pub(super) use self::child::{ChildRequest, Rival};
 pub(super) use self::ike::{IkeRequest, IkeRival};
 use super::Established;
+use crate::event::CloseReason;
 use crate::job::{JobId, JobResult};
+use crate::message::informational::Informational;
 use crate::sa::channel::Message;
 use crate::sa::estate::Estate;
 use crate::sa::{Context, Core, State};
 use crate::types::{EspSpi, IkeSaId};
+use crate::wire::iana::NotifyType;
 
 /// The request that we are about.
 #[derive(Debug, Default)]
@@ -77,6 +80,14 @@ impl Established {
         core: &Core,
         message: &Message,
     ) -> State {
+        let payloads = &message.payloads;
+        let refused = Informational::decode(payloads.first, &payloads.octets)
+            .is_ok_and(|response| response.error == Some(NotifyType::INVALID_SYNTAX));
+        if refused {
+            // For the peer the SA has ended with that (RFC 7296 §2.21.3).
+            let reason = CloseReason::PeerRefused(NotifyType::INVALID_SYNTAX);
+            return self.close(cx, core, reason);
+        }
         match core::mem::take(&mut self.ours) {
             // That a liveness check was answered is all there is to know.
             Ours::Idle | Ours::Liveness => self.proceed(cx, core),

@@ -254,7 +254,7 @@ impl Established {
     }
 
     /// What was to take the place of one of ours does not.
-    fn forget_rival(&mut self, rival: EspSpi) {
+    pub(in crate::sa::established) fn forget_rival(&mut self, rival: EspSpi) {
         if let Ours::Child(ours) = &mut self.ours
             && ours.rival() == Some(rival)
         {

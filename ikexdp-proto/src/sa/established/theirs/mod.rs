@@ -66,12 +66,16 @@ impl Established {
         } else {
             self.begin_ike(cx, core, to, &request)
         };
-        if let Err(error) = begun {
-            self.refuse(cx, &to, &error);
-            // What waited for the peer to be done may go on.
-            return self.proceed(cx, core);
+        match begun {
+            Ok(()) => State::Established(self),
+            // A payload is missing that such a request must have.
+            Err(error @ Error::Violation(_)) => self.unreadable(cx, core, message, &error),
+            Err(error) => {
+                self.refuse(cx, &to, &error);
+                // What waited for the peer to be done may go on.
+                self.proceed(cx, core)
+            }
         }
-        State::Established(self)
     }
 
     pub(super) fn peers_job(

@@ -1,32 +1,29 @@
 //! The engine: owns the IKE SAs and routes what comes in to them.
 
+mod init;
+
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::string::String;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::fmt;
-use core::time::Duration;
 
 use rand_core::CryptoRng;
 
 use crate::config::Config;
 use crate::data_plane::DataPlaneEvent;
-use crate::error::{Error, Violation};
-use crate::event::{Event, FragmentationSummary, HandshakeFailure, IkeSaSummary};
-use crate::gate::{Admission, Gate};
+use crate::event::{Event, IkeSaSummary};
+use crate::gate::Gate;
 use crate::job::{Job, JobId, JobResult};
-use crate::limits::INIT_LEN_MAX;
-use crate::message::init::{InitRequest, notify_only};
+use crate::lease::{Assignment, RangeSummary};
 use crate::path_size::PathSizes;
 use crate::pool::Pools;
-use crate::sa::{
-    Context, IkeSa, InboundSpis, Jobs, Lineages, Refused, Successions, Superseding, accept,
-    initiate, stateless_reply,
-};
+use crate::sa::{Context, IkeSa, InboundSpis, Jobs, Lineages, Successions, Superseding, initiate};
 use crate::stats::{Stat, Stats};
-use crate::table::{RequestKey, Table};
+use crate::table::Table;
 use crate::time::Instant;
-use crate::types::{Datagram, EspSpi, IkeSaId, Path, Role, Spi, Transmit};
+use crate::types::{Datagram, EspSpi, IkeSaId, Path, Role, Transmit};
 use crate::wire::header::{Header, VERSION};
 use crate::wire::iana::{ExchangeType, NotifyType};
 use crate::wire::payload::notify::Notify;
@@ -221,6 +218,44 @@ impl Endpoint {
             .filter_map(move |sa| sa.summary(now))
     }
 
+    /// Takes a new configuration. SAs that are up go on as they are, handshakes
+    /// under way go on and find the new connections; addresses in use stay with
+    /// who has them even if no pool has them any more.
+    pub fn reconfigure(&mut self, config: Arc<Config>) {
+        let before = core::mem::replace(&mut self.host.config, config);
+        let config = &self.host.config;
+        // Each looks at every SA or address, for which nothing else must wait
+        // without need.
+        if before.pools != config.pools {
+            self.host.pools.reconfigure(&config.pools);
+        }
+        if before.timing != config.timing {
+            self.table.settle_all(config);
+        }
+    }
+
+    /// Takes back the [`Self::assignments`] of an earlier run, so that peers get
+    /// the same addresses again; for an endpoint that has no SA yet.
+    pub fn restore(&mut self, assignments: Vec<Assignment>) {
+        self.host.pools.restore(assignments);
+    }
+
+    /// Which address is, or was last, whose; in no order.
+    pub fn assignments(&self) -> impl Iterator<Item = Assignment> {
+        self.host.pools.assignments()
+    }
+
+    /// A number that changes whenever [`Self::assignments`] do.
+    #[must_use]
+    pub const fn assignment_changes(&self) -> u64 {
+        self.host.pools.changes()
+    }
+
+    /// How much of each pool is given out, in the order of the configuration.
+    pub fn pools(&self) -> impl Iterator<Item = RangeSummary> {
+        self.host.pools.summaries()
+    }
+
     /// Memory held for incomplete messages of all SAs, in octets.
     #[must_use]
     pub const fn reassembly_octets(&self) -> usize {
@@ -296,133 +331,6 @@ impl Endpoint {
             self.host.stats.count(Stat::ReassemblyEvicted);
             self.update(id, |sa, _| sa.drop_reassembly());
         }
-    }
-
-    fn init_request(&mut self, header: &Header, payloads: &[u8], datagram: &Datagram<'_>) {
-        let key: RequestKey = (datagram.path.remote.ip(), header.spis.initiator);
-        if let Some(id) = self.table.by_request(&key) {
-            self.update(id, |sa, cx| {
-                if sa.was_made_by(datagram.payload) {
-                    sa.repeat_init(cx, datagram);
-                } else {
-                    cx.stats.count(Stat::OutOfWindow);
-                }
-            });
-            return;
-        }
-        if let Some(stat) = self.turns_away(datagram) {
-            self.host.stats.count(stat);
-            return;
-        }
-        let sound = header.spis.initiator != Spi::ZERO
-            && header.spis.responder == Spi::ZERO
-            && header.message_id.0 == 0
-            && header.from == Role::Initiator;
-        let request = match InitRequest::decode(header.next_payload, payloads) {
-            Ok(request) if sound => request,
-            Err(error) if sound => return self.unreadable(header, datagram, &error),
-            _ => {
-                self.host.stats.count(Stat::InitMalformed);
-                return;
-            }
-        };
-        let host = &mut self.host;
-        self.gate.rotate(host.now, &mut *host.entropy);
-        let admission = self.gate.admit(
-            &host.config.gate,
-            self.table.half_open(),
-            &datagram.path,
-            header.spis.initiator,
-            &request,
-        );
-        match admission {
-            Admission::Admitted => self.accept(header, datagram, request, key),
-            Admission::Cookie(cookie) => {
-                self.host.stats.count(Stat::CookieSent);
-                let notify = Notify::new(NotifyType::COOKIE, &cookie);
-                self.reply(header, datagram, &notify);
-            }
-            Admission::Refused => self.host.stats.count(Stat::HalfOpenLimit),
-        }
-    }
-
-    /// Why nobody looks at an IKE_SA_INIT request, if nobody does.
-    const fn turns_away(&self, datagram: &Datagram<'_>) -> Option<Stat> {
-        if self.leaving {
-            Some(Stat::InitLeaving)
-        } else if datagram.payload.len() > INIT_LEN_MAX {
-            Some(Stat::OverLimit)
-        } else {
-            None
-        }
-    }
-
-    fn accept(
-        &mut self,
-        header: &Header,
-        datagram: &Datagram<'_>,
-        request: InitRequest<'_>,
-        key: RequestKey,
-    ) {
-        let mut cx = self.host.context();
-        let id = cx.ike_sa_id();
-        match accept(&mut cx, id, header, datagram, request) {
-            Ok(sa) => {
-                self.host.stats.count(Stat::InitAccepted);
-                self.table.insert(&self.host.config, sa, Some(key));
-            }
-            Err(refused) => self.refuse(header, datagram, refused),
-        }
-    }
-
-    fn refuse(&mut self, header: &Header, datagram: &Datagram<'_>, refused: Refused) {
-        let answer = refused.answer.map(Error::from);
-        if let Some(notify) = answer.and_then(|error| error.notify()) {
-            self.host.stats.count(match notify.kind {
-                NotifyType::INVALID_KE_PAYLOAD => Stat::InvalidKeSent,
-                _ => Stat::NoProposalSent,
-            });
-            self.reply(header, datagram, &Notify::new(notify.kind, notify.data()));
-        } else {
-            self.host.stats.count(Stat::InitMalformed);
-        }
-        if let Some(reason) = refused.reason {
-            let failure = HandshakeFailure {
-                id: None,
-                role: Role::Responder,
-                path: datagram.path,
-                connection: None,
-                claimed: None,
-                suite: None,
-                fragmentation: FragmentationSummary::default(),
-                handshake: Duration::ZERO,
-                reason,
-            };
-            let event = Event::HandshakeFailed(Box::new(failure));
-            self.host.outputs.push_back(Output::Event(event));
-        }
-    }
-
-    /// RFC 7296 §2.21: outside an SA only an unknown critical payload is
-    /// answered; INVALID_SYNTAX is for authentic messages.
-    fn unreadable(&mut self, header: &Header, datagram: &Datagram<'_>, error: &Error) {
-        self.host.stats.count(Stat::InitMalformed);
-        if let Error::Violation(Violation::UnknownCritical(_)) = error
-            && let Some(notify) = error.notify()
-        {
-            self.reply(header, datagram, &Notify::new(notify.kind, notify.data()));
-        }
-    }
-
-    /// Answers in the clear, without an SA: one datagram, and never one longer
-    /// than what asked for it, because its source may be forged.
-    fn reply(&mut self, header: &Header, datagram: &Datagram<'_>, notify: &Notify<'_>) {
-        let payload = stateless_reply(header, &notify_only(notify));
-        if payload.len() > datagram.payload.len() {
-            return;
-        }
-        let mut cx = self.host.context();
-        cx.transmit(datagram.path, datagram.slot, payload);
     }
 
     fn data_plane(&mut self, event: &DataPlaneEvent) {

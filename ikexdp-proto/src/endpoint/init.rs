@@ -1,0 +1,152 @@
+//! The first request of a handshake, and what is answered in the clear.
+
+use alloc::boxed::Box;
+use core::time::Duration;
+
+use super::{Endpoint, Output};
+use crate::error::{Error, Violation};
+use crate::event::{Event, FragmentationSummary, HandshakeFailure};
+use crate::gate::Admission;
+use crate::limits::INIT_LEN_MAX;
+use crate::message::init::{InitRequest, notify_only};
+use crate::sa::{Refused, accept, stateless_reply};
+use crate::stats::Stat;
+use crate::table::RequestKey;
+use crate::types::{Datagram, Role, Spi};
+use crate::wire::header::Header;
+use crate::wire::iana::NotifyType;
+use crate::wire::payload::notify::Notify;
+
+impl Endpoint {
+    pub(super) fn init_request(
+        &mut self,
+        header: &Header,
+        payloads: &[u8],
+        datagram: &Datagram<'_>,
+    ) {
+        let key: RequestKey = (datagram.path.remote.ip(), header.spis.initiator);
+        if let Some(id) = self.table.by_request(&key) {
+            self.update(id, |sa, cx| {
+                if sa.was_made_by(datagram.payload) {
+                    sa.repeat_init(cx, datagram);
+                } else {
+                    cx.stats.count(Stat::OutOfWindow);
+                }
+            });
+            return;
+        }
+        if let Some(stat) = self.turns_away(datagram) {
+            self.host.stats.count(stat);
+            return;
+        }
+        let sound = header.spis.initiator != Spi::ZERO
+            && header.spis.responder == Spi::ZERO
+            && header.message_id.0 == 0
+            && header.from == Role::Initiator;
+        let request = match InitRequest::decode(header.next_payload, payloads) {
+            Ok(request) if sound => request,
+            Err(error) if sound => return self.unreadable(header, datagram, &error),
+            _ => {
+                self.host.stats.count(Stat::InitMalformed);
+                return;
+            }
+        };
+        let host = &mut self.host;
+        self.gate.rotate(host.now, &mut *host.entropy);
+        let admission = self.gate.admit(
+            &host.config.gate,
+            self.table.half_open(),
+            &datagram.path,
+            header.spis.initiator,
+            &request,
+        );
+        match admission {
+            Admission::Admitted => self.accept(header, datagram, request, key),
+            Admission::Cookie(cookie) => {
+                self.host.stats.count(Stat::CookieSent);
+                let notify = Notify::new(NotifyType::COOKIE, &cookie);
+                self.reply(header, datagram, &notify);
+            }
+            Admission::Refused => self.host.stats.count(Stat::HalfOpenLimit),
+        }
+    }
+
+    /// Why nobody looks at an IKE_SA_INIT request, if nobody does.
+    const fn turns_away(&self, datagram: &Datagram<'_>) -> Option<Stat> {
+        if self.leaving {
+            Some(Stat::InitLeaving)
+        } else if datagram.payload.len() > INIT_LEN_MAX {
+            Some(Stat::OverLimit)
+        } else {
+            None
+        }
+    }
+
+    fn accept(
+        &mut self,
+        header: &Header,
+        datagram: &Datagram<'_>,
+        request: InitRequest<'_>,
+        key: RequestKey,
+    ) {
+        let mut cx = self.host.context();
+        let id = cx.ike_sa_id();
+        match accept(&mut cx, id, header, datagram, request) {
+            Ok(sa) => {
+                self.host.stats.count(Stat::InitAccepted);
+                self.table.insert(&self.host.config, sa, Some(key));
+            }
+            Err(refused) => self.refuse(header, datagram, refused),
+        }
+    }
+
+    fn refuse(&mut self, header: &Header, datagram: &Datagram<'_>, refused: Refused) {
+        let answer = refused.answer.map(Error::from);
+        if let Some(notify) = answer.and_then(|error| error.notify()) {
+            self.host.stats.count(match notify.kind {
+                NotifyType::INVALID_KE_PAYLOAD => Stat::InvalidKeSent,
+                _ => Stat::NoProposalSent,
+            });
+            self.reply(header, datagram, &Notify::new(notify.kind, notify.data()));
+        } else {
+            self.host.stats.count(Stat::InitMalformed);
+        }
+        if let Some(reason) = refused.reason {
+            let failure = HandshakeFailure {
+                id: None,
+                role: Role::Responder,
+                path: datagram.path,
+                connection: None,
+                claimed: None,
+                suite: None,
+                fragmentation: FragmentationSummary::default(),
+                handshake: Duration::ZERO,
+                reason,
+            };
+            let event = Event::HandshakeFailed(Box::new(failure));
+            self.host.outputs.push_back(Output::Event(event));
+        }
+    }
+
+    /// RFC 7296 §2.21: outside an SA only an unknown critical payload is
+    /// answered; INVALID_SYNTAX is for authentic messages.
+    fn unreadable(&mut self, header: &Header, datagram: &Datagram<'_>, error: &Error) {
+        self.host.stats.count(Stat::InitMalformed);
+        if let Error::Violation(Violation::UnknownCritical(_)) = error
+            && let Some(notify) = error.notify()
+        {
+            self.reply(header, datagram, &Notify::new(notify.kind, notify.data()));
+        }
+    }
+
+    /// Answers in the clear, without an SA: one datagram, and never one longer
+    /// than what asked for it, because its source may be forged.
+    pub(super) fn reply(&mut self, header: &Header, datagram: &Datagram<'_>, notify: &Notify<'_>) {
+        let payload = stateless_reply(header, &notify_only(notify));
+        if payload.len() > datagram.payload.len() {
+            return;
+        }
+        let mut cx = self.host.context();
+        cx.transmit(datagram.path, datagram.slot, payload);
+    }
+}
