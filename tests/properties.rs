@@ -88,7 +88,6 @@ proptest! {
         cookie in option::of(vec(any::<u8>(), 1..65)),
         nat_sources in vec(any::<[u8; 20]>(), 0..3),
         nat_destination in option::of(any::<[u8; 20]>()),
-        no_nats in option::of(vec(any::<u8>(), 12..37)),
         fragmentation in any::<bool>(),
         hashes in vec(any::<u16>(), 0..5),
     ) {
@@ -99,7 +98,6 @@ proptest! {
             nonce: &nonce,
             notifies: InitNotifies {
                 nat: NatHashes { sources: nat_sources, destination: nat_destination },
-                no_nats_allowed: no_nats,
                 fragmentation,
                 signature_hashes: hashes.into_iter().map(HashAlgorithm).collect(),
                 childless: false,

@@ -139,35 +139,67 @@ fn dependencies_have_a_reason_beside_them() {
     none(bare, "a dependency without a reason");
 }
 
-/// Each row of docs/rfc.md names the tests that prove it; they must exist.
-#[test]
-fn the_tests_that_the_documentation_names_exist() {
-    let tests: BTreeSet<String> = files(&[".rs"])
-        .into_iter()
-        .flat_map(|(_, text)| {
-            let names = text.lines().filter_map(|line| {
-                let name = line.trim_start().strip_prefix("fn ")?;
-                Some(name.split(['(', '<']).next()?.to_owned())
-            });
-            names.collect::<Vec<_>>()
-        })
-        .collect();
-    let text = fs::read_to_string(root().join("docs/rfc.md")).expect("docs/rfc.md");
-    let mut named = 0;
-    let mut unknown = Vec::new();
-    for row in text.lines().filter(|line| line.starts_with('|')) {
-        let Some(last) = row.trim_end_matches('|').rsplit('|').next() else {
-            continue;
-        };
-        for name in last.split('`').skip(1).step_by(2) {
-            named += 1;
-            if !tests.contains(name) {
-                unknown.push(name.to_owned());
+/// The names of all tests.
+fn tests() -> BTreeSet<String> {
+    let mut tests = BTreeSet::new();
+    for (_, text) in files(&[".rs"]) {
+        let mut is_test = false;
+        for line in text.lines().map(str::trim_start) {
+            is_test |= line == "#[test]";
+            if let Some(function) = line.strip_prefix("fn ")
+                && std::mem::take(&mut is_test)
+            {
+                let name = function.split(['(', '<']).next().unwrap_or_default();
+                tests.insert(name.to_owned());
             }
         }
     }
-    assert!(named > 0, "docs/rfc.md names tests");
-    none(unknown, "docs/rfc.md names a test that is not there");
+    tests
+}
+
+/// What stands between backticks.
+fn quoted(cell: &str) -> impl Iterator<Item = &str> {
+    cell.split('`').skip(1).step_by(2)
+}
+
+/// Each rule in docs/rfc.md has a place where it is met, and a test that shows
+/// it, or why there is none; both must exist. A place without a crate is one of
+/// the engine's.
+#[test]
+fn the_rules_of_the_standards_are_met_where_the_documentation_says() {
+    let tests = tests();
+    let text = fs::read_to_string(root().join("docs/rfc.md")).expect("docs/rfc.md");
+    let mut wrong = Vec::new();
+    let mut rules = 0;
+    for (row, number) in text
+        .lines()
+        .zip(1..)
+        .filter(|(row, _)| row.starts_with('|'))
+    {
+        let cells: Vec<&str> = row.trim_matches('|').split('|').collect();
+        let [_, rule, places, shown] = cells[..] else {
+            continue;
+        };
+        if rule.trim() == "Rule" || rule.starts_with('-') {
+            continue;
+        }
+        rules += 1;
+        let there = |place: &&str| {
+            ["", "ikexdp-proto/src"]
+                .iter()
+                .any(|base| root().join(base).join(place).is_file())
+        };
+        let missing = quoted(places).filter(|place| !there(place));
+        let unknown = quoted(shown).filter(|name| !tests.contains(*name));
+        let what = missing.chain(unknown).map(str::to_owned);
+        wrong.extend(what.map(|what| format!("docs/rfc.md:{number}: no such thing: {what}")));
+        let says_why = shown.trim_start().starts_with("none: ");
+        if quoted(places).next().is_none() || (quoted(shown).next().is_none() && !says_why) {
+            wrong.push(format!("docs/rfc.md:{number}: neither place nor test"));
+        }
+    }
+    assert!(rules > 0, "docs/rfc.md has rules");
+    none(wrong, "docs/rfc.md names what is not there");
 }
 
 #[test]

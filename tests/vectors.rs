@@ -27,6 +27,10 @@ use ikexdp_proto::wire::iana::{ExchangeType, GroupId, HashAlgorithm, ProtocolId,
 use ikexdp_proto::wire::payload::ke::KeyExchange;
 use ikexdp_proto::wire::payload::sa::{Proposal, Transform};
 use ipsec_parser::IkeV2PayloadContent;
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
+    KeyPair, PKCS_ECDSA_P256_SHA256,
+};
 use ring::rand::SystemRandom;
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
@@ -228,6 +232,40 @@ fn a_chain_must_be_whole_and_of_an_authority_we_trust() {
     assert_eq!(claim.verify(scheme), Err(CredentialError::Expired));
 }
 
+/// RFC 7296 §3.6: so many must be taken.
+#[test]
+fn a_chain_of_four_certificates_is_taken() {
+    let key = || KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
+    let authority = |name: &str| {
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params
+    };
+    let below = |name: &str, issuer: &CertifiedIssuer<'static, KeyPair>| {
+        CertifiedIssuer::signed_by(authority(name), key(), issuer).unwrap()
+    };
+    let root = CertifiedIssuer::self_signed(authority("root"), key()).unwrap();
+    let first = below("first", &root);
+    let second = below("second", &first);
+    let third = below("third", &second);
+    let pair = key();
+    let mut leaf = CertificateParams::new([CLIENT.to_owned()]).unwrap();
+    leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    let leaf = leaf.signed_by(&pair, &third).unwrap();
+    let chain = [leaf.pem(), third.pem(), second.pem(), first.pem()];
+    let claim = Claim {
+        anchors: TrustAnchors::new(&[certificate(&root.pem())]).unwrap(),
+        chain: chain.map(|pem| certificate(&pem)).to_vec(),
+        key: signing_key(&pair.serialize_pem()),
+        identity: CLIENT.parse().unwrap(),
+        usage: Usage::Client,
+        now: now(),
+    };
+    let scheme = SignatureScheme::Ecdsa(Hash::Sha256);
+    assert_eq!(claim.verify(scheme), Ok(()));
+}
+
 #[test]
 fn our_own_certificate_goes_with_its_key_and_without_its_root() {
     let pki = Pki::new(Key::EcdsaP256);
@@ -328,7 +366,6 @@ fn another_parser_reads_what_we_write() {
             fragmentation: true,
             signature_hashes: EVERY_HASH.to_vec(),
             childless: false,
-            no_nats_allowed: None,
         },
     };
     let message = message(&request);

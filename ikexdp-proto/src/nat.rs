@@ -89,6 +89,12 @@ impl NatHashes {
     }
 }
 
+/// Whether a message that came on `path` was sent between other addresses, as its
+/// NO_NATS_ALLOWED tells, if it has one.
+pub(crate) fn is_translated(told: Option<&Vec<u8>>, path: &Path) -> bool {
+    told.is_some_and(|told| *told != no_nats(path))
+}
+
 /// What NO_NATS_ALLOWED holds when a message comes on `path` as it was sent:
 /// source and destination address, source and destination port (RFC 4555 §4.2.6).
 #[must_use]

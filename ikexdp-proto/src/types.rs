@@ -180,3 +180,14 @@ impl<T: Zeroize> Drop for Secret<T> {
         self.0.zeroize();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_message_id_is_used_twice() {
+        assert_eq!(MessageId(7).next(), Some(MessageId(8)));
+        assert_eq!(MessageId(u32::MAX).next(), None);
+    }
+}

@@ -15,6 +15,7 @@ mod channel;
 mod collision;
 mod configuration;
 mod create_child;
+mod form;
 mod informational;
 mod init;
 mod line;

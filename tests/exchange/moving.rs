@@ -13,6 +13,7 @@ use ikexdp_proto::nat::{NatHashes, no_nats};
 use ikexdp_proto::types::{EspSpi, Path};
 use ikexdp_proto::wire::iana::{ExchangeType, NotifyType, PayloadType};
 use ikexdp_proto::wire::payload::notify::Notify;
+use ikexdp_proto::wire::writer::ChainWriter;
 
 const INFORMATIONAL: ExchangeType = ExchangeType::INFORMATIONAL;
 
@@ -217,17 +218,37 @@ fn a_client_that_allows_no_nat_does_not_move_behind_one() {
     assert_eq!(path(&script.endpoint), elsewhere());
 }
 
-/// The same in the first message (RFC 4555 §3.9).
-/// --> IKE_SA_INIT { ..., N(NO_NATS_ALLOWED) }
-/// <-- IKE_SA_INIT { N(UNEXPECTED_NAT_DETECTED) }
+/// The same where it is only said which other addresses there are.
+#[test]
+fn every_request_about_addresses_is_held_against_its_own() {
+    let mut script = mobile();
+    let addresses = |believed: &Path| {
+        let mut chain = ChainWriter::default();
+        let told = no_nats(believed);
+        Notify::new(NotifyType::NO_NATS_ALLOWED, &told).encode(&mut chain);
+        Notify::new(NotifyType::ADDITIONAL_IP4_ADDRESS, &[203, 0, 113, 78]).encode(&mut chain);
+        chain.finish()
+    };
+    let right = addresses(&script.path);
+    assert_eq!(script.exchange(INFORMATIONAL, 2, &right), []);
+    let wrong = addresses(&elsewhere());
+    let answer = script.exchange(INFORMATIONAL, 3, &wrong);
+    assert_eq!(notified(&answer), [NotifyType::UNEXPECTED_NAT_DETECTED]);
+}
+
+/// The same in the message that makes the SA (RFC 4555 §3.9).
+/// --> IKE_AUTH { ..., N(NO_NATS_ALLOWED) }
+/// <-- IKE_AUTH { N(UNEXPECTED_NAT_DETECTED) }
 #[test]
 fn a_client_that_allows_no_nat_does_not_begin_behind_one() {
     let mut script = Script::new(config());
-    let hidden = no_nats(&elsewhere());
-    let request = script.init_request(|request| {
-        request.notifies.no_nats_allowed = Some(hidden);
-    });
-    script.deliver(&request);
+    script.notifies = vec![(NotifyType::NO_NATS_ALLOWED, no_nats(&script.path))];
+    script.establish();
+    assert_eq!(script.endpoint.established(), 1);
+    let mut script = Script::new(config());
+    script.notifies = vec![(NotifyType::NO_NATS_ALLOWED, no_nats(&elsewhere()))];
+    let answer = script.establish();
+    assert_eq!(notified(&answer), [NotifyType::UNEXPECTED_NAT_DETECTED]);
     let failed = |event: &Event| {
         matches!(event, Event::HandshakeFailed(failure)
             if matches!(failure.reason, FailureReason::Refused(_)))
@@ -285,6 +306,29 @@ fn a_client_behind_a_nat_is_followed_by_what_is_authentic_only() {
     assert_eq!((moved.remote, moved.in_udp), (elsewhere().remote, true));
     // A replay from where it was before does not bring it back.
     script.path = before;
+    script.deliver(&request);
+    assert_eq!(path(&script.endpoint), elsewhere());
+}
+
+/// RFC 4555 §3.8: who tries a path does not mean to move to it; its answer goes
+/// where it came from all the same.
+#[test]
+fn a_client_behind_a_nat_that_says_when_it_moves_is_not_followed() {
+    let mut script = Script::new(config());
+    script.nat = Some(NatHashes {
+        sources: vec![[0x11; 20]],
+        destination: None,
+    });
+    script.notifies = vec![(NotifyType::MOBIKE_SUPPORTED, Vec::new())];
+    script.establish();
+    let before = script.path;
+    script.path = elsewhere();
+    let nothing = Informational::default().encode();
+    assert_eq!(script.exchange(INFORMATIONAL, 2, &nothing), []);
+    assert_eq!(path(&script.endpoint), before);
+    assert_eq!(tunnel(&script).remote, before.remote);
+    let request = update(&script, &elsewhere()).encode();
+    let request = script.seal(INFORMATIONAL, 3, &request);
     script.deliver(&request);
     assert_eq!(path(&script.endpoint), elsewhere());
 }

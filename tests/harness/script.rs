@@ -14,6 +14,7 @@ use ikexdp_proto::crypto::kex::{Group, KeyPair};
 use ikexdp_proto::crypto::keymat::{IkeKeys, KeySeed};
 use ikexdp_proto::crypto::prf::Prf;
 use ikexdp_proto::data_plane::DataPlaneEvent;
+use ikexdp_proto::error::Malformed;
 use ikexdp_proto::event::Event;
 use ikexdp_proto::identity::Identity;
 use ikexdp_proto::message::auth::{AuthMessage, OwnAuthentication};
@@ -447,7 +448,12 @@ impl Script {
         let keys = self.keys.as_ref().expect("IKE_SA_INIT is over");
         let plaintext = keys.open.open(message, encrypted.associated).unwrap();
         Payloads::new(encrypted.first, &plaintext)
-            .map(|payload| payload.map(|payload| (payload.kind, payload.body.to_vec())))
+            .map(|payload| {
+                let payload = payload?;
+                // RFC 7296 §3.2: so it is with every type that the RFC defines.
+                assert!(!payload.critical, "{} is critical", payload.kind);
+                Ok::<_, Malformed>((payload.kind, payload.body.to_vec()))
+            })
             .collect::<Result<_, _>>()
             .unwrap()
     }

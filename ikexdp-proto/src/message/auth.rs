@@ -45,6 +45,8 @@ pub struct AuthRequest<'a> {
     pub initial_contact: bool,
     /// MOBIKE_SUPPORTED (RFC 4555 §3.1).
     pub mobike: bool,
+    /// NO_NATS_ALLOWED: the addresses and ports it was sent between (RFC 4555 §3.9).
+    pub no_nats_allowed: Option<Vec<u8>>,
 }
 
 /// The response, as an initiator reads it.
@@ -87,6 +89,7 @@ struct Fields<'a> {
     error: Option<NotifyType>,
     initial_contact: bool,
     mobike: bool,
+    no_nats_allowed: Option<Vec<u8>>,
 }
 
 impl<'a> Fields<'a> {
@@ -126,16 +129,21 @@ impl<'a> Fields<'a> {
                 kind @ PayloadType::TRAFFIC_SELECTOR_RESPONDER => {
                     once(&mut fields.selectors_responder, kind, ts::decode(body)?)?;
                 }
-                PayloadType::NOTIFY => match Notify::decode(body)?.kind {
-                    NotifyType::INITIAL_CONTACT => fields.initial_contact = true,
-                    NotifyType::MOBIKE_SUPPORTED => fields.mobike = true,
-                    kind if kind.is_error() => fields.error = Some(kind),
-                    _ => {}
-                },
+                PayloadType::NOTIFY => fields.notify(&Notify::decode(body)?),
                 _ => skip(&payload)?,
             }
         }
         Ok(fields)
+    }
+
+    fn notify(&mut self, notify: &Notify<'_>) {
+        match notify.kind {
+            NotifyType::INITIAL_CONTACT => self.initial_contact = true,
+            NotifyType::MOBIKE_SUPPORTED => self.mobike = true,
+            NotifyType::NO_NATS_ALLOWED => self.no_nats_allowed = Some(notify.data.to_vec()),
+            kind if kind.is_error() => self.error = Some(kind),
+            _ => {}
+        }
     }
 
     fn certificate(&mut self, body: &'a [u8]) -> Result<(), Error> {
@@ -185,6 +193,7 @@ impl<'a> AuthRequest<'a> {
             child,
             initial_contact: fields.initial_contact,
             mobike: fields.mobike,
+            no_nats_allowed: fields.no_nats_allowed,
         })
     }
 }

@@ -24,8 +24,6 @@ use crate::wire::writer::{Chain, ChainWriter};
 pub struct InitNotifies {
     /// NAT_DETECTION_SOURCE_IP and NAT_DETECTION_DESTINATION_IP.
     pub nat: NatHashes,
-    /// NO_NATS_ALLOWED (RFC 4555 §4.2.6), from an initiator.
-    pub no_nats_allowed: Option<Vec<u8>>,
     /// IKEV2_FRAGMENTATION_SUPPORTED (RFC 7383 §2.3).
     pub fragmentation: bool,
     /// SIGNATURE_HASH_ALGORITHMS (RFC 7427 §4); empty if there is none.
@@ -125,7 +123,6 @@ impl<'a> Fields<'a> {
             NotifyType::NAT_DETECTION_SOURCE_IP | NotifyType::NAT_DETECTION_DESTINATION_IP => {
                 notifies.nat.read(&notify);
             }
-            NotifyType::NO_NATS_ALLOWED => notifies.no_nats_allowed = Some(notify.data.to_vec()),
             NotifyType::IKEV2_FRAGMENTATION_SUPPORTED => notifies.fragmentation = true,
             NotifyType::CHILDLESS_IKEV2_SUPPORTED => notifies.childless = true,
             NotifyType::SIGNATURE_HASH_ALGORITHMS => {
@@ -225,9 +222,6 @@ impl<'a> InitReply<'a> {
 impl InitNotifies {
     fn encode(&self, chain: &mut ChainWriter) {
         self.nat.encode(chain);
-        if let Some(addresses) = &self.no_nats_allowed {
-            Notify::new(NotifyType::NO_NATS_ALLOWED, addresses).encode(chain);
-        }
         if self.fragmentation {
             Notify::new(NotifyType::IKEV2_FRAGMENTATION_SUPPORTED, &[]).encode(chain);
         }

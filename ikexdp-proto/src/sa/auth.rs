@@ -32,6 +32,7 @@ use crate::event::FailureReason;
 use crate::identity::Identity;
 use crate::job::{Job, Verification};
 use crate::message::auth::AuthRequest;
+use crate::nat::is_translated;
 use crate::types::Role;
 use crate::wire::iana::{AuthMethod, ExchangeType};
 use crate::wire::payload::auth::Authentication;
@@ -96,6 +97,10 @@ pub(super) fn respond(
         }
     };
     let claimed = request.initiator.identity.clone();
+    if is_translated(request.no_nats_allowed.as_ref(), &message.path) {
+        let reason = FailureReason::Refused(Unacceptable::Nat.into());
+        return fail(channel, cx, core, &reply_to, Some(claimed), reason);
+    }
     let connection = match find_connection(&cx.config.connections, &request) {
         Ok(connection) => connection,
         Err(reason) => return fail(channel, cx, core, &reply_to, Some(claimed), reason),

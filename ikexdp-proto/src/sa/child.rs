@@ -197,3 +197,21 @@ fn limits(cx: &mut Context<'_>, connection: &Connection) -> UsageLimits {
         hard_packets: lifetimes.child_packets,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// RFC 7296 §2.8.1: octet by octet, and what ends first is the lower one.
+    #[test]
+    fn the_lowest_of_four_nonces_loses() {
+        let nonces = |initiator: &[u8], responder: &[u8]| Nonces {
+            initiator: initiator.to_vec(),
+            responder: responder.to_vec(),
+        };
+        let (low, high) = (nonces(&[9, 9], &[1, 9]), nonces(&[2, 0], &[8, 8]));
+        assert!(low.lose_to(&high) && !high.lose_to(&low));
+        let (short, long) = (nonces(&[9], &[3, 4]), nonces(&[3, 4, 0], &[9]));
+        assert!(short.lose_to(&long) && !long.lose_to(&short));
+    }
+}

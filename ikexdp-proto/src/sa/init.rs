@@ -22,7 +22,7 @@ use crate::event::FailureReason;
 use crate::job::{Agreed, Job};
 use crate::limits::RESPONSE_REPEATS_MAX;
 use crate::message::init::{InitNotifies, InitRequest, InitResponse};
-use crate::nat::{NatHashes, no_nats};
+use crate::nat::NatHashes;
 use crate::stats::Stat;
 use crate::suite::IkeSuite;
 use crate::types::{Datagram, IkeSaId, MessageId, Path, ReplySlot, Role, Spis};
@@ -100,16 +100,6 @@ pub(crate) fn accept(
             }),
         });
     };
-    let allowed = &request.notifies.no_nats_allowed;
-    if allowed
-        .as_ref()
-        .is_some_and(|told| *told != no_nats(&datagram.path))
-    {
-        return Err(Refused {
-            answer: Some(Unacceptable::Nat),
-            reason: Some(FailureReason::Refused(Unacceptable::Nat.into())),
-        });
-    }
     let group = chosen.suite.group;
     if request.key_exchange.group != group.id() {
         return Err(Refused {
@@ -289,7 +279,6 @@ impl Responding {
             fragmentation: config.fragmentation.enabled && self.fragmentation,
             signature_hashes,
             childless: true,
-            ..InitNotifies::default()
         };
         let mut response = InitResponse {
             proposal: chosen_ike(&self.chosen, None),

@@ -202,9 +202,7 @@ impl IkeSa {
         let Some(message) = channel.receive(cx, header, datagram) else {
             return;
         };
-        // Only an authentic new request moves the SA, and once it is up only
-        // a peer behind a NAT moves that way (RFC 7296 §2.23).
-        if !message.response && (!self.is_authenticated() || self.core.nat.remote) {
+        if !message.response && self.state.follows(&self.core) {
             let (path, tunnel) = (self.core.path, self.core.tunnel());
             self.core.path = message.path;
             if let State::Established(state) = &self.state {

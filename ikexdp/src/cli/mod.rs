@@ -3,6 +3,7 @@
 mod table;
 
 use std::io::{self, Write};
+use std::num::ParseIntError;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand};
@@ -46,6 +47,18 @@ enum Command {
     /// SAs go on as they are; new handshakes follow the new configuration. One with an error in it
     /// changes nothing.
     Reload(Daemon),
+    /// Replace an IKE SA, or one of its CHILD SAs, by one with new keys
+    ///
+    /// Traffic goes on meanwhile. What comes of it is in the log, and in `ikexdp sas`.
+    Rekey {
+        /// The number of the IKE SA, as `ikexdp sas` shows it
+        id: u64,
+        /// The CHILD SA, by the SPI that the gateway receives on
+        #[arg(long, value_name = "SPI", value_parser = spi)]
+        child: Option<u32>,
+        #[command(flatten)]
+        daemon: Daemon,
+    },
     /// Delete IKE SAs and wait until they are gone
     Terminate {
         #[command(flatten)]
@@ -131,6 +144,10 @@ impl Cli {
                 query.show(out, &sas, || table::sas(&sas))?;
             }
             Command::Reload(daemon) => reload(&daemon.socket, out)?,
+            Command::Rekey { id, child, daemon } => {
+                call::<()>(&daemon.socket, &Request::Rekey { id, child })?;
+                writeln!(out, "rekeying: {id}")?;
+            }
             Command::Terminate { which, daemon } => terminate(&which, &daemon.socket, out)?,
         }
         Ok(out.flush()?)
@@ -209,6 +226,11 @@ fn reload(socket: &Path, out: &mut impl Write) -> Result<(), CliError> {
         )?;
     }
     Ok(())
+}
+
+/// An SPI as `ikexdp sas` shows it.
+fn spi(text: &str) -> Result<u32, ParseIntError> {
+    u32::from_str_radix(text, 16)
 }
 
 fn terminate(which: &Which, socket: &Path, out: &mut impl Write) -> Result<(), CliError> {
@@ -308,6 +330,24 @@ pool staff
                 "{error}"
             );
         }
+    }
+
+    #[test]
+    fn rekey_takes_an_sa_and_perhaps_a_child_of_it() {
+        let parse = |arguments: &[&str]| {
+            let arguments = ["ikexdp", "rekey"].iter().chain(arguments);
+            Cli::try_parse_from(arguments).map(|cli| cli.command)
+        };
+        assert!(matches!(
+            parse(&["7", "--child", "c0ffee00"]),
+            Ok(Command::Rekey {
+                id: 7,
+                child: Some(0xc0ff_ee00),
+                ..
+            })
+        ));
+        assert!(parse(&["7"]).is_ok());
+        assert!(parse(&[]).is_err() && parse(&["7", "--child", "x"]).is_err());
     }
 
     #[test]

@@ -28,6 +28,13 @@ pub enum Request {
         /// The last one of the page before.
         after: Option<u64>,
     },
+    /// Replace an IKE SA, or a CHILD SA of it.
+    Rekey {
+        /// The IKE SA.
+        id: u64,
+        /// The CHILD SA, by the SPI we receive on.
+        child: Option<u32>,
+    },
     /// Delete an IKE SA and wait until it is gone.
     Terminate {
         /// Which.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ikexdp_proto::data_plane::DataPlane;
 use ikexdp_proto::event::IkeSaSummary;
-use ikexdp_proto::types::IkeSaId;
+use ikexdp_proto::types::{EspSpi, IkeSaId};
 use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::{JoinHandle, spawn_local};
@@ -45,6 +45,10 @@ impl ControlPlane {
                 let after = after.map(IkeSaId);
                 let sas = mailbox.ask(|reply| Order::Sas { after, reply }).await;
                 line(sas.map(|sas| Ok(self.measure(sas))))
+            }
+            Request::Rekey { id, child } => {
+                let (id, child) = (IkeSaId(id), child.map(EspSpi));
+                line(mailbox.ask(|reply| Order::Rekey { id, child, reply }).await)
             }
             Request::Terminate { id } => {
                 let id = IkeSaId(id);

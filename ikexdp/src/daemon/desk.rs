@@ -2,7 +2,7 @@
 
 use crossbeam_channel::Receiver;
 use ikexdp_proto::time::Instant;
-use ikexdp_proto::types::IkeSaId;
+use ikexdp_proto::types::{EspSpi, IkeSaId};
 use ikexdp_proto::{Command, Endpoint};
 
 use super::driver::Driver;
@@ -74,6 +74,9 @@ impl Desk {
             Order::Sas { after, reply } => {
                 let sas = driver.engine.summaries(after);
                 drop(reply.send(sas.take(PAGE).collect()));
+            }
+            Order::Rekey { id, child, reply } => {
+                let _ = reply.send(rekey(driver, id, child));
             }
             Order::Terminate { id, reply } => {
                 if driver.engine.summary(id).is_none() {
@@ -151,6 +154,20 @@ fn stats(driver: &Driver) -> Stats {
             .collect(),
         engine: stats.map(|(stat, value)| (stat.name(), value)).collect(),
     }
+}
+
+fn rekey(driver: &mut Driver, id: IkeSaId, child: Option<EspSpi>) -> Result<(), Refusal> {
+    let sa = driver.engine.summary(id).ok_or_else(|| unknown(id))?;
+    if let Some(spi) = child
+        && sa.children.iter().all(|child| child.spi_in != spi)
+    {
+        return Err(Refusal {
+            message: format!("no CHILD SA of IKE SA {id} is received on this SPI: {spi}"),
+            hint: Some("`ikexdp sas` shows which there are".to_owned()),
+        });
+    }
+    driver.command(Command::Rekey { id, child });
+    Ok(())
 }
 
 fn unknown(id: IkeSaId) -> Refusal {

@@ -2,7 +2,7 @@
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use ikexdp_proto::event::IkeSaSummary;
-use ikexdp_proto::types::IkeSaId;
+use ikexdp_proto::types::{EspSpi, IkeSaId};
 use tokio::sync::oneshot;
 
 use crate::config::Settings;
@@ -27,6 +27,12 @@ pub(super) enum Order {
     Sas {
         after: Option<IkeSaId>,
         reply: Reply<Vec<IkeSaSummary>>,
+    },
+    /// Replace an IKE SA or a CHILD SA of it, and tell whether there is one.
+    Rekey {
+        id: IkeSaId,
+        child: Option<EspSpi>,
+        reply: Reply<Result<(), Refusal>>,
     },
     /// Delete an IKE SA, and tell when it is gone.
     Terminate {

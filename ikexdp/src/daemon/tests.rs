@@ -13,7 +13,7 @@ use ikexdp_proto::data_plane::{Binding, NoDataPlane};
 use ikexdp_proto::event::Event;
 use ikexdp_proto::identity::Identity;
 use ikexdp_proto::job::JobHost;
-use ikexdp_proto::types::{Datagram, IkeSaId, NAT_T_PORT, Path, Secret, Transmit};
+use ikexdp_proto::types::{Datagram, EspSpi, IkeSaId, NAT_T_PORT, Path, Secret, Transmit};
 use ikexdp_proto::wire::payload::ts::TrafficSelector;
 use ikexdp_proto::{Command, Input, Output};
 use ring::rand::SystemRandom;
@@ -255,6 +255,11 @@ fn established(events: &[Event]) -> bool {
     events.iter().any(is)
 }
 
+fn rekeyed(events: &[Event]) -> bool {
+    let is = |event: &Event| matches!(event, Event::ChildClosed { .. });
+    events.iter().any(is)
+}
+
 fn closed(events: &[Event]) -> bool {
     let is = |event: &Event| matches!(event, Event::Closed { .. });
     events.iter().any(is)
@@ -284,6 +289,16 @@ fn a_client_connects_is_shown_and_is_terminated() {
     // The key exchange, and each direction of the CHILD SA.
     assert_eq!(gateway.counter("job_submitted"), 3);
     assert_eq!(gateway.counter("established"), 1);
+
+    let rekey = |child| {
+        let id = IkeSaId(sa.id);
+        gateway.ask(|reply| Order::Rekey { id, child, reply })
+    };
+    let unknown = rekey(Some(EspSpi(1))).unwrap_err();
+    assert!(unknown.message.ends_with("00000001"), "{unknown:?}");
+    let spi = u32::from_str_radix(&sa.children[0].spi_in, 16).unwrap();
+    assert_eq!(rekey(Some(EspSpi(spi))), Ok(()));
+    client.run_until(rekeyed);
 
     let terminate = |id| move |reply| Order::Terminate { id, reply };
     let mut gone = gateway.order(terminate(IkeSaId(sa.id)));

@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 use super::{Established, Ours};
 use crate::event::{CloseReason, Event};
 use crate::message::informational::Informational;
-use crate::nat::{NatHashes, no_nats};
+use crate::nat::{NatHashes, is_translated};
 use crate::sa::channel::Message;
 use crate::sa::{Context, Core, State};
 use crate::stats::Stat;
@@ -19,6 +19,19 @@ use crate::wire::iana::{ExchangeType, NotifyType};
 
 /// Octets of our COOKIE2.
 const COOKIE2_LEN: usize = 16;
+
+impl State {
+    /// Whether an authentic new request moves the SA: once it is up only a peer
+    /// behind a NAT moves that way (RFC 7296 §2.23), and only if it does not say
+    /// when it moves (RFC 4555 §3.8).
+    pub(in crate::sa) const fn follows(&self, core: &Core) -> bool {
+        match self {
+            Self::Established(state) => core.nat.remote && !state.estate.mobike,
+            Self::Heir(_) | Self::Replaced(_) | Self::Closing(_) => core.nat.remote,
+            _ => true,
+        }
+    }
+}
 
 impl Established {
     /// Does what a request says about addresses; returns what the response says.
@@ -39,15 +52,11 @@ impl Established {
         if !request.nat.is_empty() {
             response.nat = NatHashes::of(core.spis, &message.path);
         }
-        if !request.update_addresses {
+        if is_translated(request.no_nats_allowed.as_ref(), &message.path) {
+            response.error = Some(NotifyType::UNEXPECTED_NAT_DETECTED);
             return response;
         }
-        let allowed = &request.no_nats_allowed;
-        if allowed
-            .as_ref()
-            .is_some_and(|told| *told != no_nats(&message.path))
-        {
-            response.error = Some(NotifyType::UNEXPECTED_NAT_DETECTED);
+        if !request.update_addresses {
             return response;
         }
         let (path, tunnel) = (core.path, core.tunnel());

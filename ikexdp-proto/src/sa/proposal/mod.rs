@@ -395,6 +395,10 @@ mod tests {
         ] {
             assert_eq!(chosen(&[ike(1, transforms)]), None, "{transforms:?}");
         }
+        let mut odd = ike(1, &[(ENCR, 20, Some(256)), (PRF, 5, None), (KE, 19, None)]);
+        assert!(chosen(core::slice::from_ref(&odd)).is_some());
+        odd.transforms[1].unknown_attribute = true;
+        assert_eq!(chosen(&[odd]), None);
         assert_eq!(chosen(&[]), None);
     }
 
