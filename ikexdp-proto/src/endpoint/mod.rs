@@ -278,6 +278,9 @@ impl Endpoint {
             self.table
                 .update(&config, to, |sa| sa.inherit(&mut cx, bequest));
         }
+        for older in core::mem::take(&mut self.host.successions.retired) {
+            self.table.update(&config, older, IkeSa::retire);
+        }
         if let Some(superseding) = self.host.successions.superseding.take() {
             self.supersede(&config, &superseding);
         }
