@@ -61,7 +61,7 @@ fn a_client_has_a_tunnel_until_it_goes() {
 #[ignore = "needs ESP in the kernel"]
 fn a_tunnel_carries_much() {
     let lab = lab();
-    let _gateway = Gateway::start(IKEXDP, &lab.gateway, &setup());
+    let _gateway = start(&lab);
     // IPv4 without UDP, and IPv6 in UDP.
     for tunnel in [Tunnel::ALL[0], Tunnel::ALL[3]] {
         tunnel.set_path(&lab);
