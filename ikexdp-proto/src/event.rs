@@ -245,6 +245,8 @@ pub enum CloseReason {
     Expired,
     /// Its peer has made another.
     Superseded,
+    /// The kernel could not follow its peer to another address.
+    Unmoved,
 }
 
 /// A CHILD SA, for people.
@@ -406,6 +408,7 @@ impl fmt::Display for CloseReason {
             Self::OutOfTurn => f.write_str("peer began an exchange out of turn"),
             Self::PeerRefused(notify) => write!(f, "peer refused: {notify}"),
             Self::Expired => f.write_str("its lifetime is over"),
+            Self::Unmoved => f.write_str("the kernel could not follow its peer"),
             Self::Superseded => f.write_str("its peer has made another"),
         }
     }

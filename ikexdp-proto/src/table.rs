@@ -88,10 +88,10 @@ impl Table {
         self.timers.first().map(|(deadline, _)| *deadline)
     }
 
-    /// An SA whose timer has run out by `now`.
-    pub(crate) fn expired(&self, now: Instant) -> Option<IkeSaId> {
-        let (deadline, id) = self.timers.first()?;
-        (*deadline <= now).then_some(*id)
+    /// The SAs whose timers have run out by `now`.
+    pub(crate) fn expired(&self, now: Instant) -> Vec<IkeSaId> {
+        let due = self.timers.range(..=(now, IkeSaId(u64::MAX)));
+        due.map(|(_, id)| *id).collect()
     }
 
     pub(crate) fn by_spi(&self, spi: Spi) -> Option<IkeSaId> {

@@ -157,7 +157,7 @@ impl Endpoint {
         match input {
             Input::Datagram(datagram) => self.datagram(&datagram),
             Input::Timeout => {
-                while let Some(id) = self.table.expired(now) {
+                for id in self.table.expired(now) {
                     self.update(id, |sa, cx| sa.handle_timeout(cx));
                 }
             }

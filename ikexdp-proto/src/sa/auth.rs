@@ -354,6 +354,7 @@ impl Claimant {
             by: core.id,
             peer: self.identity.clone(),
             local: self.connection.local_identity.clone(),
+            connection: self.connection.name.clone(),
             told,
         });
         State::Succeeding(Box::new(Succeeding {
@@ -372,6 +373,9 @@ impl Claimant {
             assigned: Vec::new(),
             children: Vec::new(),
             mobike: self.mobike,
+            tunnel: core.tunnel(),
+            moving: None,
+            check_route: false,
             predecessor: None,
         };
         let answering = Answering::new(self.channel, self.reply_to, Box::new(estate), proof);

@@ -81,6 +81,7 @@ impl Child {
         cx: &mut Context<'_>,
         core: &Core,
         connection: &Connection,
+        tunnel: Tunnel,
         agreement: Agreement<'_>,
     ) -> (Self, Vec<Operation>) {
         let Agreement {
@@ -104,11 +105,17 @@ impl Child {
             Role::Responder => (from_responder, from_initiator),
         };
         let replaces = lineage.is_some();
-        let lineage = lineage.unwrap_or_else(|| cx.lineage(core.id));
+        let lineage = match lineage {
+            Some(lineage) => {
+                cx.lineages.join(lineage);
+                lineage
+            }
+            None => cx.lineage(core.id),
+        };
         let mut esp = |direction, spi, keys: EspKeys| EspSa {
             direction,
             spi,
-            tunnel: core.tunnel(),
+            tunnel,
             suite: summary.suite,
             keys,
             lineage,
@@ -129,7 +136,7 @@ impl Child {
         };
         let mut first = alloc::vec![Operation::InstallSa(inbound)];
         if !replaces {
-            let policies = child.policies(core.tunnel());
+            let policies = child.policies(tunnel);
             first.push(Operation::InstallPolicies(policies));
         }
         (child, first)

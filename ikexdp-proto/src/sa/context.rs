@@ -50,6 +50,13 @@ impl Jobs {
     pub(crate) fn done(&mut self, id: JobId) -> Option<IkeSaId> {
         self.waiting.remove(&id)
     }
+
+    /// Somebody else waits for it now.
+    pub(super) fn pass_on(&mut self, id: JobId, owner: IkeSaId) {
+        if let Some(waiting) = self.waiting.get_mut(&id) {
+            *waiting = owner;
+        }
+    }
 }
 
 /// IKE SAs that take the place of others (RFC 7296 §2.18): what an SA wants done

@@ -31,6 +31,12 @@ pub(crate) struct Estate {
     pub(super) children: Vec<Child>,
     /// Whether the peer, which began it all, may move (RFC 4555).
     pub(super) mobike: bool,
+    /// Where the kernel has the CHILD SAs when it has done what it was told.
+    pub(super) tunnel: Tunnel,
+    /// The job that moves them, and from where.
+    pub(super) moving: Option<(JobId, Tunnel)>,
+    /// Whether the peer is to show that it is where it says.
+    pub(super) check_route: bool,
     /// The IKE SA that had all this before.
     pub(super) predecessor: Option<IkeSaId>,
 }
@@ -53,7 +59,8 @@ impl Estate {
 
     /// Whether it is of the two that are told.
     pub(super) fn is_between(&self, superseding: &Superseding) -> bool {
-        self.peer.is_same_as(&superseding.peer)
+        self.connection.name == superseding.connection
+            && self.peer.is_same_as(&superseding.peer)
             && self
                 .connection
                 .local_identity
@@ -88,7 +95,7 @@ impl Estate {
         agreement.lineage = replaced
             .filter(|child| child.has_traffic_of(&agreement.summary))
             .map(|child| child.lineage);
-        Child::new(cx, core, &self.connection, agreement)
+        Child::new(cx, core, &self.connection, self.tunnel, agreement)
     }
 
     /// The peer can send on a new CHILD SA, and knows it.
@@ -113,10 +120,11 @@ impl Estate {
 
     /// From now on we send on the CHILD SA `spi`.
     pub(super) fn connect(&mut self, cx: &mut Context<'_>, core: &Core, spi: EspSpi) {
+        let tunnel = self.tunnel;
         let Some(child) = self.child_mut(spi) else {
             return;
         };
-        if let Some(operation) = child.take_outbound(core.tunnel()) {
+        if let Some(operation) = child.take_outbound(tunnel) {
             let batch = Job::DataPlane(alloc::vec![operation]);
             child.installing = Some(cx.job(core.id, batch));
         }
@@ -172,35 +180,51 @@ impl Estate {
 
     /// Takes a CHILD SA that is in nobody's list out of the kernel.
     pub(super) fn discard(&self, cx: &mut Context<'_>, core: &Core, child: &Child) {
-        let mut others = self.children.iter();
-        let last = others.all(|other| other.lineage != child.lineage);
         cx.inbound.release(child.spi());
-        if last {
-            cx.lineages.release(child.lineage);
-        }
-        let batch = child.removal(core.tunnel(), last);
+        let last = cx.lineages.leave(child.lineage);
+        let batch = child.removal(self.tunnel, last);
         cx.job(core.id, Job::DataPlane(batch));
     }
 
-    /// The peer, or we, are reached elsewhere than at `before`.
-    pub(super) fn relocate(&self, cx: &mut Context<'_>, core: &Core, before: Tunnel) {
-        let to = core.tunnel();
-        if to == before || self.children.is_empty() {
+    /// Has the kernel follow the peer, with what is being `installed` as well. One
+    /// move at a time: a peer that does nothing but move keeps nobody waiting.
+    pub(super) fn relocate<'a>(
+        &'a mut self,
+        cx: &mut Context<'_>,
+        core: &Core,
+        installed: impl Iterator<Item = &'a Child>,
+    ) {
+        let (from, to) = (self.tunnel, core.tunnel());
+        if to == from || self.moving.is_some() {
             return;
         }
+        let mut sas = Vec::new();
         let mut policies: Vec<Policies> = Vec::new();
-        for child in &self.children {
+        for child in self.children.iter().chain(installed) {
+            sas.extend(child.names(from));
             if policies.iter().all(|known| known.lineage != child.lineage) {
-                policies.push(child.policies(before));
+                policies.push(child.policies(from));
             }
         }
-        let sas = self.children.iter().flat_map(|child| child.names(before));
-        let moved = Operation::Move {
-            sas: sas.collect(),
-            policies,
-            to,
-        };
-        cx.job(core.id, Job::DataPlane(alloc::vec![moved]));
+        self.tunnel = to;
+        if sas.is_empty() {
+            return;
+        }
+        let moved = Operation::Move { sas, policies, to };
+        let job = cx.job(core.id, Job::DataPlane(alloc::vec![moved]));
+        self.moving = Some((job, from));
+    }
+
+    /// The kernel has followed, or has not and is where it was.
+    pub(super) fn relocated(
+        &mut self,
+        result: Result<(), DataPlaneError>,
+    ) -> Result<(), DataPlaneError> {
+        let moving = self.moving.take();
+        if let (Some((_, from)), Err(_)) = (moving, &result) {
+            self.tunnel = from;
+        }
+        result
     }
 
     /// What people want to know of the CHILD SAs.
@@ -210,9 +234,9 @@ impl Estate {
     }
 
     /// What the kernel knows the CHILD SAs by.
-    pub(super) fn names(&self, tunnel: Tunnel) -> Vec<[EspSaName; 2]> {
+    pub(super) fn names(&self) -> Vec<[EspSaName; 2]> {
         let children = self.children.iter();
-        children.map(|child| child.names(tunnel)).collect()
+        children.map(|child| child.names(self.tunnel)).collect()
     }
 
     /// The last IKE SA is over, and everything with it.

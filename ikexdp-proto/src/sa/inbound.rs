@@ -35,11 +35,18 @@ impl InboundSpis {
 #[derive(Debug, Default)]
 pub(crate) struct Lineages {
     last: u32,
-    owners: BTreeMap<Lineage, IkeSaId>,
+    known: BTreeMap<Lineage, Known>,
+}
+
+#[derive(Debug)]
+struct Known {
+    owner: IkeSaId,
+    /// CHILD SAs of the lineage, those that are being installed among them.
+    children: usize,
 }
 
 impl Lineages {
-    /// Takes the next number that nobody has.
+    /// Takes the next number that nobody has, for one CHILD SA.
     pub(super) fn reserve(&mut self, owner: IkeSaId) -> Lineage {
         loop {
             self.last = self.last.saturating_add(1);
@@ -47,25 +54,42 @@ impl Lineages {
                 self.last = 1;
             }
             let lineage = Lineage(self.last);
-            if let Entry::Vacant(place) = self.owners.entry(lineage) {
-                place.insert(owner);
+            if let Entry::Vacant(place) = self.known.entry(lineage) {
+                place.insert(Known { owner, children: 1 });
                 return lineage;
             }
         }
     }
 
-    /// Another IKE SA has it now.
-    pub(super) fn pass_on(&mut self, lineage: Lineage, owner: IkeSaId) {
-        self.owners.insert(lineage, owner);
+    /// One more CHILD SA is of it.
+    pub(super) fn join(&mut self, lineage: Lineage) {
+        if let Some(known) = self.known.get_mut(&lineage) {
+            known.children = known.children.saturating_add(1);
+        }
     }
 
-    /// Gives one back.
-    pub(super) fn release(&mut self, lineage: Lineage) {
-        self.owners.remove(&lineage);
+    /// Another IKE SA has it now.
+    pub(super) fn pass_on(&mut self, lineage: Lineage, owner: IkeSaId) {
+        if let Some(known) = self.known.get_mut(&lineage) {
+            known.owner = owner;
+        }
+    }
+
+    /// A CHILD SA of it is no more. Returns whether it was the last.
+    pub(super) fn leave(&mut self, lineage: Lineage) -> bool {
+        let Some(known) = self.known.get_mut(&lineage) else {
+            return true;
+        };
+        known.children = known.children.saturating_sub(1);
+        let last = known.children == 0;
+        if last {
+            self.known.remove(&lineage);
+        }
+        last
     }
 
     /// Who has it.
     pub(crate) fn owner(&self, lineage: Lineage) -> Option<IkeSaId> {
-        self.owners.get(&lineage).copied()
+        self.known.get(&lineage).map(|known| known.owner)
     }
 }

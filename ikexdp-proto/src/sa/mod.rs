@@ -204,10 +204,9 @@ impl IkeSa {
             return;
         };
         if !message.response && self.state.follows(&self.core) {
-            let (path, tunnel) = (self.core.path, self.core.tunnel());
+            let path = self.core.path;
             self.core.path = message.path;
-            if let State::Established(state) = &self.state {
-                state.estate.relocate(cx, &self.core, tunnel);
+            if let State::Established(state) = &mut self.state {
                 state.moved(cx, &self.core, &path);
             }
         }
@@ -398,7 +397,7 @@ impl IkeSa {
             summary.peer = Some(estate.peer.clone());
             summary.addresses = estate.addresses();
             summary.children = estate.summaries();
-            summary.names = estate.names(self.core.tunnel());
+            summary.names = estate.names();
         }
         Some(summary)
     }

@@ -1,6 +1,7 @@
 //! IKE SAs in the place of others (RFC 7296 §2.18).
 
 use alloc::boxed::Box;
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::channel::{Channel, NewChannel};
@@ -46,6 +47,9 @@ pub(crate) struct Superseding {
     pub(crate) peer: Identity,
     /// With whom of us.
     pub(crate) local: Identity,
+    /// By which connection: who proves it in a weaker way has no say in what was
+    /// made in a stronger one.
+    pub(crate) connection: String,
     /// Whether the peer is told: it may not have forgotten the others.
     pub(crate) told: bool,
 }

@@ -66,7 +66,9 @@ impl Established {
     fn deleted(mut self: Box<Self>, cx: &mut Context<'_>, core: &Core) -> State {
         // It may have replaced it at the same time as we wanted to, and know
         // already that ours is the one that is undone.
-        if let Some(heir) = self.ours.take_heir() {
+        if self.ending.is_none()
+            && let Some(heir) = self.ours.take_heir()
+        {
             self.abandon(cx, core);
             let Self {
                 channel, estate, ..

@@ -67,7 +67,7 @@ impl Established {
             return;
         }
         let children = self.estate.children.iter();
-        let inbound = children.map(|child| child.names(core.tunnel())[0]);
+        let inbound = children.map(|child| child.names(self.estate.tunnel)[0]);
         let inbound: Vec<EspSaName> = inbound.collect();
         if inbound.is_empty() {
             return self.ask(cx, core);

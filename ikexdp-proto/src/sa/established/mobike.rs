@@ -8,7 +8,9 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::{Established, Ours};
+use crate::data_plane::DataPlaneError;
 use crate::event::{CloseReason, Event};
+use crate::job::JobId;
 use crate::message::informational::Informational;
 use crate::nat::{NatHashes, is_translated};
 use crate::sa::channel::Message;
@@ -59,17 +61,16 @@ impl Established {
         if !request.update_addresses {
             return response;
         }
-        let (path, tunnel) = (core.path, core.tunnel());
+        let path = core.path;
         core.path = message.path;
         core.nat = request.nat.compare(core.spis, &message.path);
-        self.estate.relocate(cx, core, tunnel);
         self.moved(cx, core, &path);
-        self.check_route = path != core.path;
+        self.estate.check_route |= path != core.path;
         response
     }
 
-    /// Tells that the peer was reached by `from` until now.
-    pub(in crate::sa) fn moved(&self, cx: &mut Context<'_>, core: &Core, from: &Path) {
+    /// The peer was reached by `from` until now.
+    pub(in crate::sa) fn moved(&mut self, cx: &mut Context<'_>, core: &Core, from: &Path) {
         if *from != core.path {
             cx.stats.count(Stat::Moved);
             cx.event(Event::Moved {
@@ -78,17 +79,49 @@ impl Established {
                 to: core.path,
             });
         }
+        self.relocate(cx, core);
+    }
+
+    fn relocate(&mut self, cx: &mut Context<'_>, core: &Core) {
+        let installed = [self.ours.installing(), self.theirs.installing()];
+        self.estate
+            .relocate(cx, core, installed.into_iter().flatten());
+    }
+
+    /// Whether `job` has the kernel follow the peer.
+    pub(super) fn moves_by(&self, job: JobId) -> bool {
+        self.estate
+            .moving
+            .as_ref()
+            .is_some_and(|(moving, _)| *moving == job)
+    }
+
+    /// The kernel has followed; the peer may have moved on meanwhile.
+    pub(super) fn relocated(
+        mut self: Box<Self>,
+        cx: &mut Context<'_>,
+        core: &Core,
+        result: Result<(), DataPlaneError>,
+    ) -> State {
+        match self.estate.relocated(result) {
+            Ok(()) => self.relocate(cx, core),
+            // What is sent to the peer would go where it no longer is.
+            Err(_) => {
+                self.ending.get_or_insert(CloseReason::Unmoved);
+            }
+        }
+        self.proceed(cx, core)
     }
 
     /// Asks whether the peer is where its datagram came from (RFC 4555 §3.7).
     pub(super) fn ask_for_route(&mut self, cx: &mut Context<'_>, core: &Core) {
-        self.check_route = false;
+        self.estate.check_route = false;
         let cookie = cx.random::<COOKIE2_LEN>().to_vec();
         let question = Informational {
             cookie2: Some(cookie.clone()),
             ..Informational::default()
         };
-        self.ours = Ours::Route(cookie);
+        self.ours = Ours::Route(cookie, core.path);
         self.request(cx, core, ExchangeType::INFORMATIONAL, question.encode());
     }
 
@@ -97,12 +130,14 @@ impl Established {
         mut self: Box<Self>,
         cx: &mut Context<'_>,
         core: &Core,
-        cookie: &Vec<u8>,
+        (cookie, asked): (&Vec<u8>, Path),
         message: &Message,
     ) -> State {
         let payloads = &message.payloads;
         let response = Informational::decode(payloads.first, &payloads.octets);
         if response.is_ok_and(|response| response.cookie2.as_ref() == Some(cookie)) {
+            // It may have seen a repeat of the question elsewhere.
+            self.estate.check_route |= asked != core.path;
             return self.proceed(cx, core);
         }
         self.ending = Some(CloseReason::Malformed);

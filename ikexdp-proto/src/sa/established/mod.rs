@@ -48,8 +48,6 @@ pub(super) struct Established {
     theirs: Theirs,
     /// When a NAT that we are behind is to be reminded of us.
     keepalive: Instant,
-    /// Whether the peer is to show that it is where it says.
-    check_route: bool,
     /// Why it is to be deleted, as soon as no request of ours is waiting.
     ending: Option<CloseReason>,
 }
@@ -112,8 +110,18 @@ impl Established {
             spis: core.spis,
             suite: channel.suite,
         });
-        for child in &estate.children {
+        if let Some((job, _)) = estate.moving {
+            cx.jobs.pass_on(job, core.id);
+        }
+        for child in &mut estate.children {
             cx.lineages.pass_on(child.lineage, core.id);
+            if let Some(job) = child.installing {
+                cx.jobs.pass_on(job, core.id);
+            }
+            // Who was to answer that does so no more.
+            if child.phase == Phase::Deleting {
+                child.phase = Phase::Doomed;
+            }
         }
         Self::new(cx, channel, estate)
     }
@@ -128,7 +136,6 @@ impl Established {
             ours: Ours::Idle,
             theirs: Theirs::Idle,
             keepalive: cx.now,
-            check_route: false,
             ending: None,
         }
     }
@@ -173,6 +180,9 @@ impl Established {
             return self.peers_job(cx, core, result);
         }
         let result = data_plane(result);
+        if self.moves_by(id) {
+            return self.relocated(cx, core, result);
+        }
         if self.estate.connected(cx, core, id, result) {
             return self.proceed(cx, core);
         }
@@ -195,9 +205,8 @@ impl Established {
             } => self.worn(cx.now, (direction, spi), hard),
             // Authentic, as everything the kernel takes in.
             DataPlaneEvent::Remapped { remote, .. } if core.nat.remote => {
-                let (path, tunnel) = (core.path, core.tunnel());
+                let path = core.path;
                 core.path.remote = remote;
-                self.estate.relocate(cx, core, tunnel);
                 self.moved(cx, core, &path);
             }
             DataPlaneEvent::Remapped { .. } => {}
@@ -235,7 +244,7 @@ impl Established {
             return self.delete(cx, core, reason);
         }
         self.doom_expired(cx.now);
-        if self.check_route {
+        if self.estate.check_route {
             self.ask_for_route(cx, core);
         } else if self.has_doomed() {
             self.delete_doomed(cx, core);
@@ -258,7 +267,12 @@ impl Established {
         }
     }
 
+    /// Whether CHILD SAs are to be deleted, and may be: not while the peer replaces
+    /// the IKE SA (RFC 7296 §2.25.2).
     fn has_doomed(&self) -> bool {
+        if matches!(self.theirs, Theirs::Ike(_)) {
+            return false;
+        }
         let mut children = self.estate.children.iter();
         children.any(|child| child.phase == Phase::Doomed)
     }
@@ -365,6 +379,7 @@ impl Established {
     /// What is under way comes to nothing.
     fn abandon(&mut self, cx: &mut Context<'_>, core: &Core) {
         let ours = core::mem::take(&mut self.ours);
+        self.estate.check_route |= matches!(ours, Ours::Route(..));
         ours.abandon(cx, core, &self.estate);
         let theirs = core::mem::take(&mut self.theirs);
         theirs.abandon(cx, core, &self.estate);
@@ -398,9 +413,12 @@ impl Established {
         let next = |lifetime: &Lifetime| {
             if idle { lifetime.next() } else { lifetime.hard }
         };
-        let children = self.estate.children.iter().map(|child| match child.phase {
-            Phase::Live => next(&child.lifetime),
-            _ => child.lifetime.hard,
+        // What is doomed waits for something else than time.
+        let children = self.estate.children.iter();
+        let children = children.filter_map(|child| match child.phase {
+            Phase::Live => Some(next(&child.lifetime)),
+            Phase::Doomed | Phase::Deleting => None,
+            Phase::Rekeying | Phase::Replaced(_) => Some(child.lifetime.hard),
         });
         let own = [next(&self.lifetime)].into_iter();
         let liveness = self.liveness.due(&config.timing);

@@ -308,6 +308,9 @@ impl Verifying {
             assigned: self.assigned,
             children: Vec::new(),
             mobike: false,
+            tunnel: core.tunnel(),
+            moving: None,
+            check_route: false,
             predecessor: None,
         });
         let new = NewEstablished {

@@ -80,6 +80,11 @@ impl IkeRequest {
         self.rival = Some(rival);
     }
 
+    /// Whether the peer has made one as well.
+    pub(in crate::sa::established) const fn has_rival(&self) -> bool {
+        self.rival.is_some()
+    }
+
     pub(super) fn take_heir(&mut self) -> Option<IkeSaId> {
         self.rival.take().map(|rival| rival.heir)
     }
@@ -264,6 +269,12 @@ impl Established {
             Ok(new) => new,
             Err(error) => return self.ike_refused(cx, core, request, error),
         };
+        if let Some(reason) = self.ending {
+            let undone = new.close(cx);
+            cx.successions.born.push(undone);
+            request.abandon(cx);
+            return self.delete(cx, core, reason);
+        }
         self.abandon(cx, core);
         let Self {
             channel, estate, ..
@@ -295,6 +306,10 @@ impl Established {
         mut request: IkeRequest,
         error: Error,
     ) -> State {
+        if self.ending.is_some() {
+            request.abandon(cx);
+            return self.proceed(cx, core);
+        }
         if let Some(heir) = request.take_heir() {
             self.abandon(cx, core);
             let Self {

@@ -13,9 +13,10 @@ use crate::event::CloseReason;
 use crate::job::{JobId, JobResult};
 use crate::message::informational::Informational;
 use crate::sa::channel::Message;
+use crate::sa::child::Child;
 use crate::sa::estate::Estate;
 use crate::sa::{Context, Core, State};
-use crate::types::{EspSpi, IkeSaId};
+use crate::types::{EspSpi, IkeSaId, Path};
 use crate::wire::iana::NotifyType;
 
 /// The request that we are about.
@@ -26,8 +27,8 @@ pub(super) enum Ours {
     Idle,
     /// Whether the peer lives.
     Liveness,
-    /// Whether it is where it says, with this COOKIE2.
-    Route(Vec<u8>),
+    /// Whether it is where it says, with this COOKIE2, and where that is.
+    Route(Vec<u8>, Path),
     /// These CHILD SAs are to be deleted.
     Deleting(Vec<EspSpi>),
     /// A CHILD SA.
@@ -40,9 +41,17 @@ impl Ours {
     /// Whether `job` is for this request.
     pub(super) fn waits_for(&self, job: JobId) -> bool {
         match self {
-            Self::Idle | Self::Liveness | Self::Route(_) | Self::Deleting(_) => false,
+            Self::Idle | Self::Liveness | Self::Route(..) | Self::Deleting(_) => false,
             Self::Child(request) => request.waits_for(job),
             Self::Ike(request) => request.waits_for(job),
+        }
+    }
+
+    /// The CHILD SA that the kernel is being given.
+    pub(super) fn installing(&self) -> Option<&Child> {
+        match self {
+            Self::Child(request) => request.installing(),
+            _ => None,
         }
     }
 
@@ -66,7 +75,7 @@ impl Ours {
     /// Nobody will hear what comes of it.
     pub(super) fn abandon(self, cx: &mut Context<'_>, core: &Core, estate: &Estate) {
         match self {
-            Self::Idle | Self::Liveness | Self::Route(_) | Self::Deleting(_) => {}
+            Self::Idle | Self::Liveness | Self::Route(..) | Self::Deleting(_) => {}
             Self::Child(request) => request.abandon(cx, core, estate),
             Self::Ike(request) => request.abandon(cx),
         }
@@ -91,7 +100,7 @@ impl Established {
         match core::mem::take(&mut self.ours) {
             // That a liveness check was answered is all there is to know.
             Ours::Idle | Ours::Liveness => self.proceed(cx, core),
-            Ours::Route(cookie) => self.route_response(cx, core, &cookie, message),
+            Ours::Route(cookie, asked) => self.route_response(cx, core, (&cookie, asked), message),
             Ours::Deleting(children) => {
                 for spi in children {
                     self.remove_child(cx, core, spi);
@@ -112,7 +121,7 @@ impl Established {
         match core::mem::take(&mut self.ours) {
             Ours::Child(request) => self.own_child_job(cx, core, request, result),
             Ours::Ike(request) => self.own_ike_job(cx, core, request, result),
-            ours @ (Ours::Idle | Ours::Liveness | Ours::Route(_) | Ours::Deleting(_)) => {
+            ours @ (Ours::Idle | Ours::Liveness | Ours::Route(..) | Ours::Deleting(_)) => {
                 self.ours = ours;
                 State::Established(self)
             }

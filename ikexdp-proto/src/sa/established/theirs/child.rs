@@ -56,6 +56,13 @@ impl PeersChild {
         id == job
     }
 
+    pub(super) fn installing(&self) -> Option<&Child> {
+        match &self.stage {
+            Stage::Agreeing(_) => None,
+            Stage::Installing(_, child) => Some(child),
+        }
+    }
+
     pub(super) fn abandon(self, cx: &mut Context<'_>, core: &Core, estate: &Estate) {
         match self.stage {
             Stage::Agreeing(_) => cx.inbound.release(self.negotiated.summary.spi_in),

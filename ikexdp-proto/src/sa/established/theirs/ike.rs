@@ -46,7 +46,11 @@ impl Established {
             // RFC 7296 §2.25.2: the peer would not know to which of the two IKE
             // SAs the CHILD SA belongs.
             Ours::Child(_) | Ours::Deleting(_) => return Err(Unacceptable::Collision.into()),
-            Ours::Idle | Ours::Liveness | Ours::Route(_) | Ours::Ike(_) => {}
+            // One more than two at once is no accident.
+            Ours::Ike(request) if request.has_rival() => {
+                return Err(Unacceptable::Collision.into());
+            }
+            Ours::Idle | Ours::Liveness | Ours::Route(..) | Ours::Ike(_) => {}
         }
         let chosen = choose_ike(&request.proposals, &cx.config.ike)
             .ok_or(Error::Unacceptable(Unacceptable::Proposal))?;

@@ -12,6 +12,7 @@ use crate::error::{Error, Unacceptable};
 use crate::job::{JobId, JobResult};
 use crate::message::create_child::CreateChild;
 use crate::sa::channel::Message;
+use crate::sa::child::Child;
 use crate::sa::estate::Estate;
 use crate::sa::{Context, Core, State};
 
@@ -34,6 +35,14 @@ impl Theirs {
             Self::Idle => false,
             Self::Child(request) => request.waits_for(job),
             Self::Ike(request) => request.waits_for(job),
+        }
+    }
+
+    /// The CHILD SA that the kernel is being given.
+    pub(super) fn installing(&self) -> Option<&Child> {
+        match self {
+            Self::Child(request) => request.installing(),
+            _ => None,
         }
     }
 

@@ -101,6 +101,13 @@ impl ChildRequest {
         self.spi
     }
 
+    pub(super) fn installing(&self) -> Option<&Child> {
+        match &self.stage {
+            Stage::Installing(_, installing) => Some(&installing.0),
+            _ => None,
+        }
+    }
+
     /// Whether it is to replace the CHILD SA `spi`.
     pub(in crate::sa::established) fn replaces(&self, spi: EspSpi) -> bool {
         self.rekeyed == Some(spi)

@@ -151,7 +151,7 @@ impl Established {
         };
         let (mut child, mut batch) = self.estate.agree(cx, core, agreement, request.rekeyed);
         // The peer has what it receives on.
-        batch.extend(child.take_outbound(core.tunnel()));
+        batch.extend(child.take_outbound(self.estate.tunnel));
         let job = cx.job(core.id, Job::DataPlane(batch));
         request.stage = Stage::Installing(job, Box::new((child, nonces)));
         self.ours = Ours::Child(request);
