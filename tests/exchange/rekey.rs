@@ -92,6 +92,24 @@ fn a_child_sa_is_replaced_by_either_side() {
     }
 }
 
+/// --> CREATE_CHILD_SA { SA, Ni, TSi, TSr }
+/// <-- CREATE_CHILD_SA { SA, Nr, TSi, TSr }
+#[test]
+fn either_side_may_want_one_more_child_sa() {
+    for side in BOTH {
+        let mut net = up(&psk());
+        let id = only(&net, side).id;
+        net.command(side, Command::CreateChild(id));
+        net.run(Duration::from_secs(1));
+        for side in BOTH {
+            assert_eq!(children(&net, side).len(), 2);
+            assert_eq!(count(&net, side, Stat::ChildEstablished), 2);
+            net.kernel(side).holds(&net.established(side));
+            net.kernel(side).speaks_with(net.kernel(side.other()));
+        }
+    }
+}
+
 /// Traffic goes on under the same policies, so that nothing is lost in between.
 #[test]
 fn a_replaced_child_sa_keeps_its_policies() {

@@ -119,6 +119,22 @@ fn the_message_ids_of_a_new_ike_sa_begin_at_0() {
     assert_eq!(header.message_id, MessageId(0));
 }
 
+/// A peer that goes on replacing and deletes nothing does not fill our memory:
+/// one old IKE SA still answers, those before it do not.
+#[test]
+fn only_the_last_of_the_replaced_is_waited_for() {
+    let mut script = up();
+    let first = replace(&mut script, 2);
+    let second = replace(&mut script, 0);
+    let current = script.switch_to(first);
+    let request = script.seal(INFORMATIONAL, 3, &nothing());
+    assert!(script.deliver(&request).is_empty());
+    script.switch_to(second);
+    assert_eq!(script.exchange(INFORMATIONAL, 1, &delete_ike()), []);
+    script.switch_to(current);
+    assert_eq!(script.exchange(INFORMATIONAL, 0, &nothing()), []);
+}
+
 /// What the old IKE SA had is the new one's, and only its keys are good for it.
 #[test]
 fn a_new_ike_sa_has_the_child_sas_of_the_old() {

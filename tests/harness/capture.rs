@@ -43,6 +43,10 @@ impl Capture {
             "--immediate-mode",
             "--packet-buffered",
             "--relinquish-privileges=root",
+            // Room for thousands of frames of a link, not for a few that are longer than any: what
+            // comes while there is none is not captured.
+            "--snapshot-length=2048",
+            "--buffer-size=16384",
         ]);
         tcpdump
             .args(["-n", "-w", "-", "ip or ip6"])

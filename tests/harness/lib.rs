@@ -25,6 +25,7 @@ pub mod host;
 pub mod journal;
 pub mod kernel;
 pub mod lab;
+pub mod libreswan;
 pub mod namespace;
 pub mod net;
 pub mod packet;

@@ -59,6 +59,21 @@ fn a_client_has_a_tunnel_until_it_goes() {
 
 #[test]
 #[ignore = "needs ESP in the kernel"]
+fn a_tunnel_carries_much() {
+    let lab = lab();
+    let _gateway = start(&lab);
+    // IPv4 without UDP, and IPv6 in UDP.
+    for tunnel in [Tunnel::ALL[0], Tunnel::ALL[3]] {
+        tunnel.set_path(&lab);
+        let client = tunnel.client(&lab);
+        client.initiate().expect("the client connects");
+        tunnel.carries_much(&lab);
+        client.stop();
+    }
+}
+
+#[test]
+#[ignore = "needs ESP in the kernel"]
 fn nothing_of_a_daemon_stays_in_the_kernel() {
     let tunnel = Tunnel::ALL[1];
     let lab = lab();

@@ -1,13 +1,18 @@
 //! A client, the gateway and a network behind it, and how ESP gets from one to the other.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::{
+    collections::BTreeSet,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+};
 
 use harness::{
     credentials::{Credentials, SECRET},
     datagram::{Datagram, Encapsulation, timeline},
+    gateway::Gateway,
     lab::{Ends, Lab, NAMES, Path, V4, V6, address},
     strongswan::{Esp, Settings, Strongswan},
     traffic::{ping, transfer},
+    xfrm,
 };
 
 /// Addresses in the network behind the gateway.
@@ -64,6 +69,30 @@ impl Tunnel {
             ..Settings::initiator(client, gateway, Credentials::client_psk(SECRET))
         };
         Strongswan::start(&lab.client, settings)
+    }
+
+    /// Checks that the client's kernel has what it agreed on with the gateway, in this kind of tunnel.
+    pub(crate) fn is_installed(self, lab: &Lab, gateway: &Gateway) {
+        let [sa] = gateway.sas().try_into().expect("one IKE SA");
+        let [child] = sa.children.try_into().expect("one CHILD SA");
+        let states = xfrm::states(&lab.client);
+        let spis: BTreeSet<_> = states
+            .iter()
+            .map(|state| format!("{:08x}", state.spi))
+            .collect();
+        assert_eq!(spis, [child.spi_in, child.spi_out].into());
+        let in_udp = self.encapsulation == Encapsulation::Udp;
+        assert!(
+            states.iter().all(|state| state.in_udp == in_udp),
+            "{states:?}"
+        );
+    }
+
+    /// Checks that the tunnel carries 100 MB, in the family that it runs over; under emulation that
+    /// takes a minute.
+    pub(crate) fn carries_much(self, lab: &Lab) {
+        let inside = INSIDE[usize::from(self.ends == V6)];
+        transfer(&lab.client, (&lab.gateway, inside), 100_000_000);
     }
 
     /// Checks that the tunnel carries both families in both directions, and that nothing of it

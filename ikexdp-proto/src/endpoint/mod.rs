@@ -55,6 +55,9 @@ pub enum Command {
     },
     /// Delete an IKE SA; nothing happens if there is none of that name.
     Terminate(IkeSaId),
+    /// Ask for one more CHILD SA, between all that the connection has; nothing
+    /// happens while another request of ours is under way.
+    CreateChild(IkeSaId),
     /// Replace a CHILD SA, or the IKE SA itself; nothing happens if there is none
     /// of that name.
     Rekey {
@@ -275,6 +278,9 @@ impl Endpoint {
             self.table
                 .update(&config, to, |sa| sa.inherit(&mut cx, bequest));
         }
+        for older in core::mem::take(&mut self.host.successions.retired) {
+            self.table.update(&config, older, IkeSa::retire);
+        }
         if let Some(superseding) = self.host.successions.superseding.take() {
             self.supersede(&config, &superseding);
         }
@@ -343,6 +349,7 @@ impl Endpoint {
         match command {
             Command::Initiate { connection, path } => self.initiate(connection, *path),
             Command::Terminate(id) => self.update(*id, |sa, cx| sa.terminate(cx)),
+            Command::CreateChild(id) => self.update(*id, |sa, cx| sa.create_child(cx)),
             Command::Rekey { id, child } => self.update(*id, |sa, cx| sa.rekey(cx, *child)),
             Command::Shutdown => {
                 self.leaving = true;

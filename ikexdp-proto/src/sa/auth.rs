@@ -372,6 +372,7 @@ impl Claimant {
             assigned: Vec::new(),
             children: Vec::new(),
             mobike: self.mobike,
+            predecessor: None,
         };
         let answering = Answering::new(self.channel, self.reply_to, Box::new(estate), proof);
         answering.begin(cx, core, self.handshake, answer)

@@ -62,6 +62,8 @@ pub(crate) struct Successions {
     pub(crate) born: Vec<IkeSa>,
     /// What SAs leave to others.
     pub(crate) bequests: Vec<Bequest>,
+    /// Replaced SAs that are waited for no longer.
+    pub(crate) retired: Vec<IkeSaId>,
     /// A peer whose other SAs are to be closed.
     pub(crate) superseding: Option<Superseding>,
 }

@@ -17,7 +17,7 @@ use crate::identity::Identity;
 use crate::job::{Job, JobId};
 use crate::lease::Lease;
 use crate::stats::Stat;
-use crate::types::EspSpi;
+use crate::types::{EspSpi, IkeSaId};
 
 /// A peer, what it has of us, and its CHILD SAs.
 #[derive(Debug)]
@@ -31,6 +31,8 @@ pub(crate) struct Estate {
     pub(super) children: Vec<Child>,
     /// Whether the peer, which began it all, may move (RFC 4555).
     pub(super) mobike: bool,
+    /// The IKE SA that had all this before.
+    pub(super) predecessor: Option<IkeSaId>,
 }
 
 impl Estate {

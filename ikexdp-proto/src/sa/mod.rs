@@ -7,6 +7,7 @@ mod auth;
 mod channel;
 mod child;
 mod closing;
+mod command;
 mod configuration;
 mod context;
 mod described;
@@ -27,7 +28,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use crate::config::Config;
-use crate::data_plane::{DataPlaneEvent, Tunnel};
+use crate::data_plane::Tunnel;
 use crate::error::Error;
 use crate::event::{FailureReason, IkeSaSummary, NatSituation};
 use crate::job::{JobId, JobResult};
@@ -35,7 +36,7 @@ use crate::limits::DATAGRAM_LEN_MIN;
 use crate::message::init::notify_only;
 use crate::stats::Stat;
 use crate::time::Instant;
-use crate::types::{Datagram, EspSpi, IkeSaId, Path, Role, Spi, Spis};
+use crate::types::{Datagram, IkeSaId, Path, Role, Spi, Spis};
 use crate::wire::header::Header;
 use crate::wire::iana::ProtocolId;
 use crate::wire::payload::notify::Notify;
@@ -315,45 +316,6 @@ impl IkeSa {
                 cx.handshake_failed(core, state.progress(), reason);
                 State::Gone
             }
-            state => state,
-        };
-    }
-
-    /// The host wants it gone.
-    pub(crate) fn terminate(&mut self, cx: &mut Context<'_>) {
-        let core = &self.core;
-        let state = core::mem::replace(&mut self.state, State::Gone);
-        self.state = match state {
-            State::Established(state) => state.terminate(cx, core),
-            State::Installing(state) => state.terminate(cx, core),
-            state @ (State::Refused(_)
-            | State::Refusing(_)
-            | State::Closing(_)
-            | State::Heir(_)
-            | State::Replaced(_)
-            | State::Lingering(_)) => state,
-            State::Failed => State::Gone,
-            state => {
-                cx.handshake_failed(core, state.progress(), FailureReason::Terminated);
-                State::Gone
-            }
-        };
-    }
-
-    /// The host wants a CHILD SA, or the IKE SA itself, replaced.
-    pub(crate) fn rekey(&mut self, cx: &mut Context<'_>, child: Option<EspSpi>) {
-        let state = core::mem::replace(&mut self.state, State::Gone);
-        self.state = match state {
-            State::Established(state) => state.rekey(cx, &self.core, child),
-            state => state,
-        };
-    }
-
-    /// The kernel has something to say of a CHILD SA.
-    pub(crate) fn handle_data_plane(&mut self, cx: &mut Context<'_>, event: &DataPlaneEvent) {
-        let state = core::mem::replace(&mut self.state, State::Gone);
-        self.state = match state {
-            State::Established(state) => state.handle_data_plane(cx, &mut self.core, event),
             state => state,
         };
     }

@@ -216,14 +216,16 @@ fn assigned(offered: &[TrafficSelector], lease: Option<&Lease>) -> Vec<TrafficSe
 }
 
 impl Ends<'_> {
-    fn remote(&self) -> Vec<TrafficSelector> {
+    /// What may lie behind the peer.
+    pub(super) fn remote(&self) -> Vec<TrafficSelector> {
         match &self.child.remote {
             RemoteSelectors::Fixed(selectors) => selectors.clone(),
             RemoteSelectors::Pool(_) => hosts(self.lease.into_iter().flat_map(Lease::addresses)),
         }
     }
 
-    fn local(&self) -> Vec<TrafficSelector> {
+    /// What may lie behind us.
+    pub(super) fn local(&self) -> Vec<TrafficSelector> {
         if self.child.request_addresses {
             hosts(self.assigned.iter().copied())
         } else {

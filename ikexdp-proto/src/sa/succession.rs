@@ -145,6 +145,14 @@ impl IkeSa {
         };
     }
 
+    /// Its successor has been replaced in turn: the peer has had its time to delete
+    /// it.
+    pub(crate) fn retire(&mut self) {
+        if let State::Replaced(_) = self.state {
+            self.state = State::Gone;
+        }
+    }
+
     /// Its peer has made another, which stands in its place.
     pub(crate) fn supersede(&mut self, cx: &mut Context<'_>, superseding: &Superseding) {
         let core = &self.core;

@@ -12,7 +12,10 @@ mod unpacked;
 use anyhow::Result;
 
 use self::packages::Tool;
-pub(crate) use self::{compiler::Compiler, unpacked::kernel};
+pub(crate) use self::{
+    compiler::Compiler,
+    unpacked::{kernel, libreswan},
+};
 
 /// What the tests run: the peer, its plug-ins, and what builds and watches networks.
 ///
@@ -30,9 +33,16 @@ const LAB: [Tool; 10] = [
     Tool::new("openssl", "openssl"),
     Tool::new("tcpdump", "tcpdump"),
 ];
-/// What the virtual machine needs besides: the machine, and its first process.
-const VM: [Tool; 2] = [
+/// What the virtual machine needs besides: the machine, its first process, and what Libreswan uses.
+const VM: [Tool; 9] = [
     Tool::new("busybox-static", "busybox"),
+    Tool::new("libcurl3-nss", "pluto"),
+    Tool::new("libevent-core-2.1-7", "pluto"),
+    Tool::new("libevent-pthreads-2.1-7", "pluto"),
+    Tool::new("libldap-2.5-0", "pluto"),
+    Tool::new("libldns3", "pluto"),
+    Tool::new("libnss3-tools", "certutil"),
+    Tool::new("libunbound8", "pluto"),
     Tool::new("qemu-system-x86", "qemu-system-x86_64"),
 ];
 /// What makes the package and looks at it.
@@ -53,6 +63,7 @@ const FUZZER: [Tool; 1] = [Tool::new("g++", "g++")];
 pub(crate) fn everything() -> Result<()> {
     prepare(&[&LAB[..], &VM, &PACKAGER, &FUZZER, compiler::clippy()].concat())?;
     kernel()?;
+    libreswan()?;
     checker::install()?;
     eprintln!("setup: everything is there");
     Ok(())

@@ -1,6 +1,7 @@
 //! Debian's packages for the virtual machine, unpacked under `target`.
 //!
-//! They are not installed: a kernel would put itself into this machine's boot menu.
+//! They are not installed: a kernel would put itself into this machine's boot menu, and Libreswan's package
+//! cannot be beside strongSwan's.
 
 use std::{
     fs,
@@ -31,6 +32,14 @@ pub(crate) fn kernel() -> Result<PathBuf> {
         let mut depmod = Command::new("busybox");
         run(depmod.args(words("depmod -b")).arg(unpacked).arg(version))
     })
+}
+
+/// The root of Libreswan; fetches it if it is not there.
+///
+/// # Errors
+/// It is not to be had here.
+pub(crate) fn libreswan() -> Result<PathBuf> {
+    unpacked("libreswan", |directory| unpack("libreswan", directory))
 }
 
 /// The directory for this package, which `fill` has filled now or earlier.

@@ -3,7 +3,7 @@
 use std::{
     io::{BufRead as _, BufReader, IsTerminal as _},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{ChildStdout, Command, Stdio},
 };
 
 use anyhow::{Context as _, Result};
@@ -79,9 +79,8 @@ impl Executable {
         println!("\n{}, in a virtual machine", self.name);
         let vm = Vm::new(&[&self.file, daemon])?;
         let filter = filter.unwrap_or_default();
-        let mut child = vm.start(&format!("{} {IGNORED} {filter}", self.file.display()))?;
-        let outcome = follow(&mut child)?;
-        child.wait()?;
+        let line = format!("{} {IGNORED} {filter}", self.file.display());
+        let outcome = vm.run(&line, follow)??;
         let code = vm.code();
         if let Err(error) = &code {
             println!("{error:#}");
@@ -106,13 +105,13 @@ fn watch(command: &mut Command) -> Result<Outcome> {
         .stdout(Stdio::piped())
         .spawn()
         .with_context(|| format!("{command:?}"))?;
-    let outcome = follow(&mut child)?;
+    let stdout = child.stdout.take().context("a pipe was asked for")?;
+    let outcome = follow(stdout)?;
     Ok(ended(outcome, child.wait()?.success()))
 }
 
 /// Shows what libtest prints while it comes, and adds up its results, if it says any.
-fn follow(child: &mut Child) -> Result<Option<Outcome>> {
-    let stdout = child.stdout.take().context("a pipe was asked for")?;
+fn follow(stdout: ChildStdout) -> Result<Option<Outcome>> {
     let mut total = None;
     for line in BufReader::new(stdout).split(b'\n') {
         let line = line.context("reading the output of the tests")?;

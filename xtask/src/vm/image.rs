@@ -13,7 +13,8 @@ use super::archive::Archive;
 use crate::command::{find, output};
 
 /// What the harness runs.
-const PROGRAMS: [&str; 9] = [
+const PROGRAMS: [&str; 10] = [
+    "certutil",
     "charon-systemd",
     "chmod",
     "ethtool",
@@ -26,6 +27,11 @@ const PROGRAMS: [&str; 9] = [
 ];
 /// strongSwan's plug-ins, which it loads by name.
 const PLUGINS: &str = "/usr/lib/ipsec/plugins";
+/// Parts of NSS, Libreswan's cryptography, which it loads by name.
+const LIBRARIES: [&str; 2] = [
+    "/usr/lib/x86_64-linux-gnu/libfreeblpriv3.so",
+    "/usr/lib/x86_64-linux-gnu/libsoftokn3.so",
+];
 /// What programs read.
 const FILES: [&str; 3] = [
     "/etc/protocols",
@@ -33,7 +39,7 @@ const FILES: [&str; 3] = [
     "/etc/strongswan.conf",
 ];
 /// Where file systems are mounted, and where programs write.
-const DIRECTORIES: [&str; 7] = [
+const DIRECTORIES: [&str; 8] = [
     "/dev",
     "/etc/strongswan.d",
     "/etc/swanctl",
@@ -41,6 +47,7 @@ const DIRECTORIES: [&str; 7] = [
     "/run",
     "/sys",
     "/tmp",
+    "/var/lib/ipsec",
 ];
 
 /// The file system in the making.
@@ -78,6 +85,9 @@ impl Image {
         for plugin in fs::read_dir(PLUGINS).context(PLUGINS)? {
             image.program(plugin?.path())?;
         }
+        for library in LIBRARIES {
+            image.program(library.into())?;
+        }
         Ok(image)
     }
 
@@ -88,6 +98,16 @@ impl Image {
     pub(super) fn unpacked(&mut self, package: &Path, file: &Path) -> Result<()> {
         let path = file.strip_prefix(package).unwrap_or(file);
         self.copy(file, &Path::new("/").join(path))
+    }
+
+    /// Adds a program of an unpacked package, where the package has it.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub(super) fn unpacked_program(&mut self, package: &Path, file: PathBuf) -> Result<()> {
+        self.unpacked(package, &file)?;
+        self.programs.push(file);
+        Ok(())
     }
 
     /// Adds a program that Cargo has built, without debugging information, which is nine tenths of

@@ -2,6 +2,7 @@
 # The guest's first process: prepares what programs expect of a system, runs its arguments, says
 # how they ended, and ends the guest. Their output goes to the second serial port: the first has
 # what the kernel says.
+echo "init: begins"
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin
 busybox mount -t devtmpfs devtmpfs /dev
 busybox mount -t proc proc /proc

@@ -100,8 +100,11 @@ impl Established {
         core: &Core,
         replaced: IkeSaId,
         channel: Channel,
-        estate: Box<Estate>,
+        mut estate: Box<Estate>,
     ) -> Self {
+        // A peer that goes on replacing without deleting may have one of them.
+        let older = estate.predecessor.replace(replaced);
+        cx.successions.retired.extend(older);
         cx.stats.count(Stat::Rekeyed);
         cx.event(Event::Rekeyed {
             id: replaced,

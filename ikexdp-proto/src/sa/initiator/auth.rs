@@ -308,6 +308,7 @@ impl Verifying {
             assigned: self.assigned,
             children: Vec::new(),
             mobike: false,
+            predecessor: None,
         });
         let new = NewEstablished {
             channel: self.channel,

@@ -99,6 +99,7 @@ impl Established {
         let groups = &cx.config.ike.groups;
         let group = groups.iter().copied().find(|group| *group == current);
         let Some(group) = group.or_else(|| groups.first().copied()) else {
+            self.lifetime.soft = None;
             return;
         };
         let request = IkeRequest {

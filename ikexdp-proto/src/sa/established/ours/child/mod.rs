@@ -20,6 +20,7 @@ use crate::message::child::ChildPayloads;
 use crate::message::create_child::{CreateChild, Selectors};
 use crate::sa::child::{Child, Nonces, Phase};
 use crate::sa::established::data_plane;
+use crate::sa::established::theirs::Theirs;
 use crate::sa::estate::Estate;
 use crate::sa::proposal::offer_esp;
 use crate::sa::{Context, Core, State};
@@ -150,6 +151,19 @@ impl Established {
             responder: child.summary.remote.clone(),
         };
         self.request_child(cx, core, Some(spi), selectors);
+    }
+
+    /// Asks for one more CHILD SA, unless a request of ours is under way.
+    pub(in crate::sa) fn ask_for_child(&mut self, cx: &mut Context<'_>, core: &Core) {
+        if !matches!((&self.ours, &self.theirs), (Ours::Idle, Theirs::Idle)) {
+            return;
+        }
+        let ends = self.estate.ends();
+        let selectors = Selectors {
+            initiator: ends.local(),
+            responder: ends.remote(),
+        };
+        self.request_child(cx, core, None, selectors);
     }
 
     /// Installs the CHILD SA that came with IKE_AUTH.

@@ -1,0 +1,54 @@
+//! What the host wants of an IKE SA, and what its kernel says.
+
+use super::{Context, IkeSa, State};
+use crate::data_plane::DataPlaneEvent;
+use crate::event::FailureReason;
+use crate::types::EspSpi;
+
+impl IkeSa {
+    /// The host wants it gone.
+    pub(crate) fn terminate(&mut self, cx: &mut Context<'_>) {
+        let core = &self.core;
+        let state = core::mem::replace(&mut self.state, State::Gone);
+        self.state = match state {
+            State::Established(state) => state.terminate(cx, core),
+            State::Installing(state) => state.terminate(cx, core),
+            state @ (State::Refused(_)
+            | State::Refusing(_)
+            | State::Closing(_)
+            | State::Heir(_)
+            | State::Replaced(_)
+            | State::Lingering(_)) => state,
+            State::Failed => State::Gone,
+            state => {
+                cx.handshake_failed(core, state.progress(), FailureReason::Terminated);
+                State::Gone
+            }
+        };
+    }
+
+    /// The host wants one more CHILD SA.
+    pub(crate) fn create_child(&mut self, cx: &mut Context<'_>) {
+        if let State::Established(state) = &mut self.state {
+            state.ask_for_child(cx, &self.core);
+        }
+    }
+
+    /// The host wants a CHILD SA, or the IKE SA itself, replaced.
+    pub(crate) fn rekey(&mut self, cx: &mut Context<'_>, child: Option<EspSpi>) {
+        let state = core::mem::replace(&mut self.state, State::Gone);
+        self.state = match state {
+            State::Established(state) => state.rekey(cx, &self.core, child),
+            state => state,
+        };
+    }
+
+    /// The kernel has something to say of a CHILD SA.
+    pub(crate) fn handle_data_plane(&mut self, cx: &mut Context<'_>, event: &DataPlaneEvent) {
+        let state = core::mem::replace(&mut self.state, State::Gone);
+        self.state = match state {
+            State::Established(state) => state.handle_data_plane(cx, &mut self.core, event),
+            state => state,
+        };
+    }
+}
