@@ -14,6 +14,7 @@ mod carries;
 mod connects;
 mod esp;
 mod guest;
+mod lives;
 mod tunnel;
 
 /// The daemon that was built along with these tests.

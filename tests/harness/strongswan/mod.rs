@@ -85,6 +85,22 @@ impl Strongswan {
         self.swanctl(&["--terminate", "--ike", "lab"]).map(drop)
     }
 
+    /// Has the IKE SA replaced, which goes on when this returns.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn rekey_ike(&self) -> Result<(), String> {
+        self.swanctl(&["--rekey", "--ike", "lab"]).map(drop)
+    }
+
+    /// Has the CHILD SA replaced, which goes on when this returns.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn rekey_child(&self) -> Result<(), String> {
+        self.swanctl(&["--rekey", "--child", "lab"]).map(drop)
+    }
+
     /// The IKE SAs, half-open ones included.
     #[must_use]
     pub fn sas(&self) -> Vec<IkeSa> {

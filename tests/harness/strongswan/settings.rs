@@ -55,6 +55,8 @@ pub struct Settings {
     pub dpd_delay: Duration,
     /// The own ports for IKE and for NAT traversal; 0 for any.
     pub ports: (u16, u16),
+    /// Whether an initiator may change its address (RFC 4555).
+    pub mobike: bool,
 }
 
 /// Which end of the connection.
@@ -98,6 +100,7 @@ impl Settings {
             virtual_ips: Vec::new(),
             dpd_delay: Duration::ZERO,
             ports: (500, 4500),
+            mobike: false,
         }
     }
 
@@ -184,7 +187,7 @@ impl Settings {
                     fragmentation = {fragmentation}
                     childless = {childless}
                     dpd_delay = {dpd_delay}
-                    mobike = no
+                    mobike = {mobike}
                     {addresses}
                     {authentication}
                     children {{
@@ -208,6 +211,7 @@ impl Settings {
                 "allow"
             },
             dpd_delay = self.dpd_delay.as_secs(),
+            mobike = if self.mobike { "yes" } else { "no" },
             authentication = self.credentials.authentication(),
             esp_proposal = self.esp_proposal,
             secrets = self.credentials.secrets(),
