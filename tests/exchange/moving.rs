@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use harness::script::{CHILD_SPI, Script, config, kinds};
 use ikexdp_proto::Endpoint;
-use ikexdp_proto::data_plane::{DataPlaneEvent, Direction, Tunnel};
+use ikexdp_proto::data_plane::{DataPlaneError, DataPlaneEvent, Direction, Tunnel};
 use ikexdp_proto::event::{CloseReason, Event, FailureReason};
 use ikexdp_proto::message::informational::Informational;
 use ikexdp_proto::nat::{NatHashes, no_nats};
@@ -149,6 +149,26 @@ fn a_client_that_moves_takes_its_sas_along_and_shows_that_it_is_there() {
     };
     assert!(script.answer(question, &answer.encode()).is_empty());
     assert_eq!(path(&script.endpoint), elsewhere());
+}
+
+/// What is sent to a client whose SAs the kernel cannot move would go where it
+/// no longer is.
+#[test]
+fn a_client_that_the_kernel_cannot_follow_is_let_go() {
+    let mut script = mobile();
+    let failed = DataPlaneError::Failed("no memory".to_string());
+    script.kernel.refuse(Some(failed));
+    script.path = elsewhere();
+    let request = update(&script, &elsewhere()).encode();
+    let request = script.seal(INFORMATIONAL, 2, &request);
+    script.deliver(&request);
+    let question = Informational::default().encode();
+    script.wait(Duration::from_secs(100));
+    let request = script.seal(INFORMATIONAL, 3, &question);
+    assert!(script.deliver(&request).is_empty());
+    let closed = |event: &Event| matches!(event, Event::Closed { .. });
+    assert!(script.events.iter().any(closed));
+    script.kernel.holds(&[]);
 }
 
 /// Whoever answers without having seen the question is not the peer.

@@ -173,6 +173,28 @@ fn an_ike_sa_is_replaced_by_either_side_and_leaves_what_it_had() {
     }
 }
 
+/// Who is thrown out while the IKE SA is being replaced does not stay by that.
+#[test]
+fn an_end_is_not_forgotten_by_rekeying() {
+    for side in BOTH {
+        for both in [false, true] {
+            let mut net = up(&psk());
+            let id = only(&net, side).id;
+            rekey_ike(&mut net, side);
+            if both {
+                rekey_ike(&mut net, side.other());
+            }
+            net.run(Duration::from_millis(5));
+            net.command(side, Command::Terminate(id));
+            net.run(Duration::from_secs(300));
+            for side in BOTH {
+                assert!(net.endpoint(side).is_quiet());
+                net.kernel(side).holds(&[]);
+            }
+        }
+    }
+}
+
 /// RFC 7296 §2.8.1: of two CHILD SAs for one the lower nonce decides.
 #[test]
 fn both_sides_replacing_a_child_sa_end_with_one() {

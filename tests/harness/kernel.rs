@@ -43,7 +43,7 @@ impl Kernel {
         look(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// From now on nothing can be installed, or everything again.
+    /// From now on nothing can be installed or moved, or everything again.
     pub fn refuse(&self, refusal: Option<DataPlaneError>) {
         self.books(|books| books.refusal = refusal);
     }
@@ -139,7 +139,15 @@ impl Books {
         }
     }
 
-    fn relocate(&mut self, sas: &[EspSaName], policies: &[Policies], to: Tunnel) {
+    fn relocate(
+        &mut self,
+        sas: &[EspSaName],
+        policies: &[Policies],
+        to: Tunnel,
+    ) -> Result<(), DataPlaneError> {
+        if let Some(refusal) = &self.refusal {
+            return Err(refusal.clone());
+        }
         for name in sas {
             if let Some(kept) = self.sas.get_mut(&(name.direction, name.spi)) {
                 kept.tunnel = to;
@@ -150,6 +158,7 @@ impl Books {
                 kept.tunnel = to;
             }
         }
+        Ok(())
     }
 }
 
@@ -168,7 +177,7 @@ impl DataPlane for Kernel {
                     Operation::RemovePolicies(policies) => {
                         books.policies.remove(&policies.lineage);
                     }
-                    Operation::Move { sas, policies, to } => books.relocate(sas, policies, *to),
+                    Operation::Move { sas, policies, to } => books.relocate(sas, policies, *to)?,
                 }
             }
             Ok(())
