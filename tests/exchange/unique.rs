@@ -4,9 +4,12 @@ use std::time::Duration;
 
 use harness::net::{Net, Side, Weather};
 use harness::parties::{Parties, Proof};
-use harness::script::{KEY, Script, config};
+use harness::script::{CHILD_SPI, KEY, Script, config};
 use ikexdp_proto::config::Uniqueness;
+use ikexdp_proto::data_plane::Direction;
 use ikexdp_proto::event::{CloseReason, Event};
+use ikexdp_proto::message::informational::Informational;
+use ikexdp_proto::types::EspSpi;
 use ikexdp_proto::wire::iana::{ExchangeType, NotifyType};
 
 /// Makes another IKE SA, whose client says what `notifies` say.
@@ -88,4 +91,23 @@ fn only_the_same_peer_is_replaced() {
     stranger.identity = "another@example.com".parse().unwrap();
     again(&mut stranger, &[NotifyType::INITIAL_CONTACT]);
     assert_eq!(stranger.endpoint.summaries(None).count(), 2);
+}
+
+/// The SPI we send on is the peer's choice: who chooses one that is taken gets no
+/// CHILD SA, and takes nothing from whoever has it.
+#[test]
+fn an_spi_that_is_taken_stays_with_who_had_it() {
+    let mut script = twice(Uniqueness::Never, &[]);
+    let taken = EspSpi(CHILD_SPI);
+    let first = script.kernel.sa(Direction::Outbound, taken);
+    assert!(first.is_some());
+    let delete = Informational {
+        delete_ike: true,
+        ..Informational::default()
+    };
+    let delete = script.seal(ExchangeType::INFORMATIONAL, 2, &delete.encode());
+    script.deliver(&delete);
+    let left: Vec<_> = script.endpoint.summaries(None).collect();
+    assert_eq!(left.len(), 1);
+    assert_eq!(script.kernel.sa(Direction::Outbound, taken), first);
 }

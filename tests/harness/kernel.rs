@@ -120,6 +120,25 @@ impl Kernel {
 }
 
 impl Books {
+    fn apply(&mut self, batch: &[Operation]) -> Result<(), DataPlaneError> {
+        for operation in batch {
+            match operation {
+                Operation::InstallSa(sa) => self.install(sa)?,
+                Operation::InstallPolicies(policies) => {
+                    self.policies.insert(policies.lineage, policies.clone());
+                }
+                Operation::RemoveSa(name) => {
+                    self.sas.remove(&(name.direction, name.spi));
+                }
+                Operation::RemovePolicies(policies) => {
+                    self.policies.remove(&policies.lineage);
+                }
+                Operation::Move { sas, policies, to } => self.relocate(sas, policies, *to)?,
+            }
+        }
+        Ok(())
+    }
+
     fn install(&mut self, sa: &EspSa) -> Result<(), DataPlaneError> {
         if let Some(refusal) = &self.refusal {
             return Err(refusal.clone());
@@ -165,22 +184,13 @@ impl Books {
 impl DataPlane for Kernel {
     fn apply(&self, batch: &[Operation]) -> Result<(), DataPlaneError> {
         self.books(|books| {
-            for operation in batch {
-                match operation {
-                    Operation::InstallSa(sa) => books.install(sa)?,
-                    Operation::InstallPolicies(policies) => {
-                        books.policies.insert(policies.lineage, policies.clone());
-                    }
-                    Operation::RemoveSa(name) => {
-                        books.sas.remove(&(name.direction, name.spi));
-                    }
-                    Operation::RemovePolicies(policies) => {
-                        books.policies.remove(&policies.lineage);
-                    }
-                    Operation::Move { sas, policies, to } => books.relocate(sas, policies, *to)?,
-                }
+            let before = (books.sas.clone(), books.policies.clone());
+            let applied = books.apply(batch);
+            if applied.is_err() {
+                // All or nothing.
+                (books.sas, books.policies) = before;
             }
-            Ok(())
+            applied
         })
     }
 

@@ -24,6 +24,8 @@ pub(super) struct Child {
     pub(super) phase: Phase,
     /// The SA that we send on, as long as the kernel does not have it.
     outbound: Option<Box<EspSa>>,
+    /// Whether the kernel has it, or is being given it.
+    pub(super) sends: bool,
     /// The job that installs it.
     pub(super) installing: Option<JobId>,
     binding: Binding,
@@ -131,6 +133,7 @@ impl Child {
             lifetime: Lifetime::begin(cx, lifetimes.child, lifetimes.initiate_rekey),
             phase: Phase::Live,
             outbound: Some(Box::new(outbound)),
+            sends: false,
             installing: None,
             binding: connection.child.binding,
         };
@@ -156,6 +159,7 @@ impl Child {
     /// What is missing for us to send on it; nothing if nothing is.
     pub(super) fn take_outbound(&mut self, tunnel: Tunnel) -> Option<Operation> {
         let mut outbound = self.outbound.take()?;
+        self.sends = true;
         // The peer may have moved since.
         outbound.tunnel = tunnel;
         Some(Operation::InstallSa(*outbound))
@@ -175,6 +179,13 @@ impl Child {
         ]
     }
 
+    /// Those that are ours in the kernel. The SPI we send on is the peer's choice:
+    /// what we could not install under it is somebody else's.
+    pub(super) fn kept(&self, tunnel: Tunnel) -> impl Iterator<Item = EspSaName> {
+        let names = self.names(tunnel).into_iter();
+        names.filter(|name| self.sends || name.direction == Direction::Inbound)
+    }
+
     pub(super) fn policies(&self, tunnel: Tunnel) -> Policies {
         Policies {
             lineage: self.lineage,
@@ -188,7 +199,7 @@ impl Child {
     /// What takes it out of the kernel; with its policies if it is the `last` of
     /// its lineage.
     pub(super) fn removal(&self, tunnel: Tunnel, last: bool) -> Vec<Operation> {
-        let sas = self.names(tunnel).into_iter().map(Operation::RemoveSa);
+        let sas = self.kept(tunnel).map(Operation::RemoveSa);
         let policies = last.then(|| Operation::RemovePolicies(self.policies(tunnel)));
         policies.into_iter().chain(sas).collect()
     }

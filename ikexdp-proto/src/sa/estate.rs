@@ -144,6 +144,7 @@ impl Estate {
         };
         child.installing = None;
         if let Err(error) = result {
+            child.sends = false;
             // It would only swallow what is sent to the peer.
             if child.phase == Phase::Live {
                 child.phase = Phase::Doomed;
@@ -178,6 +179,12 @@ impl Estate {
         cx.event(Event::ChildClosed { id: core.id, spi });
     }
 
+    /// The kernel has not taken a CHILD SA: nothing of it is there.
+    pub(super) fn forget(cx: &mut Context<'_>, child: &Child) {
+        cx.inbound.release(child.spi());
+        cx.lineages.leave(child.lineage);
+    }
+
     /// Takes a CHILD SA that is in nobody's list out of the kernel.
     pub(super) fn discard(&self, cx: &mut Context<'_>, core: &Core, child: &Child) {
         cx.inbound.release(child.spi());
@@ -201,7 +208,7 @@ impl Estate {
         let mut sas = Vec::new();
         let mut policies: Vec<Policies> = Vec::new();
         for child in self.children.iter().chain(installed) {
-            sas.extend(child.names(from));
+            sas.extend(child.kept(from));
             if policies.iter().all(|known| known.lineage != child.lineage) {
                 policies.push(child.policies(from));
             }

@@ -81,7 +81,8 @@ impl Installing {
         match data_plane(result) {
             Ok(()) => answering.answer(cx, core, Ok(Some((child, negotiated)))),
             Err(error) => {
-                answering.give_back(cx, core, &child);
+                Estate::forget(cx, &child);
+                answering.give_back(cx);
                 cx.stats.count(Stat::ChildRefused);
                 answering.answer(cx, core, Err(error.into()))
             }
@@ -95,7 +96,8 @@ impl Installing {
             child,
             ..
         } = *self;
-        answering.give_back(cx, core, &child);
+        answering.estate.discard(cx, core, &child);
+        answering.give_back(cx);
         let progress = Progress {
             connection: Some(&answering.estate.connection.name),
             claimed: Some(answering.estate.peer.clone()),
@@ -158,8 +160,7 @@ impl Answering {
     }
 
     /// Without a CHILD SA an address is of no use.
-    fn give_back(&mut self, cx: &mut Context<'_>, core: &Core, child: &Child) {
-        self.estate.discard(cx, core, child);
+    fn give_back(&mut self, cx: &mut Context<'_>) {
         self.configuration = None;
         if let Some(lease) = self.estate.lease.take() {
             cx.pools.release(&lease);

@@ -246,7 +246,7 @@ impl Established {
                     return self.answer_child(cx, core, &peers, *child);
                 }
                 Err(error) => {
-                    self.estate.discard(cx, core, &child);
+                    Estate::forget(cx, &child);
                     error.into()
                 }
             },

@@ -14,6 +14,7 @@ use crate::sa::child::{Agreement, Child, Nonces, Phase};
 use crate::sa::established::Established;
 use crate::sa::established::ours::Ours;
 use crate::sa::established::theirs::Theirs;
+use crate::sa::estate::Estate;
 use crate::sa::negotiate::accept;
 use crate::sa::{Context, Core, State};
 use crate::stats::Stat;
@@ -166,7 +167,7 @@ impl Established {
         result: Result<(), DataPlaneError>,
     ) -> State {
         if let Err(error) = result {
-            self.estate.discard(cx, core, &child);
+            Estate::forget(cx, &child);
             return self.own_child_lost(cx, core, request, error.into());
         }
         if request.deleted {
