@@ -120,6 +120,14 @@ fn differ(before: [&str; 2], after: [&str; 2]) -> bool {
         .all(|(before, after)| *before != after)
 }
 
+fn none_was_lost(pings: Pings) {
+    let (answered, lost) = pings.stop();
+    assert!(
+        lost.is_empty(),
+        "{answered} pings were answered, not {lost:?}"
+    );
+}
+
 #[test]
 #[ignore = "needs ESP in the kernel"]
 fn either_side_replaces_sas_without_a_lost_ping() {
@@ -151,11 +159,7 @@ fn either_side_replaces_sas_without_a_lost_ping() {
     assert!(differ(spis_of_ike(&second_ike), spis_of_ike(&third_ike)));
     assert_eq!(third_ike.role, "initiator");
 
-    let (answered, lost) = pings.stop();
-    assert!(
-        lost.is_empty(),
-        "{answered} pings were answered, not {lost:?}"
-    );
+    none_was_lost(pings);
 }
 
 #[test]
@@ -183,11 +187,7 @@ fn a_child_sa_that_has_carried_its_share_is_replaced() {
     wait_for_lines(&gateway, REKEYED, 1);
     let (_, after) = settled(&lab, &gateway);
     assert!(differ(spis_of_esp(&before), spis_of_esp(&after)));
-    let (answered, lost) = pings.stop();
-    assert!(
-        lost.is_empty(),
-        "{answered} pings were answered, not {lost:?}"
-    );
+    none_was_lost(pings);
 }
 
 #[test]

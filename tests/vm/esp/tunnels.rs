@@ -9,7 +9,7 @@ use ikexdp_proto::{
     suite::EspSuite,
 };
 
-use super::end::{Agreed, INNER, ends, install, pings, remove, tunnel};
+use super::end::{Agreed, End, INNER, ends, install, pings, remove, tunnel};
 
 #[test]
 #[ignore = "needs ESP in the kernel"]
@@ -79,6 +79,12 @@ fn every_tunnel_carries_both_families_and_nothing_is_in_clear() {
     }
 }
 
+/// What the SAs of the first end have carried.
+fn packets(end: &End, agreed: &Agreed) -> u64 {
+    let carried = end.carried(agreed.names(0).to_vec());
+    carried.iter().map(|sa| sa.packets).sum()
+}
+
 /// The policies are those of the interface, and routes say what goes there.
 #[test]
 #[ignore = "needs ESP in the kernel"]
@@ -94,13 +100,7 @@ fn an_xfrm_interface_decides_what_is_protected() {
     install(&ends, &agreed);
     // Around the tunnel: nothing of it applies.
     assert_eq!(pings(&ends, 1), 0);
-    let carried = || {
-        ends[0]
-            .carried(agreed.names(0).to_vec())
-            .iter()
-            .map(|sa| sa.packets)
-            .sum::<u64>()
-    };
+    let carried = || packets(&ends[0], &agreed);
     assert_eq!(carried(), 0);
     for (place, end) in ends.iter().enumerate() {
         end.namespace
@@ -132,13 +132,7 @@ fn a_mark_decides_what_is_protected() {
     };
     install(&ends, &agreed);
     assert_eq!(pings(&ends, 1), 0);
-    let carried = || {
-        ends[0]
-            .carried(agreed.names(0).to_vec())
-            .iter()
-            .map(|sa| sa.packets)
-            .sum::<u64>()
-    };
+    let carried = || packets(&ends[0], &agreed);
     assert_eq!(carried(), 0);
     for end in &ends {
         let rules = [
