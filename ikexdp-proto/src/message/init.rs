@@ -131,8 +131,7 @@ impl<'a> Fields<'a> {
                 notifies.signature_hashes.extend(hashes.iter().map(hash));
             }
             NotifyType::INVALID_KE_PAYLOAD => {
-                let group = <[u8; 2]>::try_from(notify.data).ok();
-                self.invalid_ke = group.map(|group| GroupId(u16::from_be_bytes(group)));
+                self.invalid_ke = notify.group();
                 self.error = Some(notify.kind);
             }
             kind if kind.is_error() => self.error = Some(kind),

@@ -5,7 +5,7 @@
 //! ```
 
 use crate::error::Malformed;
-use crate::wire::iana::{NotifyType, PayloadType, ProtocolId};
+use crate::wire::iana::{GroupId, NotifyType, PayloadType, ProtocolId};
 use crate::wire::reader::Reader;
 use crate::wire::writer::ChainWriter;
 
@@ -32,6 +32,13 @@ impl<'a> Notify<'a> {
             kind,
             data,
         }
+    }
+
+    /// The group that INVALID_KE_PAYLOAD asks for (RFC 7296 §1.3).
+    #[must_use]
+    pub fn group(&self) -> Option<GroupId> {
+        let group = self.data.try_into().ok()?;
+        Some(GroupId(u16::from_be_bytes(group)))
     }
 
     /// Reads the body.
