@@ -139,7 +139,8 @@ impl Lineage {
 pub struct Binding {
     /// The identifier of an xfrm interface, for route-based set-ups.
     pub if_id: Option<u32>,
-    /// The mark that packets to be protected, and ESP to be received, carry.
+    /// The mark that packets carry that are to be protected, and those that were
+    /// when they leave the tunnel; ESP itself is received with any.
     pub mark: Option<Mark>,
 }
 

@@ -106,7 +106,11 @@ impl Established {
         match self.estate.relocated(result) {
             Ok(()) => self.relocate(cx, core),
             // What is sent to the peer would go where it no longer is.
-            Err(_) => {
+            Err(error) => {
+                cx.event(Event::ChildRefused {
+                    id: core.id,
+                    reason: error.into(),
+                });
                 self.ending.get_or_insert(CloseReason::Unmoved);
             }
         }
