@@ -102,25 +102,16 @@ impl Established {
         core: &Core,
         to: ReplyTo,
         request: CreateChild<'_>,
+        selectors: Selectors,
     ) -> Result<(), Error> {
         let rekeyed = self.rekeyed(request.rekeyed)?;
         if self.estate.children.len() >= CHILDREN_MAX {
             return Err(Unacceptable::AdditionalSa.into());
         }
-        if let Some(spi) = rekeyed {
-            self.yield_child(cx, core, spi);
-        }
         let offer = ChildPayloads {
             proposals: request.proposals,
-            initiator: request
-                .selectors
-                .as_ref()
-                .map(|selectors| selectors.initiator.clone())
-                .unwrap_or_default(),
-            responder: request
-                .selectors
-                .map(|selectors| selectors.responder)
-                .unwrap_or_default(),
+            initiator: selectors.initiator,
+            responder: selectors.responder,
         };
         let ours = &self.estate.connection.child.esp.groups;
         let pfs = Pfs::Allowed {
@@ -133,6 +124,9 @@ impl Established {
         };
         let negotiated = negotiate(cx, &self.estate.ends(), &offer, pfs);
         let negotiated = negotiated.inspect_err(|_| cx.stats.count(Stat::ChildRefused))?;
+        if let Some(spi) = rekeyed {
+            self.yield_child(cx, core, spi);
+        }
         let peers = PeersChild {
             to,
             nonces: Nonces {

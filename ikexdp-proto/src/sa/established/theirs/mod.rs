@@ -63,15 +63,15 @@ impl Established {
         message: &Message,
     ) -> State {
         let payloads = &message.payloads;
-        let request = match CreateChild::decode(payloads.first, &payloads.octets) {
+        let mut request = match CreateChild::decode(payloads.first, &payloads.octets) {
             Ok(request) => request,
             Err(error) => return self.unreadable(cx, core, message, &error),
         };
         let to = message.reply_to();
         let begun: Result<(), Error> = if self.ending.is_some() {
             Err(Unacceptable::Collision.into())
-        } else if request.selectors.is_some() {
-            self.begin_child(cx, core, to, request)
+        } else if let Some(selectors) = request.selectors.take() {
+            self.begin_child(cx, core, to, request, selectors)
         } else {
             self.begin_ike(cx, core, to, &request)
         };
