@@ -5,12 +5,14 @@ use core::fmt;
 use core::net::IpAddr;
 use core::str::FromStr;
 
-use ring::digest::{SHA256, digest};
+use ring::digest::{Context, SHA256, digest};
 
 use crate::identity::Identity;
 use crate::wire::payload::id;
 
-/// Who has or had an address: a digest of its identity.
+/// Who has or had an address: a digest of its identity, and of the name of the
+/// connection by which it has proved it. Who proves the same identity in a weaker
+/// way does not get the address that the stronger one is known by.
 ///
 /// What is remembered of a peer that is away has the same few octets whatever
 /// it calls itself, and names nobody to whoever finds it on a disk.
@@ -18,10 +20,17 @@ use crate::wire::payload::id;
 pub struct Holder(u128);
 
 impl Holder {
-    /// The holder that `identity` is.
+    /// The holder that `identity` is by `connection`.
     #[must_use]
-    pub fn of(identity: &Identity) -> Self {
-        let digest = digest(&SHA256, &id::body(identity));
+    pub fn of(connection: &str, identity: &Identity) -> Self {
+        // Of a fixed length each, so that none runs into the other.
+        let parts = [connection.as_bytes(), &id::body(identity)];
+        let digests = parts.map(|part| digest(&SHA256, part));
+        let mut context = Context::new(&SHA256);
+        for digest in &digests {
+            context.update(digest.as_ref());
+        }
+        let digest = context.finish();
         let octets = digest.as_ref().first_chunk().copied();
         Self(u128::from_be_bytes(octets.unwrap_or_default()))
     }
@@ -106,14 +115,17 @@ mod tests {
 
     #[test]
     fn a_holder_is_who_has_the_identity_and_survives_being_written() {
-        let holder = |text: &str| Holder::of(&text.parse().unwrap());
+        let holder = |text: &str| Holder::of("staff", &text.parse().unwrap());
         let kim = holder("kim@example.com");
         assert_eq!(kim, holder("kim@EXAMPLE.com"));
         // The same octets, but another kind of identity.
         assert_ne!(
             kim,
-            Holder::of(&Identity::KeyId(b"kim@example.com".to_vec()))
+            Holder::of("staff", &Identity::KeyId(b"kim@example.com".to_vec()))
         );
+        // By another connection.
+        let guest = "kim@example.com".parse().unwrap();
+        assert_ne!(kim, Holder::of("guests", &guest));
         assert_eq!(kim.to_string().parse(), Ok(kim));
         assert_eq!(kim.to_string().len(), 32);
         assert_eq!(Holder(1).to_string().parse(), Ok(Holder(1)));

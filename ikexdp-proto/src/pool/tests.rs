@@ -24,7 +24,7 @@ fn staff(v4: &str) -> Pools {
 }
 
 fn holder(name: &str) -> Holder {
-    Holder::of(&Identity::Fqdn(name.to_string()))
+    Holder::of("staff", &Identity::Fqdn(name.to_string()))
 }
 
 fn address(text: &str) -> IpAddr {

@@ -86,7 +86,7 @@ pub(super) fn configure(
             Ok(None)
         };
     };
-    let lease = lease(cx, name, peer, asked)?;
+    let lease = lease(cx, name, Holder::of(&connection.name, peer), asked)?;
     let pool = cx.config.pool(name);
     let mut attributes: Vec<_> = lease.addresses().map(address).collect();
     attributes.extend(pool.into_iter().flat_map(|pool| names(pool, asked)));
@@ -100,8 +100,7 @@ pub(super) fn configure(
 
 /// One address of one family is better than none: INTERNAL_ADDRESS_FAILURE is
 /// for those who get nothing at all (RFC 7296 §3.15.4).
-fn lease(cx: &mut Context<'_>, pool: &str, peer: &Identity, asked: &Asked) -> Result<Lease, Error> {
-    let holder = Holder::of(peer);
+fn lease(cx: &mut Context<'_>, pool: &str, holder: Holder, asked: &Asked) -> Result<Lease, Error> {
     let mut exhausted = false;
     let mut take = |wanted| {
         let taken = cx.pools.lease(pool, holder, wanted);

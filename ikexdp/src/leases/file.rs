@@ -204,7 +204,7 @@ mod tests {
     use tempfile::TempDir;
 
     fn leases() -> Vec<Assignment> {
-        let holder = |name: &str| Holder::of(&name.parse().unwrap());
+        let holder = |name: &str| Holder::of("staff", &name.parse().unwrap());
         [
             ("10.9.0.1", "kim@example.com", Some(7)),
             ("10.9.0.2", "lee@example.com", None),

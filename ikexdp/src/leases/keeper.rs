@@ -146,7 +146,7 @@ mod tests {
     fn lease(last: u8) -> Assignment {
         Assignment {
             address: [10, 9, 0, last].into(),
-            holder: Holder::of(&"kim@example.com".parse().unwrap()),
+            holder: Holder::of("staff", &"kim@example.com".parse().unwrap()),
             given_back: None,
         }
     }
