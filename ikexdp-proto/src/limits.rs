@@ -34,6 +34,10 @@ pub const REASSEMBLY_TIME_MAX: Duration = Duration::from_secs(30);
 /// several subnets of a site, and room for rekeying.
 pub const CHILDREN_MAX: usize = 64;
 
+/// Most IKE SAs of one identity, unless the host says that many devices share it:
+/// what one person has, and what those left behind on the way. The oldest go.
+pub const IKE_SAS_OF_A_PEER_MAX: usize = 16;
+
 /// Most certificates of one peer: a leaf and seven intermediates. Path building
 /// is bounded by rustls-webpki besides.
 pub const CERTIFICATES_MAX: usize = 8;

@@ -84,6 +84,29 @@ fn what_is_replaced_is_deleted_in_good_order() {
     assert_eq!(deleted.count(), 2);
 }
 
+/// One credential does not fill the gateway, unless many devices have it.
+#[test]
+fn the_oldest_of_too_many_is_closed() {
+    for (uniqueness, left) in [(Uniqueness::Keep, 16), (Uniqueness::Never, 18)] {
+        let mut script = twice(uniqueness, &[]);
+        for _ in 2..18 {
+            again(&mut script, &[]);
+        }
+        let sas: Vec<_> = script.endpoint.summaries(None).collect();
+        let up = sas.iter().filter(|sa| sa.state == "established");
+        assert_eq!(up.count(), left, "{uniqueness:?}");
+        let closed = script.events.iter().filter_map(|event| match event {
+            Event::Closed {
+                id,
+                reason: CloseReason::Superseded,
+                ..
+            } => Some(id.0),
+            _ => None,
+        });
+        assert!(closed.eq(1..=18 - left as u64), "{uniqueness:?}");
+    }
+}
+
 /// Others are left alone.
 #[test]
 fn only_the_same_peer_is_replaced() {

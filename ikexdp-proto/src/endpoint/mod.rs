@@ -289,8 +289,15 @@ impl Endpoint {
     /// Closes what else a peer has, then goes on with its new SA.
     fn supersede(&mut self, config: &Config, superseding: &Superseding) {
         let mut cx = self.host.context();
-        for id in self.table.by_peer(&superseding.peer) {
-            let close = |sa: &mut IkeSa| sa.supersede(&mut cx, superseding);
+        let mut others = self.table.by_peer(&superseding.peer);
+        others.retain(|id| {
+            let sa = self.table.find(*id);
+            sa.is_some_and(|sa| sa.is_superseded(superseding))
+        });
+        // Identifiers are given in order: the oldest come first.
+        let closed = others.len().saturating_sub(superseding.others);
+        for id in others.into_iter().take(closed) {
+            let close = |sa: &mut IkeSa| sa.supersede(&mut cx, superseding.told);
             self.table.update(config, id, close);
         }
         let go_on = |sa: &mut IkeSa| sa.succeed(&mut cx);

@@ -38,7 +38,7 @@ pub(crate) struct Bequest {
     estate: Option<Box<Estate>>,
 }
 
-/// A peer's new IKE SA takes the place of all that it had (RFC 7296 §2.4).
+/// A peer's new IKE SA takes the place of those that it had (RFC 7296 §2.4).
 #[derive(Debug)]
 pub(crate) struct Superseding {
     /// The new one.
@@ -52,6 +52,8 @@ pub(crate) struct Superseding {
     pub(crate) connection: String,
     /// Whether the peer is told: it may not have forgotten the others.
     pub(crate) told: bool,
+    /// How many of the others stay, the youngest.
+    pub(crate) others: usize,
 }
 
 impl Bequest {
@@ -157,16 +159,21 @@ impl IkeSa {
         }
     }
 
-    /// Its peer has made another, which stands in its place.
-    pub(crate) fn supersede(&mut self, cx: &mut Context<'_>, superseding: &Superseding) {
-        let core = &self.core;
+    /// Whether it is one of those in whose place another stands.
+    pub(crate) fn is_superseded(&self, superseding: &Superseding) -> bool {
+        match &self.state {
+            State::Established(state) => {
+                self.core.id != superseding.by && state.estate.is_between(superseding)
+            }
+            _ => false,
+        }
+    }
+
+    /// Its peer has made another, which stands in its place; it may not know of that.
+    pub(crate) fn supersede(&mut self, cx: &mut Context<'_>, told: bool) {
         let state = core::mem::replace(&mut self.state, State::Gone);
         self.state = match state {
-            State::Established(state)
-                if core.id != superseding.by && state.estate.is_between(superseding) =>
-            {
-                state.supersede(cx, core, superseding.told)
-            }
+            State::Established(state) => state.supersede(cx, &self.core, told),
             state => state,
         };
     }
@@ -178,6 +185,7 @@ impl IkeSa {
             State::Succeeding(state) => state.go_on(cx, &self.core),
             state => state,
         };
+        self.remember_path_size(cx);
     }
 
     /// What IKE SAs of one peer are found by, once it has proved who it is.
