@@ -97,7 +97,8 @@ pub struct EspSa {
     pub limits: UsageLimits,
 }
 
-/// What the kernel knows an SA by.
+/// What the kernel knows an SA by, and whose it must be: the SPI we send on is the
+/// peer's choice, and may be that of somebody else's SA.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EspSaName {
     /// Which direction of its CHILD SA it is.
@@ -106,6 +107,9 @@ pub struct EspSaName {
     pub spi: EspSpi,
     /// Between which addresses; ESP is received at one of them.
     pub tunnel: Tunnel,
+    /// The lineage it belongs to. An SA of that name but of another lineage counts
+    /// as not there.
+    pub lineage: Lineage,
     /// Part of the name as far as it is a mark.
     pub binding: Binding,
 }
@@ -118,6 +122,7 @@ impl EspSa {
             direction: self.direction,
             spi: self.spi,
             tunnel: self.tunnel,
+            lineage: self.lineage,
             binding: self.binding,
         }
     }

@@ -219,7 +219,8 @@ mod tests {
     use super::*;
     use ikexdp_proto::crypto::kex::Group;
     use ikexdp_proto::data_plane::{
-        Binding, Carried, DataPlaneError, Direction, EspSaName, NoDataPlane, Operation, Tunnel,
+        Binding, Carried, DataPlaneError, Direction, EspSaName, Lineage, NoDataPlane, Operation,
+        Tunnel,
     };
     use ikexdp_proto::types::EspSpi;
     use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -296,6 +297,7 @@ mod tests {
                     remote: end,
                     in_udp: false,
                 },
+                lineage: Lineage(1),
                 binding: Binding::default(),
             })
         };

@@ -135,14 +135,25 @@ impl<M: NetlinkSerializable + NetlinkDeserializable> Channel<M> {
         &mut self,
         requests: impl IntoIterator<Item = M>,
     ) -> Result<Vec<Reply<M>>, NetlinkError> {
-        let mut requests = requests.into_iter().peekable();
         let mut replies = Vec::new();
+        self.exchange_into(requests, &mut replies)?;
+        Ok(replies)
+    }
+
+    /// Like [`Channel::exchange`], for those who have to know how far it got:
+    /// requests without a reply may have been done or not.
+    pub(crate) fn exchange_into(
+        &mut self,
+        requests: impl IntoIterator<Item = M>,
+        replies: &mut Vec<Reply<M>>,
+    ) -> Result<(), NetlinkError> {
+        let mut requests = requests.into_iter().peekable();
         while requests.peek().is_some() {
             let first = self.sequence.wrapping_add(1);
             self.send(requests.by_ref().take(REQUESTS), NLM_F_ACK)?;
-            self.collect(first, &mut replies)?;
+            self.collect(first, replies)?;
         }
-        Ok(replies)
+        Ok(())
     }
 
     /// Gives everything that answers `question` to `take`.

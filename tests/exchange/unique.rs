@@ -1,5 +1,6 @@
 //! One peer, several IKE SAs (RFC 7296 §2.4).
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use harness::net::{Net, Side, Weather};
@@ -8,6 +9,7 @@ use harness::script::{CHILD_SPI, KEY, Script, config};
 use ikexdp_proto::config::Uniqueness;
 use ikexdp_proto::data_plane::Direction;
 use ikexdp_proto::event::{CloseReason, Event};
+use ikexdp_proto::message::create_child::{CreateChild, Selectors};
 use ikexdp_proto::message::informational::Informational;
 use ikexdp_proto::types::EspSpi;
 use ikexdp_proto::wire::iana::{ExchangeType, NotifyType};
@@ -124,13 +126,50 @@ fn an_spi_that_is_taken_stays_with_who_had_it() {
     let taken = EspSpi(CHILD_SPI);
     let first = script.kernel.sa(Direction::Outbound, taken);
     assert!(first.is_some());
+    leave(&mut script, 2);
+    let left: Vec<_> = script.endpoint.summaries(None).collect();
+    assert_eq!(left.len(), 1);
+    assert_eq!(script.kernel.sa(Direction::Outbound, taken), first);
+}
+
+/// Nor does who leaves while the kernel has not yet said that it is taken.
+#[test]
+fn an_spi_that_is_taken_survives_who_leaves_early() {
+    let mut script = Script::new(config());
+    script.establish();
+    let before = script.kernel.names();
+    script.begin_anew();
+    script.init();
+    let payloads = script.auth_payloads(KEY, None);
+    script.exchange(ExchangeType::IKE_AUTH, 1, &payloads);
+    script.waiting = Some(VecDeque::new());
+    let mut child = Script::child();
+    let request = CreateChild {
+        rekeyed: None,
+        proposals: core::mem::take(&mut child.proposals),
+        nonce: &[0x5a; 32],
+        key_exchange: None,
+        selectors: Some(Selectors {
+            initiator: child.initiator,
+            responder: child.responder,
+        }),
+    };
+    let request = script.seal(ExchangeType::CREATE_CHILD_SA, 2, &request.encode());
+    assert!(script.deliver(&request).is_empty());
+    assert_eq!(script.work_once().len(), 1);
+    leave(&mut script, 3);
+    while script.waiting.as_ref().is_some_and(|jobs| !jobs.is_empty()) {
+        script.work_once();
+    }
+    assert_eq!(script.kernel.names(), before);
+}
+
+/// The client deletes its newest IKE SA.
+fn leave(script: &mut Script, id: u32) {
     let delete = Informational {
         delete_ike: true,
         ..Informational::default()
     };
-    let delete = script.seal(ExchangeType::INFORMATIONAL, 2, &delete.encode());
+    let delete = script.seal(ExchangeType::INFORMATIONAL, id, &delete.encode());
     script.deliver(&delete);
-    let left: Vec<_> = script.endpoint.summaries(None).collect();
-    assert_eq!(left.len(), 1);
-    assert_eq!(script.kernel.sa(Direction::Outbound, taken), first);
 }

@@ -128,7 +128,9 @@ impl Books {
                     self.policies.insert(policies.lineage, policies.clone());
                 }
                 Operation::RemoveSa(name) => {
-                    self.sas.remove(&(name.direction, name.spi));
+                    if self.sa(name).is_some() {
+                        self.sas.remove(&(name.direction, name.spi));
+                    }
                 }
                 Operation::RemovePolicies(policies) => {
                     self.policies.remove(&policies.lineage);
@@ -137,6 +139,12 @@ impl Books {
             }
         }
         Ok(())
+    }
+
+    /// The SA of that name, if it is of the lineage that is told.
+    fn sa(&mut self, name: &EspSaName) -> Option<&mut Kept> {
+        let kept = self.sas.get_mut(&(name.direction, name.spi))?;
+        (kept.lineage == name.lineage).then_some(kept)
     }
 
     fn install(&mut self, sa: &EspSa) -> Result<(), DataPlaneError> {
@@ -168,7 +176,7 @@ impl Books {
             return Err(refusal.clone());
         }
         for name in sas {
-            if let Some(kept) = self.sas.get_mut(&(name.direction, name.spi)) {
+            if let Some(kept) = self.sa(name) {
                 kept.tunnel = to;
             }
         }

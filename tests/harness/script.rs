@@ -1,6 +1,7 @@
 //! A client whose every message is written by a test, down to what is inside
 //! the encrypted payload.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +18,7 @@ use ikexdp_proto::data_plane::DataPlaneEvent;
 use ikexdp_proto::error::Malformed;
 use ikexdp_proto::event::Event;
 use ikexdp_proto::identity::Identity;
+use ikexdp_proto::job::{Job, JobId};
 use ikexdp_proto::message::auth::{AuthMessage, OwnAuthentication};
 use ikexdp_proto::message::child::ChildPayloads;
 use ikexdp_proto::message::init::{InitNotifies, InitReply, InitRequest};
@@ -68,6 +70,8 @@ pub struct Script {
     pub spis: Spis,
     /// The gateway's kernel.
     pub kernel: Kernel,
+    /// Jobs that wait for [`Self::work_once`]; with `None` each is done at once.
+    pub waiting: Option<VecDeque<(JobId, Job)>>,
     /// NAT-keepalive packets it has sent, and when.
     pub keepalives: Vec<(Instant, Path)>,
     /// What the gateway has told.
@@ -134,6 +138,7 @@ impl Script {
                 responder: Spi::ZERO,
             },
             kernel: Kernel::default(),
+            waiting: None,
             keepalives: Vec::new(),
             notifies: Vec::new(),
             nat: None,
@@ -192,13 +197,26 @@ impl Script {
                 Output::Transmit(transmit) => sent.push(transmit.payload),
                 Output::Keepalive(path) => self.keepalives.push((self.now, path)),
                 Output::Event(event) => self.events.push(event),
-                Output::Job(id, job) => {
-                    let result = host::run(job, &self.kernel);
-                    self.endpoint.handle(self.now, Input::JobDone(id, result));
-                }
+                Output::Job(id, job) => match &mut self.waiting {
+                    Some(waiting) => waiting.push_back((id, job)),
+                    None => self.work(id, job),
+                },
             }
         }
         sent
+    }
+
+    fn work(&mut self, id: JobId, job: Job) {
+        let result = host::run(job, &self.kernel);
+        self.endpoint.handle(self.now, Input::JobDone(id, result));
+    }
+
+    /// Does the job that has waited longest, returns what is sent.
+    pub fn work_once(&mut self) -> Vec<Bytes> {
+        let waiting = self.waiting.as_mut().and_then(VecDeque::pop_front);
+        let (id, job) = waiting.expect("a job");
+        self.work(id, job);
+        self.drain()
     }
 
     /// An IKE_SA_INIT request, as `change` has it.

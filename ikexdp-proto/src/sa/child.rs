@@ -171,6 +171,7 @@ impl Child {
             direction,
             spi,
             tunnel,
+            lineage: self.lineage,
             binding: self.binding,
         };
         [

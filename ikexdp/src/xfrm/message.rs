@@ -2,9 +2,12 @@
 
 use std::fmt;
 
+use ikexdp_proto::data_plane::Lineage;
 use netlink_packet_core::{DecodeError, NetlinkDeserializable, NetlinkHeader, NetlinkSerializable};
 use netlink_packet_xfrm::{XfrmAttrs, XfrmMessage};
 use zeroize::Zeroize;
+
+use super::reqid::owner;
 
 /// A message that can neither be printed nor leaves keys behind in memory.
 pub(super) struct Message(XfrmMessage);
@@ -16,6 +19,23 @@ impl Message {
 
     pub(super) const fn get(&self) -> &XfrmMessage {
         &self.0
+    }
+
+    /// Whose the SA or the policy is that it describes, if it is ours.
+    pub(super) fn lineage(&self) -> Option<Lineage> {
+        let reqid = match &self.0 {
+            XfrmMessage::AddSa(sa) => sa.user_sa_info.reqid,
+            XfrmMessage::AddPolicy(policy) => {
+                let mut attributes = policy.nlas.iter();
+                let template = attributes.find_map(|attribute| match attribute {
+                    XfrmAttrs::Template(templates) => templates.first(),
+                    _ => None,
+                });
+                template?.reqid
+            }
+            _ => return None,
+        };
+        owner(reqid).map(|(lineage, _)| lineage)
     }
 }
 

@@ -14,6 +14,7 @@ mod policy;
 mod ports;
 mod rehearsal;
 mod relocation;
+mod removal;
 mod reqid;
 mod sa;
 mod sweep;
@@ -31,11 +32,12 @@ use netlink_sys::protocols::NETLINK_XFRM;
 
 pub use self::bypass::bypass;
 pub use self::error::XfrmError;
-use self::error::{failed, is_gone, unreachable};
+use self::error::{failed, unreachable};
 pub use self::events::Events;
 use self::message::Message;
 use self::policy::Owners;
 pub use self::rehearsal::rehearse;
+use self::removal::owned;
 pub use self::sweep::Swept;
 use self::transaction::Transaction;
 use crate::netlink::{Channel, NetlinkError};
@@ -88,10 +90,9 @@ impl DataPlane for Xfrm {
         let replies = channel()
             .and_then(|mut channel| channel.exchange(sas.iter().map(sa::query)))
             .map_err(unreachable)?;
-        let carried = replies.into_iter().map(|reply| match reply {
-            Ok(answers) => Ok(answers.first().map(carried).unwrap_or_default()),
-            Err(refusal) if is_gone(&refusal) => Ok(Carried::default()),
-            Err(refusal) => Err(failed("SA not read", refusal)),
+        let carried = replies.into_iter().zip(sas).map(|(reply, sa)| {
+            let answer = owned(reply, sa.lineage).map_err(|why| failed("SA not read", why))?;
+            Ok(answer.as_ref().map(carried).unwrap_or_default())
         });
         carried.collect()
     }

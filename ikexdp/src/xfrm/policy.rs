@@ -14,13 +14,18 @@ use netlink_packet_xfrm::{
 
 use super::address::family;
 use super::message::Message;
+use super::removal::Removal;
 use super::reqid::reqid;
 use super::traffic::{Inexpressible, Traffic};
+use super::transaction::Undo;
 
 /// The kernel takes the policy with the least number, and this is the number of
 /// the one that selects everything. Other IKE daemons are near it, so that the
 /// more specific policy takes precedence whoever made it.
 const PRIORITY_OF_EVERYTHING: u32 = 400_000;
+
+/// The policies of a set.
+const KINDS: [u8; 3] = [XFRM_POLICY_OUT, XFRM_POLICY_IN, XFRM_POLICY_FWD];
 
 /// What tells one set of policies from another: the kernel has each only once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -49,15 +54,12 @@ impl Owner {
     }
 }
 
-/// How a set of policies gets to the kernel.
+/// Who has a set of policies when its owner is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Change {
-    /// There must be none: another program's are left alone.
-    Add(Owner),
-    /// They are ours already.
-    Replace(Owner),
-    /// Nobody wants them any more.
-    Remove,
+pub(super) enum Next {
+    /// Who came before, and still wants them.
+    Owner(Owner),
+    Nobody,
 }
 
 impl Key {
@@ -76,26 +78,50 @@ impl Key {
         Ok(keys.collect())
     }
 
-    /// The messages that make `change`, each with what undoes it.
-    pub(super) fn messages(
+    /// The messages that make the policies `owner`'s, each with what undoes it. If
+    /// nobody had them `before`, there must be none: another program's are left
+    /// alone.
+    pub(super) fn install(
         &self,
-        change: Change,
-        undo: Change,
-    ) -> impl Iterator<Item = (Message, Message)> {
-        const EACH: [u8; 3] = [XFRM_POLICY_OUT, XFRM_POLICY_IN, XFRM_POLICY_FWD];
-        EACH.into_iter()
-            .map(move |kind| (self.message(kind, change), self.message(kind, undo)))
+        owner: Owner,
+        before: Option<Owner>,
+    ) -> impl Iterator<Item = (Message, Undo)> {
+        KINDS.into_iter().map(move |kind| match before {
+            None => {
+                let policy = XfrmMessage::AddPolicy(self.policy(kind, owner));
+                let undo = Undo::Remove(self.removal(kind, owner.lineage));
+                (Message::new(policy), undo)
+            }
+            Some(before) => {
+                let [to, back] = [owner, before].map(|owner| self.replacement(kind, owner));
+                (to, Undo::Tell(back))
+            }
+        })
     }
 
-    fn message(&self, kind: u8, change: Change) -> Message {
-        let selector = if kind == XFRM_POLICY_OUT {
-            self.traffic.outbound()
-        } else {
-            self.traffic.inbound()
-        };
-        let policy = |owner: Owner| PolicyModifyMessage {
+    /// The messages that make the policies, which are ours, `owner`'s.
+    pub(super) fn replace(&self, owner: Owner) -> impl Iterator<Item = Message> {
+        KINDS.map(|kind| self.replacement(kind, owner)).into_iter()
+    }
+
+    /// Takes the policies away, which `lineage` has.
+    pub(super) fn remove(&self, lineage: Lineage) -> impl Iterator<Item = Removal> {
+        KINDS.map(|kind| self.removal(kind, lineage)).into_iter()
+    }
+
+    fn replacement(&self, kind: u8, owner: Owner) -> Message {
+        Message::new(XfrmMessage::UpdatePolicy(self.policy(kind, owner)))
+    }
+
+    fn removal(&self, kind: u8, lineage: Lineage) -> Removal {
+        let name = identify(self.selector(kind), kind, self.attributes().collect());
+        Removal::Policy(name, lineage)
+    }
+
+    fn policy(&self, kind: u8, owner: Owner) -> PolicyModifyMessage {
+        PolicyModifyMessage {
             user_policy_info: UserPolicyInfo {
-                selector,
+                selector: self.selector(kind),
                 priority: PRIORITY_OF_EVERYTHING.saturating_sub(self.traffic.specificity()),
                 direction: kind,
                 ..UserPolicyInfo::default()
@@ -104,14 +130,15 @@ impl Key {
                 .into_iter()
                 .chain(self.attributes())
                 .collect(),
-        };
-        Message::new(match change {
-            Change::Add(owner) => XfrmMessage::AddPolicy(policy(owner)),
-            Change::Replace(owner) => XfrmMessage::UpdatePolicy(policy(owner)),
-            Change::Remove => {
-                XfrmMessage::DeletePolicy(identify(selector, kind, self.attributes().collect()))
-            }
-        })
+        }
+    }
+
+    fn selector(&self, kind: u8) -> Selector {
+        if kind == XFRM_POLICY_OUT {
+            self.traffic.outbound()
+        } else {
+            self.traffic.inbound()
+        }
     }
 
     fn attributes(&self) -> impl Iterator<Item = XfrmAttrs> {
@@ -167,22 +194,18 @@ impl Owner {
 pub(super) struct Owners(BTreeMap<Key, Vec<Owner>>);
 
 impl Owners {
-    /// Puts `owner` before all others. Says what that is to the kernel, and what
-    /// undoes it there.
-    pub(super) fn add(&mut self, key: Key, owner: Owner) -> (Change, Change) {
+    /// Puts `owner` before all others. Gives the one that the kernel has until then.
+    pub(super) fn add(&mut self, key: Key, owner: Owner) -> Option<Owner> {
         let owners = self.0.entry(key).or_insert_with(|| Vec::with_capacity(1));
         let first = owners.last().copied();
         owners.retain(|other| other.lineage != owner.lineage);
         owners.push(owner);
-        match first {
-            Some(first) => (Change::Replace(owner), Change::Replace(first)),
-            None => (Change::Add(owner), Change::Remove),
-        }
+        first
     }
 
     /// Takes the owner of `lineage` away. Says what that is to the kernel, if
     /// anything.
-    pub(super) fn remove(&mut self, key: &Key, lineage: Lineage) -> Option<Change> {
+    pub(super) fn remove(&mut self, key: &Key, lineage: Lineage) -> Option<Next> {
         let owners = self.0.get_mut(key)?;
         let is_first = owners.last().is_some_and(|first| first.lineage == lineage);
         owners.retain(|owner| owner.lineage != lineage);
@@ -190,19 +213,17 @@ impl Owners {
         if next.is_none() {
             self.0.remove(key);
         }
-        let change = next.map_or(Change::Remove, Change::Replace);
-        is_first.then_some(change)
+        is_first.then(|| next.map_or(Next::Nobody, Next::Owner))
     }
 
-    /// Puts `owner` where that of its lineage is. Says what that is to the kernel,
-    /// if anything, and what undoes it there.
-    pub(super) fn relocate(&mut self, key: &Key, owner: Owner) -> Option<(Change, Change)> {
+    /// Puts `owner` where that of its lineage is. Gives the one that the kernel has
+    /// until then, if that is it.
+    pub(super) fn relocate(&mut self, key: &Key, owner: Owner) -> Option<Owner> {
         let owners = self.0.get_mut(key)?;
         let first = owners.last().copied()?;
         let same = |other: &&mut Owner| other.lineage == owner.lineage;
         *owners.iter_mut().find(same)? = owner;
-        let is_first = first.lineage == owner.lineage;
-        is_first.then_some((Change::Replace(owner), Change::Replace(first)))
+        (first.lineage == owner.lineage).then_some(first)
     }
 
     /// Who wants the policies of `key`.
@@ -255,11 +276,10 @@ mod tests {
         let key = key();
         let (old, new) = (owner(1, "198.51.100.1"), owner(2, "198.51.100.2"));
         let mut owners = Owners::default();
-        assert_eq!(owners.add(key, old), (Change::Add(old), Change::Remove));
-        let replaced = (Change::Replace(new), Change::Replace(old));
-        assert_eq!(owners.add(key, new), replaced);
-        assert_eq!(owners.remove(&key, new.lineage), Some(Change::Replace(old)));
-        assert_eq!(owners.remove(&key, old.lineage), Some(Change::Remove));
+        assert_eq!(owners.add(key, old), None);
+        assert_eq!(owners.add(key, new), Some(old));
+        assert_eq!(owners.remove(&key, new.lineage), Some(Next::Owner(old)));
+        assert_eq!(owners.remove(&key, old.lineage), Some(Next::Nobody));
         assert_eq!(owners.remove(&key, old.lineage), None);
         assert!(owners.0.is_empty());
     }
@@ -275,11 +295,8 @@ mod tests {
         assert_eq!(owners.of(&key), [owner(1, "198.51.100.3"), new]);
         assert_eq!(owners.remove(&key, old.lineage), None);
         let moved = owner(2, "198.51.100.4");
-        assert_eq!(
-            owners.relocate(&key, moved),
-            Some((Change::Replace(moved), Change::Replace(new)))
-        );
-        assert_eq!(owners.remove(&key, new.lineage), Some(Change::Remove));
+        assert_eq!(owners.relocate(&key, moved), Some(new));
+        assert_eq!(owners.remove(&key, new.lineage), Some(Next::Nobody));
     }
 
     #[test]
@@ -288,8 +305,7 @@ mod tests {
         let (before, after) = (owner(1, "198.51.100.1"), owner(1, "198.51.100.2"));
         let mut owners = Owners::default();
         owners.add(key, before);
-        let replaced = (Change::Replace(after), Change::Replace(before));
-        assert_eq!(owners.add(key, after), replaced);
+        assert_eq!(owners.add(key, after), Some(before));
         assert_eq!(owners.of(&key), [after]);
     }
 }

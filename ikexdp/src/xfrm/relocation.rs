@@ -14,12 +14,14 @@ use super::address::family;
 use super::error::{failed, is_gone, unreachable};
 use super::message::Message;
 use super::policy::{Key, Owner};
+use super::removal::{Removal, owned};
 use super::sa;
-use super::transaction::{Step, Subject, Transaction};
+use super::transaction::{Step, Subject, Transaction, Undo};
 
 /// Sequence numbers left out: those that other processors may use between the
-/// reading of an SA and its end, which is one system call. None must come twice.
-const SEQUENCE_GAP: u32 = 1024;
+/// reading of an SA and its end. None must come twice, however long that takes:
+/// ciphers make their nonces of them. The peer takes any step forward.
+const SEQUENCE_GAP: u32 = 1 << 20;
 
 /// How an SA gets to its new place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,60 +61,67 @@ impl Transaction<'_> {
         self.take(steps)
     }
 
-    /// Reads the SAs, and ends those that have to begin anew. In one system call:
-    /// the less comes between, the less is lost on the way, and the fewer packets
-    /// could be replayed because the new window does not know them.
     fn sas(
         &mut self,
         sas: &[EspSaName],
         to: &Tunnel,
     ) -> Result<Vec<Step<'static>>, DataPlaneError> {
-        let moving: Vec<_> = sas
+        let moving = self.read(sas, to)?;
+        let (renewed, updated): (Vec<_>, Vec<_>) =
+            moving.into_iter().partition(|sa| sa.way == Way::Renew);
+        let mut steps = self.end(renewed, to)?;
+        steps.extend(updated.into_iter().map(|sa| Step {
+            message: sa.after,
+            undo: Undo::Tell(sa.back),
+            subject: Subject::MovedSa,
+        }));
+        Ok(steps)
+    }
+
+    /// The SAs that are there and have to move.
+    fn read(&mut self, sas: &[EspSaName], to: &Tunnel) -> Result<Vec<Moving>, DataPlaneError> {
+        let names = sas.iter().filter(|name| way(&name.tunnel, to) != Way::None);
+        let replies = self.channel.exchange(names.clone().map(sa::query));
+        let mut moving = Vec::with_capacity(sas.len());
+        for (name, reply) in names.zip(replies.map_err(unreachable)?) {
+            let answer = owned(reply, name.lineage).map_err(|why| failed("SA not read", why))?;
+            moving.extend(answer.and_then(|answer| Moving::new(name, to, &answer)));
+        }
+        Ok(moving)
+    }
+
+    /// Ends SAs, and gives what makes them anew. Each is read again and ended in one
+    /// system call: the less comes between, the less is lost on the way, and the
+    /// fewer packets could be replayed because the new window does not know them.
+    fn end(&mut self, sas: Vec<Moving>, to: &Tunnel) -> Result<Vec<Step<'static>>, DataPlaneError> {
+        let messages = sas
             .iter()
-            .map(|name| (name, way(&name.tunnel, to)))
-            .filter(|(_, way)| *way != Way::None)
-            .collect();
-        let messages = moving.iter().flat_map(|(name, way)| {
-            let end = (*way == Way::Renew).then(|| sa::remove(name));
-            [sa::query(name)].into_iter().chain(end)
-        });
-        let replies = self.channel.exchange(messages).map_err(unreachable)?;
+            .flat_map(|sa| [sa::query(&sa.name), sa::remove(&sa.name)]);
+        let mut replies = Vec::new();
+        let reached = self.channel.exchange_into(messages, &mut replies);
+        let mut result = reached.map_err(unreachable);
         let mut replies = replies.into_iter();
-        let mut steps = Vec::with_capacity(moving.len());
-        let mut result = Ok(());
-        for (name, way) in moving {
-            let read = replies.next();
-            let ended = (way == Way::Renew).then(|| replies.next()).flatten();
-            let before = match read {
-                Some(Ok(answers)) => answers.into_iter().next(),
-                Some(Err(refusal)) if !is_gone(&refusal) => {
-                    result = Err(failed("SA not read", refusal));
-                    None
+        let mut steps = Vec::with_capacity(sas.len());
+        for before in sas {
+            let last = replies.next().and_then(Result::ok);
+            let last = last.and_then(|answers| Moving::new(&before.name, to, answers.first()?));
+            match replies.next() {
+                // It may be there still, and is not harmed by being made again then.
+                Some(Ok(_)) | None => {
+                    let sa = last.unwrap_or(before);
+                    self.undo(Undo::Tell(sa.back));
+                    let name = EspSaName {
+                        tunnel: *to,
+                        ..sa.name
+                    };
+                    steps.push(Step {
+                        message: sa.after,
+                        undo: Undo::Remove(Removal::Sa(name)),
+                        subject: Subject::MovedSa,
+                    });
                 }
-                _ => None,
-            };
-            let Some(before) = before.as_ref().and_then(state) else {
-                continue;
-            };
-            let after = moved(before, name.direction, to);
-            let back = moved(before, name.direction, &name.tunnel);
-            if way == Way::Update {
-                steps.push(Step {
-                    message: Message::new(XfrmMessage::UpdateSa(after)),
-                    undo: Message::new(XfrmMessage::UpdateSa(back)),
-                    subject: Subject::MovedSa,
-                });
-            } else if matches!(ended, Some(Ok(_))) {
-                self.undo(Message::new(XfrmMessage::AddSa(back)));
-                let name = EspSaName {
-                    tunnel: *to,
-                    ..*name
-                };
-                steps.push(Step {
-                    message: Message::new(XfrmMessage::AddSa(after)),
-                    undo: sa::remove(&name),
-                    subject: Subject::MovedSa,
-                });
+                Some(Err(refusal)) if is_gone(&refusal) => {}
+                Some(Err(refusal)) => result = result.and(Err(failed("SA not ended", refusal))),
             }
         }
         result.map(|()| steps)
@@ -130,18 +139,44 @@ impl Transaction<'_> {
         let mut steps = Vec::new();
         for key in Key::all(policies)? {
             self.remember(key);
-            if let Some((change, undo)) = self.owners.relocate(&key, owner) {
-                steps.extend(key.messages(change, undo).map(Step::policy));
+            if let Some(before) = self.owners.relocate(&key, owner) {
+                steps.extend(key.install(owner, Some(before)).map(Step::policy));
             }
         }
         Ok(steps)
     }
 }
 
-fn state(answer: &Message) -> Option<&StateModifyMessage> {
-    match answer.get() {
-        XfrmMessage::AddSa(state) => Some(state),
-        _ => None,
+/// An SA on its way.
+struct Moving {
+    name: EspSaName,
+    way: Way,
+    /// Puts it where it has to be.
+    after: Message,
+    /// Puts it where it was.
+    back: Message,
+}
+
+impl Moving {
+    /// What the kernel has answered of `name`, which goes `to` elsewhere.
+    fn new(name: &EspSaName, to: &Tunnel, answer: &Message) -> Option<Self> {
+        let XfrmMessage::AddSa(before) = answer.get() else {
+            return None;
+        };
+        let way = way(&name.tunnel, to);
+        let [after, back] = [to, &name.tunnel].map(|tunnel| {
+            let sa = moved(before, name.direction, tunnel);
+            Message::new(match way {
+                Way::Renew => XfrmMessage::AddSa(sa),
+                Way::Update | Way::None => XfrmMessage::UpdateSa(sa),
+            })
+        });
+        Some(Self {
+            name: *name,
+            way,
+            after,
+            back,
+        })
     }
 }
 
@@ -239,8 +274,8 @@ mod tests {
             let after = skip(&replay, extended);
             (after.oseq, after.oseq_hi)
         };
-        assert_eq!(after(at(5, 0), false), (1029, 0));
-        assert_eq!(after(at(u32::MAX - 1, 7), true), (1022, 8));
+        assert_eq!(after(at(5, 0), false), ((1 << 20) + 5, 0));
+        assert_eq!(after(at(u32::MAX - 1, 7), true), ((1 << 20) - 2, 8));
         assert_eq!(after(at(u32::MAX - 1, 0), false), (u32::MAX, 0));
     }
 }

@@ -9,7 +9,6 @@ use netlink_packet_xfrm::{IPPROTO_ESP, UserSaId, XfrmAttrs, XfrmMessage};
 
 use super::message::Message;
 use super::policy::identify;
-use super::reqid::owner;
 use crate::netlink::{Channel, NetlinkError};
 
 /// What was removed.
@@ -27,16 +26,16 @@ pub(super) fn sweep(channel: &mut Channel<Message>) -> Result<Swept, NetlinkErro
     let mut policies = Vec::new();
     let question = XfrmMessage::GetPolicy(PolicyDelGetMessage::default());
     channel.dump(Message::new(question), |answer| {
-        if let XfrmMessage::AddPolicy(policy) = answer.get() {
-            policies.extend(removal_of_policy(policy));
+        if let (Some(_), XfrmMessage::AddPolicy(policy)) = (answer.lineage(), answer.get()) {
+            policies.push(removal_of_policy(policy));
         }
     })?;
     let mut sas = Vec::new();
     let nlas = vec![XfrmAttrs::Proto(IPPROTO_ESP)];
     let question = XfrmMessage::GetDumpSa(GetDumpMessage { nlas });
     channel.dump(Message::new(question), |answer| {
-        if let XfrmMessage::AddSa(sa) = answer.get() {
-            sas.extend(removal_of_sa(sa));
+        if let (Some(_), XfrmMessage::AddSa(sa)) = (answer.lineage(), answer.get()) {
+            sas.push(removal_of_sa(sa));
         }
     })?;
     let mut remove = |messages: Vec<Message>| {
@@ -50,33 +49,24 @@ pub(super) fn sweep(channel: &mut Channel<Message>) -> Result<Swept, NetlinkErro
     })
 }
 
-fn removal_of_policy(policy: &PolicyModifyMessage) -> Option<Message> {
-    let is_ours = policy.nlas.iter().any(|attribute| match attribute {
-        XfrmAttrs::Template(templates) => templates
-            .iter()
-            .any(|template| owner(template.reqid).is_some()),
-        _ => false,
-    });
+fn removal_of_policy(policy: &PolicyModifyMessage) -> Message {
     let info = &policy.user_policy_info;
     let names = policy
         .nlas
         .iter()
         .filter(|attribute| matches!(attribute, XfrmAttrs::Mark(_) | XfrmAttrs::IfId(_)));
-    is_ours.then(|| {
-        Message::new(XfrmMessage::DeletePolicy(identify(
-            info.selector,
-            info.direction,
-            names.cloned().collect(),
-        )))
-    })
+    Message::new(XfrmMessage::DeletePolicy(identify(
+        info.selector,
+        info.direction,
+        names.cloned().collect(),
+    )))
 }
 
-fn removal_of_sa(sa: &StateModifyMessage) -> Option<Message> {
+fn removal_of_sa(sa: &StateModifyMessage) -> Message {
     let info = &sa.user_sa_info;
-    owner(info.reqid)?;
     let mut attributes = sa.nlas.iter();
     let mark = attributes.find(|attribute| matches!(attribute, XfrmAttrs::Mark(_)));
-    Some(Message::new(XfrmMessage::DeleteSa(StateDelGetMessage {
+    Message::new(XfrmMessage::DeleteSa(StateDelGetMessage {
         user_sa_id: UserSaId {
             daddr: info.id.daddr,
             spi: info.id.spi,
@@ -84,5 +74,5 @@ fn removal_of_sa(sa: &StateModifyMessage) -> Option<Message> {
             proto: info.id.proto,
         },
         nlas: mark.cloned().into_iter().collect(),
-    })))
+    }))
 }

@@ -14,7 +14,8 @@ use ikexdp_proto::wire::payload::ts::TrafficSelector;
 use netlink_packet_core::NetlinkSerializable;
 
 use super::message::Message;
-use super::policy::{Change, Key, Owner};
+use super::policy::{Key, Owner};
+use super::transaction::Undo;
 use super::{XfrmError, error, events, sa};
 use crate::netlink::{NetlinkError, Refusal};
 
@@ -255,8 +256,11 @@ fn policies_are_laid_out_as_the_kernel_reads_them() {
     let key = Key::all(&policies).unwrap().pop().unwrap();
     let owner = Owner::new(policies.lineage, &policies.tunnel);
     let messages: Vec<_> = key
-        .messages(Change::Add(owner), Change::Remove)
-        .map(|(make, undo)| (Octets::of(&make), Octets::of(&undo)))
+        .install(owner, None)
+        .map(|(make, undo)| match undo {
+            Undo::Remove(removal) => (Octets::of(&make), Octets::of(&removal.delete())),
+            Undo::Tell(message) => panic!("{message:?} to undo a policy that is new"),
+        })
         .collect();
     // XFRM_POLICY_OUT, _IN and _FWD.
     for ((make, undo), direction) in messages.iter().zip([1_u8, 0, 2]) {

@@ -2,11 +2,12 @@
 
 use std::mem;
 
-use ikexdp_proto::data_plane::{DataPlaneError, EspSa, Operation, Policies};
+use ikexdp_proto::data_plane::{DataPlaneError, EspSa, Operation};
 
-use super::error::{failed, is_gone, no_policy, not_installed, unreachable};
+use super::error::{failed, no_policy, not_installed, unreachable};
 use super::message::Message;
-use super::policy::{Change, Key, Owner, Owners};
+use super::policy::{Key, Next, Owner, Owners};
+use super::removal::{Removal, remove};
 use super::sa;
 use crate::netlink::{Channel, Refusal};
 
@@ -15,7 +16,7 @@ pub(super) struct Transaction<'a> {
     pub(super) channel: &'a mut Channel<Message>,
     pub(super) owners: &'a mut Owners,
     /// The last comes first.
-    undo: Vec<Message>,
+    undo: Vec<Undo>,
     /// Who wanted which policies before.
     owned: Vec<(Key, Vec<Owner>)>,
 }
@@ -23,8 +24,14 @@ pub(super) struct Transaction<'a> {
 /// A message that makes something.
 pub(super) struct Step<'a> {
     pub(super) message: Message,
-    pub(super) undo: Message,
+    pub(super) undo: Undo,
     pub(super) subject: Subject<'a>,
+}
+
+/// What takes a step back, and does no harm where the step was not taken.
+pub(super) enum Undo {
+    Tell(Message),
+    Remove(Removal),
 }
 
 /// What a step makes.
@@ -90,15 +97,15 @@ impl<'a> Transaction<'a> {
             match operation {
                 Operation::InstallSa(sa) => steps.push(Step {
                     message: sa::install(sa),
-                    undo: sa::remove(&sa.name()),
+                    undo: Undo::Remove(Removal::Sa(sa.name())),
                     subject: Subject::Sa(sa),
                 }),
                 Operation::InstallPolicies(policies) => {
                     let owner = Owner::new(policies.lineage, &policies.tunnel);
                     for key in Key::all(policies)? {
                         self.remember(key);
-                        let (change, undo) = self.owners.add(key, owner);
-                        steps.extend(key.messages(change, undo).map(Step::policy));
+                        let before = self.owners.add(key, owner);
+                        steps.extend(key.install(owner, before).map(Step::policy));
                     }
                 }
                 _ => {}
@@ -112,9 +119,9 @@ impl<'a> Transaction<'a> {
         self.owned.push((key, self.owners.of(&key)));
     }
 
-    /// Has `message` sent if all fails.
-    pub(super) fn undo(&mut self, message: Message) {
-        self.undo.push(message);
+    /// Has `undo` done if all fails.
+    pub(super) fn undo(&mut self, undo: Undo) {
+        self.undo.push(undo);
     }
 
     /// Takes all steps, whatever becomes of those before.
@@ -129,67 +136,67 @@ impl<'a> Transaction<'a> {
             subjects.push(step.subject);
             step.message
         });
-        let replies = match self.channel.exchange(messages) {
-            Ok(replies) => replies,
-            Err(error) => {
-                // Nobody knows how far it got.
-                self.undo.append(&mut undo);
-                return Err(unreachable(error));
-            }
-        };
+        let mut replies = Vec::with_capacity(messages.len());
+        let reached = self.channel.exchange_into(messages, &mut replies);
+        let mut replies = replies.into_iter();
         let mut result = Ok(());
-        for ((reply, undo), subject) in replies.into_iter().zip(undo).zip(subjects) {
-            match reply {
-                Ok(_) => self.undo.push(undo),
-                Err(refusal) => result = result.and_then(|()| Err(subject.error(&refusal))),
+        for (undo, subject) in undo.into_iter().zip(subjects) {
+            match replies.next() {
+                // Without a reply nobody knows whether it was done.
+                Some(Ok(_)) | None => self.undo.push(undo),
+                Some(Err(refusal)) => result = result.and_then(|()| Err(subject.error(&refusal))),
             }
         }
-        result
+        result.and(reached.map_err(unreachable))
     }
 
     /// Takes back what was made. What cannot be is left to the next start.
     fn roll_back(&mut self) {
-        let undo = mem::take(&mut self.undo);
-        let _ = self.channel.exchange(undo.into_iter().rev());
+        for undo in mem::take(&mut self.undo).into_iter().rev() {
+            let _ = match undo {
+                Undo::Tell(message) => self
+                    .channel
+                    .exchange([message])
+                    .map(drop)
+                    .map_err(unreachable),
+                Undo::Remove(removal) => remove(self.channel, &[removal]),
+            };
+        }
         for (key, owners) in self.owned.drain(..).rev() {
             self.owners.restore(key, owners);
         }
     }
 
     fn remove(&mut self, operations: &[Operation]) -> Result<(), DataPlaneError> {
-        let mut messages = Vec::with_capacity(operations.len());
+        let mut inherited = Vec::new();
+        let mut removals = Vec::with_capacity(operations.len());
         for operation in operations {
             match operation {
-                Operation::RemoveSa(name) => messages.push(sa::remove(name)),
-                Operation::RemovePolicies(policies) => self.disown(policies, &mut messages)?,
+                Operation::RemoveSa(name) => removals.push(Removal::Sa(*name)),
+                Operation::RemovePolicies(policies) => {
+                    let lineage = policies.lineage;
+                    for key in Key::all(policies)? {
+                        match self.owners.remove(&key, lineage) {
+                            Some(Next::Owner(next)) => inherited.extend(key.replace(next)),
+                            Some(Next::Nobody) => removals.extend(key.remove(lineage)),
+                            None => {}
+                        }
+                    }
+                }
                 _ => {}
             }
         }
-        let replies = self.channel.exchange(messages).map_err(unreachable)?;
-        let refused = replies.into_iter().filter_map(Result::err);
-        let mut refused = refused.filter(|refusal| !is_gone(refusal));
-        refused
-            .next()
-            .map_or(Ok(()), |refusal| Err(failed("not removed", refusal)))
-    }
-
-    fn disown(
-        &mut self,
-        policies: &Policies,
-        messages: &mut Vec<Message>,
-    ) -> Result<(), DataPlaneError> {
-        for key in Key::all(policies)? {
-            if let Some(change) = self.owners.remove(&key, policies.lineage) {
-                let changes = key.messages(change, Change::Remove);
-                messages.extend(changes.map(|(message, _)| message));
-            }
-        }
-        Ok(())
+        let replies = self.channel.exchange(inherited).map_err(unreachable);
+        let refused = replies.map(|replies| replies.into_iter().find_map(Result::err));
+        let refused =
+            refused.and_then(|refused| refused.map_or(Ok(()), |why| Err(no_policy(&why))));
+        // Whatever became of the policies that stay.
+        refused.and(remove(self.channel, &removals))
     }
 }
 
 impl Step<'_> {
-    pub(super) fn policy((message, undo): (Message, Message)) -> Self {
+    pub(super) fn policy((message, undo): (Message, Undo)) -> Self {
         Self {
             message,
             undo,

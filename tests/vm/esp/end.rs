@@ -168,20 +168,24 @@ impl Agreed {
 
     /// What the end at `place` has its kernel do: two SAs, and the policies.
     pub(super) fn install(&self, place: usize) -> Vec<Operation> {
-        let sas = self.names(place).map(|name| {
-            Operation::InstallSa(EspSa {
-                direction: name.direction,
-                spi: name.spi,
-                tunnel: name.tunnel,
-                suite: self.suite,
-                keys: self.keys(name.spi),
-                lineage: self.lineage,
-                binding: self.binding,
-                limits: self.limits,
-            })
-        });
+        let sas = self.sas(place).into_iter().map(Operation::InstallSa);
         let policies = Operation::InstallPolicies(self.policies(place));
-        sas.into_iter().chain([policies]).collect()
+        sas.chain([policies]).collect()
+    }
+
+    /// Inbound, and outbound.
+    pub(super) fn sas(&self, place: usize) -> Vec<EspSa> {
+        let sas = self.names(place).map(|name| EspSa {
+            direction: name.direction,
+            spi: name.spi,
+            tunnel: name.tunnel,
+            suite: self.suite,
+            keys: self.keys(name.spi),
+            lineage: name.lineage,
+            binding: name.binding,
+            limits: self.limits,
+        });
+        sas.into()
     }
 
     pub(super) fn remove(&self, place: usize) -> Vec<Operation> {
@@ -196,6 +200,7 @@ impl Agreed {
             direction,
             spi: self.spi(receiver),
             tunnel: self.seen_from(place),
+            lineage: self.lineage,
             binding: self.binding,
         };
         [
