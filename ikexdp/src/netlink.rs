@@ -151,7 +151,10 @@ impl<M: NetlinkSerializable + NetlinkDeserializable> Channel<M> {
         while requests.peek().is_some() {
             let first = self.sequence.wrapping_add(1);
             self.send(requests.by_ref().take(REQUESTS), NLM_F_ACK)?;
-            self.collect(first, replies)?;
+            if let Err(error) = self.collect(first, replies) {
+                self.give_up();
+                return Err(error);
+            }
         }
         Ok(())
     }
@@ -250,6 +253,21 @@ impl<M: NetlinkSerializable + NetlinkDeserializable> Channel<M> {
         }
     }
 
+    /// Throws away what answers have come, which are all: while some are there of
+    /// those that did not fit, the kernel neither adds any nor says so.
+    fn give_up(&self) {
+        loop {
+            let nowhere: &mut [u8] = &mut [];
+            match self.socket.recv(&mut { nowhere }, libc::MSG_DONTWAIT) {
+                Ok(_) => {}
+                // That some did not fit, again.
+                Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => return,
+            }
+        }
+    }
+
     /// The messages of the next datagram.
     fn receive(&self) -> Result<Vec<NetlinkMessage<M>>, NetlinkError> {
         loop {
@@ -325,6 +343,20 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn what_is_lost_is_said_and_mixed_up_with_nothing() {
+        let mut channel = Channel::open(NETLINK_ROUTE).unwrap();
+        // The least that the kernel allows, which is not room for all answers.
+        channel.socket.set_rx_buf_sz(0).unwrap();
+        let mut replies = Vec::new();
+        let lost = channel.exchange_into([1; 30].map(link), &mut replies);
+        assert_eq!(lost.unwrap_err().errno(), Some(libc::ENOBUFS));
+        assert!(replies.len() < 30);
+        assert!(replies.iter().all(Result::is_ok));
+        let replies = channel.exchange([u32::MAX >> 1].map(link)).unwrap();
+        assert!(matches!(&replies[..], [Err(refusal)] if refusal.errno() == Some(libc::ENODEV)));
     }
 
     #[test]
