@@ -96,10 +96,8 @@ fn the_ike_sa_stands_without_a_child() {
         assert_eq!(script.endpoint.established(), 1);
         notified(&answer).unwrap()
     };
-    let elsewhere = ChildPayloads {
-        initiator: vec![selector("203.0.113.1-203.0.113.1")],
-        ..Script::child()
-    };
+    let mut elsewhere = Script::child();
+    elsewhere.selectors.initiator = vec![selector("203.0.113.1-203.0.113.1")];
     assert_eq!(refused(elsewhere), NotifyType::TS_UNACCEPTABLE);
     // OpenIKED sends an empty SA payload when it has nothing to offer.
     let nothing = ChildPayloads {

@@ -9,7 +9,8 @@ use ikexdp_proto::Command;
 use ikexdp_proto::crypto::kex::Group;
 use ikexdp_proto::data_plane::{DataPlaneEvent, Direction};
 use ikexdp_proto::event::{CloseReason, Event};
-use ikexdp_proto::message::create_child::{CreateChild, Selectors};
+use ikexdp_proto::message::child::Selectors;
+use ikexdp_proto::message::create_child::CreateChild;
 use ikexdp_proto::message::informational::Informational;
 use ikexdp_proto::message::init::notify_only;
 use ikexdp_proto::types::EspSpi;
@@ -48,10 +49,9 @@ fn create(spi: u32, rekeyed: Option<u32>) -> Chain {
 /// What the peer answers to a rekeying of ours.
 fn accepting(spi: u32) -> CreateChild<'static> {
     let answer = payloads(spi);
-    let turned = answer.selectors.map(|selectors| Selectors {
-        initiator: selectors.responder,
-        responder: selectors.initiator,
-    });
+    let turned = answer
+        .selectors
+        .map(|selectors| Selectors::new(selectors.responder, selectors.initiator));
     CreateChild {
         selectors: turned,
         ..answer
@@ -70,10 +70,7 @@ fn payloads(spi: u32) -> CreateChild<'static> {
         proposals: vec![proposal(ProtocolId::ESP, spi, &transforms)],
         nonce: &NONCE,
         key_exchange: None,
-        selectors: Some(Selectors {
-            initiator: child.initiator,
-            responder: child.responder,
-        }),
+        selectors: Some(child.selectors),
     }
 }
 

@@ -8,7 +8,6 @@ use ikexdp_proto::Command;
 use ikexdp_proto::config::Config;
 use ikexdp_proto::identity::Identity;
 use ikexdp_proto::lease::Assignment;
-use ikexdp_proto::message::child::ChildPayloads;
 use ikexdp_proto::stats::Stat;
 use ikexdp_proto::types::IkeSaId;
 use ikexdp_proto::wire::iana::{
@@ -47,13 +46,11 @@ fn configure(
 ) -> Result<Configuration<'static>, NotifyType> {
     script.init();
     script.configuration = Some(request(asked));
-    let child = ChildPayloads {
-        initiator: vec![
-            selector("0.0.0.0-255.255.255.255"),
-            selector("::-ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"),
-        ],
-        ..script.another_child()
-    };
+    let mut child = script.another_child();
+    child.selectors.initiator = vec![
+        selector("0.0.0.0-255.255.255.255"),
+        selector("::-ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"),
+    ];
     let payloads = script.auth_payloads(KEY, Some(child));
     let answer = script.exchange(ExchangeType::IKE_AUTH, 1, &payloads);
     let Some(reply) = body(&answer, PayloadType::CONFIGURATION) else {
@@ -190,13 +187,11 @@ fn an_unspecified_address_is_the_assigned_one() {
     script.init();
     script.configuration = Some(request(&[(Is::INTERNAL_IP4_ADDRESS, &[])]));
     let dynamic = selector("0.0.0.0-0.0.0.0");
-    let child = ChildPayloads {
-        initiator: vec![TrafficSelector {
-            protocol: 17,
-            ..dynamic
-        }],
-        ..Script::child()
-    };
+    let mut child = Script::child();
+    child.selectors.initiator = vec![TrafficSelector {
+        protocol: 17,
+        ..dynamic
+    }];
     let payloads = script.auth_payloads(KEY, Some(child));
     let answer = script.exchange(ExchangeType::IKE_AUTH, 1, &payloads);
     let narrowed = body(&answer, PayloadType::TRAFFIC_SELECTOR_INITIATOR).expect("a CHILD SA");

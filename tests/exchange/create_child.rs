@@ -7,7 +7,8 @@ use ikexdp_proto::crypto::kex::{Group, KeyPair};
 use ikexdp_proto::data_plane::Direction;
 use ikexdp_proto::event::ChildSummary;
 use ikexdp_proto::limits::CHILDREN_MAX;
-use ikexdp_proto::message::create_child::{CreateChild, CreateChildReply, Selectors};
+use ikexdp_proto::message::child::Selectors;
+use ikexdp_proto::message::create_child::CreateChild;
 use ikexdp_proto::types::EspSpi;
 use ikexdp_proto::wire::iana::{
     ExchangeType, GroupId, NotifyType, PayloadType, ProtocolId, TransformType,
@@ -16,7 +17,6 @@ use ikexdp_proto::wire::payload::Payloads;
 use ikexdp_proto::wire::payload::ke::KeyExchange;
 use ikexdp_proto::wire::payload::notify::Notify;
 use ikexdp_proto::wire::payload::sa::{self, Proposal};
-use ikexdp_proto::wire::payload::ts::TrafficSelector;
 use ikexdp_proto::wire::writer::{Chain, ChainWriter};
 use ring::rand::SystemRandom;
 
@@ -25,7 +25,7 @@ const KE: TransformType = TransformType::KEY_EXCHANGE;
 const ESN: TransformType = TransformType::SEQUENCE_NUMBERS;
 
 /// The SPI on which the client receives on the second CHILD SA.
-const NEXT_SPI: u32 = CHILD_SPI + 1;
+pub(super) const NEXT_SPI: u32 = CHILD_SPI + 1;
 
 const NONCE: [u8; 32] = [0x5a; 32];
 
@@ -37,7 +37,7 @@ const ACCEPTED: [PayloadType; 4] = [
     PayloadType::TRAFFIC_SELECTOR_RESPONDER,
 ];
 
-fn up() -> Script {
+pub(super) fn up() -> Script {
     let mut script = Script::new(config());
     script.establish();
     script.events.clear();
@@ -50,21 +50,18 @@ fn esp(spi: u32, transforms: &[(TransformType, u16, Option<u16>)]) -> Vec<Propos
 }
 
 /// A CHILD SA like the first.
-fn request(spi: u32) -> CreateChild<'static> {
+pub(super) fn request(spi: u32) -> CreateChild<'static> {
     let child = Script::child();
     CreateChild {
         rekeyed: None,
         proposals: esp(spi, &[(ENCR, 20, Some(256)), (ESN, 0, None)]),
         nonce: &NONCE,
         key_exchange: None,
-        selectors: Some(Selectors {
-            initiator: child.initiator,
-            responder: child.responder,
-        }),
+        selectors: Some(child.selectors),
     }
 }
 
-fn ask(script: &mut Script, id: u32, request: &CreateChild<'_>) -> Answer {
+pub(super) fn ask(script: &mut Script, id: u32, request: &CreateChild<'_>) -> Answer {
     script.exchange(ExchangeType::CREATE_CHILD_SA, id, &request.encode())
 }
 
@@ -91,14 +88,6 @@ fn transforms(answer: &Answer) -> Vec<(TransformType, u16)> {
     let proposals = sa::decode(&answer[0].1).unwrap();
     let chosen = proposals[0].transforms.iter();
     chosen.map(|chosen| (chosen.kind, chosen.id)).collect()
-}
-
-fn selectors(answer: &Answer) -> Selectors {
-    let chain = chain(answer);
-    match CreateChildReply::decode(chain.first, &chain.octets) {
-        Ok(CreateChildReply::Accepted(reply)) => reply.selectors.expect("a CHILD SA"),
-        other => panic!("{other:?}"),
-    }
 }
 
 fn children(script: &Script) -> Vec<ChildSummary> {
@@ -167,57 +156,6 @@ fn a_child_sa_that_is_not_there_cannot_be_replaced() {
     }
     assert_eq!(children(&script).len(), 1);
     holds(&script);
-}
-
-/// RFC 7296 §2.9.2: clients that rekey offer what they offered at first, and get
-/// no less than they have.
-#[test]
-fn what_is_wider_in_a_rekeying_is_narrowed() {
-    let mut script = up();
-    let everything = selector("0.0.0.0-255.255.255.255");
-    let rekeying = CreateChild {
-        rekeyed: Some(EspSpi(CHILD_SPI)),
-        selectors: Some(Selectors {
-            initiator: vec![everything],
-            responder: vec![everything],
-        }),
-        ..request(NEXT_SPI)
-    };
-    let narrowed = selectors(&ask(&mut script, 2, &rekeying));
-    assert_eq!(narrowed.initiator, [selector("192.0.2.0-192.0.2.255")]);
-    assert_eq!(narrowed.responder, [selector("10.0.0.0-10.255.255.255")]);
-}
-
-/// RFC 7296 §2.9: what the peer names first, most often the packet that woke it
-/// up, is in what it gets.
-#[test]
-fn the_first_choice_of_the_peer_is_in_what_it_gets() {
-    let mut script = up();
-    let packet = |range: &str| TrafficSelector {
-        protocol: 17,
-        start_port: 53,
-        end_port: 53,
-        ..selector(range)
-    };
-    let elsewhere = selector("203.0.113.0-203.0.113.255");
-    let asked = CreateChild {
-        selectors: Some(Selectors {
-            initiator: vec![packet("192.0.2.10-192.0.2.10"), elsewhere],
-            responder: vec![
-                packet("10.0.0.53-10.0.0.53"),
-                elsewhere,
-                selector("10.2.0.0-10.2.0.255"),
-            ],
-        }),
-        ..request(NEXT_SPI)
-    };
-    let narrowed = selectors(&ask(&mut script, 2, &asked));
-    assert_eq!(narrowed.initiator, [packet("192.0.2.10-192.0.2.10")]);
-    let both = [
-        packet("10.0.0.53-10.0.0.53"),
-        selector("10.2.0.0-10.2.0.255"),
-    ];
-    assert_eq!(narrowed.responder, both);
 }
 
 /// --> CREATE_CHILD_SA { SA(x25519), Ni, KEi(x25519), TSi, TSr }
@@ -306,10 +244,10 @@ fn value_of(key: &KeyPair) -> KeyExchange<'_> {
 #[test]
 fn a_child_sa_that_is_refused_leaves_the_others() {
     use NotifyType as Is;
-    let elsewhere = Selectors {
-        initiator: vec![selector("203.0.113.1-203.0.113.1")],
-        responder: vec![selector("10.1.0.0-10.1.255.255")],
-    };
+    let elsewhere = Selectors::new(
+        vec![selector("203.0.113.1-203.0.113.1")],
+        vec![selector("10.1.0.0-10.1.255.255")],
+    );
     let cases = [
         (
             "3DES",
@@ -355,10 +293,7 @@ fn a_child_sa_that_is_refused_leaves_the_others() {
             "no selectors at all",
             Is::TS_UNACCEPTABLE,
             CreateChild {
-                selectors: Some(Selectors {
-                    initiator: Vec::new(),
-                    responder: Vec::new(),
-                }),
+                selectors: Some(Selectors::new(Vec::new(), Vec::new())),
                 ..request(NEXT_SPI)
             },
         ),

@@ -23,5 +23,6 @@ mod moving;
 mod pair;
 mod reconfigure;
 mod rekey;
+mod selectors;
 mod succession;
 mod unique;

@@ -6,7 +6,6 @@ use std::time::Duration;
 use harness::parties::{Parties, Proof, selector};
 use harness::script::{Answer, KEY, Script, config};
 use ikexdp_proto::config::{Config, RemoteSelectors, Requirement};
-use ikexdp_proto::message::child::ChildPayloads;
 use ikexdp_proto::stats::Stat;
 use ikexdp_proto::types::Secret;
 use ikexdp_proto::wire::iana::{
@@ -117,10 +116,8 @@ fn lease(script: &mut Script) -> Result<String, NotifyType> {
             value: Vec::new().into(),
         }],
     });
-    let child = ChildPayloads {
-        initiator: vec![selector("0.0.0.0-255.255.255.255")],
-        ..script.another_child()
-    };
+    let mut child = script.another_child();
+    child.selectors.initiator = vec![selector("0.0.0.0-255.255.255.255")];
     script.init();
     let payloads = script.auth_payloads(KEY, Some(child));
     let answer = script.exchange(ExchangeType::IKE_AUTH, 1, &payloads);

@@ -9,7 +9,7 @@ use harness::script::{CHILD_SPI, KEY, Script, config};
 use ikexdp_proto::config::Uniqueness;
 use ikexdp_proto::data_plane::Direction;
 use ikexdp_proto::event::{CloseReason, Event};
-use ikexdp_proto::message::create_child::{CreateChild, Selectors};
+use ikexdp_proto::message::create_child::CreateChild;
 use ikexdp_proto::message::informational::Informational;
 use ikexdp_proto::types::EspSpi;
 use ikexdp_proto::wire::iana::{ExchangeType, NotifyType};
@@ -149,10 +149,7 @@ fn an_spi_that_is_taken_survives_who_leaves_early() {
         proposals: core::mem::take(&mut child.proposals),
         nonce: &[0x5a; 32],
         key_exchange: None,
-        selectors: Some(Selectors {
-            initiator: child.initiator,
-            responder: child.responder,
-        }),
+        selectors: Some(child.selectors),
     };
     let request = script.seal(ExchangeType::CREATE_CHILD_SA, 2, &request.encode());
     assert!(script.deliver(&request).is_empty());

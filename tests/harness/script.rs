@@ -20,7 +20,7 @@ use ikexdp_proto::event::Event;
 use ikexdp_proto::identity::Identity;
 use ikexdp_proto::job::{Job, JobId};
 use ikexdp_proto::message::auth::{AuthMessage, OwnAuthentication};
-use ikexdp_proto::message::child::ChildPayloads;
+use ikexdp_proto::message::child::{ChildPayloads, Selectors};
 use ikexdp_proto::message::init::{InitNotifies, InitReply, InitRequest};
 use ikexdp_proto::nat::NatHashes;
 use ikexdp_proto::time::Instant;
@@ -368,8 +368,10 @@ impl Script {
                     (TransformType::SEQUENCE_NUMBERS, 0, None),
                 ],
             )],
-            initiator: vec![selector("192.0.2.10-192.0.2.10")],
-            responder: vec![selector("10.1.0.0-10.1.255.255")],
+            selectors: Selectors::new(
+                vec![selector("192.0.2.10-192.0.2.10")],
+                vec![selector("10.1.0.0-10.1.255.255")],
+            ),
         }
     }
 

@@ -15,7 +15,7 @@ use rustls_pki_types::CertificateDer;
 use crate::crypto::cert::AuthorityHash;
 use crate::error::{Error, ErrorNotify, Limit};
 use crate::limits::CERTIFICATES_MAX;
-use crate::message::child::ChildPayloads;
+use crate::message::child::{ChildPayloads, Selectors};
 use crate::wire::iana::{CertificateEncoding, NotifyType, PayloadType};
 use crate::wire::payload::auth::Authentication;
 use crate::wire::payload::cert::{self, CertificatePayload};
@@ -86,6 +86,7 @@ struct Fields<'a> {
     proposals: Option<Vec<sa::Proposal>>,
     selectors_initiator: Option<Vec<TrafficSelector>>,
     selectors_responder: Option<Vec<TrafficSelector>>,
+    more: bool,
     error: Option<NotifyType>,
     initial_contact: bool,
     mobike: bool,
@@ -140,6 +141,7 @@ impl<'a> Fields<'a> {
         match notify.kind {
             NotifyType::INITIAL_CONTACT => self.initial_contact = true,
             NotifyType::MOBIKE_SUPPORTED => self.mobike = true,
+            NotifyType::ADDITIONAL_TS_POSSIBLE => self.more = true,
             NotifyType::NO_NATS_ALLOWED => self.no_nats_allowed = Some(notify.data.to_vec()),
             kind if kind.is_error() => self.error = Some(kind),
             _ => {}
@@ -170,8 +172,11 @@ impl<'a> Fields<'a> {
         }
         Ok(Some(ChildPayloads {
             proposals: require(proposals, PayloadType::SECURITY_ASSOCIATION)?,
-            initiator: require(initiator, PayloadType::TRAFFIC_SELECTOR_INITIATOR)?,
-            responder: require(responder, PayloadType::TRAFFIC_SELECTOR_RESPONDER)?,
+            selectors: Selectors {
+                initiator: require(initiator, PayloadType::TRAFFIC_SELECTOR_INITIATOR)?,
+                responder: require(responder, PayloadType::TRAFFIC_SELECTOR_RESPONDER)?,
+                more: self.more,
+            },
         }))
     }
 }

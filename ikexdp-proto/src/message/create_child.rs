@@ -13,6 +13,7 @@
 use alloc::vec::Vec;
 
 use crate::error::{Error, Fault, Malformed};
+use crate::message::child::Selectors;
 use crate::types::EspSpi;
 use crate::wire::iana::{GroupId, NotifyType, PayloadType, ProtocolId};
 use crate::wire::payload::ke::KeyExchange;
@@ -38,15 +39,6 @@ pub struct CreateChild<'a> {
     pub selectors: Option<Selectors>,
 }
 
-/// TSi and TSr.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Selectors {
-    /// TSi.
-    pub initiator: Vec<TrafficSelector>,
-    /// TSr.
-    pub responder: Vec<TrafficSelector>,
-}
-
 /// What can come back on a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CreateChildReply<'a> {
@@ -67,6 +59,7 @@ struct Fields<'a> {
     key_exchange: Option<KeyExchange<'a>>,
     selectors_initiator: Option<Vec<TrafficSelector>>,
     selectors_responder: Option<Vec<TrafficSelector>>,
+    more: bool,
     invalid_ke: Option<GroupId>,
     error: Option<NotifyType>,
 }
@@ -108,6 +101,7 @@ impl<'a> Fields<'a> {
                 self.invalid_ke = notify.group();
                 self.error = Some(notify.kind);
             }
+            NotifyType::ADDITIONAL_TS_POSSIBLE => self.more = true,
             kind if kind.is_error() => self.error = Some(kind),
             _ => {}
         }
@@ -120,6 +114,7 @@ impl<'a> Fields<'a> {
             (initiator, responder) => Some(Selectors {
                 initiator: require(initiator, PayloadType::TRAFFIC_SELECTOR_INITIATOR)?,
                 responder: require(responder, PayloadType::TRAFFIC_SELECTOR_RESPONDER)?,
+                more: self.more,
             }),
         };
         Ok(CreateChild {
@@ -168,10 +163,7 @@ impl<'a> CreateChild<'a> {
             key_exchange.encode(&mut chain);
         }
         if let Some(selectors) = &self.selectors {
-            let initiator = PayloadType::TRAFFIC_SELECTOR_INITIATOR;
-            ts::encode(&mut chain, initiator, &selectors.initiator);
-            let responder = PayloadType::TRAFFIC_SELECTOR_RESPONDER;
-            ts::encode(&mut chain, responder, &selectors.responder);
+            selectors.encode(&mut chain);
         }
         chain.finish()
     }
@@ -224,6 +216,7 @@ mod tests {
             selectors: Some(Selectors {
                 initiator: host([10, 9, 0, 1]),
                 responder: host([10, 0, 0, 1]),
+                more: true,
             }),
         }
     }

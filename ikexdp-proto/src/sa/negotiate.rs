@@ -13,7 +13,7 @@ use crate::error::{Error, Unacceptable};
 use crate::event::ChildSummary;
 use crate::identity::Identity;
 use crate::lease::Lease;
-use crate::message::child::ChildPayloads;
+use crate::message::child::{ChildPayloads, Selectors};
 use crate::stats::Stat;
 use crate::types::EspSpi;
 use crate::wire::payload::configuration::Configuration;
@@ -137,9 +137,13 @@ pub(super) fn negotiate(
     {
         return Err(Unacceptable::Group(group).into());
     }
-    let offered = assigned(&offer.initiator, ends.lease);
-    let remote = narrow(&offered, &ends.remote());
-    let local = narrow(&offer.responder, &ends.local());
+    let offered = assigned(&offer.selectors.initiator, ends.lease);
+    let narrowed = [
+        narrow(&offered, &ends.remote()),
+        narrow(&offer.selectors.responder, &ends.local()),
+    ];
+    let more = narrowed.iter().any(|narrowed| narrowed.more);
+    let [remote, local] = narrowed.map(|narrowed| narrowed.selectors);
     if remote.is_empty() || local.is_empty() {
         return Err(Unacceptable::Selectors.into());
     }
@@ -155,8 +159,11 @@ pub(super) fn negotiate(
         group: chosen.group,
         payloads: ChildPayloads {
             proposals: alloc::vec![chosen_esp(&chosen, spi_in)],
-            initiator: remote,
-            responder: local,
+            selectors: Selectors {
+                initiator: remote,
+                responder: local,
+                more,
+            },
         },
     })
 }
@@ -180,10 +187,11 @@ pub(super) fn accept(
         .filter(|chosen| chosen.group == group && answer.proposals.len() == 1)
         .ok_or(Error::Unacceptable(Unacceptable::Proposal))?;
     let narrowed = |answer: &[TrafficSelector], offered: &[TrafficSelector]| {
-        !answer.is_empty() && narrow(answer, offered) == answer
+        !answer.is_empty() && narrow(answer, offered).selectors == answer
     };
-    if !narrowed(&answer.initiator, &offered.initiator)
-        || !narrowed(&answer.responder, &offered.responder)
+    let (offered, answered) = (&offered.selectors, &answer.selectors);
+    if !narrowed(&answered.initiator, &offered.initiator)
+        || !narrowed(&answered.responder, &offered.responder)
     {
         return Err(Unacceptable::Selectors.into());
     }
@@ -191,8 +199,8 @@ pub(super) fn accept(
         spi_in,
         spi_out: chosen.spi,
         suite: chosen.suite,
-        local: answer.initiator.clone(),
-        remote: answer.responder.clone(),
+        local: answered.initiator.clone(),
+        remote: answered.responder.clone(),
     })
 }
 

@@ -6,13 +6,19 @@ use core::net::IpAddr;
 use crate::limits::SELECTORS_MAX;
 use crate::wire::payload::ts::TrafficSelector;
 
+/// What two sides have in common.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Narrowed {
+    pub(crate) selectors: Vec<TrafficSelector>,
+    /// Whether there would be more than [`SELECTORS_MAX`].
+    pub(crate) more: bool,
+}
+
 /// What is in both `offered` and `allowed`: every pair's common part, without
 /// those that lie inside another.
-pub(crate) fn narrow(
-    offered: &[TrafficSelector],
-    allowed: &[TrafficSelector],
-) -> Vec<TrafficSelector> {
+pub(crate) fn narrow(offered: &[TrafficSelector], allowed: &[TrafficSelector]) -> Narrowed {
     let mut narrowed: Vec<TrafficSelector> = Vec::new();
+    let mut more = false;
     for offered in offered {
         for allowed in allowed {
             let Some(common) = intersection(offered, allowed) else {
@@ -24,10 +30,15 @@ pub(crate) fn narrow(
             narrowed.retain(|narrower| !contains(&common, narrower));
             if narrowed.len() < SELECTORS_MAX {
                 narrowed.push(common);
+            } else {
+                more = true;
             }
         }
     }
-    narrowed
+    Narrowed {
+        selectors: narrowed,
+        more,
+    }
 }
 
 fn intersection(a: &TrafficSelector, b: &TrafficSelector) -> Option<TrafficSelector> {
@@ -76,6 +87,12 @@ fn contains(outer: &TrafficSelector, inner: &TrafficSelector) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn narrow(offered: &[TrafficSelector], allowed: &[TrafficSelector]) -> Vec<TrafficSelector> {
+        let Narrowed { selectors, more } = super::narrow(offered, allowed);
+        assert!(!more);
+        selectors
+    }
 
     fn range(start: &str, end: &str) -> TrafficSelector {
         TrafficSelector::addresses(start.parse().unwrap(), end.parse().unwrap())
@@ -129,5 +146,15 @@ mod tests {
         assert_eq!(narrow(&[opaque], &[v4]), [opaque]);
         assert_eq!(narrow(&[opaque], &[opaque]), [opaque]);
         assert_eq!(narrow(&[opaque], &[dns]), []);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_told() {
+        let hosts: Vec<_> = (0..=SELECTORS_MAX)
+            .map(|last| TrafficSelector::host([10, 9, 0, last as u8].into()))
+            .collect();
+        let narrowed = super::narrow(&everything(), &hosts);
+        assert_eq!(narrowed.selectors, hosts[..SELECTORS_MAX]);
+        assert!(narrowed.more);
     }
 }

@@ -17,7 +17,7 @@ use crate::event::{ChildSummary, FailureReason};
 use crate::identity::Identity;
 use crate::job::{Job, Verification};
 use crate::message::auth::{AuthMessage, AuthReply, AuthResponse, OwnAuthentication};
-use crate::message::child::ChildPayloads;
+use crate::message::child::{ChildPayloads, Selectors};
 use crate::message::informational::Informational;
 use crate::sa::auth::owned;
 use crate::sa::channel::{Channel, Message};
@@ -129,8 +129,7 @@ impl AuthSent {
         begun.spi_in = Some(spi_in);
         let offered = ChildPayloads {
             proposals: offer_esp(&connection.child.esp, &[], spi_in),
-            initiator: local_selectors(connection),
-            responder: remote_selectors(connection),
+            selectors: Selectors::new(local_selectors(connection), remote_selectors(connection)),
         };
         let authorities = match &connection.requirement {
             Requirement::Certificate(anchors) => anchors.hashes(),

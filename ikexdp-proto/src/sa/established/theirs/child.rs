@@ -14,8 +14,8 @@ use crate::error::{Error, Unacceptable};
 use crate::event::Event;
 use crate::job::{Agreed, Job, JobId, JobResult};
 use crate::limits::CHILDREN_MAX;
-use crate::message::child::ChildPayloads;
-use crate::message::create_child::{CreateChild, Selectors};
+use crate::message::child::{ChildPayloads, Selectors};
+use crate::message::create_child::CreateChild;
 use crate::sa::channel::ReplyTo;
 use crate::sa::child::{Agreement, Child, Nonces, Phase};
 use crate::sa::established::data_plane;
@@ -87,10 +87,7 @@ impl PeersChild {
             proposals: payloads.proposals.clone(),
             nonce: &self.nonces.responder,
             key_exchange: self.negotiated.group.and_then(key_exchange),
-            selectors: Some(Selectors {
-                initiator: payloads.initiator.clone(),
-                responder: payloads.responder.clone(),
-            }),
+            selectors: Some(payloads.selectors.clone()),
         }
     }
 }
@@ -110,8 +107,7 @@ impl Established {
         }
         let offer = ChildPayloads {
             proposals: request.proposals,
-            initiator: selectors.initiator,
-            responder: selectors.responder,
+            selectors,
         };
         let ours = &self.estate.connection.child.esp.groups;
         let pfs = Pfs::Allowed {

@@ -16,8 +16,8 @@ use crate::crypto::kex::{Group, KeyPair};
 use crate::error::Unacceptable;
 use crate::event::ChildSummary;
 use crate::job::{Job, JobId, JobResult};
-use crate::message::child::ChildPayloads;
-use crate::message::create_child::{CreateChild, Selectors};
+use crate::message::child::{ChildPayloads, Selectors};
+use crate::message::create_child::CreateChild;
 use crate::sa::child::{Child, Nonces, Phase};
 use crate::sa::established::data_plane;
 use crate::sa::established::theirs::Theirs;
@@ -153,10 +153,7 @@ impl Established {
             return;
         };
         child.phase = Phase::Rekeying;
-        let selectors = Selectors {
-            initiator: child.summary.local.clone(),
-            responder: child.summary.remote.clone(),
-        };
+        let selectors = Selectors::new(child.summary.local.clone(), child.summary.remote.clone());
         self.request_child(cx, core, Some(spi), selectors);
     }
 
@@ -166,10 +163,7 @@ impl Established {
             return;
         }
         let ends = self.estate.ends();
-        let selectors = Selectors {
-            initiator: ends.local(),
-            responder: ends.remote(),
-        };
+        let selectors = Selectors::new(ends.local(), ends.remote());
         self.request_child(cx, core, None, selectors);
     }
 
@@ -186,8 +180,7 @@ impl Established {
             rekeyed: None,
             offered: ChildPayloads {
                 proposals: Vec::new(),
-                initiator: summary.local.clone(),
-                responder: summary.remote.clone(),
+                selectors: Selectors::new(summary.local.clone(), summary.remote.clone()),
             },
             nonce: Vec::new(),
             group: None,
@@ -219,8 +212,7 @@ impl Established {
             rekeyed,
             offered: ChildPayloads {
                 proposals: offer_esp(esp, &esp.groups, spi),
-                initiator: selectors.initiator,
-                responder: selectors.responder,
+                selectors,
             },
             nonce: cx.random::<NONCE_LEN>().to_vec(),
             group: esp.groups.first().copied(),
@@ -263,10 +255,7 @@ impl Established {
                 group: key.group().id(),
                 data: key.public(),
             }),
-            selectors: Some(Selectors {
-                initiator: request.offered.initiator.clone(),
-                responder: request.offered.responder.clone(),
-            }),
+            selectors: Some(request.offered.selectors.clone()),
         };
         let payloads = message.encode();
         request.stage = Stage::Sent(key);

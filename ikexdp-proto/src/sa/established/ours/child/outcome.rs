@@ -8,7 +8,7 @@ use crate::error::{Error, Unacceptable};
 use crate::event::Event;
 use crate::job::{Agreed, Job};
 use crate::message::child::ChildPayloads;
-use crate::message::create_child::{CreateChild, CreateChildReply, Selectors};
+use crate::message::create_child::{CreateChild, CreateChildReply};
 use crate::sa::channel::Message;
 use crate::sa::child::{Agreement, Child, Nonces, Phase};
 use crate::sa::established::Established;
@@ -72,8 +72,7 @@ impl Established {
         };
         let payloads = ChildPayloads {
             proposals: answer.proposals,
-            initiator: selectors.initiator,
-            responder: selectors.responder,
+            selectors,
         };
         let config = &self.estate.connection.child;
         let accepted = accept(
@@ -237,11 +236,7 @@ impl Established {
             return self.proceed(cx, core);
         };
         self.estate.remove(cx, core, spi, None);
-        let selectors = Selectors {
-            initiator: request.offered.initiator,
-            responder: request.offered.responder,
-        };
-        self.request_child(cx, core, None, selectors);
+        self.request_child(cx, core, None, request.offered.selectors);
         self.proceed(cx, core)
     }
 
