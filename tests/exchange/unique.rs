@@ -9,6 +9,7 @@ use harness::script::{CHILD_SPI, KEY, Script, config};
 use ikexdp_proto::config::Uniqueness;
 use ikexdp_proto::data_plane::Direction;
 use ikexdp_proto::event::{CloseReason, Event};
+use ikexdp_proto::message::child::ChildPayloads;
 use ikexdp_proto::message::create_child::CreateChild;
 use ikexdp_proto::message::informational::Informational;
 use ikexdp_proto::types::EspSpi;
@@ -19,7 +20,12 @@ fn again(script: &mut Script, notifies: &[NotifyType]) {
     script.begin_anew();
     script.notifies = notifies.iter().map(|kind| (*kind, Vec::new())).collect();
     script.init();
-    let payloads = script.auth_payloads(KEY, Some(Script::child()));
+    let child = script.another_child();
+    authenticate(script, child);
+}
+
+fn authenticate(script: &mut Script, child: ChildPayloads) {
+    let payloads = script.auth_payloads(KEY, Some(child));
     let request = script.seal(ExchangeType::IKE_AUTH, 1, &payloads);
     script.deliver(&request);
 }
@@ -86,7 +92,7 @@ fn what_is_replaced_is_deleted_in_good_order() {
     assert_eq!(deleted.count(), 2);
 }
 
-/// One credential does not fill the gateway, unless many devices have it.
+/// One identity does not fill the gateway, unless many devices have it.
 #[test]
 fn the_oldest_of_too_many_is_closed() {
     for (uniqueness, left) in [(Uniqueness::Keep, 16), (Uniqueness::Never, 18)] {
@@ -109,6 +115,24 @@ fn the_oldest_of_too_many_is_closed() {
     }
 }
 
+/// Nor by handshakes that run side by side: here the kernel is slow.
+#[test]
+fn too_many_at_the_same_time_are_closed_as_well() {
+    for (uniqueness, left) in [(Uniqueness::Replace, 1), (Uniqueness::Keep, 16)] {
+        let mut script = twice(uniqueness, &[]);
+        script.waiting = Some(VecDeque::new());
+        for _ in 0..20 {
+            again(&mut script, &[]);
+        }
+        while script.waiting.as_ref().is_some_and(|jobs| !jobs.is_empty()) {
+            script.work_once();
+        }
+        let sas: Vec<_> = script.endpoint.summaries(None).collect();
+        let up = sas.iter().filter(|sa| sa.state == "established");
+        assert_eq!(up.count(), left, "{uniqueness:?}");
+    }
+}
+
 /// Others are left alone.
 #[test]
 fn only_the_same_peer_is_replaced() {
@@ -122,7 +146,11 @@ fn only_the_same_peer_is_replaced() {
 /// CHILD SA, and takes nothing from whoever has it.
 #[test]
 fn an_spi_that_is_taken_stays_with_who_had_it() {
-    let mut script = twice(Uniqueness::Never, &[]);
+    let mut script = Script::new(config());
+    script.establish();
+    script.begin_anew();
+    script.init();
+    authenticate(&mut script, Script::child());
     let taken = EspSpi(CHILD_SPI);
     let first = script.kernel.sa(Direction::Outbound, taken);
     assert!(first.is_some());

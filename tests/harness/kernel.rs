@@ -204,9 +204,14 @@ impl DataPlane for Kernel {
 
     fn carried(&self, sas: &[EspSaName]) -> Result<Vec<Carried>, DataPlaneError> {
         self.books(|books| {
-            let carried = sas.iter().map(|name| (name.direction, name.spi));
-            let carried = carried.map(|name| books.carried.get(&name).copied());
-            Ok(carried.map(Option::unwrap_or_default).collect())
+            let mut carried = |name: &EspSaName| {
+                books.sa(name)?;
+                books.carried.get(&(name.direction, name.spi)).copied()
+            };
+            Ok(sas
+                .iter()
+                .map(|name| carried(name).unwrap_or_default())
+                .collect())
         })
     }
 }

@@ -70,7 +70,7 @@ pub struct Script {
     pub spis: Spis,
     /// The gateway's kernel.
     pub kernel: Kernel,
-    /// Jobs that wait for [`Self::work_once`]; with `None` each is done at once.
+    /// Jobs of the kernel, which wait for [`Self::work_once`]; with `None` each is done at once.
     pub waiting: Option<VecDeque<(JobId, Job)>>,
     /// NAT-keepalive packets it has sent, and when.
     pub keepalives: Vec<(Instant, Path)>,
@@ -197,9 +197,9 @@ impl Script {
                 Output::Transmit(transmit) => sent.push(transmit.payload),
                 Output::Keepalive(path) => self.keepalives.push((self.now, path)),
                 Output::Event(event) => self.events.push(event),
-                Output::Job(id, job) => match &mut self.waiting {
-                    Some(waiting) => waiting.push_back((id, job)),
-                    None => self.work(id, job),
+                Output::Job(id, job) => match (&mut self.waiting, job) {
+                    (Some(waiting), job @ Job::DataPlane(_)) => waiting.push_back((id, job)),
+                    (_, job) => self.work(id, job),
                 },
             }
         }
@@ -211,7 +211,7 @@ impl Script {
         self.endpoint.handle(self.now, Input::JobDone(id, result));
     }
 
-    /// Does the job that has waited longest, returns what is sent.
+    /// Has the kernel do the job that has waited longest, returns what is sent.
     pub fn work_once(&mut self) -> Vec<Bytes> {
         let waiting = self.waiting.as_mut().and_then(VecDeque::pop_front);
         let (id, job) = waiting.expect("a job");

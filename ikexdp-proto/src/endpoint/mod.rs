@@ -297,7 +297,7 @@ impl Endpoint {
         // Identifiers are given in order: the oldest come first.
         let closed = others.len().saturating_sub(superseding.others);
         for id in others.into_iter().take(closed) {
-            let close = |sa: &mut IkeSa| sa.supersede(&mut cx, superseding.told);
+            let close = |sa: &mut IkeSa| sa.supersede(&mut cx, superseding);
             self.table.update(config, id, close);
         }
         let go_on = |sa: &mut IkeSa| sa.succeed(&mut cx);

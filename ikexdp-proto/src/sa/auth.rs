@@ -31,7 +31,6 @@ use crate::error::{Unacceptable, Violation};
 use crate::event::FailureReason;
 use crate::identity::Identity;
 use crate::job::{Job, Verification};
-use crate::limits::IKE_SAS_OF_A_PEER_MAX;
 use crate::message::auth::AuthRequest;
 use crate::nat::is_translated;
 use crate::types::Role;
@@ -345,19 +344,19 @@ impl Claimant {
 
     /// Sees to the peer's other IKE SAs first (RFC 7296 §2.4).
     fn establish(self, cx: &mut Context<'_>, core: &Core, proof: Proof) -> State {
-        let forgotten = self.initial_contact;
-        let others = match self.connection.uniqueness {
-            Uniqueness::Never => return self.conclude(cx, core, proof),
-            Uniqueness::Keep if !forgotten => IKE_SAS_OF_A_PEER_MAX.saturating_sub(1),
-            Uniqueness::Keep | Uniqueness::Replace => 0,
+        let told = match (self.connection.uniqueness, self.initial_contact) {
+            (Uniqueness::Never, _) | (Uniqueness::Keep, false) => {
+                return self.conclude(cx, core, proof);
+            }
+            (_, forgotten) => !forgotten,
         };
         cx.successions.superseding = Some(Superseding {
             by: core.id,
             peer: self.identity.clone(),
             local: self.connection.local_identity.clone(),
             connection: self.connection.name.clone(),
-            told: !forgotten,
-            others,
+            told,
+            others: 0,
         });
         State::Succeeding(Box::new(Succeeding {
             claimant: self,

@@ -13,12 +13,14 @@ use super::established::{Established, NewEstablished, data_plane};
 use super::estate::Estate;
 use super::init::Handshake;
 use super::negotiate::{ChildAnswer, Negotiated};
+use super::succession::Superseding;
 use super::{Context, Core, State};
-use crate::config::Config;
+use crate::config::{Config, Uniqueness};
 use crate::crypto::cert::CertifiedKey;
 use crate::error::Error;
 use crate::event::FailureReason;
 use crate::job::{Job, JobResult};
+use crate::limits::IKE_SAS_OF_A_PEER_MAX;
 use crate::message::auth::{AuthMessage, OwnAuthentication};
 use crate::stats::Stat;
 use crate::types::{Role, Secret};
@@ -206,6 +208,7 @@ impl Answering {
             notifies: &notifies,
         };
         self.channel.respond(cx, &self.reply_to, response.encode());
+        bound(cx, core, &self.estate);
         let new = NewEstablished {
             channel: self.channel,
             estate: self.estate,
@@ -220,6 +223,25 @@ impl Answering {
         }
         State::Established(Box::new(established))
     }
+}
+
+/// Has the peer's other IKE SAs closed that are too many. Those that it makes at
+/// the same time have seen nothing of each other until now.
+fn bound(cx: &mut Context<'_>, core: &Core, estate: &Estate) {
+    let connection = &estate.connection;
+    let others = match connection.uniqueness {
+        Uniqueness::Replace => 0,
+        Uniqueness::Keep => IKE_SAS_OF_A_PEER_MAX.saturating_sub(1),
+        Uniqueness::Never => return,
+    };
+    cx.successions.superseding = Some(Superseding {
+        by: core.id,
+        peer: estate.peer.clone(),
+        local: connection.local_identity.clone(),
+        connection: connection.name.clone(),
+        told: true,
+        others,
+    });
 }
 
 /// What a peer that may move is told: that it may, and where else we are

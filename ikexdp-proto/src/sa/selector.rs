@@ -17,28 +17,28 @@ pub(crate) struct Narrowed {
 /// What is in both `offered` and `allowed`: every pair's common part, without
 /// those that lie inside another.
 pub(crate) fn narrow(offered: &[TrafficSelector], allowed: &[TrafficSelector]) -> Narrowed {
-    let mut narrowed: Vec<TrafficSelector> = Vec::new();
-    let mut more = false;
-    for offered in offered {
-        for allowed in allowed {
-            let Some(common) = intersection(offered, allowed) else {
-                continue;
-            };
-            if narrowed.iter().any(|wider| contains(wider, &common)) {
-                continue;
-            }
-            narrowed.retain(|narrower| !contains(&common, narrower));
-            if narrowed.len() < SELECTORS_MAX {
-                narrowed.push(common);
-            } else {
-                more = true;
-            }
+    let pairs = || {
+        let pairs = offered
+            .iter()
+            .flat_map(|offered| allowed.iter().map(move |allowed| (offered, allowed)));
+        pairs.filter_map(|(offered, allowed)| intersection(offered, allowed))
+    };
+    let mut selectors: Vec<TrafficSelector> = Vec::new();
+    let covers = |selectors: &[TrafficSelector], common: &TrafficSelector| {
+        selectors.iter().any(|wider| contains(wider, common))
+    };
+    for common in pairs() {
+        if covers(&selectors, &common) {
+            continue;
+        }
+        selectors.retain(|narrower| !contains(&common, narrower));
+        if selectors.len() < SELECTORS_MAX {
+            selectors.push(common);
         }
     }
-    Narrowed {
-        selectors: narrowed,
-        more,
-    }
+    let is_full = selectors.len() == SELECTORS_MAX;
+    let more = is_full && pairs().any(|common| !covers(&selectors, &common));
+    Narrowed { selectors, more }
 }
 
 fn intersection(a: &TrafficSelector, b: &TrafficSelector) -> Option<TrafficSelector> {
@@ -156,5 +156,9 @@ mod tests {
         let narrowed = super::narrow(&everything(), &hosts);
         assert_eq!(narrowed.selectors, hosts[..SELECTORS_MAX]);
         assert!(narrowed.more);
+        // What comes later has room for all.
+        let [v4, _] = everything();
+        let all: Vec<_> = hosts.into_iter().chain([v4]).collect();
+        assert_eq!(narrow(&everything(), &all), [v4]);
     }
 }

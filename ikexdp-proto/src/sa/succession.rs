@@ -169,11 +169,11 @@ impl IkeSa {
         }
     }
 
-    /// Its peer has made another, which stands in its place; it may not know of that.
-    pub(crate) fn supersede(&mut self, cx: &mut Context<'_>, told: bool) {
+    /// Its peer has made another, which stands in its place.
+    pub(crate) fn supersede(&mut self, cx: &mut Context<'_>, superseding: &Superseding) {
         let state = core::mem::replace(&mut self.state, State::Gone);
         self.state = match state {
-            State::Established(state) => state.supersede(cx, &self.core, told),
+            State::Established(state) => state.supersede(cx, &self.core, superseding),
             state => state,
         };
     }

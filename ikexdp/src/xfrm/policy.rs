@@ -89,7 +89,7 @@ impl Key {
         KINDS.into_iter().map(move |kind| match before {
             None => {
                 let policy = XfrmMessage::AddPolicy(self.policy(kind, owner));
-                let undo = Undo::Remove(self.removal(kind, owner.lineage));
+                let undo = Undo::Remove(self.removal(kind));
                 (Message::new(policy), undo)
             }
             Some(before) => {
@@ -100,22 +100,22 @@ impl Key {
     }
 
     /// The messages that make the policies, which are ours, `owner`'s.
-    pub(super) fn replace(&self, owner: Owner) -> impl Iterator<Item = Message> {
-        KINDS.map(|kind| self.replacement(kind, owner)).into_iter()
+    pub(super) fn replace(&self, owner: Owner) -> [Message; 3] {
+        KINDS.map(|kind| self.replacement(kind, owner))
     }
 
-    /// Takes the policies away, which `lineage` has.
-    pub(super) fn remove(&self, lineage: Lineage) -> impl Iterator<Item = Removal> {
-        KINDS.map(|kind| self.removal(kind, lineage)).into_iter()
+    /// Takes the policies away, which are ours.
+    pub(super) fn remove(&self) -> [Removal; 3] {
+        KINDS.map(|kind| self.removal(kind))
     }
 
     fn replacement(&self, kind: u8, owner: Owner) -> Message {
         Message::new(XfrmMessage::UpdatePolicy(self.policy(kind, owner)))
     }
 
-    fn removal(&self, kind: u8, lineage: Lineage) -> Removal {
+    fn removal(&self, kind: u8) -> Removal {
         let name = identify(self.selector(kind), kind, self.attributes().collect());
-        Removal::Policy(name, lineage)
+        Removal::Policy(name)
     }
 
     fn policy(&self, kind: u8, owner: Owner) -> PolicyModifyMessage {

@@ -19,9 +19,10 @@ use super::sa;
 use super::transaction::{Step, Subject, Transaction, Undo};
 
 /// Sequence numbers left out: those that other processors may use between the
-/// reading of an SA and its end. None must come twice, however long that takes:
-/// ciphers make their nonces of them. The peer takes any step forward.
-const SEQUENCE_GAP: u32 = 1 << 20;
+/// reading of an SA and its end. None must come twice: ciphers make their nonces of
+/// them. The peer takes any step forward; an SA without extended sequence numbers
+/// has room for 65,536 of these.
+const SEQUENCE_GAP: u32 = 1 << 16;
 
 /// How an SA gets to its new place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -164,8 +165,9 @@ impl Moving {
             return None;
         };
         let way = way(&name.tunnel, to);
-        let [after, back] = [to, &name.tunnel].map(|tunnel| {
-            let sa = moved(before, name.direction, tunnel);
+        // If it has to go back, what was sent over there does not come twice either.
+        let [after, back] = [(to, 1), (&name.tunnel, 2)].map(|(tunnel, gaps)| {
+            let sa = moved(before, name.direction, tunnel, gaps);
             Message::new(match way {
                 Way::Renew => XfrmMessage::AddSa(sa),
                 Way::Update | Way::None => XfrmMessage::UpdateSa(sa),
@@ -180,8 +182,14 @@ impl Moving {
     }
 }
 
-/// The SA that goes on, in `tunnel`, where this one ended.
-fn moved(before: &StateModifyMessage, direction: Direction, tunnel: &Tunnel) -> StateModifyMessage {
+/// The SA that goes on, in `tunnel`, where this one ended; outbound, so many
+/// [`SEQUENCE_GAP`]s later.
+fn moved(
+    before: &StateModifyMessage,
+    direction: Direction,
+    tunnel: &Tunnel,
+    gaps: u32,
+) -> StateModifyMessage {
     let (source, destination) = sa::ends(direction, tunnel);
     let mut user_sa_info = before.user_sa_info;
     user_sa_info.id.daddr = Address::from_ip(&destination);
@@ -191,7 +199,7 @@ fn moved(before: &StateModifyMessage, direction: Direction, tunnel: &Tunnel) -> 
     // What is not here is said anew, or was not said by us.
     let kept = before.nlas.iter().filter_map(|attribute| match attribute {
         XfrmAttrs::ReplayStateEsn(replay) if direction == Direction::Outbound => {
-            Some(XfrmAttrs::ReplayStateEsn(skip(replay, extended)))
+            Some(XfrmAttrs::ReplayStateEsn(skip(replay, extended, gaps)))
         }
         XfrmAttrs::EncryptionAlgAead(_)
         | XfrmAttrs::EncryptionAlg(_)
@@ -208,9 +216,11 @@ fn moved(before: &StateModifyMessage, direction: Direction, tunnel: &Tunnel) -> 
     StateModifyMessage { user_sa_info, nlas }
 }
 
-/// Leaves [`SEQUENCE_GAP`] numbers out; at the end of them the SA has none left.
-fn skip(replay: &ReplayEsn, extended: bool) -> ReplayEsn {
-    let (low, carried) = replay.oseq.overflowing_add(SEQUENCE_GAP);
+/// Leaves so many [`SEQUENCE_GAP`]s out; at the end of the numbers the SA has none
+/// left.
+fn skip(replay: &ReplayEsn, extended: bool, gaps: u32) -> ReplayEsn {
+    let gap = SEQUENCE_GAP.saturating_mul(gaps);
+    let (low, carried) = replay.oseq.overflowing_add(gap);
     let (oseq, oseq_hi) = match (carried, extended) {
         (false, _) => (low, replay.oseq_hi),
         (true, true) => (low, replay.oseq_hi.saturating_add(1)),
@@ -270,12 +280,13 @@ mod tests {
             oseq_hi,
             ..ReplayEsn::default()
         };
-        let after = |replay, extended| {
-            let after = skip(&replay, extended);
+        let after = |replay, extended, gaps| {
+            let after = skip(&replay, extended, gaps);
             (after.oseq, after.oseq_hi)
         };
-        assert_eq!(after(at(5, 0), false), ((1 << 20) + 5, 0));
-        assert_eq!(after(at(u32::MAX - 1, 7), true), ((1 << 20) - 2, 8));
-        assert_eq!(after(at(u32::MAX - 1, 0), false), (u32::MAX, 0));
+        assert_eq!(after(at(5, 0), false, 1), ((1 << 16) + 5, 0));
+        assert_eq!(after(at(5, 0), false, 2), ((2 << 16) + 5, 0));
+        assert_eq!(after(at(u32::MAX - 1, 7), true, 1), ((1 << 16) - 2, 8));
+        assert_eq!(after(at(u32::MAX - 1, 0), false, 1), (u32::MAX, 0));
     }
 }

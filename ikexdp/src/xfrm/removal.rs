@@ -15,30 +15,33 @@ use crate::netlink::{Channel, Refusal, Reply};
 
 /// An SA or a policy that is to go.
 pub(super) enum Removal {
+    /// Of the lineage that its name tells.
     Sa(EspSaName),
-    /// A policy of a lineage.
-    Policy(PolicyDelGetMessage, Lineage),
+    /// Of any lineage: `policy.rs` knows that none of ours wants it.
+    Policy(PolicyDelGetMessage),
 }
 
 impl Removal {
-    const fn lineage(&self) -> Lineage {
-        match self {
-            Self::Sa(name) => name.lineage,
-            Self::Policy(_, lineage) => *lineage,
-        }
-    }
-
     fn query(&self) -> Message {
         match self {
             Self::Sa(name) => sa::query(name),
-            Self::Policy(policy, _) => Message::new(XfrmMessage::GetPolicy(policy.clone())),
+            Self::Policy(policy) => Message::new(XfrmMessage::GetPolicy(policy.clone())),
         }
     }
 
     pub(super) fn delete(&self) -> Message {
         match self {
             Self::Sa(name) => sa::remove(name),
-            Self::Policy(policy, _) => Message::new(XfrmMessage::DeletePolicy(policy.clone())),
+            Self::Policy(policy) => Message::new(XfrmMessage::DeletePolicy(policy.clone())),
+        }
+    }
+
+    /// Whether that is what the kernel has answered.
+    fn is(&self, answer: &Message) -> bool {
+        let lineage = answer.lineage();
+        match self {
+            Self::Sa(name) => lineage == Some(name.lineage),
+            Self::Policy(_) => lineage.is_some(),
         }
     }
 }
@@ -49,34 +52,49 @@ impl Removal {
 /// [`DataPlaneError`] of the first that failed.
 pub(super) fn remove(
     channel: &mut Channel<Message>,
-    removals: &[Removal],
+    mut removals: &[Removal],
 ) -> Result<(), DataPlaneError> {
-    let queries = removals.iter().map(Removal::query);
-    let answers = channel.exchange(queries).map_err(unreachable)?;
-    let mut result = Ok(());
+    /// Answers that were lost are asked for once more.
+    const TRIES: usize = 2;
     let mut deletions = Vec::with_capacity(removals.len());
-    for (answer, removal) in answers.into_iter().zip(removals) {
-        match owned(answer, removal.lineage()) {
-            Ok(Some(_)) => deletions.push(removal.delete()),
-            Ok(None) => {}
-            Err(refusal) => result = result.and(Err(failed("not read", refusal))),
+    let mut result = Ok(());
+    for _ in 0..TRIES {
+        let mut answers = Vec::with_capacity(removals.len());
+        let asked = channel.exchange_into(removals.iter().map(Removal::query), &mut answers);
+        let (answered, rest) = removals.split_at(answers.len());
+        for (answer, removal) in answers.into_iter().zip(answered) {
+            match there(answer, |answer| removal.is(answer)) {
+                Ok(Some(_)) => deletions.push(removal.delete()),
+                Ok(None) => {}
+                Err(refusal) => result = result.and(Err(failed("not read", refusal))),
+            }
         }
+        removals = rest;
+        if removals.is_empty() {
+            break;
+        }
+        result = result.and(asked.map_err(unreachable));
     }
     let replies = channel.exchange(deletions).map_err(unreachable)?;
-    let refused = replies.into_iter().filter_map(Result::err);
-    let mut refused = refused.filter(|refusal| !is_gone(refusal));
-    let refused = refused.next().map(|refusal| failed("not removed", refusal));
-    result.and(refused.map_or(Ok(()), Err))
+    let mut refused = replies.into_iter().filter_map(Result::err);
+    match refused.find(|refusal| !is_gone(refusal)) {
+        Some(refusal) => result.and(Err(failed("not removed", refusal))),
+        None => result,
+    }
 }
 
-/// What the kernel has answered of something that `lineage` has; nothing if it is
-/// not there, or somebody else's.
+/// What the kernel has answered of an SA that `lineage` has; nothing if it is not
+/// there, or somebody else's.
 pub(super) fn owned(answer: Reply<Message>, lineage: Lineage) -> Result<Option<Message>, Refusal> {
+    there(answer, |answer| answer.lineage() == Some(lineage))
+}
+
+fn there(
+    answer: Reply<Message>,
+    is: impl Fn(&Message) -> bool,
+) -> Result<Option<Message>, Refusal> {
     match answer {
-        Ok(answers) => {
-            let mut answers = answers.into_iter();
-            Ok(answers.find(|answer| answer.lineage() == Some(lineage)))
-        }
+        Ok(answers) => Ok(answers.into_iter().find(is)),
         Err(refusal) if is_gone(&refusal) => Ok(None),
         Err(refusal) => Err(refusal),
     }

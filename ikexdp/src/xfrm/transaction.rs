@@ -41,7 +41,7 @@ pub(super) enum Subject<'a> {
     Policy,
 }
 
-/// What operations can be done with one system call.
+/// What operations can be done together.
 #[derive(PartialEq, Eq)]
 enum Kind {
     Install,
@@ -150,17 +150,20 @@ impl<'a> Transaction<'a> {
         result.and(reached.map_err(unreachable))
     }
 
-    /// Takes back what was made. What cannot be is left to the next start.
+    /// Takes back what was made, in order. What cannot be is left to the next start.
     fn roll_back(&mut self) {
-        for undo in mem::take(&mut self.undo).into_iter().rev() {
-            let _ = match undo {
-                Undo::Tell(message) => self
-                    .channel
-                    .exchange([message])
-                    .map(drop)
-                    .map_err(unreachable),
-                Undo::Remove(removal) => remove(self.channel, &[removal]),
-            };
+        let mut undo = mem::take(&mut self.undo).into_iter().rev().peekable();
+        while undo.peek().is_some() {
+            let mut messages = Vec::new();
+            while let Some(Undo::Tell(it)) = undo.next_if(|it| matches!(it, Undo::Tell(_))) {
+                messages.push(it);
+            }
+            let mut removals = Vec::new();
+            while let Some(Undo::Remove(it)) = undo.next_if(|it| matches!(it, Undo::Remove(_))) {
+                removals.push(it);
+            }
+            let _ = self.channel.exchange(messages);
+            let _ = remove(self.channel, &removals);
         }
         for (key, owners) in self.owned.drain(..).rev() {
             self.owners.restore(key, owners);
@@ -178,7 +181,7 @@ impl<'a> Transaction<'a> {
                     for key in Key::all(policies)? {
                         match self.owners.remove(&key, lineage) {
                             Some(Next::Owner(next)) => inherited.extend(key.replace(next)),
-                            Some(Next::Nobody) => removals.extend(key.remove(lineage)),
+                            Some(Next::Nobody) => removals.extend(key.remove()),
                             None => {}
                         }
                     }
@@ -187,11 +190,12 @@ impl<'a> Transaction<'a> {
             }
         }
         let replies = self.channel.exchange(inherited).map_err(unreachable);
-        let refused = replies.map(|replies| replies.into_iter().find_map(Result::err));
-        let refused =
-            refused.and_then(|refused| refused.map_or(Ok(()), |why| Err(no_policy(&why))));
+        let inherited = replies.and_then(|replies| {
+            let refused = replies.into_iter().find_map(Result::err);
+            refused.map_or(Ok(()), |refusal| Err(no_policy(&refusal)))
+        });
         // Whatever became of the policies that stay.
-        refused.and(remove(self.channel, &removals))
+        inherited.and(remove(self.channel, &removals))
     }
 }
 

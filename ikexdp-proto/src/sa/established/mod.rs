@@ -24,6 +24,7 @@ use super::child::{Child, Phase};
 use super::closing::{Closing, Lingering};
 use super::estate::Estate;
 use super::lifetime::Lifetime;
+use super::succession::Superseding;
 use super::{Context, Core, State, refuse};
 use crate::config::Config;
 use crate::data_plane::{DataPlaneError, DataPlaneEvent, Direction};
@@ -349,16 +350,22 @@ impl Established {
         self.proceed(cx, core)
     }
 
-    /// The peer has made another; `told` says whether it may know of this one.
+    /// The peer has made another.
     pub(super) fn supersede(
         mut self: Box<Self>,
         cx: &mut Context<'_>,
         core: &Core,
-        told: bool,
+        superseding: &Superseding,
     ) -> State {
         // Before a request of ours is answered there is no other (RFC 7296 §2.3).
-        if told && !self.channel.is_waiting() {
+        let is_waiting = self.channel.is_waiting();
+        if superseding.told && !is_waiting {
             return self.delete(cx, core, CloseReason::Superseded);
+        }
+        // It may be another device that has this one, and must hear of its end.
+        if superseding.told && superseding.others > 0 {
+            self.ending.get_or_insert(CloseReason::Superseded);
+            return State::Established(self);
         }
         self.abandon(cx, core);
         self.estate.close(cx, core, CloseReason::Superseded);
