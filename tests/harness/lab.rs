@@ -135,6 +135,19 @@ impl Lab {
         lab
     }
 
+    /// Gives both links another MTU.
+    pub fn set_mtu(&self, octets: u16) {
+        let links = [
+            (&self.client, "eth0"),
+            (&self.router, "client"),
+            (&self.router, "gateway"),
+            (&self.gateway, "eth0"),
+        ];
+        for (machine, interface) in links {
+            machine.exec(&format!("ip link set {interface} mtu {octets}"));
+        }
+    }
+
     /// Makes the router treat datagrams as `path` says from now on; counts start at zero.
     pub fn set_path(&self, path: &Path) {
         let mut nft = command("nft");

@@ -11,7 +11,6 @@
 )]
 
 mod carries;
-mod connects;
 mod esp;
 mod guest;
 mod lives;

@@ -16,7 +16,7 @@ use harness::{
 };
 
 /// Addresses in the network behind the gateway.
-const INSIDE: [IpAddr; 2] = [
+pub(crate) const INSIDE: [IpAddr; 2] = [
     IpAddr::V4(Ipv4Addr::new(10, 8, 0, 1)),
     IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 8, 0, 0, 0, 0, 1)),
 ];
@@ -88,8 +88,27 @@ impl Tunnel {
         );
     }
 
-    /// Checks that the tunnel carries 100 MB, in the family that it runs over; under emulation that
-    /// takes a minute.
+    /// Checks that the tunnel carries what the client sends from the address `own`, which it has been
+    /// given and has not set up by itself.
+    pub(crate) fn pings_from(self, lab: &Lab, own: IpAddr) {
+        let inside = INSIDE[usize::from(own.is_ipv6())];
+        let length = if own.is_ipv4() { 32 } else { 128 };
+        let client = &lab.client;
+        address(client, "lo", &[&format!("{own}/{length}")]);
+        let route = client.exec(&format!("ip route get {inside}"));
+        let (_, way) = route.split_once(" via ").expect("by the router");
+        let router = way.split_whitespace().next().expect("an address");
+        client.exec(&format!(
+            "ip route add {inside} via {router} dev eth0 src {own}"
+        ));
+        assert_eq!(ping(client, inside, 5), 0, "from {own} to {inside}");
+        let states = xfrm::states(client);
+        assert!(states.iter().all(|state| state.packets == 5), "{states:?}");
+        client.exec(&format!("ip route delete {inside}"));
+        client.exec(&format!("ip address delete {own}/{length} dev lo"));
+    }
+
+    /// Checks that the tunnel carries 100 MB, in the family that it runs over.
     pub(crate) fn carries_much(self, lab: &Lab) {
         let inside = INSIDE[usize::from(self.ends == V6)];
         transfer(&lab.client, (&lab.gateway, inside), 100_000_000);
