@@ -1,12 +1,15 @@
 //! The executables that Cargo builds of the tests, run one by one.
 
 use std::{
+    collections::BTreeSet,
     io::{BufRead as _, BufReader, IsTerminal as _},
     path::{Path, PathBuf},
     process::{ChildStdout, Command, Stdio},
+    sync::{Mutex, PoisonError},
+    thread::{self, ScopedJoinHandle},
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
 
 use super::outcome::Outcome;
 use crate::{
@@ -75,17 +78,60 @@ impl Executable {
 
     /// Runs the tests that are marked as ignored because they need a kernel of their own; they start
     /// the daemon.
+    ///
+    /// There are two machines at a time, each for one module: each has one processor.
     pub(super) fn run_in_vm(&self, daemon: &Path, filter: Option<&str>) -> Result<Outcome> {
-        println!("\n{}, in a virtual machine", self.name);
+        const MACHINES: usize = 2;
+        println!("\n{}, in virtual machines", self.name);
         let vm = Vm::new(&[&self.file, daemon])?;
-        let filter = filter.unwrap_or_default();
-        let line = format!("{} {IGNORED} {filter}", self.file.display());
-        let outcome = vm.run(&line, follow)??;
-        let code = vm.code();
-        if let Err(error) = &code {
-            println!("{error:#}");
+        let filters = match filter {
+            Some(filter) => vec![filter.to_owned()],
+            None => self.modules()?,
+        };
+        let filters = Mutex::new(filters.into_iter());
+        let next = || {
+            filters
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .next()
+        };
+        let work = |machine: usize| -> Result<Outcome> {
+            let mut total = Outcome::default();
+            while let Some(filter) = next() {
+                let line = format!("{} {IGNORED} {filter}", self.file.display());
+                let (outcome, code) = vm.run(&machine.to_string(), &line, follow)?;
+                if let Err(error) = &code {
+                    println!("{error:#}");
+                }
+                total.add(&ended(outcome?, code.is_ok_and(|code| code == 0)));
+            }
+            Ok(total)
+        };
+        let outcomes: Vec<_> = thread::scope(|scope| {
+            let machines = (0..MACHINES).map(|machine| scope.spawn(move || work(machine)));
+            let machines: Vec<_> = machines.collect();
+            machines.into_iter().map(ScopedJoinHandle::join).collect()
+        });
+        let mut total = Outcome::default();
+        for outcome in outcomes {
+            total.add(&outcome.map_err(|_| anyhow!("a virtual machine is not watched"))??);
         }
-        Ok(ended(outcome, code.is_ok_and(|code| code == 0)))
+        Ok(total)
+    }
+
+    /// The modules that have ignored tests, as libtest's filters.
+    fn modules(&self) -> Result<Vec<String>> {
+        let list = Command::new(&self.file)
+            .args(words("--ignored --list"))
+            .output()
+            .with_context(|| format!("listing the tests of {}", self.name))?;
+        let list = String::from_utf8_lossy(&list.stdout);
+        let modules: BTreeSet<_> = list
+            .lines()
+            .filter_map(|line| Some(line.split_once("::")?.0))
+            .map(|module| format!("{module}::"))
+            .collect();
+        Ok(modules.into_iter().collect())
     }
 }
 

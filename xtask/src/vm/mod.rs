@@ -47,7 +47,8 @@ const TAIL: usize = 30;
 pub(crate) struct Vm {
     kernel: PathBuf,
     initramfs: PathBuf,
-    console: PathBuf,
+    /// Where each has its console.
+    work: PathBuf,
     processor: Processor,
 }
 
@@ -65,7 +66,7 @@ const REAL: Processor = Processor {
 };
 /// An emulated one. To emulate an instruction for AES takes longer than AES without it.
 const EMULATED: Processor = Processor {
-    accelerator: "tcg,thread=multi",
+    accelerator: "tcg",
     model: "max,-aes,-pclmulqdq",
 };
 
@@ -93,7 +94,7 @@ impl Vm {
         let mut vm = Self {
             kernel: kernel.image,
             initramfs: work.join("initramfs"),
-            console: work.join("console"),
+            work,
             processor: REAL,
         };
         fs::write(&vm.initramfs, image.finish()?)
@@ -106,34 +107,42 @@ impl Vm {
         Ok(vm)
     }
 
-    /// Boots the machine, which runs a program and ends.
+    /// Boots a machine of this `name`, which runs a program and ends; what `read` makes of it, and
+    /// the exit code of the program. Several may run at the same time.
     ///
     /// `read` gets what the program prints, to either output, while it prints it.
     ///
     /// # Errors
     /// QEMU does not start.
-    pub(crate) fn run<T>(&self, line: &str, read: impl FnOnce(ChildStdout) -> T) -> Result<T> {
-        let mut qemu = self.start(line, Stdio::inherit())?;
+    pub(crate) fn run<T>(
+        &self,
+        name: &str,
+        line: &str,
+        read: impl FnOnce(ChildStdout) -> T,
+    ) -> Result<(T, Result<i32>)> {
+        let mut qemu = self.start(name, line, Stdio::inherit())?;
         // One boot in many hangs, under emulation.
-        if !ends(&mut qemu, BOOT_LIMIT, || self.says(BEGIN))? {
+        if !ends(&mut qemu, BOOT_LIMIT, || self.says(name, BEGIN))? {
             eprintln!("the virtual machine hangs in its boot, and is started again");
-            qemu = self.start(line, Stdio::inherit())?;
+            qemu = self.start(name, line, Stdio::inherit())?;
         }
         let stdout = qemu.stdout.take().context("a pipe was asked for")?;
-        thread::scope(|scope| {
+        let result = thread::scope(|scope| {
             let guard = scope.spawn(|| ends(&mut qemu, LIMIT, || false));
             let result = read(stdout);
             guard.join().map_err(|_| anyhow!("watching QEMU fails"))??;
-            Ok(result)
-        })
+            anyhow::Ok(result)
+        })?;
+        Ok((result, self.code(name)))
     }
 
     /// The exit code of the program that ran.
     ///
     /// # Errors
     /// The machine did not come to its end, or was given none.
-    pub(crate) fn code(&self) -> Result<i32> {
-        let console = fs::read(&self.console).context("the virtual machine has no console")?;
+    fn code(&self, name: &str) -> Result<i32> {
+        let file = self.console(name);
+        let console = fs::read(&file).context("the virtual machine has no console")?;
         let console = String::from_utf8_lossy(&console);
         let code = console
             .lines()
@@ -145,7 +154,7 @@ impl Vm {
                 .unwrap_or_default();
             format!(
                 "the virtual machine crashed, or ran for more than {LIMIT} s; the end of {}:\n{}",
-                self.console.display(),
+                file.display(),
                 tail.join("\n")
             )
         })
@@ -153,27 +162,34 @@ impl Vm {
 
     /// Whether a machine that has nothing to do comes to its end soon.
     fn boots(&self) -> Result<bool> {
+        const NAME: &str = "probe";
         // What QEMU has to say of a device that does not work is no news.
-        let mut qemu = self.start("/bin/busybox true", Stdio::null())?;
+        let mut qemu = self.start(NAME, "/bin/busybox true", Stdio::null())?;
         ends(&mut qemu, PROBE_LIMIT, || false)?;
-        Ok(self.code().is_ok())
+        Ok(self.code(NAME).is_ok())
+    }
+
+    fn console(&self, name: &str) -> PathBuf {
+        self.work.join(format!("console-{name}"))
     }
 
     /// Whether the console has a line that begins like this.
-    fn says(&self, beginning: &str) -> bool {
-        let console = fs::read(&self.console).unwrap_or_default();
+    fn says(&self, name: &str, beginning: &str) -> bool {
+        let console = fs::read(self.console(name)).unwrap_or_default();
         let console = String::from_utf8_lossy(&console);
         console.lines().any(|line| line.starts_with(beginning))
     }
 
-    fn start(&self, line: &str, stderr: Stdio) -> Result<Child> {
+    fn start(&self, name: &str, line: &str, stderr: Stdio) -> Result<Child> {
+        let console = self.console(name);
         // What an earlier machine said.
-        let _ = fs::remove_file(&self.console);
+        let _ = fs::remove_file(&console);
         let mut qemu = Command::new("qemu-system-x86_64");
         qemu.args(words(
             "-nodefaults -no-user-config -display none -no-reboot",
         ))
-        .args(words("-smp 2 -m 1024 -accel"))
+        // One processor: with two, the emulation now and then locks one of them up.
+        .args(words("-smp 1 -m 1024 -accel"))
         .arg(self.processor.accelerator)
         .arg("-cpu")
         .arg(self.processor.model)
@@ -182,7 +198,7 @@ impl Vm {
         .arg("-initrd")
         .arg(&self.initramfs)
         .arg("-serial")
-        .arg(format!("file:{}", self.console.display()))
+        .arg(format!("file:{}", console.display()))
         .args(words("-serial stdio -append"))
         .arg(format!("{PARAMETERS} -- {line}"))
         .stdin(Stdio::null())
