@@ -90,6 +90,7 @@ proptest! {
         nat_destination in option::of(any::<[u8; 20]>()),
         fragmentation in any::<bool>(),
         hashes in vec(any::<u16>(), 0..5),
+        is_windows in any::<bool>(),
     ) {
         let request = InitRequest {
             cookie: cookie.as_deref(),
@@ -102,6 +103,7 @@ proptest! {
                 signature_hashes: hashes.into_iter().map(HashAlgorithm).collect(),
                 childless: false,
             },
+            is_windows,
         };
         let chain = request.encode();
         let decoded = InitRequest::decode(chain.first, &chain.octets);

@@ -3,6 +3,7 @@
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::fmt;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use core::time::Duration;
 
@@ -12,6 +13,7 @@ use crate::crypto::kex::Group;
 use crate::crypto::prf::Prf;
 use crate::data_plane::Binding;
 use crate::identity::Identity;
+use crate::profile::Profile;
 use crate::types::Secret;
 use crate::wire::payload::ts::TrafficSelector;
 
@@ -55,14 +57,36 @@ pub struct IkeAlgorithms {
     pub groups: Vec<Group>,
 }
 
+impl IkeAlgorithms {
+    /// Those of a profile.
+    #[must_use]
+    pub fn of(profile: Profile) -> Self {
+        Self {
+            encryption: profile.encryption().to_vec(),
+            integrity: profile.integrity().to_vec(),
+            prf: profile.prf().to_vec(),
+            groups: profile.groups().to_vec(),
+        }
+    }
+}
+
 impl Default for IkeAlgorithms {
     fn default() -> Self {
-        Self {
-            encryption: Encryption::ALL.to_vec(),
-            integrity: Integrity::ALL.to_vec(),
-            prf: Prf::ALL.to_vec(),
-            groups: Group::ALL.to_vec(),
+        Self::of(Profile::default())
+    }
+}
+
+impl fmt::Display for IkeAlgorithms {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        any_of(f, &self.encryption)?;
+        if !self.integrity.is_empty() {
+            f.write_str(" / ")?;
+            any_of(f, &self.integrity)?;
         }
+        f.write_str(" / ")?;
+        any_of(f, &self.prf)?;
+        f.write_str(" / ")?;
+        any_of(f, &self.groups)
     }
 }
 
@@ -79,14 +103,42 @@ pub struct EspAlgorithms {
     pub groups: Vec<Group>,
 }
 
-impl Default for EspAlgorithms {
-    fn default() -> Self {
+impl EspAlgorithms {
+    /// Those of a profile.
+    #[must_use]
+    pub fn of(profile: Profile) -> Self {
         Self {
-            encryption: Encryption::ALL.to_vec(),
-            integrity: Integrity::ALL.to_vec(),
+            encryption: profile.encryption().to_vec(),
+            integrity: profile.integrity().to_vec(),
             groups: Vec::new(),
         }
     }
+}
+
+impl Default for EspAlgorithms {
+    fn default() -> Self {
+        Self::of(Profile::default())
+    }
+}
+
+impl fmt::Display for EspAlgorithms {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        any_of(f, &self.encryption)?;
+        if self.integrity.is_empty() {
+            return Ok(());
+        }
+        f.write_str(" / ")?;
+        any_of(f, &self.integrity)
+    }
+}
+
+fn any_of<T: fmt::Display>(f: &mut fmt::Formatter<'_>, list: &[T]) -> fmt::Result {
+    let mut separator = "";
+    for one in list {
+        write!(f, "{separator}{one}")?;
+        separator = ", ";
+    }
+    Ok(())
 }
 
 /// Fragmentation of our messages (RFC 7383).

@@ -1,10 +1,12 @@
 //! What can be wrong with a message, by whose fault.
 
+use alloc::boxed::Box;
 use core::fmt;
 
 use crate::crypto::CryptoError;
 use crate::crypto::kex::Group;
 use crate::data_plane::DataPlaneError;
+use crate::mismatch::Mismatch;
 use crate::types::EspSpi;
 use crate::wire::iana::{NotifyType, PayloadType};
 
@@ -25,6 +27,8 @@ pub enum Error {
     PeerRefused(NotifyType),
     /// The kernel does not carry what was agreed on.
     DataPlane(DataPlaneError),
+    /// No proposal has algorithms we allow.
+    Mismatch(Box<Mismatch>),
 }
 
 /// Octets that do not follow the format of RFC 7296 §3.
@@ -65,7 +69,7 @@ pub enum Violation {
 /// What our policy refuses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unacceptable {
-    /// No proposal has algorithms we allow.
+    /// Algorithms that we do not allow, or have not offered.
     Proposal,
     /// The KE payload is of another group than the one we choose.
     Group(Group),
@@ -166,7 +170,9 @@ impl Error {
                 });
             }
             // With other algorithms it might do.
-            Self::DataPlane(DataPlaneError::Unsupported(_)) => NotifyType::NO_PROPOSAL_CHOSEN,
+            Self::DataPlane(DataPlaneError::Unsupported(_)) | Self::Mismatch(_) => {
+                NotifyType::NO_PROPOSAL_CHOSEN
+            }
             Self::DataPlane(_) => NotifyType::TEMPORARY_FAILURE,
             Self::Malformed(_) | Self::Violation(_) | Self::Exhausted(_) => {
                 NotifyType::INVALID_SYNTAX
@@ -197,6 +203,7 @@ impl fmt::Display for Error {
             Self::Exhausted(limit) => write!(f, "{limit}"),
             Self::PeerRefused(notify) => write!(f, "peer refused: {notify}"),
             Self::DataPlane(error) => write!(f, "{error}"),
+            Self::Mismatch(mismatch) => write!(f, "{mismatch}"),
         }
     }
 }
@@ -287,6 +294,12 @@ impl From<Limit> for Error {
 impl From<DataPlaneError> for Error {
     fn from(error: DataPlaneError) -> Self {
         Self::DataPlane(error)
+    }
+}
+
+impl From<Box<Mismatch>> for Error {
+    fn from(mismatch: Box<Mismatch>) -> Self {
+        Self::Mismatch(mismatch)
     }
 }
 

@@ -11,6 +11,7 @@ use crate::crypto::cert::CredentialError;
 use crate::data_plane::EspSaName;
 use crate::error::Error;
 use crate::identity::Identity;
+use crate::mismatch::Mismatch;
 use crate::suite::{EspSuite, IkeSuite};
 use crate::types::{EspSpi, IkeSaId, Path, Role, Spis};
 use crate::wire::iana::{AuthMethod, ExchangeType, NotifyType};
@@ -188,10 +189,7 @@ pub enum FailureReason {
     /// A message was refused; the peer was told, if it was to be told.
     Refused(Error),
     /// None of the peer's proposals fits; they are listed for people.
-    NoCommonAlgorithms {
-        /// What the peer offered.
-        offered: String,
-    },
+    NoCommonAlgorithms(Box<Mismatch>),
     /// The peer's public value is not in its group.
     KeyExchange,
     /// No connection of ours is for these identities.
@@ -315,9 +313,7 @@ impl HandshakeFailure {
 impl FailureReason {
     const fn hint(&self) -> Option<&'static str> {
         Some(match self {
-            Self::NoCommonAlgorithms { .. } => {
-                "add one of the offered algorithms to `ike` in the configuration, or change the client's policy"
-            }
+            Self::NoCommonAlgorithms(mismatch) => mismatch.hint(),
             Self::NoConnection { .. } => {
                 "no `connection` has this `local.id` and this peer in `remote.ids`"
             }
@@ -364,9 +360,7 @@ impl fmt::Display for FailureReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Refused(error) => write!(f, "{error}"),
-            Self::NoCommonAlgorithms { offered } => {
-                write!(f, "no common algorithms; offered: {offered}")
-            }
+            Self::NoCommonAlgorithms(mismatch) => write!(f, "{mismatch}"),
             Self::KeyExchange => f.write_str("public value is not in its group"),
             Self::NoConnection {
                 wanted: Some(wanted),

@@ -52,7 +52,11 @@ impl Journal {
                 child_established(*id, child, *rekeyed);
             }
             Event::ChildRefused { id, reason } => {
-                warn!(%id, reason = reason.to_string(), "CHILD SA refused");
+                let hint = match reason {
+                    ikexdp_proto::error::Error::Mismatch(mismatch) => Some(mismatch.hint()),
+                    _ => None,
+                };
+                warn!(%id, reason = reason.to_string(), hint, "CHILD SA refused");
             }
             Event::ChildClosed { id, spi } => info!(%id, spi_in = %spi, "CHILD SA closed"),
             Event::Rekeyed {
@@ -208,7 +212,7 @@ fn handshake_failed(failure: &HandshakeFailure) {
 const fn kind(reason: &FailureReason) -> &'static str {
     match reason {
         FailureReason::Refused(_) => "refused",
-        FailureReason::NoCommonAlgorithms { .. } => "no_common_algorithms",
+        FailureReason::NoCommonAlgorithms(_) => "no_common_algorithms",
         FailureReason::KeyExchange => "key_exchange",
         FailureReason::NoConnection { .. } => "no_connection",
         FailureReason::AuthMethod(_) => "auth_method",

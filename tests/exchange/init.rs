@@ -99,11 +99,11 @@ fn what_was_offered_is_told_when_nothing_fits() {
     let [Event::HandshakeFailed(failure)] = script.events.as_slice() else {
         panic!("one event")
     };
-    let offered = "3DES".into();
-    assert_eq!(
-        failure.reason,
-        FailureReason::NoCommonAlgorithms { offered }
-    );
+    let FailureReason::NoCommonAlgorithms(mismatch) = &failure.reason else {
+        panic!("{:?}", failure.reason);
+    };
+    assert_eq!(mismatch.offered, "3DES");
+    assert_eq!(mismatch.profile, None);
 }
 
 #[test]

@@ -12,6 +12,7 @@
 
 mod auth;
 mod channel;
+mod clients;
 mod collision;
 mod configuration;
 mod create_child;

@@ -174,10 +174,10 @@ fn without_a_common_algorithm_both_sides_say_so() {
     parties.client.ike.groups = vec![Group::Modp2048];
     parties.gateway.ike.groups = vec![Group::Curve25519];
     let net = after_connecting(&parties, FAIR);
-    let FailureReason::NoCommonAlgorithms { offered } = failure(&net, Side::Gateway) else {
+    let FailureReason::NoCommonAlgorithms(mismatch) = failure(&net, Side::Gateway) else {
         panic!("the gateway says why")
     };
-    assert!(offered.contains("modp2048"), "{offered}");
+    assert!(mismatch.offered.contains("modp2048"), "{mismatch}");
     assert_eq!(
         failure(&net, Side::Client),
         FailureReason::PeerRefused(NotifyType::NO_PROPOSAL_CHOSEN)

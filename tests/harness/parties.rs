@@ -9,6 +9,7 @@ use ikexdp_proto::config::{
 use ikexdp_proto::crypto::cert::{CertifiedKey, TrustAnchors};
 use ikexdp_proto::crypto::sign::SigningKey;
 use ikexdp_proto::data_plane::Binding;
+use ikexdp_proto::profile::Profile;
 use ikexdp_proto::types::Secret;
 use ikexdp_proto::wire::payload::ts::TrafficSelector;
 use rcgen::{
@@ -65,7 +66,7 @@ impl Parties {
             remote_identities: vec![IdentityPattern::Any],
             requirement: gateway_ends.1,
             child: ChildConfig {
-                esp: EspAlgorithms::default(),
+                esp: EspAlgorithms::of(Profile::Compatible),
                 local: everything.clone(),
                 remote: RemoteSelectors::Pool("roadwarriors".into()),
                 request_addresses: false,
@@ -81,7 +82,7 @@ impl Parties {
             remote_identities: vec![IdentityPattern::Exactly(GATEWAY.parse().unwrap())],
             requirement: client_ends.1,
             child: ChildConfig {
-                esp: EspAlgorithms::default(),
+                esp: EspAlgorithms::of(Profile::Compatible),
                 local: Vec::new(),
                 remote: RemoteSelectors::Fixed(everything),
                 request_addresses: true,
@@ -121,7 +122,7 @@ fn config(connection: Connection, pools: Vec<AddressPool>) -> Config {
     Config {
         connections: vec![Arc::new(connection)],
         pools,
-        ike: IkeAlgorithms::default(),
+        ike: IkeAlgorithms::of(Profile::Compatible),
         fragmentation: Fragmentation::default(),
         gate: Gate::default(),
         timing: Timing::default(),

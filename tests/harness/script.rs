@@ -244,6 +244,7 @@ impl Script {
                 nat: self.nat.clone().unwrap_or_default(),
                 ..InitNotifies::default()
             },
+            is_windows: false,
         };
         change(&mut request);
         self.clear(ExchangeType::IKE_SA_INIT, &request.encode())

@@ -10,7 +10,7 @@ use harness::{
 use crate::case::Case;
 
 /// What the client offers, in strongSwan's notation, and what the gateway then shows.
-const IKE: [(&str, &str); 14] = [
+const IKE: [(&str, &str); 20] = [
     (
         "aes128gcm16-prfsha256-x25519",
         "aes128-gcm16/prf-sha2-256/x25519",
@@ -47,6 +47,30 @@ const IKE: [(&str, &str); 14] = [
         "aes256-sha512-prfsha384-ecp384",
         "aes256-cbc-sha2-512/prf-sha2-384/ecp384",
     ),
+    (
+        "aes256gcm16-prfsha512-ecp521",
+        "aes256-gcm16/prf-sha2-512/ecp521",
+    ),
+    (
+        "aes256gcm16-prfsha512-modp6144",
+        "aes256-gcm16/prf-sha2-512/modp6144",
+    ),
+    (
+        "aes256gcm16-prfsha512-modp8192",
+        "aes256-gcm16/prf-sha2-512/modp8192",
+    ),
+    (
+        "aes256gcm16-prfsha512-modp1536",
+        "aes256-gcm16/prf-sha2-512/modp1536",
+    ),
+    (
+        "aes256-sha1-modp1024",
+        "aes256-cbc-sha1-96/prf-sha1/modp1024",
+    ),
+    (
+        "aes128-sha1-modp2048",
+        "aes128-cbc-sha1-96/prf-sha1/modp2048",
+    ),
     // Our order decides, and the client's key exchange goes with it.
     (
         "aes128gcm16-aes256gcm16-prfsha512-prfsha256-x25519-ecp256",
@@ -74,20 +98,29 @@ const IKE: [(&str, &str); 14] = [
 /// How many of [`IKE`] begin with a group that is not taken.
 const INVALID_KE: u64 = 4;
 
-const ESP: [(&str, &str); 7] = [
+const ESP: [(&str, &str); 8] = [
     ("aes128gcm16", "aes128-gcm16"),
     ("aes256gcm16", "aes256-gcm16"),
     ("chacha20poly1305", "chacha20-poly1305"),
     ("aes128-sha256", "aes128-cbc-sha2-256"),
     ("aes256-sha384", "aes256-cbc-sha2-384"),
     ("aes256-sha512", "aes256-cbc-sha2-512"),
+    ("aes256-sha1", "aes256-cbc-sha1-96"),
     ("aes128-aes256-sha512-sha256", "aes256-cbc-sha2-256"),
 ];
+
+/// All that there is.
+const LEGACY: &str = "algorithms = \"legacy-windows\"";
+const EVERY_GROUP: &str = "[ike]
+groups = [\"x25519\", \"ecp256\", \"ecp384\", \"ecp521\", \"modp3072\", \"modp4096\", \"modp6144\",
+    \"modp8192\", \"modp2048\", \"modp1536\", \"modp1024\"]";
 
 #[test]
 #[ignore = "needs CAP_NET_ADMIN"]
 fn every_algorithm_of_ike() {
-    let case = Case::psk(V4);
+    let mut case = Case::psk(V4);
+    case.gateway.tables = EVERY_GROUP;
+    case.gateway.gateway = LEGACY;
     let (lab, gateway) = case.start_gateway();
     for (offer, chosen) in IKE {
         let client = Settings {
@@ -108,7 +141,8 @@ fn every_algorithm_of_ike() {
 #[test]
 #[ignore = "needs CAP_NET_ADMIN"]
 fn every_algorithm_of_esp() {
-    let case = Case::psk(V4);
+    let mut case = Case::psk(V4);
+    case.gateway.gateway = LEGACY;
     let (lab, gateway) = case.start_gateway();
     for (offer, chosen) in ESP {
         let client = Settings {

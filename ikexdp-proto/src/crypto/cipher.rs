@@ -96,14 +96,17 @@ pub enum Integrity {
     HmacSha2_384_192,
     /// HMAC-SHA2-512 cut to 256 bits (RFC 4868).
     HmacSha2_512_256,
+    /// HMAC-SHA1 cut to 96 bits (RFC 2404), for clients that can do nothing else.
+    HmacSha1_96,
 }
 
 impl Integrity {
     /// Every algorithm, in our order of preference.
-    pub const ALL: [Self; 3] = [
+    pub const ALL: [Self; 4] = [
         Self::HmacSha2_256_128,
         Self::HmacSha2_384_192,
         Self::HmacSha2_512_256,
+        Self::HmacSha1_96,
     ];
 
     /// The transform's number.
@@ -113,6 +116,7 @@ impl Integrity {
             Self::HmacSha2_256_128 => IntegrityId::HMAC_SHA2_256_128,
             Self::HmacSha2_384_192 => IntegrityId::HMAC_SHA2_384_192,
             Self::HmacSha2_512_256 => IntegrityId::HMAC_SHA2_512_256,
+            Self::HmacSha1_96 => IntegrityId::HMAC_SHA1_96,
         }
     }
 
@@ -123,11 +127,25 @@ impl Integrity {
             Self::HmacSha2_256_128 => 32,
             Self::HmacSha2_384_192 => 48,
             Self::HmacSha2_512_256 => 64,
+            Self::HmacSha1_96 => 20,
         }
     }
 
-    pub(super) const fn icv(self) -> usize {
-        self.key_material() / 2
+    /// Whether it is only for clients that can do nothing else.
+    #[must_use]
+    pub const fn is_weak(self) -> bool {
+        matches!(self, Self::HmacSha1_96)
+    }
+
+    /// Octets that the value is cut to.
+    #[must_use]
+    pub const fn icv(self) -> usize {
+        match self {
+            Self::HmacSha2_256_128 => 16,
+            Self::HmacSha2_384_192 => 24,
+            Self::HmacSha2_512_256 => 32,
+            Self::HmacSha1_96 => 12,
+        }
     }
 
     pub(super) const fn algorithm(self) -> hmac::Algorithm {
@@ -135,6 +153,7 @@ impl Integrity {
             Self::HmacSha2_256_128 => hmac::HMAC_SHA256,
             Self::HmacSha2_384_192 => hmac::HMAC_SHA384,
             Self::HmacSha2_512_256 => hmac::HMAC_SHA512,
+            Self::HmacSha1_96 => hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY,
         }
     }
 }
@@ -145,6 +164,7 @@ impl fmt::Display for Integrity {
             Self::HmacSha2_256_128 => "sha2-256",
             Self::HmacSha2_384_192 => "sha2-384",
             Self::HmacSha2_512_256 => "sha2-512",
+            Self::HmacSha1_96 => "sha1-96",
         })
     }
 }
@@ -259,7 +279,7 @@ mod tests {
 
     #[test]
     fn aead_goes_alone_and_cbc_never_does() {
-        assert_eq!(every_cipher().count(), 3 + 2 * 3);
+        assert_eq!(every_cipher().count(), 3 + 2 * 4);
     }
 
     /// The largest plaintext fits, and one octet more does not, for every room.

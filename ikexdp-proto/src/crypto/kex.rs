@@ -1,5 +1,5 @@
 //! Key exchange methods: X25519 (RFC 8031), P-256 and P-384 (RFC 5903) by ring,
-//! MODP (RFC 3526) by constant-time Montgomery arithmetic.
+//! P-521 by RustCrypto, MODP (RFC 3526) by constant-time Montgomery arithmetic.
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -9,7 +9,10 @@ use ring::agreement;
 use ring::rand::SecureRandom;
 
 use super::CryptoError;
-use super::modp::{MODP_2048, MODP_3072, MODP_4096};
+use super::modp::{
+    Field, MODP_1024, MODP_1536, MODP_2048, MODP_3072, MODP_4096, MODP_6144, MODP_8192,
+};
+use super::p521;
 use crate::types::Secret;
 use crate::wire::iana::GroupId;
 
@@ -22,23 +25,39 @@ pub enum Group {
     Ecp256,
     /// The NIST curve P-384.
     Ecp384,
+    /// The NIST curve P-521.
+    Ecp521,
+    /// 1024-bit MODP, which governments can break: for clients that can do
+    /// nothing else.
+    Modp1024,
+    /// 1536-bit MODP.
+    Modp1536,
     /// 2048-bit MODP.
     Modp2048,
     /// 3072-bit MODP.
     Modp3072,
     /// 4096-bit MODP.
     Modp4096,
+    /// 6144-bit MODP.
+    Modp6144,
+    /// 8192-bit MODP.
+    Modp8192,
 }
 
 impl Group {
     /// Every group, in our order of preference: fast and strong ones first.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 11] = [
         Self::Curve25519,
         Self::Ecp256,
         Self::Ecp384,
+        Self::Ecp521,
         Self::Modp3072,
         Self::Modp4096,
+        Self::Modp6144,
+        Self::Modp8192,
         Self::Modp2048,
+        Self::Modp1536,
+        Self::Modp1024,
     ];
 
     /// The transform's number.
@@ -48,10 +67,21 @@ impl Group {
             Self::Curve25519 => GroupId::CURVE25519,
             Self::Ecp256 => GroupId::ECP_256,
             Self::Ecp384 => GroupId::ECP_384,
+            Self::Ecp521 => GroupId::ECP_521,
+            Self::Modp1024 => GroupId::MODP_1024,
+            Self::Modp1536 => GroupId::MODP_1536,
             Self::Modp2048 => GroupId::MODP_2048,
             Self::Modp3072 => GroupId::MODP_3072,
             Self::Modp4096 => GroupId::MODP_4096,
+            Self::Modp6144 => GroupId::MODP_6144,
+            Self::Modp8192 => GroupId::MODP_8192,
         }
+    }
+
+    /// Whether it can be broken, and is only for clients that can do nothing else.
+    #[must_use]
+    pub const fn is_weak(self) -> bool {
+        matches!(self, Self::Modp1024 | Self::Modp1536)
     }
 
     /// Octets of a public value in a KE payload.
@@ -61,9 +91,14 @@ impl Group {
             Self::Curve25519 => 32,
             Self::Ecp256 => 64,
             Self::Ecp384 => 96,
+            Self::Ecp521 => p521::PUBLIC_LEN,
+            Self::Modp1024 => 128,
+            Self::Modp1536 => 192,
             Self::Modp2048 => 256,
             Self::Modp3072 => 384,
             Self::Modp4096 => 512,
+            Self::Modp6144 => 768,
+            Self::Modp8192 => 1024,
         }
     }
 
@@ -74,13 +109,25 @@ impl Group {
     /// [`CryptoError::PublicValue`] if it has the wrong length or is outside the
     /// range of the group (RFC 6989 §2.1).
     pub fn check(self, peer: &[u8]) -> Result<(), CryptoError> {
-        match self {
-            Self::Modp2048 => MODP_2048.element(peer).map(drop),
-            Self::Modp3072 => MODP_3072.element(peer).map(drop),
-            Self::Modp4096 => MODP_4096.element(peer).map(drop),
-            _ if peer.len() == self.public_len() => Ok(()),
-            _ => Err(CryptoError::PublicValue),
+        match self.field() {
+            Some(field) => field.check(peer),
+            None if peer.len() == self.public_len() => Ok(()),
+            None => Err(CryptoError::PublicValue),
         }
+    }
+
+    /// What a MODP group computes in.
+    const fn field(self) -> Option<&'static dyn Field> {
+        Some(match self {
+            Self::Modp1024 => &MODP_1024,
+            Self::Modp1536 => &MODP_1536,
+            Self::Modp2048 => &MODP_2048,
+            Self::Modp3072 => &MODP_3072,
+            Self::Modp4096 => &MODP_4096,
+            Self::Modp6144 => &MODP_6144,
+            Self::Modp8192 => &MODP_8192,
+            Self::Curve25519 | Self::Ecp256 | Self::Ecp384 | Self::Ecp521 => return None,
+        })
     }
 
     /// Makes a key pair for one exchange.
@@ -92,9 +139,13 @@ impl Group {
             Self::Curve25519 => curve_key(&agreement::X25519, random)?,
             Self::Ecp256 => curve_key(&agreement::ECDH_P256, random)?,
             Self::Ecp384 => curve_key(&agreement::ECDH_P384, random)?,
-            Self::Modp2048 | Self::Modp3072 | Self::Modp4096 => {
+            Self::Ecp521 => {
+                let key = p521::PrivateKey::generate(random)?;
+                (key.public(), PrivateKey::P521(key))
+            }
+            _ => {
                 let exponent = self.exponent(random)?;
-                let public = self.modp(None, &exponent)?;
+                let public = self.power(None, &exponent)?;
                 (public.expose().clone(), PrivateKey::Modp(exponent))
             }
         };
@@ -117,29 +168,26 @@ impl Group {
 
     const fn exponent_octets(self) -> usize {
         match self {
-            Self::Modp2048 => 256 / 8,
+            Self::Modp1024 | Self::Modp1536 | Self::Modp2048 => 256 / 8,
             Self::Modp3072 => 288 / 8,
-            _ => 320 / 8,
+            Self::Modp4096 => 320 / 8,
+            Self::Modp6144 => 352 / 8,
+            _ => 384 / 8,
         }
     }
 
-    /// `base` (2 if none) to the power of `exponent`.
-    fn modp(
+    /// `base` (2 if none) to the power of `exponent`, in a MODP group.
+    fn power(
         self,
         base: Option<&[u8]>,
         exponent: &Secret<[u8; 48]>,
     ) -> Result<Secret<Vec<u8>>, CryptoError> {
+        let field = self.field().ok_or(CryptoError::PublicValue)?;
         let exponent = Secret::new(U384::from_be_slice(exponent.expose()));
-        let exponent = exponent.expose();
         let bits = u32::try_from(self.exponent_octets())
             .unwrap_or_default()
             .saturating_mul(8);
-        let power = match self {
-            Self::Modp2048 => MODP_2048.power(base, exponent, bits)?,
-            Self::Modp3072 => MODP_3072.power(base, exponent, bits)?,
-            _ => MODP_4096.power(base, exponent, bits)?,
-        };
-        Ok(Secret::new(power))
+        field.power(base, exponent.expose(), bits).map(Secret::new)
     }
 }
 
@@ -149,9 +197,14 @@ impl fmt::Display for Group {
             Self::Curve25519 => "x25519",
             Self::Ecp256 => "ecp256",
             Self::Ecp384 => "ecp384",
+            Self::Ecp521 => "ecp521",
+            Self::Modp1024 => "modp1024",
+            Self::Modp1536 => "modp1536",
             Self::Modp2048 => "modp2048",
             Self::Modp3072 => "modp3072",
             Self::Modp4096 => "modp4096",
+            Self::Modp6144 => "modp6144",
+            Self::Modp8192 => "modp8192",
         })
     }
 }
@@ -165,6 +218,7 @@ pub struct KeyPair {
 
 enum PrivateKey {
     Curve(agreement::EphemeralPrivateKey),
+    P521(p521::PrivateKey),
     Modp(Secret<[u8; 48]>),
 }
 
@@ -192,7 +246,8 @@ impl KeyPair {
             return Err(CryptoError::PublicValue);
         }
         match self.private {
-            PrivateKey::Modp(exponent) => self.group.modp(Some(peer), &exponent),
+            PrivateKey::Modp(exponent) => self.group.power(Some(peer), &exponent),
+            PrivateKey::P521(key) => key.agree(peer),
             PrivateKey::Curve(key) => {
                 let mut encoded = Vec::with_capacity(peer.len().saturating_add(1));
                 if self.group != Group::Curve25519 {
@@ -214,7 +269,7 @@ impl fmt::Debug for KeyPair {
 }
 
 /// SEC 1 puts this before a point with both coordinates; RFC 5903 §7 does not.
-const UNCOMPRESSED: u8 = 4;
+pub(super) const UNCOMPRESSED: u8 = 4;
 
 fn curve_key(
     algorithm: &'static agreement::Algorithm,
@@ -262,13 +317,17 @@ mod tests {
             refused(group, &alloc::vec![0xff; group.public_len() - 1]);
             refused(group, &alloc::vec![0xff; group.public_len() + 1]);
         }
-        for group in [Group::Modp2048, Group::Modp3072, Group::Modp4096] {
+        for group in Group::ALL
+            .into_iter()
+            .filter(|group| group.field().is_some())
+        {
             let mut one = alloc::vec![0; group.public_len()];
             *one.last_mut().unwrap() = 1;
             refused(group, &one);
             refused(group, &alloc::vec![0xff; group.public_len()]);
         }
         refused(Group::Ecp256, &[7; 64]);
+        refused(Group::Ecp521, &[7; 132]);
     }
 
     #[test]
@@ -280,9 +339,9 @@ mod tests {
                 let value = alloc::vec![2; length];
                 assert_eq!(group.check(&value), Err(CryptoError::PublicValue));
             }
-            let modp = group.id().0 < 19;
+            let is_modp = group.field().is_some();
             let zero = alloc::vec![0; length];
-            assert_eq!(group.check(&zero).is_err(), modp, "{group}");
+            assert_eq!(group.check(&zero).is_err(), is_modp, "{group}");
             let public = group.generate(&random).unwrap();
             assert_eq!(group.check(public.public()), Ok(()));
         }
@@ -294,11 +353,11 @@ mod tests {
     fn modp_computes_powers_of_two() {
         let mut exponent = [0; 48];
         exponent[47] = 10;
-        let ten = Group::Modp2048.modp(None, &Secret::new(exponent)).unwrap();
+        let ten = Group::Modp2048.power(None, &Secret::new(exponent)).unwrap();
         assert_eq!(ten.expose()[252..], hex!("00000400"));
         exponent[47] = 3;
         let thirty = Group::Modp2048
-            .modp(Some(ten.expose()), &Secret::new(exponent))
+            .power(Some(ten.expose()), &Secret::new(exponent))
             .unwrap();
         assert_eq!(thirty.expose()[252..], hex!("40000000"));
     }

@@ -7,6 +7,7 @@ pub mod cipher;
 pub mod kex;
 pub mod keymat;
 mod modp;
+mod p521;
 pub mod prf;
 pub mod scheme;
 pub mod sign;

@@ -17,11 +17,18 @@ pub enum Prf {
     HmacSha2_384,
     /// HMAC-SHA2-512 (RFC 4868).
     HmacSha2_512,
+    /// HMAC-SHA1 (RFC 2104), for clients that can do nothing else.
+    HmacSha1,
 }
 
 impl Prf {
     /// Every function, in our order of preference.
-    pub const ALL: [Self; 3] = [Self::HmacSha2_256, Self::HmacSha2_384, Self::HmacSha2_512];
+    pub const ALL: [Self; 4] = [
+        Self::HmacSha2_256,
+        Self::HmacSha2_384,
+        Self::HmacSha2_512,
+        Self::HmacSha1,
+    ];
 
     /// The transform's number.
     #[must_use]
@@ -30,6 +37,7 @@ impl Prf {
             Self::HmacSha2_256 => PrfId::HMAC_SHA2_256,
             Self::HmacSha2_384 => PrfId::HMAC_SHA2_384,
             Self::HmacSha2_512 => PrfId::HMAC_SHA2_512,
+            Self::HmacSha1 => PrfId::HMAC_SHA1,
         }
     }
 
@@ -40,7 +48,14 @@ impl Prf {
             Self::HmacSha2_256 => 32,
             Self::HmacSha2_384 => 48,
             Self::HmacSha2_512 => 64,
+            Self::HmacSha1 => 20,
         }
+    }
+
+    /// Whether it is only for clients that can do nothing else.
+    #[must_use]
+    pub const fn is_weak(self) -> bool {
+        matches!(self, Self::HmacSha1)
     }
 
     const fn algorithm(self) -> hmac::Algorithm {
@@ -48,6 +63,7 @@ impl Prf {
             Self::HmacSha2_256 => hmac::HMAC_SHA256,
             Self::HmacSha2_384 => hmac::HMAC_SHA384,
             Self::HmacSha2_512 => hmac::HMAC_SHA512,
+            Self::HmacSha1 => hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY,
         }
     }
 
@@ -101,6 +117,7 @@ impl fmt::Display for Prf {
             Self::HmacSha2_256 => "prf-sha2-256",
             Self::HmacSha2_384 => "prf-sha2-384",
             Self::HmacSha2_512 => "prf-sha2-512",
+            Self::HmacSha1 => "prf-sha1",
         })
     }
 }
@@ -124,6 +141,16 @@ mod tests {
                 "af45d2e376484031617f78d2b58a6b1b9c7ef464f5a01b47"
                 "e42ec3736322445e8e2240ca5e69e2c78b3239ecfab21649"
             )
+        );
+    }
+
+    /// RFC 2202 test case 2.
+    #[test]
+    fn hmac_matches_rfc_2202() {
+        let parts: [&[u8]; 2] = [b"what do ya want ", b"for nothing?"];
+        assert_eq!(
+            Prf::HmacSha1.compute(b"Jefe", &parts).expose()[..],
+            hex!("effcdf6ae5eb2fa2d27416d5f184df9c259a7c79")
         );
     }
 

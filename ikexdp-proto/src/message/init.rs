@@ -45,6 +45,8 @@ pub struct InitRequest<'a> {
     pub nonce: &'a [u8],
     /// What the initiator announces.
     pub notifies: InitNotifies,
+    /// Whether it says that it is Windows, by a vendor ID.
+    pub is_windows: bool,
 }
 
 /// The response of a responder that goes on.
@@ -86,7 +88,17 @@ struct Fields<'a> {
     error: Option<NotifyType>,
     notifies: InitNotifies,
     authorities: Vec<AuthorityHash>,
+    is_windows: bool,
 }
+
+/// The vendor ID of all versions of Windows, but for the version in the last four
+/// octets ("MS NT5 ISAKMPOAKLEY").
+const WINDOWS: [u8; 16] = [
+    0x1e, 0x2b, 0x51, 0x69, 0x05, 0x99, 0x1c, 0x7d, 0x7c, 0x96, 0xfc, 0xbf, 0xb5, 0x87, 0xe4, 0x61,
+];
+
+/// That of Windows 8 and all since.
+const WINDOWS_8: u32 = 9;
 
 impl<'a> Fields<'a> {
     fn decode(first: PayloadType, octets: &'a [u8]) -> Result<Self, Error> {
@@ -110,6 +122,7 @@ impl<'a> Fields<'a> {
                         .authorities
                         .extend_from_slice(cert::decode_request(body)?);
                 }
+                PayloadType::VENDOR_ID => fields.is_windows |= body.starts_with(&WINDOWS),
                 _ => skip(&payload)?,
             }
         }
@@ -153,6 +166,7 @@ impl<'a> InitRequest<'a> {
             key_exchange: require(fields.key_exchange, PayloadType::KEY_EXCHANGE)?,
             nonce: require(fields.nonce, PayloadType::NONCE)?,
             notifies: fields.notifies,
+            is_windows: fields.is_windows,
         })
     }
 
@@ -168,6 +182,12 @@ impl<'a> InitRequest<'a> {
         self.key_exchange.encode(&mut chain);
         nonce::encode(&mut chain, self.nonce);
         self.notifies.encode(&mut chain);
+        if self.is_windows {
+            chain.payload(PayloadType::VENDOR_ID, |body| {
+                body.bytes(&WINDOWS);
+                body.u32(WINDOWS_8);
+            });
+        }
         chain.finish()
     }
 }

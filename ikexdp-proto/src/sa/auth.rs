@@ -366,7 +366,9 @@ impl Claimant {
 
     /// Gives the peer what it asked for along with the IKE SA.
     fn conclude(self, cx: &mut Context<'_>, core: &Core, proof: Proof) -> State {
-        let answer = negotiate::answer(cx, &self.connection, &self.identity, self.offer);
+        let is_windows = self.handshake.is_windows;
+        let answer =
+            negotiate::answer(cx, &self.connection, &self.identity, self.offer, is_windows);
         let estate = Estate {
             connection: self.connection,
             peer: self.identity,
@@ -374,6 +376,7 @@ impl Claimant {
             assigned: Vec::new(),
             children: Vec::new(),
             mobike: self.mobike,
+            is_windows,
             tunnel: core.tunnel(),
             moving: None,
             check_route: false,

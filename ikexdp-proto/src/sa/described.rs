@@ -98,13 +98,13 @@ mod tests {
         let text = described(&[
             (ENCRYPTION, 3, None),
             (ENCRYPTION, 13, Some(192)),
-            (TransformType::INTEGRITY, 2, None),
-            (TransformType::PRF, 2, None),
-            (TransformType::KEY_EXCHANGE, 2, None),
+            (TransformType::INTEGRITY, 5, None),
+            (TransformType::PRF, 4, None),
+            (TransformType::KEY_EXCHANGE, 1, None),
         ]);
         assert_eq!(
             text,
-            "3DES/AES_CTR-192/HMAC_SHA1_96/PRF_HMAC_SHA1/MODP_1024"
+            "3DES/AES_CTR-192/AES_XCBC_96/PRF_AES128_XCBC/MODP_768"
         );
     }
 }

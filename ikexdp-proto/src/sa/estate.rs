@@ -31,6 +31,8 @@ pub(crate) struct Estate {
     pub(super) children: Vec<Child>,
     /// Whether the peer, which began it all, may move (RFC 4555).
     pub(super) mobike: bool,
+    /// Whether it says that it is Windows.
+    pub(super) is_windows: bool,
     /// Where the kernel has the CHILD SAs when it has done what it was told.
     pub(super) tunnel: Tunnel,
     /// The job that moves them, and from where.
@@ -54,6 +56,7 @@ impl Estate {
             child: &self.connection.child,
             lease: self.lease.as_ref(),
             assigned: &self.assigned,
+            is_windows: self.is_windows,
         }
     }
 

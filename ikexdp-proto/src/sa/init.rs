@@ -10,8 +10,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use super::channel::{Channel, Message, NewChannel};
-use super::described::describe;
-use super::proposal::{Chosen, choose_ike, chosen_ike};
+use super::proposal::{Chosen, choose_ike, chosen_ike, ike_mismatch};
 use super::{Context, Core, IkeSa, Progress, State, auth};
 use crate::config::{Config, Requirement};
 use crate::crypto::CryptoError;
@@ -58,6 +57,7 @@ pub(super) struct Responding {
     /// Whether the peer announced RFC 7383.
     fragmentation: bool,
     peer_hashes: Vec<HashAlgorithm>,
+    is_windows: bool,
     slot: Option<ReplySlot>,
 }
 
@@ -79,6 +79,8 @@ pub(super) struct Handshake {
     pub(super) nonce_r: Vec<u8>,
     /// The signature hashes that both the peer and we verify.
     pub(super) peer_hashes: Vec<HashAlgorithm>,
+    /// Whether the peer says that it is Windows.
+    pub(super) is_windows: bool,
 }
 
 /// Makes an SA for `request`, the message in `datagram`.
@@ -95,9 +97,11 @@ pub(crate) fn accept(
     let Some(chosen) = choose_ike(&request.proposals, &cx.config.ike) else {
         return Err(Refused {
             answer: Some(Unacceptable::Proposal),
-            reason: Some(FailureReason::NoCommonAlgorithms {
-                offered: describe(&request.proposals),
-            }),
+            reason: Some(FailureReason::NoCommonAlgorithms(ike_mismatch(
+                &request.proposals,
+                &cx.config.ike,
+                request.is_windows,
+            ))),
         });
     };
     let group = chosen.suite.group;
@@ -136,6 +140,7 @@ pub(crate) fn accept(
         nonce_i: request.nonce.to_vec(),
         fragmentation: request.notifies.fragmentation,
         peer_hashes: common.collect(),
+        is_windows: request.is_windows,
         slot: datagram.slot,
     };
     let agree = Job::Agree {
@@ -254,6 +259,7 @@ impl Responding {
             datagram_len: datagram_len(cx, &core.path),
         });
         let handshake = Handshake {
+            is_windows: self.is_windows,
             request: self.request,
             response,
             nonce_i: self.nonce_i,

@@ -5,7 +5,7 @@ use core::net::IpAddr;
 
 use super::Context;
 use super::configuration::{Asked, configure};
-use super::proposal::{Pfs, choose_esp, chosen_esp};
+use super::proposal::{Pfs, choose_esp, chosen_esp, esp_mismatch};
 use super::selector::narrow;
 use crate::config::{ChildConfig, Connection, RemoteSelectors};
 use crate::crypto::kex::Group;
@@ -54,6 +54,8 @@ pub(super) struct Ends<'a> {
     pub(super) lease: Option<&'a Lease>,
     /// Addresses from the peer, for us.
     pub(super) assigned: &'a [IpAddr],
+    /// Whether the peer says that it is Windows.
+    pub(super) is_windows: bool,
 }
 
 impl ChildOffer {
@@ -73,6 +75,7 @@ pub(super) fn answer(
     connection: &Connection,
     peer: &Identity,
     offer: ChildOffer,
+    is_windows: bool,
 ) -> ChildAnswer {
     let mut answer = ChildAnswer::default();
     let wants_child = offer.payloads.is_some();
@@ -91,6 +94,7 @@ pub(super) fn answer(
         child: &connection.child,
         lease: answer.lease.as_ref(),
         assigned: &[],
+        is_windows,
     };
     match negotiate(cx, &ends, &payloads, Pfs::Never) {
         Ok(child) => {
@@ -131,7 +135,7 @@ pub(super) fn negotiate(
     pfs: Pfs<'_>,
 ) -> Result<Negotiated, Error> {
     let chosen = choose_esp(&offer.proposals, &ends.child.esp, pfs)
-        .ok_or(Error::Unacceptable(Unacceptable::Proposal))?;
+        .ok_or_else(|| esp_mismatch(&offer.proposals, &ends.child.esp, pfs, ends.is_windows))?;
     if let (Some(group), Pfs::Allowed { sent, .. }) = (chosen.group, pfs)
         && sent != Some(group.id())
     {

@@ -289,6 +289,7 @@ mod tests {
 gateway
   transport  udp
   datagrams  of 1280 octets, fragmented by IKE, or by IP for peers that cannot
+  algorithms aes256-gcm16, aes128-gcm16, chacha20-poly1305 / prf-sha2-256, prf-sha2-384, prf-sha2-512 / x25519, modp3072, modp4096
   data plane xfrm
   control    /run/c.sock
   state      /var/lib/ikexdp

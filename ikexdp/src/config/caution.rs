@@ -61,6 +61,12 @@ pub enum Caution {
         /// The length of the response as an IP datagram.
         length: usize,
     },
+    /// Algorithms that can be broken are taken.
+    #[error("algorithms that can be broken are taken: {names}")]
+    WeakAlgorithms {
+        /// Which.
+        names: String,
+    },
     /// The key has no effect.
     #[error("has no effect with transport = \"udp\"")]
     OnlyXdp,
@@ -87,6 +93,10 @@ impl Caution {
             Self::NoFragmentation => "remove it: many paths drop IP fragments",
             Self::InitTooLong { .. } => {
                 "leave the group out of `ike.groups`, or take a larger number"
+            }
+            Self::WeakAlgorithms { .. } => {
+                "give clients a policy (Windows: `Set-VpnConnectionIPsecConfiguration`), \
+                 and set `gateway.algorithms = \"compatible\"`"
             }
             Self::OnlyXdp => "remove it, or set transport = \"xdp\"",
             Self::UnusedPool => "set `pool` in a connection, or remove it",

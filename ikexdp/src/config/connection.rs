@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use ikexdp_proto::config::{ChildConfig, Connection, IdentityPattern, RemoteSelectors};
 use ikexdp_proto::identity::Identity;
+use ikexdp_proto::profile::Profile;
 use ikexdp_proto::wire::payload::ts::TrafficSelector;
 use toml::Spanned;
 
@@ -33,6 +34,7 @@ pub(super) fn connections(
     cx: &mut Context<'_>,
     tables: &[Spanned<file::Connection>],
     pools: &[PlacedPool],
+    profile: Profile,
 ) -> Vec<(Arc<Connection>, Proofs)> {
     let mut names: Vec<&str> = Vec::with_capacity(tables.len());
     let mut connections = Vec::with_capacity(tables.len());
@@ -46,7 +48,7 @@ pub(super) fn connections(
                 .fault::<()>(&key.at("name"), table.name.span(), fault);
         }
         names.push(name);
-        connections.extend(connection(cx, &key, table, pools));
+        connections.extend(connection(cx, &key, table, pools, profile));
     }
     if tables.is_empty() {
         cx.problems
@@ -71,6 +73,7 @@ fn connection(
     key: &Key<'_>,
     table: &file::Connection,
     pools: &[PlacedPool],
+    profile: Profile,
 ) -> Option<(Arc<Connection>, Proofs)> {
     let local_id = identity(cx, &key.at("local.id"), &table.local.get_ref().id);
     let credential = credential(cx, key, &table.local, local_id.as_ref());
@@ -80,7 +83,7 @@ fn connection(
         table.remote.get_ref().ids.as_ref(),
     );
     let requirement = requirement(cx, key, &table.remote);
-    let esp = algorithms::esp(cx, key, &table.esp);
+    let esp = algorithms::esp(cx, key, &table.esp, profile);
     let local = match &table.local_networks {
         Some(networks) => selectors(cx, &key.at("local-networks"), networks),
         None => Some(everything()),

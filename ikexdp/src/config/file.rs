@@ -46,6 +46,7 @@ pub(super) struct Gateway {
     pub(super) xdp_transfer: Option<Text>,
     pub(super) ikev1: Option<Text>,
     pub(super) data_plane: Option<Text>,
+    pub(super) algorithms: Option<Text>,
     pub(super) fragmentation: Option<Spanned<bool>>,
     pub(super) fragment_size: Option<Spanned<u32>>,
     pub(super) ip_fragments: Option<bool>,

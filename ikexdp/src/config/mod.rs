@@ -129,11 +129,15 @@ fn convert(cx: &mut Context<'_>, file: &File) -> Option<(Settings, Vec<Proofs>)>
     let log = gateway::log(cx, &file.log);
     let timing = gateway::timing(cx, &file.timing);
     let additional_addresses = gateway::additional_addresses(cx, &file.gateway);
-    let ike = algorithms::ike(cx, &file.ike);
+    let profile = algorithms::profile(cx, &file.gateway);
+    // With none that is right, the rest is looked at all the same.
+    let assumed = profile.unwrap_or_default();
+    let ike = algorithms::ike(cx, &file.ike, assumed);
     let pools = networks::pools(cx, &file.pools);
-    let connections = connection::connections(cx, &file.connections, &pools);
+    let connections = connection::connections(cx, &file.connections, &pools, assumed);
     let (connections, proofs) = connections.into_iter().unzip();
     let (gateway, ike) = (gateway?, ike?);
+    profile?;
     gateway::consider_init(cx, &file.gateway, &ike);
     let engine = Config {
         connections,

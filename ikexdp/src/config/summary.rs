@@ -67,6 +67,7 @@ impl Loaded {
             "datagrams",
             format_args!("of {} octets, {how}", fragmentation.datagram_len),
         )?;
+        row(f, "algorithms", &settings.engine.ike)?;
         row(f, "data plane", settings.data_plane)?;
         row(f, "control", settings.control_socket.display())?;
         row(f, "state", settings.state_dir.display())

@@ -260,7 +260,8 @@ interface = "eth0"\n =>  => :2: gateway.interface: is missing & interface = "eth
 = 1280 => = 1280\nadditional-addresses = ["here"] => gateway.additional-addresses: not an address: here
 = 1280 => = 1280\n[ike]\nprf = ["md5"] => ike.prf: unknown value: md5 & "prf-sha2-256"
 = 1280 => = 1280\n[ike]\ngroups = [] => ike.groups: names nothing & "x25519"
-= 1280 => = 1280\n[ike]\nintegrity = [] => ike.integrity: no algorithm, though `encryption` has aes256-cbc"#,
+= 1280 => = 1280\nalgorithms = "old" => gateway.algorithms: unknown value: old & "modern", "compatible", "legacy-windows"
+= 1280 => = 1280\n[ike]\nencryption = ["aes256-cbc"]\nintegrity = [] => ike.integrity: no algorithm, though `encryption` has aes256-cbc"#,
     );
 }
 
@@ -462,6 +463,7 @@ fn a_summary_shows_what_would_be_served() {
 gateway
   transport  xdp on eth0, mode auto, transfer auto, IKEv1: drop
   datagrams  of 1280 octets, fragmented by IKE
+  algorithms aes256-gcm16, aes128-gcm16, chacha20-poly1305 / prf-sha2-256, prf-sha2-384, prf-sha2-512 / x25519, modp3072, modp4096
   data plane xfrm
   control    /run/ikexdp/control.sock
   state      /var/lib/ikexdp

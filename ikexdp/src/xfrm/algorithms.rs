@@ -47,7 +47,7 @@ pub(super) fn modules(cipher: Cipher, address: IpAddr) -> String {
         Encryption::AesGcm16_128 | Encryption::AesGcm16_256 => "aes, gcm and seqiv",
         Encryption::ChaCha20Poly1305 => "chacha20poly1305 and seqiv",
         Encryption::AesCbc128 | Encryption::AesCbc256 => {
-            "aes, cbc, hmac, sha256_generic, sha512_generic, authenc and echainiv"
+            "aes, cbc, hmac, sha1_generic, sha256_generic, sha512_generic, authenc and echainiv"
         }
     };
     format!("{esp}, {cipher}")
@@ -66,6 +66,7 @@ const fn integrity(algorithm: Integrity) -> &'static str {
         Integrity::HmacSha2_256_128 => "hmac(sha256)",
         Integrity::HmacSha2_384_192 => "hmac(sha384)",
         Integrity::HmacSha2_512_256 => "hmac(sha512)",
+        Integrity::HmacSha1_96 => "hmac(sha1)",
     }
 }
 

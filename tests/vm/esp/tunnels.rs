@@ -47,7 +47,7 @@ fn every_cipher_carries_traffic() {
             tried += 1;
         }
     }
-    assert_eq!(tried, 2 * (3 + 2 * 3));
+    assert_eq!(tried, 2 * (3 + 2 * 4));
 }
 
 #[test]

@@ -301,6 +301,7 @@ impl Verifying {
             }
         };
         let estate = Box::new(Estate {
+            is_windows: false,
             connection: begun.connection,
             peer: self.peer,
             lease: None,

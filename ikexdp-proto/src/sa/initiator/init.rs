@@ -59,6 +59,7 @@ impl InitSent {
             ..InitNotifies::default()
         };
         let request = InitRequest {
+            is_windows: false,
             cookie: (!begun.cookie.is_empty()).then_some(&begun.cookie),
             proposals: offer_ike(&cx.config.ike, None),
             key_exchange: KeyExchange {
@@ -154,6 +155,7 @@ impl InitSent {
         }
         let agreeing = Agreeing {
             handshake: Handshake {
+                is_windows: false,
                 request: self.request.to_vec(),
                 response: Bytes::copy_from_slice(datagram.payload),
                 nonce_i: begun.nonce.clone(),

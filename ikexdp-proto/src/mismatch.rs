@@ -1,0 +1,71 @@
+//! Why two sides have no algorithms in common, for people.
+
+use alloc::string::String;
+use core::fmt;
+
+use crate::profile::Profile;
+
+/// An offer of which nothing can be chosen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mismatch {
+    /// What the peer offered.
+    pub offered: String,
+    /// What we take.
+    pub ours: String,
+    /// The proposal that lacks least, and what it lacks.
+    pub nearest: Option<String>,
+    /// The strictest profile that something of the offer is in.
+    pub profile: Option<Profile>,
+    /// Whether the peer says that it is Windows.
+    pub is_windows: bool,
+}
+
+impl Mismatch {
+    /// What can be done about it.
+    #[must_use]
+    pub const fn hint(&self) -> &'static str {
+        match (self.is_windows, self.profile) {
+            (false, Some(Profile::Modern)) => {
+                "the lists of `ike` or `esp` in the configuration leave out what the profile \
+                 \"modern\" has"
+            }
+            (false, Some(Profile::Compatible)) => {
+                "`gateway.algorithms = \"compatible\"` takes it, or change the client's policy"
+            }
+            (false, Some(Profile::LegacyWindows)) => {
+                "change the client's policy: what it offers can be broken; \
+                 `gateway.algorithms = \"legacy-windows\"` takes it"
+            }
+            (false, None) => {
+                "change the client's policy, or add one of the offered algorithms to `ike` or \
+                 `esp` in the configuration, if it has them"
+            }
+            (true, Some(Profile::Modern | Profile::Compatible)) => {
+                "`gateway.algorithms = \"compatible\"` takes it"
+            }
+            // What the profile "compatible" takes, for IKE and for ESP.
+            (true, Some(Profile::LegacyWindows) | None) => {
+                "on the client: `Set-VpnConnectionIPsecConfiguration -ConnectionName NAME \
+                 -EncryptionMethod AES256 -IntegrityCheckMethod SHA384 -DHGroup ECP384 \
+                 -CipherTransformConstants GCMAES256 -AuthenticationTransformConstants GCMAES256 \
+                 -PfsGroup ECP384 -Force`, with `gateway.algorithms = \"compatible\"`"
+            }
+        }
+    }
+}
+
+impl fmt::Display for Mismatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            offered,
+            ours,
+            nearest,
+            ..
+        } = self;
+        write!(f, "no common algorithms; offered: {offered}; ours: {ours}")?;
+        match nearest {
+            Some(nearest) => write!(f, "; nearest: {nearest}"),
+            None => Ok(()),
+        }
+    }
+}
