@@ -23,7 +23,9 @@ use ikexdp_proto::message::init::{InitNotifies, InitRequest};
 use ikexdp_proto::nat::NatHashes;
 use ikexdp_proto::types::{MessageId, Role, Spi, Spis};
 use ikexdp_proto::wire::header::{HEADER_LEN, Header, VERSION};
-use ikexdp_proto::wire::iana::{ExchangeType, GroupId, HashAlgorithm, ProtocolId, TransformType};
+use ikexdp_proto::wire::iana::{
+    AuthMethod, ExchangeType, GroupId, HashAlgorithm, ProtocolId, TransformType,
+};
 use ikexdp_proto::wire::payload::ke::KeyExchange;
 use ikexdp_proto::wire::payload::sa::{Proposal, Transform};
 use ipsec_parser::IkeV2PayloadContent;
@@ -112,6 +114,39 @@ impl Claim {
             signature,
         };
         self.anchors.verify(&credentials, self.usage, self.now)
+    }
+}
+
+/// What a peer gets that announces no hashes, as Windows does not.
+#[test]
+fn a_peer_without_rfc_7427_gets_a_method_of_its_own() {
+    for (key, method, length) in [
+        (Key::EcdsaP256, AuthMethod::ECDSA_256, 64),
+        (Key::EcdsaP384, AuthMethod::ECDSA_384, 96),
+    ] {
+        let claim = Claim::new(key);
+        let scheme = claim.key.scheme(&[], false).unwrap();
+        assert_eq!(scheme.method(), method);
+        assert_eq!(SignatureScheme::of(method), Some(scheme));
+        assert!(scheme.to_der().unwrap().is_empty());
+        let random = SystemRandom::new();
+        let mut signature = claim.key.sign(scheme, b"octets", &random).unwrap();
+        assert_eq!(signature.len(), length);
+        assert_eq!(claim.verify_signature(scheme, &signature), Ok(()));
+        signature[0] ^= 1;
+        let bad = Err(CredentialError::BadSignature);
+        assert_eq!(claim.verify_signature(scheme, &signature), bad);
+        // With another curve.
+        let other = Claim::new(if length == 64 {
+            Key::EcdsaP384
+        } else {
+            Key::EcdsaP256
+        });
+        let unsupported = Err(CredentialError::UnsupportedSignature(scheme));
+        assert_eq!(other.verify_signature(scheme, &signature), unsupported);
+    }
+    for key in [Key::Rsa2048, Key::Ed25519] {
+        assert_eq!(Claim::new(key).key.scheme(&[], false), None);
     }
 }
 

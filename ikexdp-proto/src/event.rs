@@ -320,9 +320,13 @@ impl FailureReason {
             Self::AuthMethod(AuthMethod::SHARED_KEY) => {
                 "the client uses a pre-shared key, the connection wants a certificate"
             }
-            Self::AuthMethod(AuthMethod::DIGITAL_SIGNATURE) => {
-                "the client uses a certificate, the connection wants a pre-shared key"
+            Self::AuthMethod(AuthMethod::RSA_SHA1) => {
+                "the client signs with RSA and SHA-1, as Windows does with an RSA certificate: give \
+                 it one for ECDSA on P-256 or P-384"
             }
+            Self::AuthMethod(
+                AuthMethod::DIGITAL_SIGNATURE | AuthMethod::ECDSA_256 | AuthMethod::ECDSA_384,
+            ) => "the client uses a certificate, the connection wants a pre-shared key",
             Self::EapWanted => "set the client to certificates or to a pre-shared key",
             Self::SharedKey => "compare the pre-shared key on both sides",
             Self::Credentials(CredentialError::UnknownIssuer) => {
@@ -341,7 +345,8 @@ impl FailureReason {
                 "renew the certificate, or correct the clock"
             }
             Self::NoSignatureHash => {
-                "the client does not take RFC 7427 signatures with a hash that our key needs"
+                "the client does not take signatures of our key: Windows, and what else does not know \
+                 RFC 7427, takes ECDSA on P-256 and P-384; give the gateway a certificate for that"
             }
             Self::Timeout {
                 fragments: Some(_), ..

@@ -156,6 +156,24 @@ fn every_algorithm_of_esp() {
     }
 }
 
+/// As Windows does it with certificates for ECDSA.
+#[test]
+#[ignore = "needs CAP_NET_ADMIN"]
+fn a_signature_without_rfc_7427() {
+    for (key, method) in [(Key::EcdsaP256, "ECDSA-256"), (Key::EcdsaP384, "ECDSA-384")] {
+        let mut case = Case::certificates(V4, key);
+        case.client.signature_authentication = false;
+        let (_lab, gateway, client) = case.start();
+        client.initiate().expect("the client connects");
+        let log = client.log().entries();
+        for who in ["'client.lab.test' (myself)", "'gateway.lab.test'"] {
+            let line = format!("authentication of {who} with {method} signature successful");
+            assert!(log.iter().any(|said| said.contains(&line)), "no `{line}`");
+        }
+        assert_eq!(gateway.sas().len(), 1);
+    }
+}
+
 #[test]
 #[ignore = "needs CAP_NET_ADMIN"]
 fn a_signature_by_rsa_pss() {

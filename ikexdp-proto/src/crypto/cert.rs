@@ -7,6 +7,7 @@ use core::fmt;
 use der::{Decode, Encode};
 use p256::ecdsa::signature::hazmat::PrehashVerifier;
 use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, SHA512, digest};
+use ring::signature::{ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, UnparsedPublicKey};
 use rustls_pki_types::{
     AlgorithmIdentifier, CertificateDer, InvalidSignature, SignatureVerificationAlgorithm,
     TrustAnchor, UnixTime, alg_id,
@@ -309,7 +310,7 @@ fn algorithms(
 ) -> impl Iterator<Item = &'static dyn SignatureVerificationAlgorithm> {
     use webpki::ring as algorithm;
     type Algorithm = &'static dyn SignatureVerificationAlgorithm;
-    let (first, second): (Algorithm, Option<Algorithm>) = match scheme {
+    let algorithms: (Algorithm, Option<Algorithm>) = match scheme {
         SignatureScheme::RsaPkcs1(Hash::Sha256) => (algorithm::RSA_PKCS1_2048_8192_SHA256, None),
         SignatureScheme::RsaPkcs1(Hash::Sha384) => (algorithm::RSA_PKCS1_2048_8192_SHA384, None),
         SignatureScheme::RsaPkcs1(Hash::Sha512) => (algorithm::RSA_PKCS1_2048_8192_SHA512, None),
@@ -332,8 +333,50 @@ fn algorithms(
         ),
         SignatureScheme::Ecdsa(Hash::Sha512) => (&EcdsaSha512::P256, Some(&EcdsaSha512::P384)),
         SignatureScheme::Ed25519 => (algorithm::ED25519, None),
+        SignatureScheme::EcdsaFixed(Hash::Sha256) => (&EcdsaFixed::P256, None),
+        SignatureScheme::EcdsaFixed(Hash::Sha384) => (&EcdsaFixed::P384, None),
+        SignatureScheme::EcdsaFixed(Hash::Sha512) => return None.into_iter().chain(None),
     };
-    core::iter::once(first).chain(second)
+    let (first, second) = algorithms;
+    Some(first).into_iter().chain(second)
+}
+
+/// ECDSA with the hash that is as long as the curve, as two numbers (RFC 4754 §7).
+#[derive(Debug)]
+enum EcdsaFixed {
+    P256,
+    P384,
+}
+
+impl SignatureVerificationAlgorithm for EcdsaFixed {
+    fn verify_signature(
+        &self,
+        public_key: &[u8],
+        message: &[u8],
+        signature: &[u8],
+    ) -> Result<(), InvalidSignature> {
+        let algorithm = match self {
+            Self::P256 => &ECDSA_P256_SHA256_FIXED,
+            Self::P384 => &ECDSA_P384_SHA384_FIXED,
+        };
+        UnparsedPublicKey::new(algorithm, public_key)
+            .verify(message, signature)
+            .map_err(|_| InvalidSignature)
+    }
+
+    fn public_key_alg_id(&self) -> AlgorithmIdentifier {
+        match self {
+            Self::P256 => alg_id::ECDSA_P256,
+            Self::P384 => alg_id::ECDSA_P384,
+        }
+    }
+
+    fn signature_alg_id(&self) -> AlgorithmIdentifier {
+        match self {
+            Self::P256 => alg_id::ECDSA_SHA256,
+            Self::P384 => alg_id::ECDSA_SHA384,
+        }
+    }
 }
 
 /// ECDSA of a SHA-512 hash: RFC 7427 lets a peer join any hash with any curve.

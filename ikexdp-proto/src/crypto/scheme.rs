@@ -1,5 +1,5 @@
-//! Signature schemes, and the AlgorithmIdentifiers that name them (RFC 7427,
-//! RFC 8420).
+//! Signature schemes, and what names them: an authentication method (RFC 4754), or
+//! an AlgorithmIdentifier (RFC 7427, RFC 8420).
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -8,7 +8,7 @@ use der::asn1::{AnyRef, ObjectIdentifier};
 use der::{Decode, Encode, Sequence};
 use x509_cert::spki::AlgorithmIdentifierRef;
 
-use crate::wire::iana::HashAlgorithm;
+use crate::wire::iana::{AuthMethod, HashAlgorithm};
 
 /// The hash of a signature.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,14 +78,41 @@ pub enum SignatureScheme {
     Ecdsa(Hash),
     /// Ed25519, which takes no hash.
     Ed25519,
+    /// ECDSA on the curve that is as long as the hash, for peers that do not know
+    /// RFC 7427: two numbers of the curve's length instead of DER (RFC 4754 §7).
+    EcdsaFixed(Hash),
 }
 
 impl SignatureScheme {
+    /// The authentication method.
+    #[must_use]
+    pub const fn method(self) -> AuthMethod {
+        match self {
+            Self::EcdsaFixed(Hash::Sha256) => AuthMethod::ECDSA_256,
+            Self::EcdsaFixed(Hash::Sha384) => AuthMethod::ECDSA_384,
+            Self::EcdsaFixed(Hash::Sha512) => AuthMethod::ECDSA_521,
+            _ => AuthMethod::DIGITAL_SIGNATURE,
+        }
+    }
+
+    /// The scheme that a method of its own names; there is none for P-521.
+    #[must_use]
+    pub const fn of(method: AuthMethod) -> Option<Self> {
+        match method {
+            AuthMethod::ECDSA_256 => Some(Self::EcdsaFixed(Hash::Sha256)),
+            AuthMethod::ECDSA_384 => Some(Self::EcdsaFixed(Hash::Sha384)),
+            _ => None,
+        }
+    }
+
     /// The hash that a peer must have announced to take this scheme.
     #[must_use]
     pub const fn hash(self) -> HashAlgorithm {
         match self {
-            Self::RsaPkcs1(hash) | Self::RsaPss(hash) | Self::Ecdsa(hash) => hash.id(),
+            Self::RsaPkcs1(hash)
+            | Self::RsaPss(hash)
+            | Self::Ecdsa(hash)
+            | Self::EcdsaFixed(hash) => hash.id(),
             Self::Ed25519 => HashAlgorithm::IDENTITY,
         }
     }
@@ -108,7 +135,8 @@ impl SignatureScheme {
         })
     }
 
-    /// The AlgorithmIdentifier of an AUTH payload (RFC 7427 appendix A).
+    /// The AlgorithmIdentifier of an AUTH payload (RFC 7427 appendix A); empty where
+    /// the method says it all.
     ///
     /// # Errors
     /// None in practice: the DER encoder's own, for values that do not fit it.
@@ -123,6 +151,7 @@ impl SignatureScheme {
             Self::Ecdsa(Hash::Sha384) => simple(ECDSA_SHA384, None),
             Self::Ecdsa(Hash::Sha512) => simple(ECDSA_SHA512, None),
             Self::Ed25519 => simple(ED25519, None),
+            Self::EcdsaFixed(_) => Ok(Vec::new()),
         }
     }
 }
@@ -133,6 +162,7 @@ impl fmt::Display for SignatureScheme {
             Self::RsaPkcs1(hash) => write!(f, "RSA-PKCS1 with {}", hash.id()),
             Self::RsaPss(hash) => write!(f, "RSA-PSS with {}", hash.id()),
             Self::Ecdsa(hash) => write!(f, "ECDSA with {}", hash.id()),
+            Self::EcdsaFixed(_) => write!(f, "{}", self.method()),
             Self::Ed25519 => f.write_str("Ed25519"),
         }
     }

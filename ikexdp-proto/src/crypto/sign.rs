@@ -73,7 +73,8 @@ impl SigningKey {
 
     /// The scheme to sign with for a peer that takes the hashes `accepted`, if
     /// there is one. RSA keys use PSS only with a peer that used it
-    /// (`peer_uses_pss`): nothing in IKEv2 announces that it is understood.
+    /// (`peer_uses_pss`): nothing in IKEv2 announces that it is understood. A peer
+    /// that takes none does not know RFC 7427; Windows is one.
     #[must_use]
     pub fn scheme(
         &self,
@@ -81,6 +82,13 @@ impl SigningKey {
         peer_uses_pss: bool,
     ) -> Option<SignatureScheme> {
         let accepts = |scheme: &SignatureScheme| accepted.contains(&scheme.hash());
+        if accepted.is_empty() {
+            return match self {
+                Self::EcdsaP256(_) => Some(SignatureScheme::EcdsaFixed(Hash::Sha256)),
+                Self::EcdsaP384(_) => Some(SignatureScheme::EcdsaFixed(Hash::Sha384)),
+                Self::Rsa(_) | Self::Ed25519(_) => None,
+            };
+        }
         match self {
             Self::Rsa(_) if peer_uses_pss => Hash::ALL
                 .map(SignatureScheme::RsaPss)
@@ -129,6 +137,18 @@ impl SigningKey {
                 .sign(random, message)
                 .map(|signature| signature.as_ref().to_vec())
                 .map_err(|_| CryptoError::Random),
+            (Self::EcdsaP256(key), SignatureScheme::EcdsaFixed(Hash::Sha256)) => {
+                let signature = key.sign(random, message).map_err(|_| CryptoError::Random)?;
+                p256::ecdsa::Signature::from_der(signature.as_ref())
+                    .map(|signature| signature.to_bytes().to_vec())
+                    .map_err(|_| CryptoError::PrivateKey)
+            }
+            (Self::EcdsaP384(key), SignatureScheme::EcdsaFixed(Hash::Sha384)) => {
+                let signature = key.sign(random, message).map_err(|_| CryptoError::Random)?;
+                p384::ecdsa::Signature::from_der(signature.as_ref())
+                    .map(|signature| signature.to_bytes().to_vec())
+                    .map_err(|_| CryptoError::PrivateKey)
+            }
             (Self::Ed25519(key), SignatureScheme::Ed25519) => {
                 Ok(key.sign(message).as_ref().to_vec())
             }

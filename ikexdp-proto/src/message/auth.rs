@@ -16,7 +16,7 @@ use crate::crypto::cert::AuthorityHash;
 use crate::error::{Error, ErrorNotify, Limit};
 use crate::limits::CERTIFICATES_MAX;
 use crate::message::child::{ChildPayloads, Selectors};
-use crate::wire::iana::{CertificateEncoding, NotifyType, PayloadType};
+use crate::wire::iana::{AuthMethod, CertificateEncoding, NotifyType, PayloadType};
 use crate::wire::payload::auth::Authentication;
 use crate::wire::payload::cert::{self, CertificatePayload};
 use crate::wire::payload::configuration::Configuration;
@@ -253,8 +253,15 @@ pub struct AuthMessage<'a> {
 pub enum OwnAuthentication<'a> {
     /// A MIC under the shared key.
     SharedKey(&'a [u8]),
-    /// A signature, behind its AlgorithmIdentifier in DER.
-    Signature(&'a [u8], &'a [u8]),
+    /// A signature.
+    Signature {
+        /// Its method.
+        method: AuthMethod,
+        /// Its AlgorithmIdentifier in DER, where the method takes one.
+        identifier: &'a [u8],
+        /// Itself.
+        signature: &'a [u8],
+    },
 }
 
 impl AuthMessage<'_> {
@@ -294,9 +301,11 @@ impl OwnAuthentication<'_> {
         use crate::wire::payload::auth;
         match self {
             Self::SharedKey(mic) => auth::encode_shared_key(chain, mic),
-            Self::Signature(identifier, signature) => {
-                auth::encode_signature(chain, identifier, signature);
-            }
+            Self::Signature {
+                method,
+                identifier,
+                signature,
+            } => auth::encode_signature(chain, method, identifier, signature),
         }
     }
 }

@@ -34,7 +34,7 @@ use crate::job::{Job, Verification};
 use crate::message::auth::AuthRequest;
 use crate::nat::is_translated;
 use crate::types::Role;
-use crate::wire::iana::{AuthMethod, ExchangeType};
+use crate::wire::iana::ExchangeType;
 use crate::wire::payload::auth::Authentication;
 use crate::wire::payload::id;
 
@@ -161,14 +161,13 @@ fn find_connection(
         if !(ours && theirs) {
             continue;
         }
-        let required = match &connection.requirement {
-            Requirement::SharedKey(_) => AuthMethod::SHARED_KEY,
-            Requirement::Certificate(_) => AuthMethod::DIGITAL_SIGNATURE,
-        };
-        if method == Some(required) {
-            return Ok(Arc::clone(connection));
+        match (&connection.requirement, &request.authentication) {
+            (Requirement::SharedKey(_), Some(Authentication::SharedKey(_)))
+            | (Requirement::Certificate(_), Some(Authentication::Signature { .. })) => {
+                return Ok(Arc::clone(connection));
+            }
+            _ => other_method = Some(method),
         }
-        other_method = Some(method);
     }
     Err(match other_method {
         Some(Some(method)) => FailureReason::AuthMethod(method),
@@ -250,6 +249,7 @@ impl Signing {
         };
         let proof = Proof::Signature {
             key: self.key,
+            method: self.scheme.method(),
             identifier,
             signature,
         };

@@ -24,7 +24,7 @@ use crate::limits::IKE_SAS_OF_A_PEER_MAX;
 use crate::message::auth::{AuthMessage, OwnAuthentication};
 use crate::stats::Stat;
 use crate::types::{Role, Secret};
-use crate::wire::iana::{NotifyType, PayloadType};
+use crate::wire::iana::{AuthMethod, NotifyType, PayloadType};
 use crate::wire::payload::configuration::Configuration;
 use crate::wire::payload::id;
 
@@ -54,7 +54,8 @@ pub(super) enum Proof {
     /// By a signature.
     Signature {
         key: Arc<CertifiedKey>,
-        /// The algorithms, in DER.
+        method: AuthMethod,
+        /// The algorithms, in DER, where the method does not tell.
         identifier: Vec<u8>,
         signature: Vec<u8>,
     },
@@ -189,12 +190,17 @@ impl Answering {
             Proof::SharedKey(mic) => (&[][..], OwnAuthentication::SharedKey(mic.expose())),
             Proof::Signature {
                 key,
+                method,
                 identifier,
                 signature,
-            } => (
-                key.chain(),
-                OwnAuthentication::Signature(identifier, signature),
-            ),
+            } => {
+                let authentication = OwnAuthentication::Signature {
+                    method: *method,
+                    identifier,
+                    signature,
+                };
+                (key.chain(), authentication)
+            }
         };
         let notifies = mobike(cx.config, core, &self.estate);
         let response = AuthMessage {

@@ -43,6 +43,9 @@ pub struct Settings {
     pub fragmentation: bool,
     /// Whether RSA signs by RSASSA-PSS instead of PKCS #1 (RFC 8017 §8).
     pub rsa_pss: bool,
+    /// Whether signatures are those of RFC 7427, and announced; else they are those of RFC 4754 for
+    /// ECDSA, as Windows has them.
+    pub signature_authentication: bool,
     /// Longest IP datagram sent when a message is fragmented, in bytes.
     pub fragment_size: u16,
     /// Time from a request to its first repetition; each further one takes 1.5 times as long.
@@ -93,6 +96,7 @@ impl Settings {
             esp: Esp::Userspace,
             esp_proposal: "aes256gcm16".to_owned(),
             rsa_pss: false,
+            signature_authentication: true,
             fragmentation: true,
             fragment_size: 1280,
             retransmit_timeout: Duration::from_millis(400),
@@ -131,6 +135,7 @@ impl Settings {
                 load_modular = no
                 load = {esp} {PLUGINS}
                 rsa_pss = {rsa_pss}
+                signature_authentication = {signature_authentication}
                 fragment_size = {fragment_size}
                 retransmit_timeout = {retransmit_timeout}
                 retransmit_base = 1.5
@@ -149,6 +154,11 @@ impl Settings {
                     }}
                 }}
             }}",
+            signature_authentication = if self.signature_authentication {
+                "yes"
+            } else {
+                "no"
+            },
             rsa_pss = if self.rsa_pss { "yes" } else { "no" },
             fragment_size = self.fragment_size,
             retransmit_timeout = self.retransmit_timeout.as_secs_f64(),

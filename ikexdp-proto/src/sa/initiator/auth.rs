@@ -271,7 +271,11 @@ impl Signing {
             channel: self.channel,
             handshake: self.handshake,
         };
-        let authentication = OwnAuthentication::Signature(&identifier, signature);
+        let authentication = OwnAuthentication::Signature {
+            method: self.scheme.method(),
+            identifier: &identifier,
+            signature,
+        };
         AuthSent::send(begun, cx, core, ready, self.key.chain(), authentication)
     }
 }

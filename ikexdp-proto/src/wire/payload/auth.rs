@@ -1,4 +1,4 @@
-//! Authentication payload (RFC 7296 §3.8, RFC 7427 §3).
+//! Authentication payload (RFC 7296 §3.8, RFC 4754, RFC 7427 §3).
 //!
 //! ```text
 //! | method | RESERVED (3) | authentication data |
@@ -16,7 +16,7 @@ use crate::wire::writer::ChainWriter;
 pub enum Authentication<'a> {
     /// Method 2: a MIC under a shared secret.
     SharedKey(&'a [u8]),
-    /// Method 14: a signature; the scheme is `None` if it is not one of ours.
+    /// Method 9, 10 or 14: a signature; the scheme is `None` if it is not one of ours.
     Signature {
         /// The algorithms.
         scheme: Option<SignatureScheme>,
@@ -47,7 +47,13 @@ impl<'a> Authentication<'a> {
                     signature: reader.rest(),
                 }
             }
-            other => Self::Other(other),
+            method => match SignatureScheme::of(method) {
+                None => Self::Other(method),
+                scheme => Self::Signature {
+                    scheme,
+                    signature: reader.rest(),
+                },
+            },
         })
     }
 
@@ -56,7 +62,11 @@ impl<'a> Authentication<'a> {
     pub const fn method(&self) -> AuthMethod {
         match self {
             Self::SharedKey(_) => AuthMethod::SHARED_KEY,
-            Self::Signature { .. } => AuthMethod::DIGITAL_SIGNATURE,
+            Self::Signature {
+                scheme: Some(scheme),
+                ..
+            } => scheme.method(),
+            Self::Signature { scheme: None, .. } => AuthMethod::DIGITAL_SIGNATURE,
             Self::Other(method) => *method,
         }
     }
@@ -70,12 +80,20 @@ pub fn encode_shared_key(chain: &mut ChainWriter, mic: &[u8]) {
     });
 }
 
-/// Appends AUTH by a digital signature with the AlgorithmIdentifier `identifier`.
-pub fn encode_signature(chain: &mut ChainWriter, identifier: &[u8], signature: &[u8]) {
+/// Appends AUTH by a signature: of a method that says it all, or with the
+/// AlgorithmIdentifier `identifier`.
+pub fn encode_signature(
+    chain: &mut ChainWriter,
+    method: AuthMethod,
+    identifier: &[u8],
+    signature: &[u8],
+) {
     chain.payload(PayloadType::AUTHENTICATION, |body| {
-        body.bytes(&[AuthMethod::DIGITAL_SIGNATURE.0, 0, 0, 0]);
-        body.u8(u8::try_from(identifier.len()).unwrap_or(u8::MAX));
-        body.bytes(identifier);
+        body.bytes(&[method.0, 0, 0, 0]);
+        if method == AuthMethod::DIGITAL_SIGNATURE {
+            body.u8(u8::try_from(identifier.len()).unwrap_or(u8::MAX));
+            body.bytes(identifier);
+        }
         body.bytes(signature);
     });
 }
