@@ -8,6 +8,7 @@ use crate::crypto::kex::Group;
 use crate::data_plane::DataPlaneError;
 use crate::mismatch::Mismatch;
 use crate::types::EspSpi;
+use crate::windows::Status;
 use crate::wire::iana::{NotifyType, PayloadType};
 
 /// A message that is not answered as its sender hoped.
@@ -25,6 +26,8 @@ pub enum Error {
     Exhausted(Limit),
     /// The peer did not do what we asked.
     PeerRefused(NotifyType),
+    /// The same of Windows, with its reason.
+    WindowsRefused(Status),
     /// The kernel does not carry what was agreed on.
     DataPlane(DataPlaneError),
     /// No proposal has algorithms we allow.
@@ -146,7 +149,7 @@ impl Error {
     #[must_use]
     pub fn notify(&self) -> Option<ErrorNotify> {
         let kind = match self {
-            Self::Unauthentic | Self::PeerRefused(_) => return None,
+            Self::Unauthentic | Self::PeerRefused(_) | Self::WindowsRefused(_) => return None,
             Self::Violation(Violation::UnknownCritical(payload)) => {
                 return Some(ErrorNotify {
                     kind: NotifyType::UNSUPPORTED_CRITICAL_PAYLOAD,
@@ -202,6 +205,7 @@ impl fmt::Display for Error {
             Self::Unauthentic => f.write_str("message does not authenticate"),
             Self::Exhausted(limit) => write!(f, "{limit}"),
             Self::PeerRefused(notify) => write!(f, "peer refused: {notify}"),
+            Self::WindowsRefused(status) => write!(f, "peer refused: {status}"),
             Self::DataPlane(error) => write!(f, "{error}"),
             Self::Mismatch(mismatch) => write!(f, "{mismatch}"),
         }

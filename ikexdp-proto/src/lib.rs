@@ -37,6 +37,7 @@ pub mod suite;
 mod table;
 pub mod time;
 pub mod types;
+pub mod windows;
 pub mod wire;
 
 pub use endpoint::{Command, Endpoint, Input, Output};

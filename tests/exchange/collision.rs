@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use harness::script::{Answer, CHILD_SPI, Script, config, kinds, proposal};
+use harness::parties::proposal;
+use harness::script::{Answer, CHILD_SPI, Script, config, kinds};
 use ikexdp_proto::Command;
 use ikexdp_proto::crypto::kex::Group;
 use ikexdp_proto::data_plane::{DataPlaneEvent, Direction};

@@ -1,8 +1,8 @@
 //! CREATE_CHILD_SA, seen from a peer's side (RFC 7296 §1.3): what it may ask for,
 //! and what it hears when it may not.
 
-use harness::parties::selector;
-use harness::script::{Answer, CHILD_SPI, Script, chain, config, kinds, proposal};
+use harness::parties::{proposal, selector};
+use harness::script::{Answer, CHILD_SPI, Script, chain, config, kinds};
 use ikexdp_proto::crypto::kex::{Group, KeyPair};
 use ikexdp_proto::data_plane::Direction;
 use ikexdp_proto::event::ChildSummary;

@@ -27,3 +27,4 @@ mod rekey;
 mod selectors;
 mod succession;
 mod unique;
+mod windows;

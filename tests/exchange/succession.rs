@@ -3,7 +3,8 @@
 
 use std::time::Duration;
 
-use harness::script::{Answer, CHILD_SPI, Line, Script, chain, config, kinds, proposal};
+use harness::parties::proposal;
+use harness::script::{Answer, CHILD_SPI, Line, Script, chain, config, kinds};
 use ikexdp_proto::Command;
 use ikexdp_proto::crypto::kex::{Group, KeyPair};
 use ikexdp_proto::message::create_child::{CreateChild, CreateChildReply};

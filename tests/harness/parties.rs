@@ -11,6 +11,8 @@ use ikexdp_proto::crypto::sign::SigningKey;
 use ikexdp_proto::data_plane::Binding;
 use ikexdp_proto::profile::Profile;
 use ikexdp_proto::types::Secret;
+use ikexdp_proto::wire::iana::{ProtocolId, TransformType};
+use ikexdp_proto::wire::payload::sa::{Proposal, Transform};
 use ikexdp_proto::wire::payload::ts::TrafficSelector;
 use rcgen::{
     BasicConstraints, CertificateParams, CustomExtension, ExtendedKeyUsagePurpose, IsCa, Issuer,
@@ -235,5 +237,22 @@ impl Pki {
         let signer = SigningKey::from_der(&der, &SystemRandom::new()).unwrap();
         let chain = vec![CertificateDer::from(leaf.der().to_vec())];
         Credential::Certificate(Arc::new(CertifiedKey::new(chain, signer).unwrap()))
+    }
+}
+
+/// Proposal 1 of an offer.
+#[must_use]
+pub fn proposal(
+    protocol: ProtocolId,
+    spi: Vec<u8>,
+    transforms: &[(TransformType, u16, Option<u16>)],
+) -> Proposal {
+    let transform =
+        |(kind, id, bits): &(TransformType, u16, Option<u16>)| Transform::new(*kind, *id, *bits);
+    Proposal {
+        number: 1,
+        protocol,
+        spi,
+        transforms: transforms.iter().map(transform).collect(),
     }
 }

@@ -29,7 +29,6 @@ use ikexdp_proto::wire::header::{HEADER_LEN, Header, VERSION};
 use ikexdp_proto::wire::iana::{ExchangeType, NotifyType, PayloadType, ProtocolId, TransformType};
 use ikexdp_proto::wire::payload::configuration::Configuration;
 use ikexdp_proto::wire::payload::ke::KeyExchange;
-use ikexdp_proto::wire::payload::sa::{Proposal, Transform};
 use ikexdp_proto::wire::payload::{GENERIC_LEN, Payloads, id};
 use ikexdp_proto::wire::sk::{Encrypted, FRAGMENT_LEN};
 use ikexdp_proto::wire::writer::{Chain, ChainWriter};
@@ -38,7 +37,7 @@ use ring::rand::SystemRandom;
 
 use crate::host;
 use crate::kernel::Kernel;
-use crate::parties::{CLIENT, Parties, Proof, selector};
+use crate::parties::{CLIENT, Parties, Proof, proposal, selector};
 
 /// The key that the gateway of [`config`] knows.
 pub const KEY: &[u8] = b"correct horse";
@@ -80,6 +79,8 @@ pub struct Script {
     pub identity: Identity,
     /// What its IKE_SA_INIT request tells about addresses.
     pub nat: Option<NatHashes>,
+    /// Whether it says that it is Windows.
+    pub is_windows: bool,
     /// Notifies of its IKE_AUTH request.
     pub notifies: Vec<(NotifyType, Vec<u8>)>,
     /// CP of its IKE_AUTH request.
@@ -139,6 +140,7 @@ impl Script {
             },
             kernel: Kernel::default(),
             waiting: None,
+            is_windows: false,
             keepalives: Vec::new(),
             notifies: Vec::new(),
             nat: None,
@@ -244,7 +246,7 @@ impl Script {
                 nat: self.nat.clone().unwrap_or_default(),
                 ..InitNotifies::default()
             },
-            is_windows: false,
+            is_windows: self.is_windows,
         };
         change(&mut request);
         self.clear(ExchangeType::IKE_SA_INIT, &request.encode())
@@ -477,22 +479,5 @@ impl Script {
             })
             .collect::<Result<_, _>>()
             .unwrap()
-    }
-}
-
-/// Proposal 1 of an offer.
-#[must_use]
-pub fn proposal(
-    protocol: ProtocolId,
-    spi: Vec<u8>,
-    transforms: &[(TransformType, u16, Option<u16>)],
-) -> Proposal {
-    let transform =
-        |(kind, id, bits): &(TransformType, u16, Option<u16>)| Transform::new(*kind, *id, *bits);
-    Proposal {
-        number: 1,
-        protocol,
-        spi,
-        transforms: transforms.iter().map(transform).collect(),
     }
 }

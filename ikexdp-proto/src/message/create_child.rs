@@ -15,6 +15,7 @@ use alloc::vec::Vec;
 use crate::error::{Error, Fault, Malformed};
 use crate::message::child::Selectors;
 use crate::types::EspSpi;
+use crate::windows::Status;
 use crate::wire::iana::{GroupId, NotifyType, PayloadType, ProtocolId};
 use crate::wire::payload::ke::KeyExchange;
 use crate::wire::payload::notify::Notify;
@@ -48,6 +49,8 @@ pub enum CreateChildReply<'a> {
     InvalidKe(GroupId),
     /// It does not go on.
     Refused(NotifyType),
+    /// Nor does it with Windows.
+    RefusedByWindows(Status),
 }
 
 /// The payloads of either message, before it is known what must be there.
@@ -62,6 +65,7 @@ struct Fields<'a> {
     more: bool,
     invalid_ke: Option<GroupId>,
     error: Option<NotifyType>,
+    status: Option<Status>,
 }
 
 impl<'a> Fields<'a> {
@@ -99,6 +103,10 @@ impl<'a> Fields<'a> {
             NotifyType::REKEY_SA => self.rekeyed = Some(rekeyed(notify)?),
             NotifyType::INVALID_KE_PAYLOAD => {
                 self.invalid_ke = notify.group();
+                self.error = Some(notify.kind);
+            }
+            NotifyType::MS_STATUS => {
+                self.status = Status::decode(notify.data);
                 self.error = Some(notify.kind);
             }
             NotifyType::ADDITIONAL_TS_POSSIBLE => self.more = true,
@@ -176,10 +184,11 @@ impl<'a> CreateChildReply<'a> {
     /// Whatever is wrong with the message.
     pub fn decode(first: PayloadType, octets: &'a [u8]) -> Result<Self, Error> {
         let fields = Fields::decode(first, octets)?;
-        match (fields.invalid_ke, fields.error) {
-            (Some(group), _) => Ok(Self::InvalidKe(group)),
-            (None, Some(error)) => Ok(Self::Refused(error)),
-            (None, None) => fields.accepted().map(Self::Accepted),
+        match (fields.invalid_ke, fields.status, fields.error) {
+            (Some(group), ..) => Ok(Self::InvalidKe(group)),
+            (None, Some(status), _) => Ok(Self::RefusedByWindows(status)),
+            (None, None, Some(error)) => Ok(Self::Refused(error)),
+            (None, None, None) => fields.accepted().map(Self::Accepted),
         }
     }
 }
@@ -267,6 +276,7 @@ mod tests {
                 CreateChildReply::Accepted(_) => panic!("accepted"),
                 CreateChildReply::InvalidKe(group) => Err(group),
                 CreateChildReply::Refused(kind) => Ok(kind),
+                CreateChildReply::RefusedByWindows(status) => panic!("{status}"),
             }
         };
         let group = reply(NotifyType::INVALID_KE_PAYLOAD, &[0, 19]);

@@ -12,6 +12,7 @@ use alloc::vec::Vec;
 use crate::crypto::cert::AuthorityHash;
 use crate::error::Error;
 use crate::nat::NatHashes;
+use crate::windows;
 use crate::wire::iana::{GroupId, HashAlgorithm, NotifyType, PayloadType};
 use crate::wire::payload::ke::KeyExchange;
 use crate::wire::payload::notify::Notify;
@@ -91,15 +92,6 @@ struct Fields<'a> {
     is_windows: bool,
 }
 
-/// The vendor ID of all versions of Windows, but for the version in the last four
-/// octets ("MS NT5 ISAKMPOAKLEY").
-const WINDOWS: [u8; 16] = [
-    0x1e, 0x2b, 0x51, 0x69, 0x05, 0x99, 0x1c, 0x7d, 0x7c, 0x96, 0xfc, 0xbf, 0xb5, 0x87, 0xe4, 0x61,
-];
-
-/// That of Windows 8 and all since.
-const WINDOWS_8: u32 = 9;
-
 impl<'a> Fields<'a> {
     fn decode(first: PayloadType, octets: &'a [u8]) -> Result<Self, Error> {
         let mut fields = Self::default();
@@ -122,7 +114,9 @@ impl<'a> Fields<'a> {
                         .authorities
                         .extend_from_slice(cert::decode_request(body)?);
                 }
-                PayloadType::VENDOR_ID => fields.is_windows |= body.starts_with(&WINDOWS),
+                PayloadType::VENDOR_ID => {
+                    fields.is_windows |= body.starts_with(&windows::VENDOR_ID)
+                }
                 _ => skip(&payload)?,
             }
         }
@@ -184,8 +178,8 @@ impl<'a> InitRequest<'a> {
         self.notifies.encode(&mut chain);
         if self.is_windows {
             chain.payload(PayloadType::VENDOR_ID, |body| {
-                body.bytes(&WINDOWS);
-                body.u32(WINDOWS_8);
+                body.bytes(&windows::VENDOR_ID);
+                body.u32(windows::VERSION);
             });
         }
         chain.finish()

@@ -4,9 +4,10 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::cmp::Ordering;
 
+use super::estate::Estate;
 use super::lifetime::{Lifetime, soft_limit};
 use super::{Context, Core};
-use crate::config::Connection;
+use crate::config::Lifetimes;
 use crate::crypto::keymat::{ChildKeys, EspKeys, IkeKeys};
 use crate::data_plane::{
     Binding, Direction, EspSa, EspSaName, Lineage, Operation, Policies, Tunnel, UsageLimits,
@@ -82,10 +83,11 @@ impl Child {
     pub(super) fn new(
         cx: &mut Context<'_>,
         core: &Core,
-        connection: &Connection,
-        tunnel: Tunnel,
+        estate: &Estate,
         agreement: Agreement<'_>,
     ) -> (Self, Vec<Operation>) {
+        let (tunnel, lifetimes) = (estate.tunnel, estate.lifetimes());
+        let binding = estate.connection.child.binding;
         let Agreement {
             summary,
             keys,
@@ -121,12 +123,11 @@ impl Child {
             suite: summary.suite,
             keys,
             lineage,
-            binding: connection.child.binding,
-            limits: limits(cx, connection),
+            binding,
+            limits: limits(cx, lifetimes),
         };
         let inbound = esp(Direction::Inbound, summary.spi_in, theirs);
         let outbound = esp(Direction::Outbound, summary.spi_out, ours);
-        let lifetimes = connection.lifetimes;
         let child = Self {
             summary,
             lineage,
@@ -135,7 +136,7 @@ impl Child {
             outbound: Some(Box::new(outbound)),
             sends: false,
             installing: None,
-            binding: connection.child.binding,
+            binding,
         };
         let mut first = alloc::vec![Operation::InstallSa(inbound)];
         if !replaces {
@@ -206,8 +207,7 @@ impl Child {
     }
 }
 
-fn limits(cx: &mut Context<'_>, connection: &Connection) -> UsageLimits {
-    let lifetimes = connection.lifetimes;
+fn limits(cx: &mut Context<'_>, lifetimes: Lifetimes) -> UsageLimits {
     let mut soft = |hard: Option<u64>| hard.map(|hard| soft_limit(cx, hard));
     UsageLimits {
         soft_octets: soft(lifetimes.child_octets),

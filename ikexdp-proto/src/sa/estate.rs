@@ -10,7 +10,7 @@ use super::child::{Agreement, Child, Phase};
 use super::negotiate::Ends;
 use super::succession::Superseding;
 use super::{Context, Core};
-use crate::config::Connection;
+use crate::config::{Connection, Lifetimes};
 use crate::data_plane::{DataPlaneError, EspSaName, Operation, Policies, Tunnel};
 use crate::event::{ChildSummary, CloseReason, Event};
 use crate::identity::Identity;
@@ -48,6 +48,16 @@ impl Estate {
     pub(super) fn addresses(&self) -> Vec<IpAddr> {
         let leased = self.lease.iter().flat_map(Lease::addresses);
         leased.chain(self.assigned.iter().copied()).collect()
+    }
+
+    /// How long its SAs live. Windows takes no rekeying from us, and does it by
+    /// itself; what it does not replace is deleted at its end, and it comes back.
+    pub(super) fn lifetimes(&self) -> Lifetimes {
+        let lifetimes = self.connection.lifetimes;
+        Lifetimes {
+            initiate_rekey: lifetimes.initiate_rekey && !self.is_windows,
+            ..lifetimes
+        }
     }
 
     /// What its CHILD SAs may carry.
@@ -98,7 +108,7 @@ impl Estate {
         agreement.lineage = replaced
             .filter(|child| child.has_traffic_of(&agreement.summary))
             .map(|child| child.lineage);
-        Child::new(cx, core, &self.connection, self.tunnel, agreement)
+        Child::new(cx, core, self, agreement)
     }
 
     /// The peer can send on a new CHILD SA, and knows it.

@@ -128,7 +128,7 @@ impl Established {
     }
 
     fn new(cx: &mut Context<'_>, channel: Channel, estate: Box<Estate>) -> Self {
-        let lifetimes = estate.connection.lifetimes;
+        let lifetimes = estate.lifetimes();
         Self {
             channel,
             estate,
@@ -217,7 +217,7 @@ impl Established {
 
     /// One direction of a CHILD SA has carried what it should, or may.
     fn worn(&mut self, now: Instant, (direction, spi): (Direction, EspSpi), hard: bool) {
-        let initiates = self.estate.connection.lifetimes.initiate_rekey;
+        let initiates = self.estate.lifetimes().initiate_rekey;
         let mut children = self.estate.children.iter_mut();
         let child = children.find(|child| match direction {
             Direction::Inbound => child.summary.spi_in == spi,

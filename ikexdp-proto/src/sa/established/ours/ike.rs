@@ -204,6 +204,7 @@ impl Established {
                 }
             }
             Ok(CreateChildReply::Refused(notify)) => Error::PeerRefused(notify),
+            Ok(CreateChildReply::RefusedByWindows(status)) => Error::WindowsRefused(status),
             Err(error) => error,
         };
         self.ike_refused(cx, core, *request, error)

@@ -55,6 +55,9 @@ impl Established {
             Ok(CreateChildReply::Refused(notify)) => {
                 self.child_refused(cx, core, *request, Error::PeerRefused(notify))
             }
+            Ok(CreateChildReply::RefusedByWindows(status)) => {
+                self.child_refused(cx, core, *request, Error::WindowsRefused(status))
+            }
             Err(error) => self.own_child_lost(cx, core, *request, error),
         }
     }
