@@ -154,15 +154,15 @@ fn patterns(
 }
 
 fn pattern(cx: &mut Context<'_>, key: &Key<'_>, text: &Text) -> Option<IdentityPattern> {
-    match text.get_ref().as_str() {
-        "*" => Some(IdentityPattern::Any),
-        value if value.contains('*') => {
-            let value = value.to_owned();
-            cx.problems
-                .fault(key, text.span(), Fault::Pattern { value })
-        }
-        _ => identity(cx, key, text).map(IdentityPattern::Exactly),
+    let value = text.get_ref();
+    if !value.contains('*') {
+        return identity(cx, key, text).map(IdentityPattern::Exactly);
     }
+    value.parse().ok().or_else(|| {
+        let value = value.clone();
+        cx.problems
+            .fault(key, text.span(), Fault::Pattern { value })
+    })
 }
 
 fn remote_selectors(

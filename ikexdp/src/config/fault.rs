@@ -147,7 +147,7 @@ pub enum Fault {
         source: UnreadableIdentity,
     },
     /// A part of an identity is left open.
-    #[error("only a `*` by itself stands for others: {value}")]
+    #[error("a `*` may only stand before a domain, or by itself: {value}")]
     Pattern {
         /// The value.
         value: String,
@@ -260,7 +260,7 @@ impl Fault {
                 "write \"vpn.example.com\", \"user@example.com\", \"192.0.2.1\", \"@#\" and hex digits, or \"CN=name, O=org\""
             }
             Self::Pattern { .. } => {
-                "write each identity, or \"*\" for everybody who proves who they are"
+                "write each identity, or \"*.example.com\", \"*@example.com\", or \"*\" for everybody"
             }
             Self::NoIntegrity { .. } => "add one, for example: integrity = [\"sha2-256\"]",
             Self::CookiesNever { .. } => "take a smaller number",

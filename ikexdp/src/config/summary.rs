@@ -140,7 +140,7 @@ impl Display for Pattern<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             IdentityPattern::Any => f.write_str("any identity"),
-            IdentityPattern::Exactly(identity) => write!(f, "{identity}"),
+            pattern => write!(f, "{pattern}"),
         }
     }
 }
