@@ -5,7 +5,6 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use core::str::FromStr;
 use core::time::Duration;
 
 use crate::crypto::cert::{CertifiedKey, TrustAnchors};
@@ -14,6 +13,7 @@ use crate::crypto::kex::Group;
 use crate::crypto::prf::Prf;
 use crate::data_plane::Binding;
 use crate::identity::Identity;
+use crate::pattern::IdentityPattern;
 use crate::profile::Profile;
 use crate::types::Secret;
 use crate::wire::payload::ts::TrafficSelector;
@@ -296,88 +296,6 @@ pub enum Requirement {
     Certificate(Arc<TrustAnchors>),
 }
 
-/// Which identities fit.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum IdentityPattern {
-    /// Every identity.
-    Any,
-    /// This one.
-    Exactly(Identity),
-    /// Every host name below this domain, which is in lower case.
-    Below(String),
-    /// Every mail address at this host, which is in lower case.
-    At(String),
-}
-
-impl IdentityPattern {
-    /// Whether `identity` fits.
-    #[must_use]
-    pub fn fits(&self, identity: &Identity) -> bool {
-        match self {
-            Self::Any => true,
-            Self::Exactly(expected) => expected.is_same_as(identity),
-            Self::Below(domain) => match identity {
-                Identity::Fqdn(name) => name
-                    .strip_suffix(domain.as_str())
-                    .and_then(|rest| rest.strip_suffix('.'))
-                    .is_some_and(|rest| !rest.is_empty()),
-                _ => false,
-            },
-            Self::At(host) => match identity {
-                Identity::Email(address) => address
-                    .rsplit_once('@')
-                    .is_some_and(|(user, at)| !user.is_empty() && at == host),
-                _ => false,
-            },
-        }
-    }
-}
-
-impl FromStr for IdentityPattern {
-    type Err = NoPattern;
-
-    /// Reads `*`, `*.example.com`, `*@example.com`, or an identity without a star.
-    fn from_str(text: &str) -> Result<Self, NoPattern> {
-        let domain = |text: &str| match text.parse() {
-            Ok(Identity::Fqdn(domain)) if !domain.contains('*') => Ok(domain),
-            _ => Err(NoPattern),
-        };
-        match text.strip_prefix('*') {
-            Some("") => Ok(Self::Any),
-            Some(rest) => match (rest.strip_prefix('.'), rest.strip_prefix('@')) {
-                (Some(rest), _) => domain(rest).map(Self::Below),
-                (_, Some(rest)) => domain(rest).map(Self::At),
-                (None, None) => Err(NoPattern),
-            },
-            None if text.contains('*') => Err(NoPattern),
-            None => text.parse().map(Self::Exactly).map_err(|_| NoPattern),
-        }
-    }
-}
-
-impl fmt::Display for IdentityPattern {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Any => f.write_str("*"),
-            Self::Exactly(identity) => write!(f, "{identity}"),
-            Self::Below(domain) => write!(f, "*.{domain}"),
-            Self::At(host) => write!(f, "*@{host}"),
-        }
-    }
-}
-
-/// A text that is neither an identity nor a pattern of ours.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NoPattern;
-
-impl fmt::Display for NoPattern {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("neither an identity nor a pattern")
-    }
-}
-
-impl core::error::Error for NoPattern {}
-
 /// The CHILD SA of a connection.
 #[derive(Clone, Debug)]
 pub struct ChildConfig {
@@ -417,71 +335,4 @@ pub struct AddressPool {
     /// The domains that those servers are for (RFC 8598), as A-labels; for all
     /// if there are none.
     pub domains: Vec<String>,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use alloc::string::ToString;
-
-    fn pattern(text: &str) -> IdentityPattern {
-        let pattern: IdentityPattern = text.parse().unwrap();
-        assert_eq!(pattern.to_string(), text.to_lowercase());
-        pattern
-    }
-
-    #[test]
-    fn a_star_stands_for_hosts_of_a_domain_or_people_at_it() {
-        for (text, fits, fits_not) in [
-            (
-                "*.Example.com",
-                &["a.example.com", "A.B.EXAMPLE.com"][..],
-                &[
-                    "example.com",
-                    "aexample.com",
-                    "a.example.org",
-                    "a@b.example.com",
-                ][..],
-            ),
-            (
-                "*@example.com",
-                &["kim@example.com", "lee@EXAMPLE.com"],
-                &["kim@a.example.com", "kim@example.org", "example.com"],
-            ),
-            ("*", &["a.example.com", "kim@example.com", "192.0.2.1"], &[]),
-            (
-                "kim@example.com",
-                &["kim@example.com"],
-                &["lee@example.com"],
-            ),
-        ] {
-            let pattern = pattern(text);
-            let all = fits.iter().map(|name| (name, true));
-            for (name, expected) in all.chain(fits_not.iter().map(|name| (name, false))) {
-                let identity = name.parse().unwrap();
-                assert_eq!(pattern.fits(&identity), expected, "{name} and {text}");
-            }
-        }
-        // Not what a name says, but what kind of name it is.
-        let key_id = Identity::KeyId(b"a.example.com".to_vec());
-        assert!(!pattern("*.example.com").fits(&key_id));
-        let nobody = Identity::Email("@example.com".to_string());
-        assert!(!pattern("*@example.com").fits(&nobody));
-    }
-
-    #[test]
-    fn a_star_stands_nowhere_else() {
-        for text in [
-            "a*",
-            "*example.com",
-            "*.*.com",
-            "a.*.com",
-            "*.",
-            "*@",
-            "*@*",
-            "**",
-        ] {
-            assert_eq!(text.parse::<IdentityPattern>(), Err(NoPattern), "{text}");
-        }
-    }
 }

@@ -320,9 +320,10 @@ impl FailureReason {
             Self::AuthMethod(AuthMethod::SHARED_KEY) => {
                 "the client uses a pre-shared key, the connection wants a certificate"
             }
-            Self::AuthMethod(AuthMethod::RSA_SHA1) => {
-                "the client signs with RSA and SHA-1, as Windows does with an RSA certificate: give \
-                 it one for ECDSA on P-256 or P-384"
+            Self::AuthMethod(AuthMethod::RSA_SHA1 | AuthMethod::ECDSA_521) => {
+                "signatures by RSA with SHA-1, as Windows makes with an RSA certificate, and on P-521 \
+                 are not taken: for a connection with certificates the client needs one for ECDSA on \
+                 P-256 or P-384"
             }
             Self::AuthMethod(
                 AuthMethod::DIGITAL_SIGNATURE | AuthMethod::ECDSA_256 | AuthMethod::ECDSA_384,
@@ -345,8 +346,9 @@ impl FailureReason {
                 "renew the certificate, or correct the clock"
             }
             Self::NoSignatureHash => {
-                "the client does not take signatures of our key: Windows, and what else does not know \
-                 RFC 7427, takes ECDSA on P-256 and P-384; give the gateway a certificate for that"
+                "the client takes no signature that our key can make: who does not know RFC 7427, as \
+                 Windows, takes ECDSA on P-256 and P-384 only; others must announce the hash of our \
+                 key, SHA2-256, or SHA2-384 for P-384"
             }
             Self::Timeout {
                 fragments: Some(_), ..

@@ -28,6 +28,7 @@ pub mod message;
 pub mod mismatch;
 pub mod nat;
 mod path_size;
+pub mod pattern;
 mod pool;
 mod prefix;
 pub mod profile;

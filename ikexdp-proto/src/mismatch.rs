@@ -16,6 +16,8 @@ pub struct Mismatch {
     pub nearest: Option<String>,
     /// The strictest profile that something of the offer is in.
     pub profile: Option<Profile>,
+    /// Whether ours are not those of a profile.
+    pub lists_of_our_own: bool,
     /// Whether the peer says that it is Windows.
     pub is_windows: bool,
 }
@@ -25,11 +27,18 @@ impl Mismatch {
     #[must_use]
     pub const fn hint(&self) -> &'static str {
         match (self.is_windows, self.profile) {
-            (false, Some(Profile::Modern)) => {
-                "the lists of `ike` or `esp` in the configuration leave out what the profile \
-                 \"modern\" has"
+            // What the profile "compatible" takes, for IKE and for ESP.
+            (true, Some(Profile::LegacyWindows) | None) => {
+                "on the client: `Set-VpnConnectionIPsecConfiguration -ConnectionName NAME \
+                 -EncryptionMethod AES256 -IntegrityCheckMethod SHA384 -DHGroup ECP384 \
+                 -CipherTransformConstants GCMAES256 -AuthenticationTransformConstants GCMAES256 \
+                 -PfsGroup ECP384 -Force`, with `gateway.algorithms = \"compatible\"`"
             }
-            (false, Some(Profile::Compatible)) => {
+            (_, Some(_)) if self.lists_of_our_own => {
+                "add what came nearest to the lists of `ike` or `esp` in the configuration, which \
+                 go before the profile, or change the client's policy"
+            }
+            (_, Some(Profile::Modern | Profile::Compatible)) => {
                 "`gateway.algorithms = \"compatible\"` takes it, or change the client's policy"
             }
             (false, Some(Profile::LegacyWindows)) => {
@@ -39,16 +48,6 @@ impl Mismatch {
             (false, None) => {
                 "change the client's policy, or add one of the offered algorithms to `ike` or \
                  `esp` in the configuration, if it has them"
-            }
-            (true, Some(Profile::Modern | Profile::Compatible)) => {
-                "`gateway.algorithms = \"compatible\"` takes it"
-            }
-            // What the profile "compatible" takes, for IKE and for ESP.
-            (true, Some(Profile::LegacyWindows) | None) => {
-                "on the client: `Set-VpnConnectionIPsecConfiguration -ConnectionName NAME \
-                 -EncryptionMethod AES256 -IntegrityCheckMethod SHA384 -DHGroup ECP384 \
-                 -CipherTransformConstants GCMAES256 -AuthenticationTransformConstants GCMAES256 \
-                 -PfsGroup ECP384 -Force`, with `gateway.algorithms = \"compatible\"`"
             }
         }
     }

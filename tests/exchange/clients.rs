@@ -2,7 +2,7 @@
 //! makes of it.
 
 use harness::script::{Script, config};
-use ikexdp_proto::config::IkeAlgorithms;
+use ikexdp_proto::config::{Config, IkeAlgorithms};
 use ikexdp_proto::crypto::kex::Group;
 use ikexdp_proto::event::{Event, FailureReason};
 use ikexdp_proto::message::init::InitReply;
@@ -235,6 +235,10 @@ const VENDOR_IDS: [&[u8]; 4] = [
 fn ask(client: &Client, profile: Profile) -> (String, Option<Box<Mismatch>>) {
     let mut config = config();
     config.ike = IkeAlgorithms::of(profile);
+    ask_with(client, config)
+}
+
+fn ask_with(client: &Client, config: Config) -> (String, Option<Box<Mismatch>>) {
     let mut script = Script::new(config);
     let key = client.group.generate(&SystemRandom::new()).unwrap();
     let mut chain = ChainWriter::default();
@@ -324,6 +328,19 @@ fn a_refusal_names_the_profile_and_the_remedy() {
         let text = mismatch.to_string();
         assert!(text.contains("ours: aes256-gcm16, aes128-gcm16"), "{text}");
     }
+}
+
+/// A profile does not help where lists go before it.
+#[test]
+fn a_refusal_by_lists_of_our_own_says_so() {
+    let clients = clients();
+    let mut config = config();
+    config.ike.groups = vec![Group::Curve25519];
+    let (outcome, mismatch) = ask_with(&clients[5], config);
+    assert_eq!(outcome, REFUSED);
+    let hint = mismatch.expect("refused").hint();
+    assert!(hint.contains("the lists of `ike`"), "{hint}");
+    assert!(!hint.contains("gateway.algorithms"), "{hint}");
 }
 
 #[test]

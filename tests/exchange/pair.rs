@@ -5,13 +5,14 @@ use std::time::Duration;
 use harness::net::{Net, Side, Weather};
 use harness::parties::{Parties, Proof, authorities, selector};
 use ikexdp_proto::Command;
-use ikexdp_proto::config::{IdentityPattern, RemoteSelectors};
+use ikexdp_proto::config::RemoteSelectors;
 use ikexdp_proto::crypto::cert::CredentialError;
 use ikexdp_proto::crypto::cipher::{Encryption, Integrity};
 use ikexdp_proto::crypto::kex::Group;
 use ikexdp_proto::crypto::prf::Prf;
 use ikexdp_proto::error::{Error, Unacceptable};
 use ikexdp_proto::event::{CloseReason, Event, FailureReason};
+use ikexdp_proto::pattern::IdentityPattern;
 use ikexdp_proto::stats::Stat;
 use ikexdp_proto::wire::iana::NotifyType;
 

@@ -4,11 +4,12 @@ use std::sync::{Arc, OnceLock};
 
 use ikexdp_proto::config::{
     AddressPool, ChildConfig, Config, Connection, Credential, EspAlgorithms, Fragmentation, Gate,
-    IdentityPattern, IkeAlgorithms, Lifetimes, RemoteSelectors, Requirement, Timing, Uniqueness,
+    IkeAlgorithms, Lifetimes, RemoteSelectors, Requirement, Timing, Uniqueness,
 };
 use ikexdp_proto::crypto::cert::{CertifiedKey, TrustAnchors};
 use ikexdp_proto::crypto::sign::SigningKey;
 use ikexdp_proto::data_plane::Binding;
+use ikexdp_proto::pattern::IdentityPattern;
 use ikexdp_proto::profile::Profile;
 use ikexdp_proto::types::Secret;
 use ikexdp_proto::wire::iana::{ProtocolId, TransformType};

@@ -184,7 +184,7 @@ fn algorithms_that_are_not_allowed() {
         "no common algorithms; offered: ",
         "aes256-gcm16",
         "x25519",
-        "hint=\"the lists of `ike`",
+        "hint=\"add what came nearest",
     ] {
         assert!(line.contains(part), "no `{part}`: {line}");
     }

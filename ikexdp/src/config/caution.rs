@@ -95,8 +95,8 @@ impl Caution {
                 "leave the group out of `ike.groups`, or take a larger number"
             }
             Self::WeakAlgorithms { .. } => {
-                "give clients a policy (Windows: `Set-VpnConnectionIPsecConfiguration`), \
-                 and set `gateway.algorithms = \"compatible\"`"
+                "give clients a policy (Windows: `Set-VpnConnectionIPsecConfiguration`), then take \
+                 these out of the list, or the profile \"compatible\""
             }
             Self::OnlyXdp => "remove it, or set transport = \"xdp\"",
             Self::UnusedPool => "set `pool` in a connection, or remove it",

@@ -3,8 +3,9 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
-use ikexdp_proto::config::{ChildConfig, Connection, IdentityPattern, RemoteSelectors};
+use ikexdp_proto::config::{ChildConfig, Connection, RemoteSelectors};
 use ikexdp_proto::identity::Identity;
+use ikexdp_proto::pattern::IdentityPattern;
 use ikexdp_proto::profile::Profile;
 use ikexdp_proto::wire::payload::ts::TrafficSelector;
 use toml::Spanned;

@@ -2,8 +2,9 @@
 
 use std::fmt::{self, Display};
 
-use ikexdp_proto::config::{Connection, IdentityPattern, RemoteSelectors};
+use ikexdp_proto::config::{Connection, RemoteSelectors};
 use ikexdp_proto::data_plane::Binding;
+use ikexdp_proto::pattern::IdentityPattern;
 
 use crate::listed::Listed;
 

@@ -5,11 +5,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use ikexdp_proto::config::{
-    Credential, IdentityPattern, Lifetimes, RemoteSelectors, Requirement, Uniqueness,
-};
+use ikexdp_proto::config::{Credential, Lifetimes, RemoteSelectors, Requirement, Uniqueness};
 use ikexdp_proto::data_plane::{Binding, Mark};
 use ikexdp_proto::identity::Identity;
+use ikexdp_proto::pattern::IdentityPattern;
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
     KeyPair, date_time_ymd,

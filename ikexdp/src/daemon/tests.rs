@@ -6,13 +6,14 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use ikexdp_proto::config::{
-    AddressPool, ChildConfig, Connection, Credential, EspAlgorithms, Gate, IdentityPattern,
-    IkeAlgorithms, Lifetimes, RemoteSelectors, Requirement, Timing, Uniqueness,
+    AddressPool, ChildConfig, Connection, Credential, EspAlgorithms, Gate, IkeAlgorithms,
+    Lifetimes, RemoteSelectors, Requirement, Timing, Uniqueness,
 };
 use ikexdp_proto::data_plane::{Binding, NoDataPlane};
 use ikexdp_proto::event::Event;
 use ikexdp_proto::identity::Identity;
 use ikexdp_proto::job::JobHost;
+use ikexdp_proto::pattern::IdentityPattern;
 use ikexdp_proto::types::{Datagram, EspSpi, IkeSaId, NAT_T_PORT, Path, Secret, Transmit};
 use ikexdp_proto::wire::payload::ts::TrafficSelector;
 use ikexdp_proto::{Command, Input, Output};

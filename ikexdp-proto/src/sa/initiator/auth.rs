@@ -9,7 +9,7 @@ use rustls_pki_types::CertificateDer;
 use subtle::ConstantTimeEq;
 
 use super::{Begun, Initiating, Stage};
-use crate::config::{Connection, Credential, IdentityPattern, RemoteSelectors, Requirement};
+use crate::config::{Connection, Credential, RemoteSelectors, Requirement};
 use crate::crypto::cert::{CertifiedKey, CredentialError, Usage};
 use crate::crypto::scheme::SignatureScheme;
 use crate::error::{Error, Unacceptable};
@@ -19,6 +19,7 @@ use crate::job::{Job, Verification};
 use crate::message::auth::{AuthMessage, AuthReply, AuthResponse, OwnAuthentication};
 use crate::message::child::{ChildPayloads, Selectors};
 use crate::message::informational::Informational;
+use crate::pattern::IdentityPattern;
 use crate::sa::auth::owned;
 use crate::sa::channel::{Channel, Message};
 use crate::sa::child::Nonces;

@@ -211,8 +211,8 @@ fn places<T: Copy>(list: &[T], bits: u32) -> impl Iterator<Item = (u32, T)> {
         .filter(move |(place, _)| bits.checked_shr(*place).unwrap_or(0) & 1 == 1)
 }
 
-/// Chooses for an IKE SA: cipher first, then integrity, PRF and group, each by
-/// our order of preference.
+/// Chooses for an IKE SA: what cannot be broken first, then by cipher, integrity,
+/// PRF and group, each by our order of preference.
 pub(crate) fn choose_ike(proposals: &[Proposal], ours: &IkeAlgorithms) -> Option<Chosen<IkeSuite>> {
     let lists = Lists::ike(ours);
     let candidate = |proposal: &Proposal| {
@@ -223,12 +223,16 @@ pub(crate) fn choose_ike(proposals: &[Proposal], ours: &IkeAlgorithms) -> Option
         let (cipher, [encryption_rank, integrity_rank]) = offer.cipher(&lists)?;
         let (prf_rank, prf) = places(lists.prf, offer.prf).next()?;
         let (group_rank, group) = places(lists.groups, offer.groups).next()?;
+        let is_weak = is_weak(cipher) || prf.is_weak() || group.is_weak();
         let chosen = Chosen {
             suite: IkeSuite { cipher, prf, group },
             number: proposal.number,
         };
         Some((
-            [encryption_rank, integrity_rank, prf_rank, group_rank],
+            (
+                is_weak,
+                [encryption_rank, integrity_rank, prf_rank, group_rank],
+            ),
             chosen,
         ))
     };
@@ -239,9 +243,13 @@ pub(crate) fn choose_ike(proposals: &[Proposal], ours: &IkeAlgorithms) -> Option
     best.map(|(_, chosen)| chosen)
 }
 
-/// Chooses for a CHILD SA and finds the SPI the peer will receive on: cipher
-/// first, then integrity, then a key exchange of its own. Extended sequence
-/// numbers are taken if offered.
+fn is_weak(cipher: Cipher) -> bool {
+    cipher.integrity().is_some_and(Integrity::is_weak)
+}
+
+/// Chooses for a CHILD SA and finds the SPI the peer will receive on: what cannot
+/// be broken first, then by cipher, integrity, and a key exchange of its own.
+/// Extended sequence numbers are taken if offered.
 pub(crate) fn choose_esp(
     proposals: &[Proposal],
     ours: &EspAlgorithms,
@@ -266,7 +274,9 @@ pub(crate) fn choose_esp(
             spi,
             number: proposal.number,
         };
-        Some(([encryption_rank, integrity_rank, group_rank], chosen))
+        let is_weak = is_weak(cipher) || group.is_some_and(Group::is_weak);
+        let rank = (is_weak, [encryption_rank, integrity_rank, group_rank]);
+        Some((rank, chosen))
     };
     let best = proposals
         .iter()

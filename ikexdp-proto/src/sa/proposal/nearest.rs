@@ -27,11 +27,13 @@ pub(crate) fn ike_mismatch(
         lacks
     };
     let takes = |profile: &Profile| choose_ike(proposals, &IkeAlgorithms::of(*profile)).is_some();
+    let is_ours = |profile| IkeAlgorithms::of(profile) == *ours;
     Box::new(Mismatch {
         offered: describe(proposals),
         ours: ours.to_string(),
         nearest: nearest(proposals, ProtocolId::IKE, &lists, lacks),
         profile: Profile::ALL.into_iter().find(takes),
+        lists_of_our_own: !Profile::ALL.into_iter().any(is_ours),
         is_windows,
     })
 }
@@ -61,11 +63,25 @@ pub(crate) fn esp_mismatch(
         };
         choose_esp(proposals, &EspAlgorithms::of(*profile), pfs).is_some()
     };
+    let is_ours = |profile| {
+        let EspAlgorithms {
+            encryption,
+            integrity,
+            ..
+        } = EspAlgorithms::of(profile);
+        (&encryption, &integrity) == (&ours.encryption, &ours.integrity)
+    };
+    let groups: Vec<_> = lists.groups.iter().map(ToString::to_string).collect();
+    let ours_for_people = match pfs {
+        Pfs::Never => ours.to_string(),
+        Pfs::Allowed { .. } => alloc::format!("{ours} / {}", groups.join(", ")),
+    };
     Box::new(Mismatch {
         offered: describe(proposals),
-        ours: ours.to_string(),
+        ours: ours_for_people,
         nearest: nearest(proposals, ProtocolId::ESP, &lists, lacks),
         profile: Profile::ALL.into_iter().find(takes),
+        lists_of_our_own: !Profile::ALL.into_iter().any(is_ours),
         is_windows,
     })
 }
@@ -88,7 +104,9 @@ fn nearest(
 ) -> Option<String> {
     let candidates = proposals.iter().filter(|it| it.protocol == protocol);
     let read = candidates.filter_map(|it| Some((it, lacks(&Offer::read(it, lists)?))));
-    let (nearest, lacks) = read.min_by_key(|(_, lacks)| lacks.len())?;
+    let (nearest, mut lacks) = read.min_by_key(|(_, lacks)| lacks.len())?;
+    // With all algorithms, it is a reserved SPI that is in the way.
+    lacks.extend(lacks.is_empty().then_some("SPI"));
     let offered = describe(slice::from_ref(nearest));
     Some(alloc::format!(
         "{offered}, but for its {}",

@@ -208,3 +208,25 @@ fn a_key_exchange_of_its_own_is_taken_with_the_group_that_was_sent() {
     assert_eq!(chosen(&[14], sent), None);
     assert_eq!(chosen(&[14, 0], sent), Some(None));
 }
+
+/// With MODP-1024 a longer key is worth nothing.
+#[test]
+fn what_can_be_broken_is_chosen_last() {
+    let legacy = IkeAlgorithms::of(Profile::LegacyWindows);
+    let weak = [
+        (ENCR, 12, Some(256)),
+        (INTEG, 12, None),
+        (PRF, 5, None),
+        (KE, 2, None),
+    ];
+    let strong = [
+        (ENCR, 12, Some(128)),
+        (INTEG, 12, None),
+        (PRF, 5, None),
+        (KE, 19, None),
+    ];
+    let offer = [ike(1, &weak), ike(2, &strong)];
+    let number = |offer: &[Proposal]| choose_ike(offer, &legacy).map(|chosen| chosen.number);
+    assert_eq!(number(&offer), Some(2));
+    assert_eq!(number(&offer[..1]), Some(1));
+}
