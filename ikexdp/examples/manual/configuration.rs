@@ -126,7 +126,7 @@ impl Page {
         let mut meaning = Vec::new();
         for (title, cell) in self.titles.iter().zip(self.cells.drain(..)) {
             match title.as_str() {
-                "key" => tag.extend(cell),
+                "key" | "profile" => tag.extend(cell),
                 "kind" => tag.extend([roman(" ("), italic(plain(&cell)), roman(")")]),
                 "default" if cell.is_empty() => {}
                 "default" => tag.extend([roman(", default "), roman(plain(&cell))]),
