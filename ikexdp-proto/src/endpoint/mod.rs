@@ -281,7 +281,8 @@ impl Endpoint {
         for older in core::mem::take(&mut self.host.successions.retired) {
             self.table.update(&config, older, IkeSa::retire);
         }
-        if let Some(superseding) = self.host.successions.superseding.take() {
+        // An SA that goes on may at once be one too many.
+        while let Some(superseding) = self.host.successions.superseding.take() {
             self.supersede(&config, &superseding);
         }
     }
