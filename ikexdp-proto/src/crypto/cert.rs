@@ -310,7 +310,7 @@ fn algorithms(
 ) -> impl Iterator<Item = &'static dyn SignatureVerificationAlgorithm> {
     use webpki::ring as algorithm;
     type Algorithm = &'static dyn SignatureVerificationAlgorithm;
-    let algorithms: (Algorithm, Option<Algorithm>) = match scheme {
+    let (first, second): (Algorithm, Option<Algorithm>) = match scheme {
         SignatureScheme::RsaPkcs1(Hash::Sha256) => (algorithm::RSA_PKCS1_2048_8192_SHA256, None),
         SignatureScheme::RsaPkcs1(Hash::Sha384) => (algorithm::RSA_PKCS1_2048_8192_SHA384, None),
         SignatureScheme::RsaPkcs1(Hash::Sha512) => (algorithm::RSA_PKCS1_2048_8192_SHA512, None),
@@ -333,12 +333,10 @@ fn algorithms(
         ),
         SignatureScheme::Ecdsa(Hash::Sha512) => (&EcdsaSha512::P256, Some(&EcdsaSha512::P384)),
         SignatureScheme::Ed25519 => (algorithm::ED25519, None),
-        SignatureScheme::EcdsaFixed(Hash::Sha256) => (&EcdsaFixed::P256, None),
-        SignatureScheme::EcdsaFixed(Hash::Sha384) => (&EcdsaFixed::P384, None),
-        SignatureScheme::EcdsaFixed(Hash::Sha512) => return None.into_iter().chain(None),
+        SignatureScheme::EcdsaP256 => (&EcdsaFixed::P256, None),
+        SignatureScheme::EcdsaP384 => (&EcdsaFixed::P384, None),
     };
-    let (first, second) = algorithms;
-    Some(first).into_iter().chain(second)
+    core::iter::once(first).chain(second)
 }
 
 /// ECDSA with the hash that is as long as the curve, as two numbers (RFC 4754 §7).

@@ -78,9 +78,11 @@ pub enum SignatureScheme {
     Ecdsa(Hash),
     /// Ed25519, which takes no hash.
     Ed25519,
-    /// ECDSA on the curve that is as long as the hash, for peers that do not know
-    /// RFC 7427: two numbers of the curve's length instead of DER (RFC 4754 §7).
-    EcdsaFixed(Hash),
+    /// ECDSA on P-256 with SHA2-256, for peers that do not know RFC 7427: two
+    /// numbers of the curve's length instead of DER (RFC 4754 §7).
+    EcdsaP256,
+    /// The same on P-384 with SHA2-384.
+    EcdsaP384,
 }
 
 impl SignatureScheme {
@@ -88,9 +90,8 @@ impl SignatureScheme {
     #[must_use]
     pub const fn method(self) -> AuthMethod {
         match self {
-            Self::EcdsaFixed(Hash::Sha256) => AuthMethod::ECDSA_256,
-            Self::EcdsaFixed(Hash::Sha384) => AuthMethod::ECDSA_384,
-            Self::EcdsaFixed(Hash::Sha512) => AuthMethod::ECDSA_521,
+            Self::EcdsaP256 => AuthMethod::ECDSA_256,
+            Self::EcdsaP384 => AuthMethod::ECDSA_384,
             _ => AuthMethod::DIGITAL_SIGNATURE,
         }
     }
@@ -99,8 +100,8 @@ impl SignatureScheme {
     #[must_use]
     pub const fn of(method: AuthMethod) -> Option<Self> {
         match method {
-            AuthMethod::ECDSA_256 => Some(Self::EcdsaFixed(Hash::Sha256)),
-            AuthMethod::ECDSA_384 => Some(Self::EcdsaFixed(Hash::Sha384)),
+            AuthMethod::ECDSA_256 => Some(Self::EcdsaP256),
+            AuthMethod::ECDSA_384 => Some(Self::EcdsaP384),
             _ => None,
         }
     }
@@ -109,10 +110,9 @@ impl SignatureScheme {
     #[must_use]
     pub const fn hash(self) -> HashAlgorithm {
         match self {
-            Self::RsaPkcs1(hash)
-            | Self::RsaPss(hash)
-            | Self::Ecdsa(hash)
-            | Self::EcdsaFixed(hash) => hash.id(),
+            Self::RsaPkcs1(hash) | Self::RsaPss(hash) | Self::Ecdsa(hash) => hash.id(),
+            Self::EcdsaP256 => Hash::Sha256.id(),
+            Self::EcdsaP384 => Hash::Sha384.id(),
             Self::Ed25519 => HashAlgorithm::IDENTITY,
         }
     }
@@ -151,7 +151,7 @@ impl SignatureScheme {
             Self::Ecdsa(Hash::Sha384) => simple(ECDSA_SHA384, None),
             Self::Ecdsa(Hash::Sha512) => simple(ECDSA_SHA512, None),
             Self::Ed25519 => simple(ED25519, None),
-            Self::EcdsaFixed(_) => Ok(Vec::new()),
+            Self::EcdsaP256 | Self::EcdsaP384 => Ok(Vec::new()),
         }
     }
 }
@@ -162,7 +162,7 @@ impl fmt::Display for SignatureScheme {
             Self::RsaPkcs1(hash) => write!(f, "RSA-PKCS1 with {}", hash.id()),
             Self::RsaPss(hash) => write!(f, "RSA-PSS with {}", hash.id()),
             Self::Ecdsa(hash) => write!(f, "ECDSA with {}", hash.id()),
-            Self::EcdsaFixed(_) => write!(f, "{}", self.method()),
+            Self::EcdsaP256 | Self::EcdsaP384 => write!(f, "{}", self.method()),
             Self::Ed25519 => f.write_str("Ed25519"),
         }
     }

@@ -84,8 +84,8 @@ impl SigningKey {
         let accepts = |scheme: &SignatureScheme| accepted.contains(&scheme.hash());
         if accepted.is_empty() {
             return match self {
-                Self::EcdsaP256(_) => Some(SignatureScheme::EcdsaFixed(Hash::Sha256)),
-                Self::EcdsaP384(_) => Some(SignatureScheme::EcdsaFixed(Hash::Sha384)),
+                Self::EcdsaP256(_) => Some(SignatureScheme::EcdsaP256),
+                Self::EcdsaP384(_) => Some(SignatureScheme::EcdsaP384),
                 Self::Rsa(_) | Self::Ed25519(_) => None,
             };
         }
@@ -137,13 +137,13 @@ impl SigningKey {
                 .sign(random, message)
                 .map(|signature| signature.as_ref().to_vec())
                 .map_err(|_| CryptoError::Random),
-            (Self::EcdsaP256(key), SignatureScheme::EcdsaFixed(Hash::Sha256)) => {
+            (Self::EcdsaP256(key), SignatureScheme::EcdsaP256) => {
                 let signature = key.sign(random, message).map_err(|_| CryptoError::Random)?;
                 p256::ecdsa::Signature::from_der(signature.as_ref())
                     .map(|signature| signature.to_bytes().to_vec())
                     .map_err(|_| CryptoError::PrivateKey)
             }
-            (Self::EcdsaP384(key), SignatureScheme::EcdsaFixed(Hash::Sha384)) => {
+            (Self::EcdsaP384(key), SignatureScheme::EcdsaP384) => {
                 let signature = key.sign(random, message).map_err(|_| CryptoError::Random)?;
                 p384::ecdsa::Signature::from_der(signature.as_ref())
                     .map(|signature| signature.to_bytes().to_vec())

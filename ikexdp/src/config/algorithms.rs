@@ -1,6 +1,7 @@
 //! Algorithms by the names that the engine prints.
 
 use std::fmt::Display;
+use std::ops::Range;
 
 use ikexdp_proto::config::{EspAlgorithms, IkeAlgorithms};
 use ikexdp_proto::crypto::cipher::{Encryption, Integrity};
@@ -22,11 +23,10 @@ pub(super) fn profile(cx: &mut Context<'_>, table: &file::Gateway) -> Option<Pro
         return Some(Profile::default());
     };
     let profile = choice(cx, &key, text, &Profile::ALL)?;
-    if profile == Profile::LegacyWindows {
-        let names = String::from("SHA-1, modp1024");
-        cx.problems
-            .caution(&key, text.span(), Caution::WeakAlgorithms { names });
-    }
+    let integrity = weak(profile.integrity(), Integrity::is_weak);
+    let prf = weak(profile.prf(), Prf::is_weak);
+    let groups = weak(profile.groups(), Group::is_weak);
+    warn_of(cx, &key, text.span(), &[integrity, prf, groups].concat());
     Some(profile)
 }
 
@@ -43,7 +43,7 @@ pub(super) fn ike(cx: &mut Context<'_>, ike: &Ike, profile: Profile) -> Option<I
     let prf = List {
         all: &Prf::ALL,
         default: profile.prf(),
-        is_weak: |prf| prf.is_weak(),
+        is_weak: Prf::is_weak,
     };
     let prf = prf.read(cx, &key.at("prf"), ike.prf.as_ref());
     let groups = groups(profile).read(cx, &key.at("groups"), ike.groups.as_ref());
@@ -85,7 +85,7 @@ const fn groups(profile: Profile) -> List<'static, Group> {
     List {
         all: &Group::ALL,
         default: profile.groups(),
-        is_weak: |group| group.is_weak(),
+        is_weak: Group::is_weak,
     }
 }
 
@@ -112,7 +112,7 @@ fn ciphers(
     let list = List {
         all: &Integrity::ALL,
         default,
-        is_weak: |integrity| integrity.is_weak(),
+        is_weak: Integrity::is_weak,
     };
     let integrity = match (integrity, not_aead) {
         // No integrity at all is right for AEAD ciphers, and for them only.
@@ -153,14 +153,22 @@ impl<T: Copy + Display> List<'_, T> {
             .map(|text| choice(cx, key, text, self.all))
             .collect();
         let found: Vec<T> = found.into_iter().collect::<Option<_>>()?;
-        let weak = found.iter().filter(|one| (self.is_weak)(**one));
-        let weak: Vec<_> = weak.map(ToString::to_string).collect();
-        if !weak.is_empty() {
-            let names = weak.join(", ");
-            cx.problems
-                .caution(key, texts.span(), Caution::WeakAlgorithms { names });
-        }
+        warn_of(cx, key, texts.span(), &weak(&found, self.is_weak));
         Some(found)
+    }
+}
+
+/// Those of `list` that can be broken.
+fn weak<T: Copy + Display>(list: &[T], is_weak: fn(T) -> bool) -> Vec<String> {
+    let weak = list.iter().filter(|one| is_weak(**one));
+    weak.map(ToString::to_string).collect()
+}
+
+fn warn_of(cx: &mut Context<'_>, key: &Key<'_>, span: Range<usize>, weak: &[String]) {
+    if !weak.is_empty() {
+        let names = weak.join(", ");
+        cx.problems
+            .caution(key, span, Caution::WeakAlgorithms { names });
     }
 }
 
