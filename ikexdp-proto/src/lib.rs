@@ -15,6 +15,7 @@ extern crate alloc;
 pub mod config;
 pub mod crypto;
 pub mod data_plane;
+pub mod eap;
 mod endpoint;
 pub mod error;
 pub mod event;

@@ -42,6 +42,14 @@ pub const IKE_SAS_OF_A_PEER_MAX: usize = 16;
 /// is bounded by rustls-webpki besides.
 pub const CERTIFICATES_MAX: usize = 8;
 
+/// Longest EAP packet taken, in octets. Methods cut what they have to say to fit
+/// links of about 1,500; RADIUS carries 4,096 in all.
+pub const EAP_LEN_MAX: usize = 4096;
+
+/// Most requests of one EAP conversation: EAP-TLS takes some ten, and twice that
+/// where certificate chains go in small pieces.
+pub const EAP_REQUESTS_MAX: u8 = 64;
+
 /// Most proposals in an SA payload; the number has eight bits, Windows sends
 /// 12 and then some.
 pub const PROPOSALS_MAX: usize = 64;

@@ -317,6 +317,29 @@ impl NotifyType {
     }
 }
 
+registry! {
+    /// "Packet Codes" of EAP.
+    EapCode(u8) {
+        REQUEST = 1 "Request",
+        RESPONSE = 2 "Response",
+        SUCCESS = 3 "Success",
+        FAILURE = 4 "Failure",
+    }
+}
+
+registry! {
+    /// "Method Types" of EAP.
+    EapType(u8) {
+        IDENTITY = 1 "Identity",
+        NOTIFICATION = 2 "Notification",
+        NAK = 3 "Nak",
+        TLS = 13 "EAP-TLS",
+        TTLS = 21 "EAP-TTLS",
+        PEAP = 25 "PEAP",
+        MSCHAPV2 = 26 "EAP-MSCHAPv2",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

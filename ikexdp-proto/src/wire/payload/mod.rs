@@ -11,6 +11,7 @@ pub mod auth;
 pub mod cert;
 pub mod configuration;
 pub mod delete;
+pub mod eap;
 pub mod id;
 pub mod ke;
 pub mod nonce;
