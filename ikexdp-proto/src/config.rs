@@ -12,6 +12,7 @@ use crate::crypto::cipher::{Encryption, Integrity};
 use crate::crypto::kex::Group;
 use crate::crypto::prf::Prf;
 use crate::data_plane::Binding;
+use crate::eap::Authenticator;
 use crate::identity::Identity;
 use crate::pattern::IdentityPattern;
 use crate::profile::Profile;
@@ -294,6 +295,38 @@ pub enum Requirement {
     SharedKey(Secret<Vec<u8>>),
     /// By a certificate of one of these authorities.
     Certificate(Arc<TrustAnchors>),
+    /// By EAP.
+    Eap(EapRequirement),
+}
+
+/// How a peer is authenticated by EAP.
+#[derive(Clone, Debug)]
+pub struct EapRequirement {
+    /// By whom. Connections that share one share its users.
+    pub authenticator: Arc<dyn Authenticator>,
+    /// Whether a peer that wants it so may take EAP for our proof of who we are as
+    /// well, without a signature of ours (RFC 5998). The method must prove it.
+    pub alone: bool,
+    /// The groups of which a user must be in one; any user will do if there are
+    /// none.
+    pub groups: Vec<String>,
+}
+
+impl EapRequirement {
+    /// Whether one who is in `groups` will do.
+    #[must_use]
+    pub fn admits(&self, groups: &[String]) -> bool {
+        self.groups.is_empty() || self.groups.iter().any(|group| groups.contains(group))
+    }
+}
+
+impl Connection {
+    /// Whether `peer` may be who comes.
+    #[must_use]
+    pub fn admits(&self, peer: &Identity) -> bool {
+        let mut patterns = self.remote_identities.iter();
+        patterns.any(|pattern| pattern.fits(peer))
+    }
 }
 
 /// The CHILD SA of a connection.

@@ -139,6 +139,27 @@ pub enum RejectionReason {
     NoKey,
 }
 
+impl RejectionReason {
+    pub(crate) const fn hint(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::UnknownUser => {
+                "add the user with `ikexdp client add --eap`, or correct the name in the client"
+            }
+            Self::WrongPassword => "correct the password in the client, or give the user another",
+            Self::Certificate(_) => {
+                "the client's certificate must be of an authority in `remote.eap-ca`, in time, and name the user"
+            }
+            Self::NoCommonMethod => "set the client to a method that the connection has",
+            Self::Protocol(_) => return None,
+            Self::Radius { .. } => "the RADIUS server's log says why",
+            Self::RadiusSilent { .. } => {
+                "is it up, is this gateway one of its clients, and is the secret the same on both sides?"
+            }
+            Self::NoKey => "use EAP-TLS, EAP-TTLS, PEAP or EAP-MSCHAPv2",
+        })
+    }
+}
+
 impl fmt::Display for RejectionReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -9,6 +9,7 @@ use core::time::Duration;
 
 use crate::crypto::cert::CredentialError;
 use crate::data_plane::EspSaName;
+use crate::eap::{Account, RejectionReason};
 use crate::error::Error;
 use crate::identity::Identity;
 use crate::mismatch::Mismatch;
@@ -84,6 +85,8 @@ pub enum Event {
         path: Path,
         /// Its peer.
         peer: Identity,
+        /// What the peer's authenticator wanted back.
+        account: Option<Account>,
         /// How long it existed.
         age: Duration,
         /// Why.
@@ -132,6 +135,8 @@ pub struct Established {
     pub nat: NatSituation,
     /// Addresses given to the peer, or got from it.
     pub addresses: Vec<IpAddr>,
+    /// What the peer's authenticator wants back.
+    pub account: Option<Account>,
     /// From the first message to this moment.
     pub handshake: Duration,
     /// How its messages were cut.
@@ -201,6 +206,20 @@ pub enum FailureReason {
     AuthMethod(AuthMethod),
     /// The peer sent no AUTH: it wants to authenticate by EAP.
     EapWanted,
+    /// The peer did not prove by EAP who it is.
+    Eap(RejectionReason),
+    /// The peer's AUTH is not by the key that EAP made.
+    EapKey,
+    /// The peer is who it says, but no connection is for it.
+    NotAdmitted {
+        /// The groups it belongs to.
+        groups: Vec<String>,
+    },
+    /// The peer left a question of EAP unanswered.
+    EapSilent {
+        /// Which one, from 1.
+        question: u8,
+    },
     /// The shared keys differ.
     SharedKey,
     /// The peer's certificate or signature does not stand.
@@ -241,6 +260,8 @@ pub enum CloseReason {
     PeerRefused(NotifyType),
     /// Its lifetime was over and nobody had replaced it.
     Expired,
+    /// The time was over that its peer's authenticator gave it.
+    SessionTimeout,
     /// Its peer has made another.
     Superseded,
     /// The kernel could not follow its peer to another address.
@@ -328,7 +349,26 @@ impl FailureReason {
             Self::AuthMethod(
                 AuthMethod::DIGITAL_SIGNATURE | AuthMethod::ECDSA_256 | AuthMethod::ECDSA_384,
             ) => "the client uses a certificate, the connection wants a pre-shared key",
-            Self::EapWanted => "set the client to certificates or to a pre-shared key",
+            Self::EapWanted => {
+                "no `connection` with this `local.id` takes EAP: give one `remote.eap-users`, `remote.eap-ca` or \
+                 `remote.eap-radius`, or set the client to certificates"
+            }
+            Self::Eap(reason) => return reason.hint(),
+            Self::EapKey => {
+                "somebody may be between the client and the gateway; else the RADIUS server and the \
+                 client derive different keys from the EAP method"
+            }
+            Self::NotAdmitted { .. } => {
+                "no `connection` with this user in `remote.ids` and one of the groups in `remote.groups`"
+            }
+            Self::EapSilent { question: 1 } => {
+                "the client most likely does not accept the gateway's certificate (Windows: error 13801): its \
+                 name must be in the certificate, its CA be trusted by the client"
+            }
+            Self::EapSilent { .. } => {
+                "the client gave up in the middle of EAP: compare the method and the certificate that it \
+                 expects of the authenticator"
+            }
             Self::SharedKey => "compare the pre-shared key on both sides",
             Self::Credentials(CredentialError::UnknownIssuer) => {
                 "`remote.ca` must hold the client's root, and the client must send its intermediates"
@@ -377,6 +417,17 @@ impl fmt::Display for FailureReason {
                 write!(f, "authentication method not allowed: {method}")
             }
             Self::EapWanted => f.write_str("peer wants to authenticate by EAP"),
+            Self::Eap(reason) => write!(f, "{reason}"),
+            Self::EapKey => f.write_str("peer does not have the key that EAP made"),
+            Self::NotAdmitted { groups } if groups.is_empty() => {
+                f.write_str("no connection for this user, who is in no group")
+            }
+            Self::NotAdmitted { groups } => {
+                write!(f, "no connection for this user of {}", groups.join(", "))
+            }
+            Self::EapSilent { question } => {
+                write!(f, "question {question} of EAP was not answered")
+            }
             Self::SharedKey => f.write_str("pre-shared keys differ"),
             Self::Credentials(error) => write!(f, "{error}"),
             Self::NoSignatureHash => f.write_str("no common signature hash algorithm"),
@@ -409,6 +460,7 @@ impl fmt::Display for CloseReason {
             Self::OutOfTurn => f.write_str("peer began an exchange out of turn"),
             Self::PeerRefused(notify) => write!(f, "peer refused: {notify}"),
             Self::Expired => f.write_str("its lifetime is over"),
+            Self::SessionTimeout => f.write_str("its session time is over"),
             Self::Unmoved => f.write_str("the kernel could not follow its peer"),
             Self::Superseded => f.write_str("its peer has made another"),
         }

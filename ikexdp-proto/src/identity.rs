@@ -31,6 +31,8 @@ pub enum Identity {
     DistinguishedName(Vec<u8>),
     /// Octets that only the two sides understand.
     KeyId(Vec<u8>),
+    /// The name of a user, as EAP has it, that is no mail address. In no ID payload.
+    User(String),
     /// A kind of identity we have no name for.
     Other(IdType, Vec<u8>),
 }
@@ -71,7 +73,18 @@ impl Identity {
         })
     }
 
-    /// The type in an ID payload.
+    /// The user that goes by `name` in EAP: a mail address if it looks like one.
+    #[must_use]
+    pub fn of_user(name: &str) -> Self {
+        match name.parse() {
+            Ok(email @ Self::Email(_)) => email,
+            // No name breaks a line.
+            _ => Self::User(name.replace(char::is_control, "\u{fffd}")),
+        }
+    }
+
+    /// The type in an ID payload; a user's name, which is in none, counts as one
+    /// that only the two sides understand.
     #[must_use]
     pub const fn kind(&self) -> IdType {
         match self {
@@ -80,7 +93,7 @@ impl Identity {
             Self::Fqdn(_) => IdType::FQDN,
             Self::Email(_) => IdType::RFC822_ADDR,
             Self::DistinguishedName(_) => IdType::DER_ASN1_DN,
-            Self::KeyId(_) => IdType::KEY_ID,
+            Self::KeyId(_) | Self::User(_) => IdType::KEY_ID,
             Self::Other(kind, _) => *kind,
         }
     }
@@ -91,7 +104,7 @@ impl Identity {
         match self {
             Self::Address(IpAddr::V4(address)) => address.octets().to_vec(),
             Self::Address(IpAddr::V6(address)) => address.octets().to_vec(),
-            Self::Fqdn(name) | Self::Email(name) => name.as_bytes().to_vec(),
+            Self::Fqdn(name) | Self::Email(name) | Self::User(name) => name.as_bytes().to_vec(),
             Self::DistinguishedName(octets) | Self::KeyId(octets) | Self::Other(_, octets) => {
                 octets.clone()
             }
@@ -240,7 +253,7 @@ impl fmt::Display for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Address(address) => write!(f, "{address}"),
-            Self::Fqdn(name) | Self::Email(name) => f.write_str(name),
+            Self::Fqdn(name) | Self::Email(name) | Self::User(name) => f.write_str(name),
             Self::DistinguishedName(name) => match Name::from_der(name) {
                 // The peer wrote the name: no control character reaches a log.
                 Ok(name) => write!(f, "{}", name.to_string().escape_debug()),

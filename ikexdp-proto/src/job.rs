@@ -1,6 +1,7 @@
 //! Work that the engine hands out: public-key operations take a millisecond or
 //! more, and the loop has other datagrams to look at.
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -12,6 +13,7 @@ use crate::crypto::cert::{CertifiedKey, CredentialError, Credentials, TrustAncho
 use crate::crypto::kex::{Group, KeyPair};
 use crate::crypto::scheme::SignatureScheme;
 use crate::data_plane::{Carried, DataPlane, DataPlaneError, EspSaName, Operation};
+use crate::eap::{Conversation, Turn};
 use crate::identity::Identity;
 use crate::types::Secret;
 
@@ -44,6 +46,13 @@ pub enum Job {
     },
     /// Verify the peer's certificates and its AUTH payload.
     Verify(Verification),
+    /// Have the peer's authenticator think about a response.
+    Eap {
+        /// The conversation so far.
+        conversation: Box<dyn Conversation>,
+        /// What the peer has said.
+        response: Vec<u8>,
+    },
     /// Have the kernel carry, or no longer carry, CHILD SAs. These jobs and the
     /// next are done in the order in which they were handed out.
     DataPlane(Vec<Operation>),
@@ -81,6 +90,8 @@ pub enum JobResult {
     Signature(Result<Vec<u8>, CryptoError>),
     /// Of [`Job::Verify`].
     Verified(Result<(), CredentialError>),
+    /// Of [`Job::Eap`].
+    Eap(Turn),
     /// Of [`Job::DataPlane`].
     DataPlane(Result<(), DataPlaneError>),
     /// Of [`Job::Measure`], in the order asked for.
@@ -117,10 +128,11 @@ impl Job {
         matches!(self, Self::DataPlane(_) | Self::Measure(_))
     }
 
-    /// Does the work; takes up to some milliseconds.
-    #[must_use]
-    pub fn run(self, host: JobHost<'_>) -> JobResult {
-        match self {
+    /// Does the work, which takes up to some milliseconds, and hands what came of it
+    /// to `done`. An authenticator that asks others may do that later, from another
+    /// thread; if it never will, it drops `done`.
+    pub fn run(self, host: JobHost<'_>, done: impl FnOnce(JobResult) + Send + 'static) {
+        let result = match self {
             Self::GenerateKey(group) => JobResult::Key(group.generate(host.random)),
             Self::Agree {
                 ours,
@@ -135,7 +147,15 @@ impl Job {
             Self::Verify(verification) => JobResult::Verified(verification.run(host.unix_time)),
             Self::DataPlane(batch) => JobResult::DataPlane(host.data_plane.apply(&batch)),
             Self::Measure(sas) => JobResult::Carried(host.data_plane.carried(&sas)),
-        }
+            Self::Eap {
+                conversation,
+                response,
+            } => {
+                let done = Box::new(|turn| done(JobResult::Eap(turn)));
+                return conversation.hear(response, done);
+            }
+        };
+        done(result);
     }
 }
 

@@ -1,6 +1,6 @@
 //! Identities of which a part is left open, as a configuration names peers.
 
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use core::fmt;
 use core::str::FromStr;
 
@@ -25,7 +25,11 @@ impl IdentityPattern {
     pub fn fits(&self, identity: &Identity) -> bool {
         match self {
             Self::Any => true,
-            Self::Exactly(expected) => expected.is_same_as(identity),
+            // Windows writes users' names as it likes.
+            Self::Exactly(expected) => match identity {
+                Identity::User(name) => expected.to_string().eq_ignore_ascii_case(name),
+                _ => expected.is_same_as(identity),
+            },
             Self::Below(domain) => match identity {
                 Identity::Fqdn(name) => name
                     .strip_suffix(domain.as_str())
@@ -100,7 +104,6 @@ impl core::error::Error for NoPattern {}
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloc::string::ToString;
 
     fn pattern(text: &str) -> IdentityPattern {
         let pattern: IdentityPattern = text.parse().unwrap();

@@ -42,11 +42,53 @@ pub struct Jobs {
 }
 
 /// A job that is done: its name, and what came of it.
-pub type Done<R = JobResult> = (JobId, Result<R, Panicked>);
+pub type Done<R = JobResult> = (JobId, Result<R, Lost>);
 
-/// A job panicked, which is an error in this program.
+/// Nothing came of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Panicked;
+pub enum Lost {
+    /// It panicked, which is an error in this program.
+    Panicked,
+    /// Whoever had it gave it up.
+    GivenUp,
+}
+
+/// Where the result of one job goes. It may be taken elsewhere, for a result that
+/// others have to be asked for.
+#[derive(Debug)]
+pub struct Reply<R> {
+    id: JobId,
+    results: Sender<Done<R>>,
+    waker: Waker,
+    is_sent: bool,
+}
+
+impl<R> Reply<R> {
+    fn send(mut self, result: R) {
+        self.deliver(Ok(result));
+    }
+
+    fn deliver(&mut self, result: Result<R, Lost>) {
+        self.is_sent = true;
+        // Without anybody who takes it back, nobody needs it.
+        if self.results.send((self.id, result)).is_ok() {
+            self.waker.wake();
+        }
+    }
+}
+
+impl<R> Drop for Reply<R> {
+    fn drop(&mut self) {
+        if !self.is_sent {
+            let panicking = thread::panicking();
+            self.deliver(Err(if panicking {
+                Lost::Panicked
+            } else {
+                Lost::GivenUp
+            }));
+        }
+    }
+}
 
 /// There are as many jobs out as there may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,12 +111,13 @@ impl Jobs {
         data_plane: Arc<dyn DataPlane>,
     ) -> io::Result<Self> {
         let random = SystemRandom::new();
-        let run = move |job: Job| {
-            job.run(JobHost {
+        let run = move |job: Job, reply: Reply<JobResult>| {
+            let host = JobHost {
                 random: &random,
                 unix_time: clock::unix_time(),
                 data_plane: &*data_plane,
-            })
+            };
+            job.run(host, |result| reply.send(result));
         };
         let one = NonZeroUsize::MIN;
         Ok(Self {
@@ -118,7 +161,7 @@ impl<J: Send + 'static, R: Send + 'static> JobPool<J, R> {
         threads: NonZeroUsize,
         limit: usize,
         waker: Waker,
-        run: impl Fn(J) -> R + Send + Sync + 'static,
+        run: impl Fn(J, Reply<R>) + Send + Sync + 'static,
     ) -> io::Result<Self> {
         let (work, queue) = unbounded();
         let (results, done) = unbounded();
@@ -179,15 +222,17 @@ struct Worker<J, R> {
 }
 
 impl<J, R> Worker<J, R> {
-    /// Does jobs until nobody hands any in or takes any back.
-    fn work(&self, run: &dyn Fn(J) -> R) {
+    /// Does jobs until nobody hands any in.
+    fn work(&self, run: &dyn Fn(J, Reply<R>)) {
         for (id, job) in &self.queue {
-            // Nothing of the job is looked at after a panic.
-            let result = catch_unwind(AssertUnwindSafe(|| run(job))).map_err(|_| Panicked);
-            if self.results.send((id, result)).is_err() {
-                return;
-            }
-            self.waker.wake();
+            let reply = Reply {
+                id,
+                results: Sender::clone(&self.results),
+                waker: self.waker.clone(),
+                is_sent: false,
+            };
+            // Nothing of the job is looked at after a panic, which drops the reply.
+            let _ = catch_unwind(AssertUnwindSafe(|| run(job, reply)));
         }
     }
 }
@@ -318,15 +363,33 @@ mod tests {
     #[test]
     fn a_panic_is_the_outcome_of_its_job_alone() {
         let waker = Waker::new().unwrap();
-        let run = |number: u32| {
+        let run = |number: u32, reply: Reply<u32>| {
             assert_ne!(number, 13, "unlucky");
-            number
+            reply.send(number);
         };
         let mut pool = JobPool::with("test", ONE, 2, waker.clone(), run).unwrap();
         pool.submit(JobId(1), 13).unwrap();
         pool.submit(JobId(2), 14).unwrap();
         let ends = [(); 2].map(|()| wait(|| pool.done(), &waker));
-        assert_eq!(ends, [(JobId(1), Err(Panicked)), (JobId(2), Ok(14))]);
+        assert_eq!(ends, [(JobId(1), Err(Lost::Panicked)), (JobId(2), Ok(14))]);
+    }
+
+    #[test]
+    fn a_result_may_come_later_or_never() {
+        let waker = Waker::new().unwrap();
+        let (keep, kept) = mpsc::channel();
+        let run = move |number: u32, reply: Reply<u32>| keep.send((number, reply)).unwrap();
+        let mut pool = JobPool::with("test", ONE, 2, waker.clone(), run).unwrap();
+        pool.submit(JobId(1), 7).unwrap();
+        pool.submit(JobId(2), 8).unwrap();
+        let [(_, first), (number, second)] = [(); 2].map(|()| kept.recv().unwrap());
+        assert_eq!((pool.done(), pool.out()), (None, 2));
+        second.send(number);
+        assert_eq!(wait(|| pool.done(), &waker), (JobId(2), Ok(8)));
+        drop(first);
+        let lost = (JobId(1), Err(Lost::GivenUp));
+        assert_eq!(wait(|| pool.done(), &waker), lost);
+        assert_eq!(pool.out(), 0);
     }
 
     #[test]
@@ -334,7 +397,9 @@ mod tests {
         let waker = Waker::new().unwrap();
         let (open, gate) = mpsc::channel::<()>();
         let gate = Mutex::new(gate);
-        let run = move |()| gate.lock().unwrap().recv().map_or("shut", |()| "open");
+        let run = move |(), reply: Reply<&'static str>| {
+            reply.send(gate.lock().unwrap().recv().map_or("shut", |()| "open"));
+        };
         let mut pool = JobPool::with("test", ONE, 2, waker.clone(), run).unwrap();
         pool.submit(JobId(1), ()).unwrap();
         pool.submit(JobId(2), ()).unwrap();
@@ -352,10 +417,11 @@ mod tests {
         let (started, wait_for_start) = mpsc::channel();
         let (open, gate) = mpsc::channel::<()>();
         let gate = Mutex::new(gate);
-        let run = move |started: mpsc::Sender<()>| {
+        let run = move |started: mpsc::Sender<()>, reply: Reply<()>| {
             started.send(()).unwrap();
             drop(started);
             let _ = gate.lock().unwrap().recv();
+            reply.send(());
         };
         let mut pool = JobPool::with("test", ONE, 3, Waker::new().unwrap(), run).unwrap();
         pool.submit(JobId(1), started.clone()).unwrap();

@@ -80,6 +80,7 @@ impl Journal {
                 peer,
                 age,
                 reason,
+                ..
             } => info!(
                 %id,
                 connection,
@@ -217,6 +218,10 @@ const fn kind(reason: &FailureReason) -> &'static str {
         FailureReason::NoConnection { .. } => "no_connection",
         FailureReason::AuthMethod(_) => "auth_method",
         FailureReason::EapWanted => "eap_wanted",
+        FailureReason::Eap(_) => "eap",
+        FailureReason::EapKey => "eap_key",
+        FailureReason::EapSilent { .. } => "eap_silent",
+        FailureReason::NotAdmitted { .. } => "not_admitted",
         FailureReason::SharedKey => "shared_key",
         FailureReason::Credentials(_) => "credentials",
         FailureReason::NoSignatureHash => "no_signature_hash",

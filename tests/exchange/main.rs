@@ -16,6 +16,7 @@ mod clients;
 mod collision;
 mod configuration;
 mod create_child;
+mod eap;
 mod form;
 mod informational;
 mod init;

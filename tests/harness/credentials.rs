@@ -28,6 +28,57 @@ pub enum Credentials {
         /// The trust anchor for the peer's certificate.
         root: String,
     },
+    /// A client that proves by EAP who it is.
+    Eap {
+        /// How.
+        method: Eap,
+        /// Who it says it is, in EAP.
+        user: String,
+        /// The gateway's identity.
+        remote_id: String,
+        /// The trust anchor for the gateway's certificate.
+        root: String,
+    },
+    /// A gateway with a certificate whose clients use EAP.
+    EapGateway {
+        /// The own certificates, sent along, and key.
+        chain: Chain,
+        /// The own identity; it is in the certificate.
+        local_id: String,
+        /// Keys of `remote`, in TOML.
+        remote: String,
+        /// The files that they name, with their contents.
+        files: Vec<(&'static str, String)>,
+    },
+}
+
+/// A method of EAP, and what a client needs for it.
+#[derive(Clone, Debug)]
+pub enum Eap {
+    /// EAP-MSCHAPv2: the password.
+    Mschapv2(String),
+    /// EAP-TLS: certificates and key.
+    Tls(Chain),
+    /// EAP-TTLS, with EAP-MSCHAPv2 inside: the password.
+    Ttls(String),
+}
+
+impl Eap {
+    /// What strongSwan calls it.
+    pub(crate) const fn name(&self) -> &'static str {
+        match self {
+            Self::Mschapv2(_) => "eap-mschapv2",
+            Self::Tls(_) => "eap-tls",
+            Self::Ttls(_) => "eap-ttls",
+        }
+    }
+
+    pub(crate) fn password(&self) -> Option<&str> {
+        match self {
+            Self::Mschapv2(password) | Self::Ttls(password) => Some(password),
+            Self::Tls(_) => None,
+        }
+    }
 }
 
 impl Credentials {
@@ -61,6 +112,28 @@ impl Credentials {
     #[must_use]
     pub fn gateway(pki: &Pki) -> Self {
         Self::certificate(pki, &pki.gateway, GATEWAY, CLIENT)
+    }
+
+    /// A client that proves by EAP that it is `user`.
+    #[must_use]
+    pub fn eap(pki: &Pki, user: &str, method: Eap) -> Self {
+        Self::Eap {
+            method,
+            user: user.to_owned(),
+            remote_id: GATEWAY.to_owned(),
+            root: pki.root.clone(),
+        }
+    }
+
+    /// A gateway whose clients use EAP, as the keys `remote` and the files they name say.
+    #[must_use]
+    pub fn eap_gateway(pki: &Pki, remote: &str, files: Vec<(&'static str, String)>) -> Self {
+        Self::EapGateway {
+            chain: pki.gateway.clone(),
+            local_id: GATEWAY.to_owned(),
+            remote: remote.to_owned(),
+            files,
+        }
     }
 
     fn certificate(pki: &Pki, chain: &Chain, local_id: &str, remote_id: &str) -> Self {

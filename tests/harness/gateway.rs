@@ -93,7 +93,7 @@ impl Setup {
             } => (
                 format!("id = \"{local_id}\", secret = \"{secret}\""),
                 format!("secret = \"{secret}\""),
-                remote_id,
+                remote_id.as_str(),
                 vec![],
             ),
             Credentials::Certificate {
@@ -104,13 +104,31 @@ impl Setup {
             } => (
                 format!("id = \"{local_id}\", certificate = \"own.pem\", key = \"own.key\""),
                 "ca = \"ca.pem\"".to_owned(),
-                remote_id,
+                remote_id.as_str(),
                 vec![
                     ("own.pem", chain.leaf.clone() + &chain.intermediate),
                     ("own.key", chain.key.clone()),
                     ("ca.pem", root.clone()),
                 ],
             ),
+            Credentials::EapGateway {
+                chain,
+                local_id,
+                remote,
+                files,
+            } => {
+                let own = [
+                    ("own.pem", chain.leaf.clone() + &chain.intermediate),
+                    ("own.key", chain.key.clone()),
+                ];
+                (
+                    format!("id = \"{local_id}\", certificate = \"own.pem\", key = \"own.key\""),
+                    remote.clone(),
+                    "*",
+                    own.into_iter().chain(files.iter().cloned()).collect(),
+                )
+            }
+            Credentials::Eap { .. } => panic!("a gateway is no client"),
         };
         let configuration = format!(
             r#"

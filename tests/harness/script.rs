@@ -26,7 +26,9 @@ use ikexdp_proto::nat::NatHashes;
 use ikexdp_proto::time::Instant;
 use ikexdp_proto::types::{Datagram, MessageId, Path, Role, Spi, Spis};
 use ikexdp_proto::wire::header::{HEADER_LEN, Header, VERSION};
-use ikexdp_proto::wire::iana::{ExchangeType, NotifyType, PayloadType, ProtocolId, TransformType};
+use ikexdp_proto::wire::iana::{
+    ExchangeType, HashAlgorithm, NotifyType, PayloadType, ProtocolId, TransformType,
+};
 use ikexdp_proto::wire::payload::configuration::Configuration;
 use ikexdp_proto::wire::payload::ke::KeyExchange;
 use ikexdp_proto::wire::payload::{GENERIC_LEN, Payloads, id};
@@ -81,6 +83,8 @@ pub struct Script {
     pub nat: Option<NatHashes>,
     /// Whether it says that it is Windows.
     pub is_windows: bool,
+    /// The hashes of signatures that it verifies.
+    pub signature_hashes: Vec<HashAlgorithm>,
     /// Notifies of its IKE_AUTH request.
     pub notifies: Vec<(NotifyType, Vec<u8>)>,
     /// CP of its IKE_AUTH request.
@@ -141,6 +145,7 @@ impl Script {
             kernel: Kernel::default(),
             waiting: None,
             is_windows: false,
+            signature_hashes: Vec::new(),
             keepalives: Vec::new(),
             notifies: Vec::new(),
             nat: None,
@@ -244,6 +249,7 @@ impl Script {
             notifies: InitNotifies {
                 fragmentation: true,
                 nat: self.nat.clone().unwrap_or_default(),
+                signature_hashes: self.signature_hashes.clone(),
                 ..InitNotifies::default()
             },
             is_windows: self.is_windows,
@@ -339,19 +345,35 @@ impl Script {
         self.key = Some(Group::Curve25519.generate(&SystemRandom::new()).unwrap());
     }
 
+    /// What proves that it has `key`.
+    #[must_use]
+    pub fn mic(&self, key: &[u8]) -> Vec<u8> {
+        let identity = id::body(&self.identity);
+        let keys = self.keys.as_ref().expect("IKE_SA_INIT is over");
+        let octets = keys.signed_octets(Role::Initiator, &self.request, &self.nonce_r, &identity);
+        keys.shared_key_auth(key, &octets).expose().clone()
+    }
+
+    /// What proves that the gateway has `key`.
+    #[must_use]
+    pub fn mic_of_gateway(&self, key: &[u8], identity: &Identity) -> Vec<u8> {
+        let keys = self.keys.as_ref().expect("IKE_SA_INIT is over");
+        let identity = id::body(identity);
+        let octets = keys.signed_octets(Role::Responder, &self.response, &NONCE, &identity);
+        keys.shared_key_auth(key, &octets).expose().clone()
+    }
+
     /// The payloads of an IKE_AUTH request that is right, if `key` is.
     #[must_use]
     pub fn auth_payloads(&self, key: &[u8], child: Option<ChildPayloads>) -> Chain {
         let identity = id::body(&self.identity);
-        let keys = self.keys.as_ref().expect("IKE_SA_INIT is over");
-        let octets = keys.signed_octets(Role::Initiator, &self.request, &self.nonce_r, &identity);
-        let mic = keys.shared_key_auth(key, &octets);
+        let mic = self.mic(key);
         AuthMessage {
-            identity: (PayloadType::ID_INITIATOR, &identity),
+            identity: Some((PayloadType::ID_INITIATOR, &identity)),
             certificates: &[],
             authorities: &[],
             wanted: None,
-            authentication: OwnAuthentication::SharedKey(mic.expose()),
+            authentication: OwnAuthentication::SharedKey(&mic),
             configuration: self.configuration.clone(),
             child: Ok(child),
             notifies: &self.notifies,

@@ -13,6 +13,7 @@ mod addresses;
 mod case;
 mod connects;
 mod counters;
+mod eap;
 mod hostile;
 mod interface;
 mod ip_fragments;

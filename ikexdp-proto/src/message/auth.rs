@@ -47,6 +47,8 @@ pub struct AuthRequest<'a> {
     pub mobike: bool,
     /// NO_NATS_ALLOWED: the addresses and ports it was sent between (RFC 4555 §3.9).
     pub no_nats_allowed: Option<Vec<u8>>,
+    /// EAP_ONLY_AUTHENTICATION: EAP may prove who the responder is (RFC 5998 §3).
+    pub eap_alone: bool,
 }
 
 /// The response, as an initiator reads it.
@@ -91,6 +93,7 @@ struct Fields<'a> {
     initial_contact: bool,
     mobike: bool,
     no_nats_allowed: Option<Vec<u8>>,
+    eap_alone: bool,
 }
 
 impl<'a> Fields<'a> {
@@ -141,6 +144,7 @@ impl<'a> Fields<'a> {
         match notify.kind {
             NotifyType::INITIAL_CONTACT => self.initial_contact = true,
             NotifyType::MOBIKE_SUPPORTED => self.mobike = true,
+            NotifyType::EAP_ONLY_AUTHENTICATION => self.eap_alone = true,
             NotifyType::ADDITIONAL_TS_POSSIBLE => self.more = true,
             NotifyType::NO_NATS_ALLOWED => self.no_nats_allowed = Some(notify.data.to_vec()),
             kind if kind.is_error() => self.error = Some(kind),
@@ -199,6 +203,7 @@ impl<'a> AuthRequest<'a> {
             initial_contact: fields.initial_contact,
             mobike: fields.mobike,
             no_nats_allowed: fields.no_nats_allowed,
+            eap_alone: fields.eap_alone,
         })
     }
 }
@@ -230,8 +235,8 @@ impl<'a> AuthReply<'a> {
 /// Our own message, of either kind, in the order of the RFC.
 #[derive(Debug)]
 pub struct AuthMessage<'a> {
-    /// IDi or IDr, whichever we are.
-    pub identity: (PayloadType, &'a [u8]),
+    /// IDi or IDr, whichever we are, unless it has been said.
+    pub identity: Option<(PayloadType, &'a [u8])>,
     /// CERT.
     pub certificates: &'a [CertificateDer<'static>],
     /// CERTREQ.
@@ -269,8 +274,9 @@ impl AuthMessage<'_> {
     #[must_use]
     pub fn encode(&self) -> Chain {
         let mut chain = ChainWriter::default();
-        let (kind, identity) = self.identity;
-        id::encode(&mut chain, kind, identity);
+        if let Some((kind, identity)) = self.identity {
+            id::encode(&mut chain, kind, identity);
+        }
         for certificate in self.certificates {
             CertificatePayload::encode_x509(&mut chain, certificate);
         }
@@ -297,7 +303,7 @@ impl AuthMessage<'_> {
 }
 
 impl OwnAuthentication<'_> {
-    fn encode(self, chain: &mut ChainWriter) {
+    pub(super) fn encode(self, chain: &mut ChainWriter) {
         use crate::wire::payload::auth;
         match self {
             Self::SharedKey(mic) => auth::encode_shared_key(chain, mic),

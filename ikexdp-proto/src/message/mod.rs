@@ -4,5 +4,6 @@
 pub mod auth;
 pub mod child;
 pub mod create_child;
+pub mod eap;
 pub mod informational;
 pub mod init;

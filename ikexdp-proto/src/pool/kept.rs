@@ -29,6 +29,13 @@ impl Kept {
         age.and_then(|age| self.remove(age)).is_some()
     }
 
+    /// Keeps `address` for nobody any more.
+    pub(super) fn forget(&mut self, address: IpAddr) {
+        if let Some(age) = self.by_address.get(&address).copied() {
+            self.remove(age);
+        }
+    }
+
     /// Takes out what `holder` had last.
     pub(super) fn take_latest(&mut self, holder: Holder) -> Option<IpAddr> {
         let ages = (holder, u64::MIN)..=(holder, u64::MAX);

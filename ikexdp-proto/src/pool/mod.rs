@@ -123,6 +123,24 @@ impl Pools {
         Ok(address)
     }
 
+    /// Gives `holder` this very address, whether it is in a pool or not.
+    ///
+    /// # Errors
+    /// [`NoAddress::Exhausted`] if somebody has it.
+    pub(crate) fn reserve(&mut self, holder: Holder, address: IpAddr) -> Result<IpAddr, NoAddress> {
+        if self.in_use.contains_key(&address) {
+            return Err(NoAddress::Exhausted);
+        }
+        if let Some(range) = self.range_of(address) {
+            range.free.take(address);
+            // Whoever it was kept for finds that it was needed.
+            range.kept.forget(address);
+        }
+        self.in_use.insert(address, holder);
+        self.changes = self.changes.saturating_add(1);
+        Ok(address)
+    }
+
     /// Gives addresses back.
     pub(crate) fn release(&mut self, lease: &Lease) {
         for address in lease.addresses() {

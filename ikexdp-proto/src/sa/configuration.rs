@@ -5,9 +5,9 @@ use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::Context;
+use super::negotiate::Guest;
 use crate::config::{AddressPool, Connection, RemoteSelectors};
 use crate::error::{Error, Unacceptable};
-use crate::identity::Identity;
 use crate::lease::{Holder, Lease};
 use crate::pool::NoAddress;
 use crate::prefix::Prefix;
@@ -66,15 +66,15 @@ impl Asked {
     }
 }
 
-/// Takes addresses for `peer` from the connection's pool and says so, along with
-/// what else it asked for.
+/// Takes addresses for a peer from the connection's pool, or those that it must
+/// have, and says so along with what else it asked for.
 pub(super) fn configure(
     cx: &mut Context<'_>,
-    connection: &Connection,
-    peer: &Identity,
+    guest: &Guest<'_>,
     asked: Option<&Asked>,
     wants_child: bool,
 ) -> Result<Option<(Lease, Configuration<'static>)>, Error> {
+    let connection = guest.connection;
     let RemoteSelectors::Pool(name) = &connection.child.remote else {
         return Ok(None);
     };
@@ -86,7 +86,7 @@ pub(super) fn configure(
             Ok(None)
         };
     };
-    let lease = lease(cx, name, Holder::of(&connection.name, peer), asked)?;
+    let lease = lease(cx, name, guest, asked)?;
     let pool = cx.config.pool(name);
     let mut attributes: Vec<_> = lease.addresses().map(address).collect();
     attributes.extend(pool.into_iter().flat_map(|pool| names(pool, asked)));
@@ -100,10 +100,21 @@ pub(super) fn configure(
 
 /// One address of one family is better than none: INTERNAL_ADDRESS_FAILURE is
 /// for those who get nothing at all (RFC 7296 §3.15.4).
-fn lease(cx: &mut Context<'_>, pool: &str, holder: Holder, asked: &Asked) -> Result<Lease, Error> {
+fn lease(
+    cx: &mut Context<'_>,
+    pool: &str,
+    guest: &Guest<'_>,
+    asked: &Asked,
+) -> Result<Lease, Error> {
+    let holder = Holder::of(&guest.connection.name, guest.peer);
     let mut exhausted = false;
-    let mut take = |wanted| {
-        let taken = cx.pools.lease(pool, holder, wanted);
+    let mut take = |wanted: IpAddr| {
+        let mut fixed = guest.addresses.iter().copied();
+        let fixed = fixed.find(|address| address.is_ipv4() == wanted.is_ipv4());
+        let taken = match fixed {
+            Some(address) => cx.pools.reserve(holder, address),
+            None => cx.pools.lease(pool, holder, wanted),
+        };
         exhausted |= taken == Err(NoAddress::Exhausted);
         taken.ok()
     };

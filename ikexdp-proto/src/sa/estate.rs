@@ -12,11 +12,13 @@ use super::succession::Superseding;
 use super::{Context, Core};
 use crate::config::{Connection, Lifetimes};
 use crate::data_plane::{DataPlaneError, EspSaName, Operation, Policies, Tunnel};
+use crate::eap::{Account, Admission};
 use crate::event::{ChildSummary, CloseReason, Event};
 use crate::identity::Identity;
 use crate::job::{Job, JobId};
 use crate::lease::Lease;
 use crate::stats::Stat;
+use crate::time::Instant;
 use crate::types::{EspSpi, IkeSaId};
 
 /// A peer, what it has of us, and its CHILD SAs.
@@ -39,8 +41,32 @@ pub(crate) struct Estate {
     pub(super) moving: Option<(JobId, Tunnel)>,
     /// Whether the peer is to show that it is where it says.
     pub(super) check_route: bool,
+    /// On what terms the peer was let in.
+    pub(super) terms: Terms,
     /// The IKE SA that had all this before.
     pub(super) predecessor: Option<IkeSaId>,
+}
+
+/// On what terms a peer was let in.
+#[derive(Debug, Default)]
+pub(super) struct Terms {
+    /// Addresses that it must have.
+    pub(super) addresses: Vec<IpAddr>,
+    /// When it has to go.
+    pub(super) until: Option<Instant>,
+    /// What its authenticator wants back with what becomes of it.
+    pub(super) account: Option<Account>,
+}
+
+impl Terms {
+    /// Those of who is let in now.
+    pub(super) fn of(admission: Admission, now: Instant) -> Self {
+        Self {
+            addresses: admission.addresses,
+            until: admission.session_timeout.map(|timeout| now + timeout),
+            account: admission.account,
+        }
+    }
 }
 
 impl Estate {
@@ -273,6 +299,7 @@ impl Estate {
             connection: self.connection.name.clone(),
             path: core.path,
             peer: self.peer,
+            account: self.terms.account,
             age: cx.now.since(core.created),
             reason,
         });

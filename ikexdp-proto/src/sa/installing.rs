@@ -6,6 +6,8 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
+use rustls_pki_types::CertificateDer;
+
 use super::channel::{Channel, ReplyTo};
 use super::child::{Agreement, Child, Nonces};
 use super::context::Progress;
@@ -51,6 +53,8 @@ pub(super) struct Answering {
 pub(super) enum Proof {
     /// By a shared key.
     SharedKey(Secret<Vec<u8>>),
+    /// By the key that EAP made; who we are has been said before.
+    Eap(Secret<Vec<u8>>),
     /// By a signature.
     Signature {
         key: Arc<CertifiedKey>,
@@ -59,6 +63,33 @@ pub(super) enum Proof {
         identifier: Vec<u8>,
         signature: Vec<u8>,
     },
+}
+
+impl Proof {
+    /// What goes into CERT.
+    pub(super) fn certificates(&self) -> &[CertificateDer<'static>] {
+        match self {
+            Self::Signature { key, .. } => key.chain(),
+            Self::SharedKey(_) | Self::Eap(_) => &[],
+        }
+    }
+
+    /// What goes into AUTH.
+    pub(super) fn authentication(&self) -> OwnAuthentication<'_> {
+        match self {
+            Self::SharedKey(mic) | Self::Eap(mic) => OwnAuthentication::SharedKey(mic.expose()),
+            Self::Signature {
+                method,
+                identifier,
+                signature,
+                ..
+            } => OwnAuthentication::Signature {
+                method: *method,
+                identifier,
+                signature,
+            },
+        }
+    }
 }
 
 impl Installing {
@@ -186,29 +217,14 @@ impl Answering {
         });
         let notify = refusal.as_ref().and_then(Error::notify);
         let identity = id::body(&self.estate.connection.local_identity);
-        let (certificates, authentication) = match &self.proof {
-            Proof::SharedKey(mic) => (&[][..], OwnAuthentication::SharedKey(mic.expose())),
-            Proof::Signature {
-                key,
-                method,
-                identifier,
-                signature,
-            } => {
-                let authentication = OwnAuthentication::Signature {
-                    method: *method,
-                    identifier,
-                    signature,
-                };
-                (key.chain(), authentication)
-            }
-        };
+        let named = !matches!(self.proof, Proof::Eap(_));
         let notifies = mobike(cx.config, core, &self.estate);
         let response = AuthMessage {
-            identity: (PayloadType::ID_RESPONDER, &identity),
-            certificates,
+            identity: named.then_some((PayloadType::ID_RESPONDER, &identity)),
+            certificates: self.proof.certificates(),
             authorities: &[],
             wanted: None,
-            authentication,
+            authentication: self.proof.authentication(),
             configuration: self.configuration,
             child: notify.map_or(Ok(payloads), Err),
             notifies: &notifies,

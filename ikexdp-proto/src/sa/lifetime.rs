@@ -28,6 +28,14 @@ impl Lifetime {
         }
     }
 
+    /// Ends no later than `until`; what ends by then needs no replacing.
+    pub(super) fn cut(mut self, until: Option<Instant>) -> Self {
+        let until = until.unwrap_or(self.hard);
+        self.hard = self.hard.min(until);
+        self.soft = self.soft.filter(|soft| *soft < until);
+        self
+    }
+
     /// The peer had no time; both sides of a collision must not come back at the
     /// same moment (RFC 7296 §2.25).
     pub(super) fn postpone(&mut self, cx: &mut Context<'_>) {

@@ -22,9 +22,9 @@ mod negotiate;
 pub(crate) mod proposal;
 mod selector;
 mod sent;
+mod state;
 mod succession;
 
-use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use crate::config::Config;
@@ -47,6 +47,7 @@ use self::context::{Progress, fragmentation};
 pub(crate) use self::inbound::{InboundSpis, Lineages};
 pub(crate) use self::init::{Refused, accept, stateless_reply};
 pub(crate) use self::initiator::initiate;
+use self::state::State;
 pub(crate) use self::succession::Superseding;
 
 /// What an IKE SA is from its beginning to its end.
@@ -104,45 +105,6 @@ pub(crate) struct IkeSa {
     state: State,
 }
 
-/// How far an IKE SA is.
-#[derive(Debug)]
-enum State {
-    /// Responder: IKE_SA_INIT is being answered.
-    Responding(Box<init::Responding>),
-    /// Responder: IKE_SA_INIT has been answered.
-    HalfOpen(Box<init::HalfOpen>),
-    /// Responder: the peer's certificate is being verified.
-    Verifying(Box<auth::Verifying>),
-    /// Responder: our AUTH is being signed.
-    Signing(Box<auth::Signing>),
-    /// Responder: the peer's other SAs are being closed.
-    Succeeding(Box<auth::Succeeding>),
-    /// Responder: the kernel is being given the first CHILD SA.
-    Installing(Box<installing::Installing>),
-    /// Initiator, up to the end of IKE_AUTH.
-    Initiating(Box<initiator::Initiating>),
-    /// Both sides know who the other is.
-    Established(Box<established::Established>),
-    /// Responder: the peer did not prove who it is; its answer may have to be
-    /// repeated.
-    Refused(Box<closing::Lingering>),
-    /// Initiator: the peer did not prove who it is, and we have told it.
-    Refusing(Box<closing::Closing>),
-    /// The peer wants it in the place of another, and perhaps so do we another.
-    Heir(Box<succession::Heir>),
-    /// Another has taken its place.
-    Replaced(Box<closing::Replaced>),
-    /// We have asked the peer to delete it.
-    Closing(Box<closing::Closing>),
-    /// It is closed, but its last response may have to be repeated.
-    Lingering(Box<closing::Lingering>),
-    /// Responder: the peer's public value was none. Nothing is left but the
-    /// place among the half-open, until its time is over.
-    Failed,
-    /// Nothing is left of it.
-    Gone,
-}
-
 impl IkeSa {
     const fn new(core: Core, state: State) -> Self {
         Self { core, state }
@@ -156,6 +118,9 @@ impl IkeSa {
                 | State::HalfOpen(_)
                 | State::Verifying(_)
                 | State::Signing(_)
+                | State::Asking(_)
+                | State::Asked(_)
+                | State::Admitted(_)
                 | State::Succeeding(_)
                 | State::Installing(_)
                 | State::Refused(_)
@@ -232,6 +197,8 @@ impl IkeSa {
         let state = core::mem::replace(&mut self.state, State::Gone);
         self.state = match state {
             State::HalfOpen(state) => state.handle_request(cx, core, &message),
+            State::Asking(state) => state.handle_request(cx, core, &message),
+            State::Admitted(state) => state.handle_request(cx, core, &message),
             State::Established(state) => state.handle_message(cx, core, &message),
             State::Refusing(state) => state.handle_message(cx, &message, State::Refusing),
             State::Closing(state) => state.handle_message(cx, &message, State::Closing),
@@ -272,6 +239,8 @@ impl IkeSa {
             (State::Signing(state), JobResult::Signature(result)) => {
                 state.handle_signature(cx, core, result)
             }
+            (State::Asked(state), JobResult::Eap(turn)) => state.handle_turn(cx, core, turn),
+            (State::Asked(state), JobResult::Abandoned) => state.handle_abandoned(cx, core),
             (State::Verifying(state), JobResult::Abandoned) => state.handle_abandoned(cx, core),
             (State::Signing(state), JobResult::Abandoned) => state.handle_abandoned(cx, core),
             (State::Initiating(state), result) => state.handle_job(cx, core, result),
@@ -296,7 +265,10 @@ impl IkeSa {
             Some(channel) => channel.on_timeout(cx, &path),
             None => false,
         };
-        let half_open_over = core.created + cx.config.timing.half_open <= cx.now;
+        let half_open_over = self
+            .state
+            .waits_since(core)
+            .is_some_and(|since| since + cx.config.timing.half_open <= cx.now);
         let state = core::mem::replace(&mut self.state, State::Gone);
         self.state = match state {
             State::Established(state) => state.handle_timeout(cx, core, dead),
@@ -305,14 +277,8 @@ impl IkeSa {
             State::Refused(state) | State::Lingering(state) if state.is_over(cx.now) => State::Gone,
             State::Replaced(state) => state.handle_timeout(cx, core),
             State::Failed if half_open_over => State::Gone,
-            state if half_open_over && state.is_handshake() => {
-                let waiting_for = crate::wire::iana::ExchangeType::IKE_AUTH;
-                let fragments = state.channel().and_then(Channel::progress);
-                let reason = FailureReason::Timeout {
-                    waiting_for,
-                    fragments,
-                };
-                cx.handshake_failed(core, state.progress(), reason);
+            state if half_open_over => {
+                cx.handshake_failed(core, state.progress(), state.silence());
                 State::Gone
             }
             state => state,
@@ -321,24 +287,16 @@ impl IkeSa {
 
     /// When [`Self::handle_timeout`] has something to do.
     pub(crate) fn deadline(&self, config: &Config) -> Option<Instant> {
-        let half_open = self.core.created + config.timing.half_open;
+        let half_open = self.state.waits_since(&self.core);
+        let half_open = half_open.map(|since| since + config.timing.half_open);
         let own = match &self.state {
-            State::Responding(_)
-            | State::HalfOpen(_)
-            | State::Verifying(_)
-            | State::Signing(_)
-            | State::Failed => Some(half_open),
             State::Initiating(state) => state.deadline(),
             State::Established(state) => state.deadline(config, &self.core),
             State::Refused(state) | State::Lingering(state) => Some(state.until()),
             State::Replaced(state) => Some(state.until()),
-            // The host is at work, the peer is, or another SA.
-            State::Succeeding(_)
-            | State::Installing(_)
-            | State::Refusing(_)
-            | State::Closing(_)
-            | State::Heir(_)
-            | State::Gone => None,
+            // The peer has until then, if it is waited for at all; else the host is at
+            // work, or another SA.
+            _ => half_open,
         };
         let channel = self.state.channel().and_then(Channel::deadline);
         own.into_iter().chain(channel).min()
@@ -362,6 +320,9 @@ impl IkeSa {
             State::Responding(_) | State::HalfOpen(_) => "half-open",
             State::Verifying(_)
             | State::Signing(_)
+            | State::Asking(_)
+            | State::Asked(_)
+            | State::Admitted(_)
             | State::Succeeding(_)
             | State::Installing(_) => "authenticating",
             State::Initiating(_) => "initiating",
@@ -400,60 +361,5 @@ impl IkeSa {
             summary.names = estate.names();
         }
         Some(summary)
-    }
-}
-
-impl State {
-    fn channel(&self) -> Option<&Channel> {
-        match self {
-            Self::HalfOpen(state) => Some(&state.channel),
-            Self::Verifying(state) => Some(state.channel()),
-            Self::Signing(state) => Some(state.channel()),
-            Self::Succeeding(state) => Some(state.channel()),
-            Self::Installing(state) => Some(state.channel()),
-            Self::Initiating(state) => state.channel(),
-            Self::Established(state) => Some(&state.channel),
-            Self::Refusing(state) | Self::Closing(state) => Some(&state.channel),
-            Self::Replaced(state) => Some(&state.channel),
-            Self::Refused(state) | Self::Lingering(state) => Some(&state.channel),
-            // What comes for an heir comes again when it is decided what becomes of it.
-            Self::Responding(_) | Self::Heir(_) | Self::Failed | Self::Gone => None,
-        }
-    }
-
-    fn channel_mut(&mut self) -> Option<&mut Channel> {
-        match self {
-            Self::HalfOpen(state) => Some(&mut state.channel),
-            Self::Verifying(state) => Some(state.channel_mut()),
-            Self::Signing(state) => Some(state.channel_mut()),
-            Self::Succeeding(state) => Some(state.channel_mut()),
-            Self::Installing(state) => Some(state.channel_mut()),
-            Self::Initiating(state) => state.channel_mut(),
-            Self::Established(state) => Some(&mut state.channel),
-            Self::Refusing(state) | Self::Closing(state) => Some(&mut state.channel),
-            Self::Replaced(state) => Some(&mut state.channel),
-            Self::Refused(state) | Self::Lingering(state) => Some(&mut state.channel),
-            Self::Responding(_) | Self::Heir(_) | Self::Failed | Self::Gone => None,
-        }
-    }
-
-    /// How far the handshake is.
-    fn progress(&self) -> Progress<'_> {
-        match self {
-            Self::Verifying(state) => state.progress(),
-            Self::Signing(state) => state.progress(),
-            Self::Initiating(state) => state.progress(),
-            state => Progress {
-                channel: state.channel(),
-                ..Progress::default()
-            },
-        }
-    }
-
-    const fn is_handshake(&self) -> bool {
-        matches!(
-            self,
-            Self::Responding(_) | Self::HalfOpen(_) | Self::Verifying(_) | Self::Signing(_)
-        )
     }
 }

@@ -68,18 +68,22 @@ impl ChildOffer {
     }
 }
 
-/// Gives a peer what `connection` has for it. A refusal concerns the CHILD SA
+/// A peer that is let in.
+pub(super) struct Guest<'a> {
+    pub(super) connection: &'a Connection,
+    pub(super) peer: &'a Identity,
+    /// Addresses that it must have.
+    pub(super) addresses: &'a [IpAddr],
+    /// Whether it says that it is Windows.
+    pub(super) is_windows: bool,
+}
+
+/// Gives a peer what its connection has for it. A refusal concerns the CHILD SA
 /// only: the IKE SA stands (RFC 7296 §2.21.2).
-pub(super) fn answer(
-    cx: &mut Context<'_>,
-    connection: &Connection,
-    peer: &Identity,
-    offer: ChildOffer,
-    is_windows: bool,
-) -> ChildAnswer {
+pub(super) fn answer(cx: &mut Context<'_>, guest: &Guest<'_>, offer: ChildOffer) -> ChildAnswer {
     let mut answer = ChildAnswer::default();
     let wants_child = offer.payloads.is_some();
-    match configure(cx, connection, peer, offer.asked.as_ref(), wants_child) {
+    match configure(cx, guest, offer.asked.as_ref(), wants_child) {
         Ok(Some((lease, configuration))) => {
             answer.lease = Some(lease);
             answer.configuration = Some(configuration);
@@ -91,10 +95,10 @@ pub(super) fn answer(
         return answer;
     };
     let ends = Ends {
-        child: &connection.child,
+        child: &guest.connection.child,
         lease: answer.lease.as_ref(),
         assigned: &[],
-        is_windows,
+        is_windows: guest.is_windows,
     };
     match negotiate(cx, &ends, &payloads, Pfs::Never) {
         Ok(child) => {

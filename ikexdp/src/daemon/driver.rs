@@ -14,7 +14,7 @@ use super::engine_config;
 use super::fast_path::FastPath;
 use crate::clock::Clock;
 use crate::config::Settings;
-use crate::jobs::{Full, Jobs, Panicked};
+use crate::jobs::{Full, Jobs, Lost};
 use crate::journal::Journal;
 use crate::leases::Keeper;
 use crate::metrics::{Metric, Metrics};
@@ -113,8 +113,10 @@ impl Driver {
         let Some((id, result)) = self.jobs.done() else {
             return false;
         };
-        let result = result.unwrap_or_else(|Panicked| {
-            self.metrics.count(Metric::JobPanicked);
+        let result = result.unwrap_or_else(|lost| {
+            if lost == Lost::Panicked {
+                self.metrics.count(Metric::JobPanicked);
+            }
             JobResult::Abandoned
         });
         self.handle(Input::JobDone(id, result));

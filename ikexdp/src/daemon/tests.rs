@@ -198,12 +198,14 @@ impl Client {
                 Output::Keepalive(_) => {}
                 Output::Event(event) => self.events.push(event),
                 Output::Job(id, job) => {
-                    let result = job.run(JobHost {
+                    let host = JobHost {
                         random: &SystemRandom::new(),
                         unix_time: unix_time(),
                         data_plane: &NoDataPlane,
-                    });
-                    self.handle(Input::JobDone(id, result));
+                    };
+                    let (done, result) = mpsc::channel();
+                    job.run(host, move |result| done.send(result).unwrap());
+                    self.handle(Input::JobDone(id, result.recv().unwrap()));
                 }
             }
         }

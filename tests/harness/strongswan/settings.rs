@@ -2,11 +2,12 @@
 
 use std::{net::IpAddr, time::Duration};
 
-use crate::credentials::Credentials;
+use crate::credentials::{Credentials, Eap};
 
 /// Plug-ins that every daemon loads.
 const PLUGINS: &str = "random nonce openssl pem pkcs1 pkcs8 x509 pubkey constraints hmac kdf sha1 \
-                       sha2 mgf1 kernel-netlink socket-default resolve vici";
+                       sha2 mgf1 kernel-netlink socket-default resolve vici eap-identity \
+                       eap-mschapv2 eap-tls eap-ttls";
 /// Where a client writes the name servers it was given, in place of `/etc/resolv.conf`.
 pub const NAME_SERVERS: &str = "/run/charon.resolv.conf";
 /// Traffic selectors for all addresses.
@@ -171,10 +172,22 @@ impl Settings {
     /// The connection: paths below `/etc/swanctl`, and contents.
     pub(super) fn swanctl_files(&self) -> Vec<(&'static str, String)> {
         let mut files = vec![("swanctl.conf", self.swanctl_conf())];
-        if let Credentials::Certificate { chain, root, .. } = &self.credentials {
+        let (chain, root) = match &self.credentials {
+            Credentials::Certificate { chain, root, .. }
+            | Credentials::Eap {
+                method: Eap::Tls(chain),
+                root,
+                ..
+            } => (Some(chain), Some(root)),
+            Credentials::Eap { root, .. } => (None, Some(root)),
+            Credentials::Psk { .. } | Credentials::EapGateway { .. } => (None, None),
+        };
+        if let Some(chain) = chain {
             files.push(("x509/leaf.crt", chain.leaf.clone()));
             files.push(("private/leaf.key", chain.key.clone()));
             files.push(("x509ca/intermediate.crt", chain.intermediate.clone()));
+        }
+        if let Some(root) = root {
             files.push(("x509ca/root.crt", root.clone()));
         }
         files
@@ -240,29 +253,49 @@ impl Settings {
 impl Credentials {
     /// Part of a connection.
     fn authentication(&self) -> String {
-        let (local, remote, local_id, remote_id) = match self {
+        // A CERTREQ for the root alone: a peer leaves out what the first CA named has issued.
+        const PUBKEY: &str = "auth = pubkey\ncacerts = root.crt";
+        let (local, remote, remote_id) = match self {
             Self::Psk {
                 local_id,
                 remote_id,
                 ..
-            } => ("auth = psk", "auth = psk", local_id, remote_id),
-            // A CERTREQ for the root alone: a peer leaves out what the first CA named has issued.
+            } => (
+                format!("auth = psk\nid = {local_id}"),
+                "auth = psk",
+                remote_id,
+            ),
             Self::Certificate {
                 local_id,
                 remote_id,
                 ..
-            } => (
-                "auth = pubkey\ncerts = leaf.crt",
-                "auth = pubkey\ncacerts = root.crt",
-                local_id,
+            } => {
+                let local = format!("auth = pubkey\ncerts = leaf.crt\nid = {local_id}");
+                (local, PUBKEY, remote_id)
+            }
+            Self::Eap {
+                method,
+                user,
                 remote_id,
-            ),
+                ..
+            } => {
+                let certs = match method {
+                    Eap::Tls(_) => "certs = leaf.crt",
+                    Eap::Mschapv2(_) | Eap::Ttls(_) => "",
+                };
+                let auth = method.name();
+                // The identity is no one's: what counts is that of EAP, as with Windows.
+                let local = format!(
+                    "auth = {auth}\n{certs}\nid = 10.10.1.52\neap_id = {user}\naaa_id = {remote_id}"
+                );
+                (local, PUBKEY, remote_id)
+            }
+            Self::EapGateway { .. } => panic!("a client is no gateway"),
         };
         format!(
             "
             local {{
                 {local}
-                id = {local_id}
             }}
             remote {{
                 {remote}
@@ -288,7 +321,19 @@ impl Credentials {
                     }}
                 }}"
             ),
-            Self::Certificate { .. } => String::new(),
+            Self::Eap { method, user, .. } => match method.password() {
+                Some(password) => format!(
+                    "
+                secrets {{
+                    eap-lab {{
+                        id = {user}
+                        secret = \"{password}\"
+                    }}
+                }}"
+                ),
+                None => String::new(),
+            },
+            Self::Certificate { .. } | Self::EapGateway { .. } => String::new(),
         }
     }
 }

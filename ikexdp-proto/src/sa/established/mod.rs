@@ -81,6 +81,7 @@ impl Established {
             suite: established.channel.suite,
             nat: core.nat,
             addresses: estate.addresses(),
+            account: estate.terms.account.clone(),
             handshake: cx.now.since(core.created),
             fragmentation: established.channel.fragmentation,
         })));
@@ -129,10 +130,11 @@ impl Established {
 
     fn new(cx: &mut Context<'_>, channel: Channel, estate: Box<Estate>) -> Self {
         let lifetimes = estate.lifetimes();
+        let lifetime = Lifetime::begin(cx, lifetimes.ike, lifetimes.initiate_rekey);
         Self {
             channel,
+            lifetime: lifetime.cut(estate.terms.until),
             estate,
-            lifetime: Lifetime::begin(cx, lifetimes.ike, lifetimes.initiate_rekey),
             liveness: Liveness::new(cx.now),
             ours: Ours::Idle,
             theirs: Theirs::Idle,
@@ -239,7 +241,12 @@ impl Established {
             return State::Established(self);
         }
         if self.lifetime.hard <= cx.now {
-            self.ending.get_or_insert(CloseReason::Expired);
+            let until = self.estate.terms.until;
+            let reason = match until.filter(|until| *until <= cx.now) {
+                Some(_) => CloseReason::SessionTimeout,
+                None => CloseReason::Expired,
+            };
+            self.ending.get_or_insert(reason);
         }
         if let Some(reason) = self.ending {
             return self.delete(cx, core, reason);

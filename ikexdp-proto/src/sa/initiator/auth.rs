@@ -25,7 +25,7 @@ use crate::sa::channel::{Channel, Message};
 use crate::sa::child::Nonces;
 use crate::sa::closing::Closing;
 use crate::sa::established::{Established, NewEstablished};
-use crate::sa::estate::Estate;
+use crate::sa::estate::{Estate, Terms};
 use crate::sa::init::Handshake;
 use crate::sa::negotiate::accept;
 use crate::sa::proposal::offer_esp;
@@ -134,12 +134,12 @@ impl AuthSent {
         };
         let authorities = match &connection.requirement {
             Requirement::Certificate(anchors) => anchors.hashes(),
-            Requirement::SharedKey(_) => &[],
+            Requirement::SharedKey(_) | Requirement::Eap(_) => &[],
         };
         let identity = id::body(&connection.local_identity);
         let wanted = wanted(connection);
         let request = AuthMessage {
-            identity: (PayloadType::ID_INITIATOR, &identity),
+            identity: Some((PayloadType::ID_INITIATOR, &identity)),
             certificates,
             authorities,
             wanted: wanted.as_deref(),
@@ -316,6 +316,7 @@ impl Verifying {
             tunnel: core.tunnel(),
             moving: None,
             check_route: false,
+            terms: Terms::default(),
             predecessor: None,
         });
         let new = NewEstablished {

@@ -3,10 +3,14 @@
 //! ```text
 //! request --> Verifying --the peer is who it says--> Signing --> Established
 //!        shared key: no job is needed for what it replaces
+//!        without AUTH: `eap`
 //! ```
 //!
 //! Whatever goes wrong, the peer hears AUTHENTICATION_FAILED; the operator
 //! hears why.
+
+mod eap;
+mod signing;
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -15,17 +19,20 @@ use alloc::vec::Vec;
 use rustls_pki_types::CertificateDer;
 use subtle::ConstantTimeEq;
 
+use self::eap::Applicant;
+pub(super) use self::eap::{Admitted, Asked, Asking};
+use self::signing::Purpose;
+pub(super) use self::signing::Signing;
 use super::channel::{Channel, Message, ReplyTo};
 use super::closing::Lingering;
-use super::estate::Estate;
+use super::estate::{Estate, Terms};
 use super::init::Handshake;
 use super::installing::{Answering, Proof};
-use super::negotiate::{self, ChildOffer};
+use super::negotiate::{self, ChildOffer, Guest};
 use super::succession::Superseding;
 use super::{Context, Core, Progress, State, refuse};
-use crate::config::{Connection, Credential, Requirement, Uniqueness};
-use crate::crypto::CryptoError;
-use crate::crypto::cert::{CertifiedKey, CredentialError, Usage};
+use crate::config::{Connection, Requirement, Uniqueness};
+use crate::crypto::cert::{CredentialError, Usage};
 use crate::crypto::scheme::SignatureScheme;
 use crate::error::{Unacceptable, Violation};
 use crate::event::FailureReason;
@@ -52,6 +59,8 @@ struct Claimant {
     initial_contact: bool,
     /// Whether it may move.
     mobike: bool,
+    /// On what terms it is let in.
+    terms: Terms,
     reply_to: ReplyTo,
 }
 
@@ -66,14 +75,6 @@ pub(super) struct Succeeding {
 /// The peer's certificates and signature are being verified.
 #[derive(Debug)]
 pub(super) struct Verifying(Claimant);
-
-/// The peer has proved who it is; our signature is being made.
-#[derive(Debug)]
-pub(super) struct Signing {
-    claimant: Claimant,
-    key: Arc<CertifiedKey>,
-    scheme: SignatureScheme,
-}
 
 /// Answers the first protected request of a handshake.
 pub(super) fn respond(
@@ -120,6 +121,7 @@ pub(super) fn respond(
         offer: ChildOffer::new(request.configuration.as_ref(), request.child),
         initial_contact: request.initial_contact,
         mobike: request.mobike,
+        terms: Terms::default(),
         reply_to,
     };
     let octets = claimant.channel.keys.signed_octets(
@@ -128,6 +130,16 @@ pub(super) fn respond(
         &claimant.handshake.nonce_r,
         request.initiator.body,
     );
+    if let Requirement::Eap(requirement) = &claimant.connection.requirement {
+        let requirement = requirement.clone();
+        let does_without_us = requirement.alone && request.eap_alone;
+        let applicant = Box::new(Applicant::new(claimant, requirement, octets));
+        return if does_without_us {
+            applicant.open(cx, core, None)
+        } else {
+            Purpose::Open(applicant).prove_ourselves(cx, core)
+        };
+    }
     claimant.authenticate(
         cx,
         core,
@@ -154,16 +166,16 @@ fn find_connection(
     let mut other_method = None;
     for connection in connections {
         let ours = wanted.is_none_or(|wanted| wanted.is_same_as(&connection.local_identity));
-        let theirs = connection
-            .remote_identities
-            .iter()
-            .any(|pattern| pattern.fits(&request.initiator.identity));
+        // With EAP the peer says later who it is; here it is often but an address.
+        let theirs = matches!(connection.requirement, Requirement::Eap(_))
+            || connection.admits(&request.initiator.identity);
         if !(ours && theirs) {
             continue;
         }
         match (&connection.requirement, &request.authentication) {
             (Requirement::SharedKey(_), Some(Authentication::SharedKey(_)))
-            | (Requirement::Certificate(_), Some(Authentication::Signature { .. })) => {
+            | (Requirement::Certificate(_), Some(Authentication::Signature { .. }))
+            | (Requirement::Eap(_), None) => {
                 return Ok(Arc::clone(connection));
             }
             _ => other_method = Some(method),
@@ -214,50 +226,13 @@ impl Verifying {
         result: Result<(), CredentialError>,
     ) -> State {
         match result {
-            Ok(()) => self.0.prove_ourselves(cx, core),
+            Ok(()) => Purpose::Answer(self.0).prove_ourselves(cx, core),
             Err(error) => self.0.fail(cx, core, FailureReason::Credentials(error)),
         }
     }
 
     pub(super) fn handle_abandoned(self: Box<Self>, cx: &mut Context<'_>, core: &Core) -> State {
         self.0.fail(cx, core, FailureReason::JobAbandoned)
-    }
-}
-
-impl Signing {
-    pub(super) const fn channel(&self) -> &Channel {
-        &self.claimant.channel
-    }
-
-    pub(super) const fn channel_mut(&mut self) -> &mut Channel {
-        &mut self.claimant.channel
-    }
-
-    pub(super) fn progress(&self) -> Progress<'_> {
-        self.claimant.progress()
-    }
-
-    pub(super) fn handle_signature(
-        self: Box<Self>,
-        cx: &mut Context<'_>,
-        core: &Core,
-        result: Result<Vec<u8>, CryptoError>,
-    ) -> State {
-        let identifier = self.scheme.to_der();
-        let (Ok(signature), Ok(identifier)) = (result, identifier) else {
-            return self.claimant.fail(cx, core, FailureReason::OwnKey);
-        };
-        let proof = Proof::Signature {
-            key: self.key,
-            method: self.scheme.method(),
-            identifier,
-            signature,
-        };
-        self.claimant.establish(cx, core, proof)
-    }
-
-    pub(super) fn handle_abandoned(self: Box<Self>, cx: &mut Context<'_>, core: &Core) -> State {
-        self.claimant.fail(cx, core, FailureReason::JobAbandoned)
     }
 }
 
@@ -275,7 +250,7 @@ impl Claimant {
             (Requirement::SharedKey(key), Some(Authentication::SharedKey(mic))) => {
                 let expected = self.channel.keys.shared_key_auth(key.expose(), &octets);
                 if bool::from(expected.expose().ct_eq(mic)) {
-                    self.prove_ourselves(cx, core)
+                    Purpose::Answer(self).prove_ourselves(cx, core)
                 } else {
                     self.fail(cx, core, FailureReason::SharedKey)
                 }
@@ -308,43 +283,21 @@ impl Claimant {
         }
     }
 
-    /// The peer is who it says; now we say who we are.
-    fn prove_ourselves(self, cx: &mut Context<'_>, core: &Core) -> State {
-        let octets = self.channel.keys.signed_octets(
+    /// What we sign to prove who we are.
+    fn own_octets(&self) -> Vec<u8> {
+        self.channel.keys.signed_octets(
             Role::Responder,
             &self.handshake.response,
             &self.handshake.nonce_i,
             &id::body(&self.connection.local_identity),
-        );
-        match &self.connection.credential {
-            Credential::SharedKey(key) => {
-                let mic = self.channel.keys.shared_key_auth(key.expose(), &octets);
-                self.establish(cx, core, Proof::SharedKey(mic))
-            }
-            Credential::Certificate(key) => {
-                let key = Arc::clone(key);
-                let accepted = &self.handshake.peer_hashes;
-                let Some(scheme) = key.key().scheme(accepted, self.uses_pss) else {
-                    return self.fail(cx, core, FailureReason::NoSignatureHash);
-                };
-                let sign = Job::Sign {
-                    key: Arc::clone(&key),
-                    scheme,
-                    octets,
-                };
-                cx.job(core.id, sign);
-                State::Signing(Box::new(Signing {
-                    claimant: self,
-                    key,
-                    scheme,
-                }))
-            }
-        }
+        )
     }
 
     /// Sees to the peer's other IKE SAs first (RFC 7296 §2.4).
     fn establish(self, cx: &mut Context<'_>, core: &Core, proof: Proof) -> State {
         let told = match (self.connection.uniqueness, self.initial_contact) {
+            // Whoever else has the address is an IKE SA of its own from before.
+            _ if !self.terms.addresses.is_empty() => true,
             (Uniqueness::Never, _) | (Uniqueness::Keep, false) => {
                 return self.conclude(cx, core, proof);
             }
@@ -367,8 +320,13 @@ impl Claimant {
     /// Gives the peer what it asked for along with the IKE SA.
     fn conclude(self, cx: &mut Context<'_>, core: &Core, proof: Proof) -> State {
         let is_windows = self.handshake.is_windows;
-        let answer =
-            negotiate::answer(cx, &self.connection, &self.identity, self.offer, is_windows);
+        let guest = Guest {
+            connection: &self.connection,
+            peer: &self.identity,
+            addresses: &self.terms.addresses,
+            is_windows,
+        };
+        let answer = negotiate::answer(cx, &guest, self.offer);
         let estate = Estate {
             connection: self.connection,
             peer: self.identity,
@@ -380,6 +338,7 @@ impl Claimant {
             tunnel: core.tunnel(),
             moving: None,
             check_route: false,
+            terms: self.terms,
             predecessor: None,
         };
         let answering = Answering::new(self.channel, self.reply_to, Box::new(estate), proof);
@@ -397,6 +356,11 @@ impl Claimant {
 
     fn fail(mut self, cx: &mut Context<'_>, core: &Core, reason: FailureReason) -> State {
         tell(&mut self.channel, cx, &self.reply_to, &reason);
+        self.end(cx, core, reason)
+    }
+
+    /// The peer has been told.
+    fn end(self, cx: &mut Context<'_>, core: &Core, reason: FailureReason) -> State {
         cx.handshake_failed(core, self.progress(), reason);
         State::Refused(Box::new(Lingering::new(self.channel, cx.now)))
     }
