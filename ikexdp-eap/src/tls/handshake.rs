@@ -148,7 +148,7 @@ impl Method for Concluding {
             let reason = "TLS data after the handshake";
             return Err(RejectionReason::Protocol(reason));
         }
-        // An alert, if anything: the peer does not take it.
+        // An alert, if anything: the peer does not take it, or closes what is over.
         take(&mut self.connection, fragment.octets)?;
         Ok(Step::Accept {
             user: self.user,
@@ -165,8 +165,8 @@ fn take(connection: &mut ServerConnection, mut octets: &[u8]) -> Result<(), Reje
         if state.plaintext_bytes_to_read() > 0 {
             return Err(RejectionReason::Protocol("application data in EAP-TLS"));
         }
-        if taken == 0 || state.peer_has_closed() {
-            return Err(RejectionReason::Protocol("peer closes TLS in EAP-TLS"));
+        if taken == 0 {
+            return Err(RejectionReason::Protocol("TLS data behind its end"));
         }
     }
     Ok(())

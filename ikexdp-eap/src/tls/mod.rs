@@ -51,7 +51,7 @@ impl TlsSettings {
 }
 
 /// Trusts peers whose certificate leads to one of `authorities`, is in its time, and
-/// may be a client's (RFC 5216 §5.3). To each peer their names are told, so that it
+/// may be a client's (RFC 5280 §4.2.1.12). To each peer their names are told, so that it
 /// can choose among its certificates.
 ///
 /// # Errors

@@ -28,7 +28,9 @@ fn certificate_fault(fault: &CertificateError) -> String {
             CredentialError::WrongUsage
         }
         CertificateError::BadSignature => {
-            return "signature on a certificate, or made with its key, does not verify".to_owned();
+            let reason = "certificate is of an authority not trusted here, though of the name of \
+                one that is, or the peer has not its key";
+            return reason.to_owned();
         }
         CertificateError::Revoked => return "certificate is revoked".to_owned(),
         fault => return format!("certificate path is not valid: {fault}"),
