@@ -164,11 +164,11 @@ impl Peer {
 }
 
 /// Begins with the first of `offers`.
-fn propose(server_name: Arc<str>, peer: Peer, mut offers: Vec<Offer>) -> Turn {
-    if offers.is_empty() {
+fn propose(server_name: Arc<str>, peer: Peer, offers: Vec<Offer>) -> Turn {
+    let mut others = offers.into_iter();
+    let Some(offer) = others.next() else {
         return reject(Some(&peer.name), RejectionReason::NoCommonMethod);
-    }
-    let offer = offers.remove(0);
+    };
     let peer = peer.next();
     let kind = offer.kind();
     let opening = match offer {
@@ -183,7 +183,7 @@ fn propose(server_name: Arc<str>, peer: Peer, mut offers: Vec<Offer>) -> Turn {
                 kind,
                 method: next,
                 server_name,
-                others: offers,
+                others: others.collect(),
             }),
         },
         Err(reason) => reject(Some(&peer.name), reason),

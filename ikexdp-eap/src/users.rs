@@ -222,7 +222,10 @@ mod tests {
                 "line 2: user alice: not `nt:`",
             ),
             (
-                format!("[users]\nalice = \"nt:{}g\"\n", &ALICE[1..]),
+                format!(
+                    "[users]\nalice = \"nt:{}g\"\n",
+                    ALICE.trim_start_matches('8')
+                ),
                 "line 2: user alice",
             ),
             (
@@ -263,7 +266,7 @@ mod tests {
             let told = error.to_string();
             assert!(told.starts_with(said), "{told}\n{text}");
             for shown in [told, format!("{error:?}")] {
-                assert!(!shown.contains(&ALICE[1..]), "{shown}");
+                assert!(!shown.contains(ALICE.trim_start_matches('8')), "{shown}");
             }
         }
     }

@@ -68,6 +68,11 @@ fn the_operator_is_told_what_is_wrong() {
         let told = (Some(name.to_owned()), reason.to_owned());
         assert_eq!(rejected(turn), told, "{name}");
         assert_eq!(peer.msk, None);
+        assert_eq!(
+            peer.proposed,
+            [MSCHAPV2],
+            "all of them end in the same turn"
+        );
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::peer::tls::{Credentials, EMAIL, Peer, Pki, client_params, padding};
+use crate::peer::tls::{Credentials, EMAIL, LastWords, Peer, Pki, client_params, padding};
 use crate::peer::{
     IDENTITY, MSCHAPV2, NAK, TLS, accepted, begin, converse, mschapv2, rejected, response, say,
 };
@@ -168,6 +168,22 @@ fn a_client_that_does_not_trust_us_says_so() {
         let reason = "peer ends the TLS handshake: alert UnknownCA";
         assert_eq!(rejected(turn).1, reason);
         assert!(peer.error.is_some());
+    }
+}
+
+/// There is nothing to be said in it after the handshake.
+#[test]
+fn tls_carries_nothing_but_its_handshake() {
+    let pki = Pki::new("Lab");
+    for version in VERSIONS {
+        let converse = |last_words| {
+            let own = Some(pki.issue(&client_params()));
+            let mut peer = Peer::new(&pki.root, own, version).with_last_words(last_words);
+            converse(&authenticator(&pki), EMAIL, &mut peer)
+        };
+        assert_eq!(accepted(converse(LastWords::Goodbye)).0, EMAIL);
+        let reason = "EAP: application data in EAP-TLS";
+        assert_eq!(rejected(converse(LastWords::More)).1, reason);
     }
 }
 

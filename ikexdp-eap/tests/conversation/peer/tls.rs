@@ -1,6 +1,6 @@
 //! A peer of EAP-TLS, and the certificates of both sides.
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::sync::Arc;
 
 use ikexdp_eap::rustls::crypto::ring;
@@ -93,11 +93,20 @@ pub(crate) fn client_params() -> CertificateParams {
     params
 }
 
+/// What a peer says when the handshake is over.
+#[derive(Clone, Copy)]
+pub(crate) enum LastWords {
+    Nothing,
+    Goodbye,
+    More,
+}
+
 /// A peer that speaks one version of TLS.
 pub(crate) struct Peer {
     connection: ClientConnection,
     is_1_3: bool,
     fragment_len: usize,
+    last_words: LastWords,
     inbound: Vec<u8>,
     outbound: Vec<u8>,
     announced: usize,
@@ -136,6 +145,7 @@ impl Peer {
             connection: ClientConnection::new(Arc::new(config), server).unwrap(),
             is_1_3,
             fragment_len: 1000,
+            last_words: LastWords::Nothing,
             inbound: Vec::new(),
             outbound: Vec::new(),
             announced: 0,
@@ -150,6 +160,12 @@ impl Peer {
     /// Sends fragments of that many octets.
     pub(crate) fn with_fragments(mut self, fragment_len: usize) -> Self {
         self.fragment_len = fragment_len;
+        self
+    }
+
+    /// Says that in place of nothing.
+    pub(crate) fn with_last_words(mut self, last_words: LastWords) -> Self {
+        self.last_words = last_words;
         self
     }
 
@@ -182,6 +198,13 @@ impl Peer {
         if !said.is_empty() {
             assert_eq!(said, [0]);
             self.concluded = true;
+        }
+        if !self.connection.is_handshaking() && self.concluded == self.is_1_3 {
+            match self.last_words {
+                LastWords::Nothing => {}
+                LastWords::Goodbye => self.connection.send_close_notify(),
+                LastWords::More => self.connection.writer().write_all(b"GET /").unwrap(),
+            }
         }
         while self.connection.wants_write() {
             self.connection.write_tls(&mut self.outbound).unwrap();
