@@ -44,7 +44,7 @@ fn connects(case: &Case, user: &str) {
     client.initiate().unwrap();
     let sas = gateway.sas();
     assert_eq!(sas.len(), 1);
-    assert_eq!(sas[0].peer.as_deref(), Some(user));
+    assert_eq!(sas[0].identity.as_deref(), Some(user));
     assert_eq!(sas[0].children.len(), 1);
     assert_eq!(sas[0].addresses.len(), 1);
     client.terminate().unwrap();

@@ -15,6 +15,7 @@ use super::binding::binding;
 use super::caution::Caution;
 use super::context::Context;
 use super::credential::{Proof, credential, requirement};
+use super::eap::Ourselves;
 use super::fault::Fault;
 use super::file::{self, Text, Texts};
 use super::lifetimes::{lifetimes, uniqueness};
@@ -83,7 +84,12 @@ fn connection(
         &key.at("remote.ids"),
         table.remote.get_ref().ids.as_ref(),
     );
-    let requirement = requirement(cx, key, &table.remote);
+    let ourselves = Ourselves {
+        local: &table.local,
+        identity: local_id.as_ref(),
+        credential: credential.as_ref().map(|(credential, _)| credential),
+    };
+    let requirement = requirement(cx, key, &table.remote, &ourselves);
     let esp = algorithms::esp(cx, key, &table.esp, profile);
     let local = match &table.local_networks {
         Some(networks) => selectors(cx, &key.at("local-networks"), networks),

@@ -17,6 +17,7 @@ use toml::Spanned;
 use super::caution::Caution;
 use super::certificate::{CertificateSummary, Parsed};
 use super::context::Context;
+use super::eap::{EapMethod, Ourselves, eap};
 use super::fault::Fault;
 use super::file::{Local, Remote, SecretText};
 use super::problem::Key;
@@ -33,6 +34,8 @@ pub enum Proof {
     /// By a certificate: the gateway's chain as it is sent, or the authorities
     /// that may vouch for a peer.
     Certificates(Vec<CertificateSummary>),
+    /// By EAP, in one of these ways.
+    Eap(Vec<EapMethod>),
 }
 
 /// How we prove that we are `identity`.
@@ -82,8 +85,22 @@ pub(super) fn requirement(
     cx: &mut Context<'_>,
     key: &Key<'_>,
     remote: &Spanned<Remote>,
+    ourselves: &Ourselves<'_>,
 ) -> Option<(Requirement, Proof)> {
     let table = remote.get_ref();
+    if table.wants_eap() {
+        return eap(cx, key, remote, ourselves);
+    }
+    let without_eap = [
+        ("remote.groups", table.groups.as_ref().map(Spanned::span)),
+        ("remote.eap-alone", table.eap_alone.map(|_| remote.span())),
+    ];
+    for (name, span) in without_eap {
+        if let Some(span) = span {
+            cx.problems
+                .fault::<()>(&key.at(name), span, Fault::WithoutEap);
+        }
+    }
     let given = [
         ("remote.ca", table.ca.as_ref().map(Source::Certificates)),
         ("remote.secret", table.secret.as_ref().map(Source::Secret)),
@@ -234,7 +251,7 @@ fn check_chain(cx: &mut Context<'_>, key: &Key<'_>, file: &Spanned<PathBuf>, cha
     }
 }
 
-fn authorities(
+pub(super) fn authorities(
     cx: &mut Context<'_>,
     key: &Key<'_>,
     file: &Spanned<PathBuf>,
@@ -260,7 +277,7 @@ fn authorities(
     }
 }
 
-fn certificates(
+pub(super) fn certificates(
     cx: &mut Context<'_>,
     key: &Key<'_>,
     file: &Spanned<PathBuf>,
@@ -278,6 +295,20 @@ fn certificates(
 }
 
 fn signing_key(cx: &mut Context<'_>, key: &Key<'_>, file: &Spanned<PathBuf>) -> Option<SigningKey> {
+    let (path, der) = private_key(cx, key, file)?;
+    match SigningKey::from_der(&der, &SystemRandom::new()) {
+        Ok(signing_key) => Some(signing_key),
+        Err(_) => cx
+            .problems
+            .fault(key, file.span(), Fault::PrivateKey { path }),
+    }
+}
+
+pub(super) fn private_key(
+    cx: &mut Context<'_>,
+    key: &Key<'_>,
+    file: &Spanned<PathBuf>,
+) -> Option<(PathBuf, PrivateKeyDer<'static>)> {
     const ENCRYPTED: [&[u8]; 2] = [b"BEGIN ENCRYPTED PRIVATE KEY", b"Proc-Type: 4,ENCRYPTED"];
 
     let (path, content) = cx.read_secret(key, file)?;
@@ -286,16 +317,12 @@ fn signing_key(cx: &mut Context<'_>, key: &Key<'_>, file: &Spanned<PathBuf>) -> 
         let fault = Fault::EncryptedKey { path };
         return cx.problems.fault(key, file.span(), fault);
     }
-    let Ok(der) = PrivateKeyDer::from_pem_slice(&content) else {
-        let kind = "private key";
-        return cx
-            .problems
-            .fault(key, file.span(), Fault::NotPem { path, kind });
-    };
-    match SigningKey::from_der(&der, &SystemRandom::new()) {
-        Ok(signing_key) => Some(signing_key),
-        Err(_) => cx
-            .problems
-            .fault(key, file.span(), Fault::PrivateKey { path }),
+    match PrivateKeyDer::from_pem_slice(&content) {
+        Ok(der) => Some((path, der)),
+        Err(_) => {
+            let kind = "private key";
+            cx.problems
+                .fault(key, file.span(), Fault::NotPem { path, kind })
+        }
     }
 }

@@ -5,6 +5,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ikexdp_eap::{TlsError, UserFileError};
 use ikexdp_proto::crypto::cert::CertificateError;
 use ikexdp_proto::identity::UnreadableIdentity;
 use ipnet::IpNet;
@@ -210,6 +211,28 @@ pub enum Fault {
         /// The names the certificate asserts, with commas.
         names: String,
     },
+    /// Peers that use EAP must be shown a certificate.
+    #[error("has no certificate, which `remote.eap-users` and `remote.eap-ca` need")]
+    EapNeedsCertificate,
+    /// The key is about EAP, which is not wanted.
+    #[error("given without EAP")]
+    WithoutEap,
+    /// A file of users cannot be used.
+    #[error("{source}: {}", path.display())]
+    Users {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: UserFileError,
+    },
+    /// Certificates cannot be used for EAP-TLS.
+    #[error("not usable for EAP-TLS: {source}: {}", path.display())]
+    Tls {
+        /// The file of authorities.
+        path: PathBuf,
+        /// Why.
+        source: TlsError,
+    },
     /// The certificate may not vouch for others.
     #[error("not a certificate authority: {subject}: {}", path.display())]
     NotAuthority {
@@ -285,6 +308,16 @@ impl Fault {
             Self::NotAsserted { names, .. } => {
                 return format!("set `local.id` to a name it asserts: {names}").into();
             }
+            Self::EapNeedsCertificate => {
+                "set `local.certificate` and `local.key`: clients take no other proof along with EAP"
+            }
+            Self::WithoutEap => {
+                "set `remote.eap-users` or `remote.eap-ca` as well, or remove the key"
+            }
+            Self::Users { .. } => {
+                "write `[users]`, and for each a line such as \"kim\" = \"nt:8846f7eaee8fb117ad06bdd830b7586c\""
+            }
+            Self::Tls { .. } => "look at the certificates with `openssl x509 -text`",
             Self::NotAuthority { .. } => "give the certificate of the authority, not of a peer",
         };
         text.into()

@@ -150,4 +150,8 @@ pub(super) struct Remote {
     pub(super) ca: Option<Spanned<PathBuf>>,
     pub(super) secret: Option<SecretText>,
     pub(super) secret_file: Option<Spanned<PathBuf>>,
+    pub(super) eap_users: Option<Spanned<PathBuf>>,
+    pub(super) eap_ca: Option<Spanned<PathBuf>>,
+    pub(super) eap_alone: Option<bool>,
+    pub(super) groups: Option<Texts>,
 }

@@ -84,6 +84,8 @@ impl Loaded {
         match &proofs.local {
             Proof::SharedKey => row(f, "shows", "a pre-shared key")?,
             Proof::Certificates(chain) => self.chain(f, chain)?,
+            // Only peers do that.
+            Proof::Eap(_) => {}
         }
         let identities: Vec<_> = connection.remote_identities.iter().map(Pattern).collect();
         row(f, "remote", Listed(&identities))?;
@@ -94,6 +96,11 @@ impl Loaded {
                 "must show",
                 format_args!("a certificate of {}", Listed(authorities)),
             )?,
+            Proof::Eap(methods) => {
+                for method in methods {
+                    row(f, "must show", method)?;
+                }
+            }
         }
         row(f, "reaches", Listed(&connection.child.local))?;
         match &connection.child.remote {

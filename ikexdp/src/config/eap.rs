@@ -1,0 +1,164 @@
+//! Peers that prove by EAP who they are.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str;
+use std::sync::Arc;
+
+use ikexdp_eap::{LocalAuthenticator, Methods, TlsSettings, Users, client_verifier};
+use ikexdp_proto::config::{Credential, EapRequirement, Requirement};
+use ikexdp_proto::identity::Identity;
+use toml::Spanned;
+
+use super::certificate::CertificateSummary;
+use super::context::Context;
+use super::credential::{Proof, authorities, certificates, private_key};
+use super::fault::Fault;
+use super::file::{Local, Remote};
+use super::problem::Key;
+use crate::listed::Listed;
+
+/// A way to prove by EAP who one is, for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EapMethod {
+    /// By a certificate of one of these authorities.
+    Tls(Vec<CertificateSummary>),
+    /// By the password of one of so many users.
+    Mschapv2(usize),
+}
+
+/// Who we are, as far as it is known.
+pub(super) struct Ourselves<'a> {
+    pub(super) local: &'a Spanned<Local>,
+    pub(super) identity: Option<&'a Identity>,
+    pub(super) credential: Option<&'a Credential>,
+}
+
+impl Remote {
+    /// The keys of EAP that are given.
+    fn eap_keys(&self) -> impl Iterator<Item = &'static str> {
+        [
+            self.eap_users.as_ref().map(|_| "remote.eap-users"),
+            self.eap_ca.as_ref().map(|_| "remote.eap-ca"),
+        ]
+        .into_iter()
+        .flatten()
+    }
+
+    /// Whether peers are to use EAP.
+    pub(super) fn wants_eap(&self) -> bool {
+        self.eap_keys().next().is_some()
+    }
+}
+
+/// How a peer must prove by EAP who it is.
+pub(super) fn eap(
+    cx: &mut Context<'_>,
+    key: &Key<'_>,
+    remote: &Spanned<Remote>,
+    ourselves: &Ourselves<'_>,
+) -> Option<(Requirement, Proof)> {
+    let table = remote.get_ref();
+    let other = [
+        ("remote.ca", table.ca.as_ref().map(Spanned::span)),
+        ("remote.secret", table.secret.as_ref().map(Spanned::span)),
+        (
+            "remote.secret-file",
+            table.secret_file.as_ref().map(Spanned::span),
+        ),
+    ];
+    for (name, span) in other {
+        if let Some(span) = span {
+            let other = table.eap_keys().next().unwrap_or("remote.eap-users");
+            let fault = Fault::Both { other };
+            cx.problems.fault::<()>(&key.at(name), span, fault);
+        }
+    }
+    // Both files are looked at, even if the first is no good.
+    let users = table.eap_users.as_ref();
+    let users = users.map(|file| self::users(cx, &key.at("remote.eap-users"), file));
+    let tls = table.eap_ca.as_ref();
+    let tls = tls.map(|file| self::tls(cx, key, file, ourselves));
+    let groups = match &table.groups {
+        Some(groups) if groups.get_ref().is_empty() => {
+            let example = "groups = [\"staff\"]";
+            let fault = Fault::Empty { example };
+            let key = key.at("remote.groups");
+            return cx.problems.fault(&key, groups.span(), fault);
+        }
+        Some(groups) => groups.get_ref().iter(),
+        None => [].iter(),
+    };
+    if let Some(Credential::SharedKey(_)) = ourselves.credential {
+        let span = ourselves.local.span();
+        return cx
+            .problems
+            .fault(&key.at("local"), span, Fault::EapNeedsCertificate);
+    }
+    let (mut methods, mut shown) = (Methods::default(), Vec::new());
+    if let Some(tls) = tls {
+        let (settings, authorities) = tls?;
+        shown.push(EapMethod::Tls(authorities));
+        methods.tls = Some(settings);
+    }
+    if let Some(users) = users {
+        let users = users?;
+        shown.push(EapMethod::Mschapv2(users.len()));
+        methods.mschapv2 = Some(Arc::new(users));
+    }
+    let name = ourselves.identity?.to_string();
+    let requirement = EapRequirement {
+        authenticator: Arc::new(LocalAuthenticator::new(methods, &name)),
+        alone: table.eap_alone.unwrap_or_default(),
+        groups: groups.map(|group| group.get_ref().clone()).collect(),
+    };
+    Some((Requirement::Eap(requirement), Proof::Eap(shown)))
+}
+
+fn users(cx: &mut Context<'_>, key: &Key<'_>, file: &Spanned<PathBuf>) -> Option<Users> {
+    let (path, content) = cx.read_secret(key, file)?;
+    // What is no text has no users, and the first line is as wrong as any.
+    let text = str::from_utf8(&content).unwrap_or("\0");
+    match Users::parse(text) {
+        Ok(users) => Some(users),
+        Err(source) => cx
+            .problems
+            .fault(key, file.span(), Fault::Users { path, source }),
+    }
+}
+
+fn tls(
+    cx: &mut Context<'_>,
+    key: &Key<'_>,
+    file: &Spanned<PathBuf>,
+    ourselves: &Ourselves<'_>,
+) -> Option<(TlsSettings, Vec<CertificateSummary>)> {
+    let at = &key.at("remote.eap-ca");
+    let (path, roots) = certificates(cx, at, file)?;
+    let (_, summaries) = authorities(cx, at, file)?;
+    // What is wrong with it has been said.
+    let Credential::Certificate(certified) = ourselves.credential? else {
+        return None;
+    };
+    let private_key_file = ourselves.local.get_ref().key.as_ref()?;
+    let (_, private_key) = private_key(cx, &key.at("local.key"), private_key_file)?;
+    let settings = client_verifier(&roots)
+        .and_then(|verifier| TlsSettings::new(certified.chain().to_vec(), private_key, verifier));
+    match settings {
+        Ok(settings) => Some((settings, summaries)),
+        Err(source) => cx
+            .problems
+            .fault(at, file.span(), Fault::Tls { path, source }),
+    }
+}
+
+impl fmt::Display for EapMethod {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tls(authorities) => {
+                write!(f, "by EAP-TLS a certificate of {}", Listed(authorities))
+            }
+            Self::Mschapv2(users) => write!(f, "by EAP-MSCHAPv2 a password; users: {users}"),
+        }
+    }
+}
