@@ -320,6 +320,7 @@ mod tests {
     #[test]
     fn an_established_sa_is_one_line() {
         let sa = Established {
+            account: None,
             id: IkeSaId(7),
             connection: "staff".to_owned(),
             role: Role::Responder,

@@ -7,7 +7,8 @@ use ikexdp_proto::config::{Config, EapRequirement, Requirement};
 use ikexdp_proto::eap::{
     Admission, Authenticator, Caller, Conversation, Done, Rejection, RejectionReason, Turn,
 };
-use ikexdp_proto::types::Secret;
+use ikexdp_proto::identity::Identity;
+use ikexdp_proto::types::{Role, Secret};
 use ikexdp_proto::wire::iana::{EapCode, EapType, PayloadType};
 use ikexdp_proto::wire::payload::eap::EapPacket;
 use ikexdp_proto::wire::payload::notify::Notify;
@@ -15,7 +16,7 @@ use ikexdp_proto::wire::payload::{auth, id};
 use ikexdp_proto::wire::writer::{Chain, ChainWriter};
 
 use crate::parties::{Parties, Proof, selector};
-use crate::script::Script;
+use crate::script::{NONCE, Script};
 
 /// The word that opens.
 pub const WORD: &[u8] = b"mellon";
@@ -182,6 +183,15 @@ impl Script {
             Notify::new(*kind, data).encode(&mut chain);
         }
         chain.finish()
+    }
+
+    /// What proves that the gateway has `key`.
+    #[must_use]
+    pub fn mic_of_gateway(&self, key: &[u8], identity: &Identity) -> Vec<u8> {
+        let keys = self.keys.as_ref().expect("IKE_SA_INIT is over");
+        let identity = id::body(identity);
+        let octets = keys.signed_octets(Role::Responder, &self.response, &NONCE, &identity);
+        keys.shared_key_auth(key, &octets).expose().clone()
     }
 
     /// The payloads of the IKE_AUTH request that ends EAP, with the key it made.

@@ -90,9 +90,9 @@ pub struct Script {
     /// CP of its IKE_AUTH request.
     pub configuration: Option<Configuration<'static>>,
     request: Bytes,
-    response: Bytes,
+    pub(crate) response: Bytes,
     nonce_r: Vec<u8>,
-    keys: Option<IkeKeys>,
+    pub(crate) keys: Option<IkeKeys>,
     key: Option<KeyPair>,
     random: ChaCha8Rng,
 }
@@ -122,7 +122,7 @@ pub struct Line {
     keys: IkeKeys,
 }
 
-const NONCE: [u8; 32] = [0x4e; 32];
+pub(crate) const NONCE: [u8; 32] = [0x4e; 32];
 
 impl Script {
     /// A client of an endpoint with `config`.
@@ -351,15 +351,6 @@ impl Script {
         let identity = id::body(&self.identity);
         let keys = self.keys.as_ref().expect("IKE_SA_INIT is over");
         let octets = keys.signed_octets(Role::Initiator, &self.request, &self.nonce_r, &identity);
-        keys.shared_key_auth(key, &octets).expose().clone()
-    }
-
-    /// What proves that the gateway has `key`.
-    #[must_use]
-    pub fn mic_of_gateway(&self, key: &[u8], identity: &Identity) -> Vec<u8> {
-        let keys = self.keys.as_ref().expect("IKE_SA_INIT is over");
-        let identity = id::body(identity);
-        let octets = keys.signed_octets(Role::Responder, &self.response, &NONCE, &identity);
         keys.shared_key_auth(key, &octets).expose().clone()
     }
 

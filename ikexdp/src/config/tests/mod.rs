@@ -1,5 +1,7 @@
 //! A good configuration, and what each change to it makes of it.
 
+mod eap;
+
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
@@ -455,7 +457,7 @@ fn a_summary_shows_what_would_be_served() {
     let loaded = Lab::new().load(&text).unwrap();
     let length: usize = match &loaded.proofs[0].local {
         super::Proof::Certificates(chain) => chain.iter().map(|one| one.length).sum(),
-        super::Proof::SharedKey => panic!("not a certificate"),
+        super::Proof::SharedKey | super::Proof::Eap(_) => panic!("not a certificate"),
     };
     let expected = format!(
         "\
