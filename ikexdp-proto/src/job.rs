@@ -1,6 +1,7 @@
 //! Work that the engine hands out: public-key operations take a millisecond or
 //! more, and the loop has other datagrams to look at.
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -8,7 +9,9 @@ use ring::rand::SecureRandom;
 use rustls_pki_types::{CertificateDer, UnixTime};
 
 use crate::crypto::CryptoError;
-use crate::crypto::cert::{CertifiedKey, CredentialError, Credentials, TrustAnchors, Usage};
+use crate::crypto::cert::{
+    CertifiedKey, CredentialError, Credentials, Inquiry, StatusSource, TrustAnchors, Usage,
+};
 use crate::crypto::kex::{Group, KeyPair};
 use crate::crypto::scheme::SignatureScheme;
 use crate::data_plane::{Carried, DataPlane, DataPlaneError, EspSaName, Operation};
@@ -44,6 +47,9 @@ pub enum Job {
     },
     /// Verify the peer's certificates and its AUTH payload.
     Verify(Verification),
+    /// Ask others whether certificates of a peer have been revoked, which may take
+    /// seconds: it comes of [`Job::Verify`].
+    Inquire(Inquiry),
     /// Have the kernel carry, or no longer carry, CHILD SAs. These jobs and the
     /// next are done in the order in which they were handed out.
     DataPlane(Vec<Operation>),
@@ -79,12 +85,14 @@ pub enum JobResult {
     Secret(Result<Agreed, CryptoError>),
     /// Of [`Job::Sign`].
     Signature(Result<Vec<u8>, CryptoError>),
-    /// Of [`Job::Verify`].
+    /// Of [`Job::Verify`], and of [`Job::Inquire`].
     Verified(Result<(), CredentialError>),
     /// Of [`Job::DataPlane`].
     DataPlane(Result<(), DataPlaneError>),
     /// Of [`Job::Measure`], in the order asked for.
     Carried(Result<Vec<Carried>, DataPlaneError>),
+    /// It takes another job to come to a result.
+    Continued(Box<Job>),
     /// The host could not do the job.
     Abandoned,
 }
@@ -107,6 +115,8 @@ pub struct JobHost<'a> {
     pub unix_time: UnixTime,
     /// Where CHILD SAs are kept.
     pub data_plane: &'a dyn DataPlane,
+    /// Who knows which certificates have been revoked.
+    pub status: &'a dyn StatusSource,
 }
 
 impl Job {
@@ -117,7 +127,15 @@ impl Job {
         matches!(self, Self::DataPlane(_) | Self::Measure(_))
     }
 
-    /// Does the work; takes up to some milliseconds.
+    /// Whether it waits for others, for as long as they take; it must not hold up
+    /// what only computes.
+    #[must_use]
+    pub const fn is_remote(&self) -> bool {
+        matches!(self, Self::Inquire(_))
+    }
+
+    /// Does the work; takes up to some milliseconds, unless it is
+    /// [remote](Self::is_remote).
     #[must_use]
     pub fn run(self, host: JobHost<'_>) -> JobResult {
         match self {
@@ -132,7 +150,12 @@ impl Job {
                 scheme,
                 octets,
             } => JobResult::Signature(key.key().sign(scheme, &octets, host.random)),
-            Self::Verify(verification) => JobResult::Verified(verification.run(host.unix_time)),
+            Self::Verify(verification) => match verification.run(host) {
+                Ok(None) => JobResult::Verified(Ok(())),
+                Ok(Some(inquiry)) => JobResult::Continued(Box::new(Self::Inquire(inquiry))),
+                Err(error) => JobResult::Verified(Err(error)),
+            },
+            Self::Inquire(inquiry) => JobResult::Verified(inquiry.run(host.status, host.unix_time)),
             Self::DataPlane(batch) => JobResult::DataPlane(host.data_plane.apply(&batch)),
             Self::Measure(sas) => JobResult::Carried(host.data_plane.carried(&sas)),
         }
@@ -158,7 +181,7 @@ fn agree(
 }
 
 impl Verification {
-    fn run(&self, now: UnixTime) -> Result<(), CredentialError> {
+    fn run(&self, host: JobHost<'_>) -> Result<Option<Inquiry>, CredentialError> {
         let credentials = Credentials {
             chain: &self.chain,
             identity: &self.identity,
@@ -166,6 +189,7 @@ impl Verification {
             signed_octets: &self.octets,
             signature: &self.signature,
         };
-        self.anchors.verify(&credentials, self.usage, now)
+        self.anchors
+            .verify(&credentials, self.usage, host.unix_time, host.status)
     }
 }

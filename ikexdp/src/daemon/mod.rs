@@ -22,6 +22,7 @@ use std::thread;
 use crossbeam_channel::Receiver;
 use ikexdp_proto::Endpoint;
 use ikexdp_proto::config::{Config, Fragmentation};
+use ikexdp_proto::crypto::cert::NoStatusSource;
 use ikexdp_proto::limits::DATAGRAM_LEN_MIN;
 use nix::errno::Errno;
 use tokio::runtime::Builder;
@@ -202,6 +203,7 @@ fn prepare(
         config.gate.half_open_max,
         waker.clone(),
         carrier.data_plane,
+        Arc::new(NoStatusSource),
     )
     .map_err(DaemonError::Threads)?;
     let (fragmentation, connections) = (config.fragmentation, config.connections.len());

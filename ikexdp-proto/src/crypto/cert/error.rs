@@ -4,6 +4,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
+use super::revocation::{Revoked, Unknown};
 use crate::crypto::scheme::SignatureScheme;
 
 /// Why a peer's credentials are refused; for the operator, never for the peer.
@@ -29,6 +30,22 @@ pub enum CredentialError {
     UnsupportedSignature(SignatureScheme),
     /// The signature's algorithm is none of ours.
     UnknownSignature,
+    /// An authority on the path may not vouch for a name it has.
+    NameConstraints,
+    /// A certificate on the path has been revoked.
+    Revoked {
+        /// Whose.
+        subject: String,
+        /// When and why.
+        revoked: Revoked,
+    },
+    /// Nobody says whether a certificate on the path has been revoked.
+    StatusUnknown {
+        /// Whose.
+        subject: String,
+        /// Why not.
+        why: Unknown,
+    },
     /// Something rarer about the path.
     Path(webpki::Error),
 }
@@ -43,6 +60,7 @@ impl From<webpki::Error> for CredentialError {
             webpki::Error::CertExpired { .. } => CredentialError::Expired,
             webpki::Error::CertNotValidYet { .. } => CredentialError::NotYetValid,
             webpki::Error::EmptyEkuExtension => CredentialError::WrongUsage,
+            webpki::Error::NameConstraintViolation => Self::NameConstraints,
             webpki::Error::BadDer | webpki::Error::BadDerTime => CredentialError::Malformed,
             other => CredentialError::Path(other),
         }
@@ -71,6 +89,15 @@ impl fmt::Display for CredentialError {
                 write!(f, "signature cannot be verified with this key: {scheme}")
             }
             Self::UnknownSignature => f.write_str("signature algorithm is not supported"),
+            Self::NameConstraints => {
+                f.write_str("certificate has a name that an authority above it may not vouch for")
+            }
+            Self::Revoked { subject, revoked } => {
+                write!(f, "certificate is {revoked}: {subject}")
+            }
+            Self::StatusUnknown { subject, why } => {
+                write!(f, "certificate may be revoked: {subject}: {why}")
+            }
             Self::Path(error) => write!(f, "certificate path is not valid: {error}"),
         }
     }

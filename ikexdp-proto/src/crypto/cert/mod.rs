@@ -1,7 +1,10 @@
 //! Certificates: our own, the authorities we trust, and the peer's.
 
 mod algorithm;
+mod crl;
 mod error;
+mod path;
+mod revocation;
 
 use alloc::string::ToString;
 use alloc::vec::Vec;
@@ -19,7 +22,12 @@ use super::scheme::SignatureScheme;
 use super::sign::SigningKey;
 use crate::identity::{Identity, asserted_names};
 
+pub use self::crl::{RevocationList, RevocationListError};
 pub use self::error::CredentialError;
+pub use self::path::{Issued, Issuer};
+pub use self::revocation::{
+    Inquiry, NoStatusSource, Revocation, RevocationPolicy, Revoked, Status, StatusSource, Unknown,
+};
 
 /// The SHA-1 of a SubjectPublicKeyInfo, which names an authority in CERTREQ
 /// (RFC 7296 §3.7).
@@ -102,6 +110,7 @@ impl CertifiedKey {
 pub struct TrustAnchors {
     anchors: Vec<TrustAnchor<'static>>,
     hashes: Vec<AuthorityHash>,
+    revocation: Revocation,
 }
 
 impl TrustAnchors {
@@ -128,7 +137,17 @@ impl TrustAnchors {
             let hash = digest(&SHA1_FOR_LEGACY_USE_ONLY, &encoded);
             hashes.extend(AuthorityHash::try_from(hash.as_ref()));
         }
-        Ok(Self { anchors, hashes })
+        Ok(Self {
+            anchors,
+            hashes,
+            revocation: Revocation::default(),
+        })
+    }
+
+    /// Trusts them in what they, and those below them, have not revoked.
+    #[must_use]
+    pub fn with_revocation(self, revocation: Revocation) -> Self {
+        Self { revocation, ..self }
     }
 
     /// What a CERTREQ names them by.
@@ -220,7 +239,9 @@ pub struct Credentials<'a> {
 
 impl TrustAnchors {
     /// Checks that `credentials` lead to one of these authorities at `now`, may
-    /// be used as `usage`, assert the identity, and signed the handshake.
+    /// be used as `usage`, assert the identity, signed the handshake, and are not
+    /// revoked. If that last is not known to us, nor to `source`, what is to be
+    /// asked comes back: nobody is asked for whom has not proved who it is.
     ///
     /// # Errors
     /// [`CredentialError`] with the first thing that is wrong.
@@ -229,13 +250,14 @@ impl TrustAnchors {
         credentials: &Credentials<'_>,
         usage: Usage,
         now: UnixTime,
-    ) -> Result<(), CredentialError> {
+        source: &dyn StatusSource,
+    ) -> Result<Option<Inquiry>, CredentialError> {
         let (leaf, intermediates) = credentials
             .chain
             .split_first()
             .ok_or(CredentialError::NoCertificate)?;
         let end_entity = EndEntityCert::try_from(leaf)?;
-        end_entity.verify_for_usage(
+        let path = end_entity.verify_for_usage(
             ALL_VERIFICATION_ALGS,
             &self.anchors,
             intermediates,
@@ -245,6 +267,9 @@ impl TrustAnchors {
             None,
         )?;
         let parsed = Certificate::from_der(leaf).map_err(|_| CredentialError::Malformed)?;
+        if path::breaks_constraints(&path, &parsed) {
+            return Err(CredentialError::NameConstraints);
+        }
         if !credentials.identity.is_asserted_by(&parsed) {
             let names = asserted_names(&parsed)
                 .iter()
@@ -252,6 +277,14 @@ impl TrustAnchors {
                 .collect();
             return Err(CredentialError::WrongName(names));
         }
-        algorithm::verify_signature(&end_entity, credentials)
+        algorithm::verify_signature(&end_entity, credentials)?;
+        if self.revocation.policy == RevocationPolicy::Off {
+            return Ok(None);
+        }
+        self.revocation
+            .examine(path::certificates(&path)?, source, now)
     }
 }
+
+#[cfg(test)]
+mod tests;
