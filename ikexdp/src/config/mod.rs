@@ -15,6 +15,7 @@ mod lifetimes;
 mod networks;
 mod numbers;
 mod problem;
+mod revocation;
 mod settings;
 mod summary;
 

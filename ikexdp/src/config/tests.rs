@@ -1,5 +1,7 @@
 //! A good configuration, and what each change to it makes of it.
 
+mod revocation;
+
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;

@@ -13,8 +13,9 @@ use x509_cert::ext::pkix::crl::IssuingDistributionPoint;
 use x509_cert::time::Time;
 
 use super::TrustAnchors;
-use super::path::{Issued, Issuer, Signed, addresses};
-use super::revocation::{Revoked, Status, Unknown};
+use super::path::{Issued, Issuer, Signed, addresses, sequence};
+use super::revocation::{Moment, Revoked, Status, Unknown};
+use crate::identity::Identity;
 
 /// How far the clock of whoever signed something may be ahead of ours.
 pub(super) const CLOCK_SKEW: Duration = Duration::from_secs(5 * 60);
@@ -49,6 +50,17 @@ struct Envelope<'a> {
     content: AnyRef<'a>,
     algorithm: AnyRef<'a>,
     signature: BitStringRef<'a>,
+}
+
+/// Who made a revocation list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signer {
+    /// One of the authorities that are trusted.
+    Anchor,
+    /// Somebody of the same name as one of them.
+    Namesake,
+    /// Nobody of them; perhaps an authority below.
+    Elsewhere,
 }
 
 /// Why something is no revocation list that can be used.
@@ -96,17 +108,19 @@ impl RevocationList {
         })
     }
 
-    /// Notes if the list is of one of `anchors`, so that its signature need not be
-    /// looked at again; and says so.
-    pub fn is_of_any(&mut self, anchors: &TrustAnchors) -> bool {
-        let mut issuers = anchors.anchors.iter().map(Issuer::of_anchor);
-        match issuers.find(|issuer| self.is_of(issuer)) {
-            Some(issuer) => {
+    /// Looks for whoever made it among `anchors`, and notes that, so that the
+    /// signature need not be looked at again.
+    pub fn find_signer(&mut self, anchors: &TrustAnchors) -> Signer {
+        let issuers = anchors.anchors.iter().map(Issuer::of_anchor);
+        let mut signer = Signer::Elsewhere;
+        for issuer in issuers.filter(|issuer| issuer.name() == self.issuer) {
+            if self.is_of(&issuer) {
                 self.signer = Some(issuer);
-                true
+                return Signer::Anchor;
             }
-            None => false,
+            signer = Signer::Namesake;
         }
+        signer
     }
 
     /// The list, if it is of `issuer`.
@@ -256,6 +270,13 @@ impl From<webpki::Error> for RevocationListError {
 impl From<der::Error> for RevocationListError {
     fn from(_: der::Error) -> Self {
         Self::Unreadable
+    }
+}
+
+impl fmt::Display for RevocationList {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let issuer = Identity::DistinguishedName(sequence(&self.issuer));
+        write!(f, "{issuer} (until {})", Moment(self.next_update))
     }
 }
 

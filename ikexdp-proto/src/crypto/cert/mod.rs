@@ -22,7 +22,7 @@ use super::scheme::SignatureScheme;
 use super::sign::SigningKey;
 use crate::identity::{Identity, asserted_names};
 
-pub use self::crl::{RevocationList, RevocationListError};
+pub use self::crl::{RevocationList, RevocationListError, Signer};
 pub use self::error::CredentialError;
 pub use self::path::{Issued, Issuer};
 pub use self::revocation::{
@@ -148,6 +148,12 @@ impl TrustAnchors {
     #[must_use]
     pub fn with_revocation(self, revocation: Revocation) -> Self {
         Self { revocation, ..self }
+    }
+
+    /// What of theirs is not trusted.
+    #[must_use]
+    pub const fn revocation(&self) -> &Revocation {
+        &self.revocation
     }
 
     /// What a CERTREQ names them by.

@@ -126,6 +126,9 @@ impl Revocation {
 }
 
 impl RevocationPolicy {
+    /// All there are.
+    pub const ALL: [Self; 3] = [Self::Off, Self::Relaxed, Self::Strict];
+
     fn judge(self, issued: &Issued, status: Status) -> Result<(), CredentialError> {
         let subject = || issued.subject.clone();
         match (self, status) {
@@ -199,7 +202,8 @@ impl fmt::Display for Unknown {
     }
 }
 
-struct Moment(UnixTime);
+/// A time, for people.
+pub(super) struct Moment(pub(super) UnixTime);
 
 impl fmt::Display for Moment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -123,8 +123,10 @@ fn a_list_with_a_changed_octet_is_nobodys() {
 fn a_signature_that_was_looked_at_counts_for_that_key_only() {
     let (ours, other) = (root("root"), root("root"));
     let mut list = list(&[7], &other);
-    assert!(!list.is_of_any(&trust(&ours)));
-    assert!(list.is_of_any(&trust(&other)));
+    assert_eq!(list.find_signer(&trust(&root("r"))), Signer::Elsewhere);
+    assert_eq!(list.find_signer(&trust(&ours)), Signer::Namesake);
+    assert_eq!(list.find_signer(&trust(&other)), Signer::Anchor);
+    assert_eq!(list.to_string(), "CN=root (until 2030-02-01T00:00:00Z)");
     let peer_of = |root: &Authority| peer(root, |_| ());
     assert_eq!(peer_of(&ours).judged(&ours, Relaxed, &[&list]), Ok(()));
     let verdict = peer_of(&other).judged(&other, Relaxed, &[&list]);
