@@ -5,9 +5,11 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use ikexdp_proto::crypto::cert::{CertificateError, RevocationListError};
+use ikexdp_proto::crypto::cert::CertificateError;
 use ikexdp_proto::identity::UnreadableIdentity;
 use ipnet::IpNet;
+
+use super::revocation::RevocationFault;
 
 /// Why a value cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -218,28 +220,9 @@ pub enum Fault {
         /// The file.
         path: PathBuf,
     },
-    /// A revocation list cannot be used.
-    #[error("{source}: {}", path.display())]
-    RevocationList {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: RevocationListError,
-    },
-    /// A revocation list is signed by somebody else than its issuer.
-    #[error("not signed by the authority of that name: {list}: {}", path.display())]
-    ForgedList {
-        /// Whose list it says it is.
-        list: String,
-        /// The file.
-        path: PathBuf,
-    },
-    /// Nobody could come, for nothing says who is not revoked.
-    #[error("nothing says which certificates are revoked, so that none would be taken")]
-    NoRevocationSource,
-    /// Only certificates can be revoked.
-    #[error("means nothing without `remote.ca`")]
-    NoCertificates,
+    /// What is said about revoked certificates cannot be.
+    #[error(transparent)]
+    Revocation(#[from] RevocationFault),
 }
 
 impl Fault {
@@ -308,16 +291,7 @@ impl Fault {
                 return format!("set `local.id` to a name it asserts: {names}").into();
             }
             Self::NotAuthority { .. } => "give the certificate of the authority, not of a peer",
-            Self::RevocationList { .. } => {
-                "give a complete list of one authority, in PEM or DER; look at it with `openssl crl -text`"
-            }
-            Self::ForgedList { .. } => {
-                "have the authority make a new one, or renew its certificate in `remote.ca`"
-            }
-            Self::NoRevocationSource => {
-                "add `crl = [\"clients.crl\"]` or `fetch-revocation = true`, or write \"relaxed\""
-            }
-            Self::NoCertificates => "remove it, or let the peers have certificates",
+            Self::Revocation(fault) => fault.hint(),
         };
         text.into()
     }

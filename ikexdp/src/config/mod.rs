@@ -34,6 +34,7 @@ pub use credential::Proof;
 pub use fault::Fault;
 pub use gateway::CONTROL_SOCKET;
 pub use problem::{ConfigError, Problem};
+pub use revocation::RevocationFault;
 pub use settings::{
     DataPlane, Ikev1, LogFormat, LogSettings, Settings, Transport, XdpMode, XdpSettings,
     XdpTransfer,

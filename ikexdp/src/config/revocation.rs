@@ -15,10 +15,36 @@ use toml::Spanned;
 use super::algorithms::choice;
 use super::caution::Caution;
 use super::context::Context;
-use super::fault::Fault;
 use super::file::Remote;
 use super::problem::Key;
 use crate::listed::Listed;
+
+/// What is said about revoked certificates cannot be.
+#[derive(Debug, thiserror::Error)]
+pub enum RevocationFault {
+    /// A revocation list cannot be used.
+    #[error("{source}: {}", path.display())]
+    List {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: RevocationListError,
+    },
+    /// A revocation list is signed by somebody else than its issuer.
+    #[error("not signed by the authority of that name: {list}: {}", path.display())]
+    ForgedList {
+        /// Whose list it says it is.
+        list: String,
+        /// The file.
+        path: PathBuf,
+    },
+    /// Nobody could come, for nothing says who is not revoked.
+    #[error("nothing says which certificates are revoked, so that none would be taken")]
+    NoRevocationSource,
+    /// Only certificates can be revoked.
+    #[error("means nothing without `remote.ca`")]
+    NoCertificates,
+}
 
 /// `anchors` with what is said about what they have revoked.
 pub(super) fn revocation(
@@ -46,9 +72,11 @@ pub(super) fn revocation(
     match (policy, given) {
         (RevocationPolicy::Strict, Some(text)) if lists.is_empty() && !fetches => {
             let key = key.at("remote.revocation");
-            return cx
-                .problems
-                .fault(&key, text.span(), Fault::NoRevocationSource);
+            return cx.problems.fault(
+                &key,
+                text.span(),
+                RevocationFault::NoRevocationSource.into(),
+            );
         }
         (RevocationPolicy::Off, Some(_)) => {
             let crl = table.crl.as_ref().map(|it| ("remote.crl", it.span()));
@@ -84,9 +112,9 @@ pub(super) fn no_revocation(cx: &mut Context<'_>, key: &Key<'_>, table: &Remote)
     ];
     for (name, span) in given {
         if let Some(span) = span {
-            let _: Option<()> = cx
-                .problems
-                .fault(&key.at(name), span, Fault::NoCertificates);
+            let _: Option<()> =
+                cx.problems
+                    .fault(&key.at(name), span, RevocationFault::NoCertificates.into());
         }
     }
 }
@@ -108,15 +136,15 @@ fn lists(
     let mut lists = match read(&content) {
         Ok(lists) => lists,
         Err(source) => {
-            let fault = Fault::RevocationList { path, source };
-            return cx.problems.fault(key, file.span(), fault);
+            let fault = RevocationFault::List { path, source };
+            return cx.problems.fault(key, file.span(), fault.into());
         }
     };
     for list in &mut lists {
         if list.find_signer(anchors) == Signer::Namesake {
             let list = list.to_string();
-            let fault = Fault::ForgedList { list, path };
-            return cx.problems.fault(key, file.span(), fault);
+            let fault = RevocationFault::ForgedList { list, path };
+            return cx.problems.fault(key, file.span(), fault.into());
         }
         if list.next_update() <= cx.now {
             let (list, path) = (list.to_string(), path.clone());
@@ -138,6 +166,24 @@ fn read(content: &[u8]) -> Result<Vec<RevocationList>, RevocationListError> {
     }
     let lists = blocks.iter().map(|list| RevocationList::from_der(list));
     lists.collect()
+}
+
+impl RevocationFault {
+    /// What to do about it.
+    pub(super) const fn hint(&self) -> &'static str {
+        match self {
+            Self::List { .. } => {
+                "give a complete list of one authority, in PEM or DER; look at it with `openssl crl -text`"
+            }
+            Self::ForgedList { .. } => {
+                "have the authority make a new one, or renew its certificate in `remote.ca`"
+            }
+            Self::NoRevocationSource => {
+                "add `crl = [\"clients.crl\"]` or `fetch-revocation = true`, or write \"relaxed\""
+            }
+            Self::NoCertificates => "remove it, or let the peers have certificates",
+        }
+    }
 }
 
 /// For people.

@@ -22,7 +22,6 @@ use std::thread;
 use crossbeam_channel::Receiver;
 use ikexdp_proto::Endpoint;
 use ikexdp_proto::config::{Config, Fragmentation};
-use ikexdp_proto::crypto::cert::NoStatusSource;
 use ikexdp_proto::limits::DATAGRAM_LEN_MIN;
 use nix::errno::Errno;
 use tokio::runtime::Builder;
@@ -39,6 +38,7 @@ pub use self::fast_path::FastPathError;
 use self::order::{Mailbox, Order};
 use self::packet_loop::PacketLoop;
 use self::reload::Reloader;
+use crate::authorities::Authorities;
 use crate::clock::Clock;
 use crate::config::{DataPlane, Loaded, Settings, Transport};
 use crate::control::{ControlError, Listener};
@@ -203,7 +203,7 @@ fn prepare(
         config.gate.half_open_max,
         waker.clone(),
         carrier.data_plane,
-        Arc::new(NoStatusSource),
+        Arc::new(Authorities::default()),
     )
     .map_err(DaemonError::Threads)?;
     let (fragmentation, connections) = (config.fragmentation, config.connections.len());

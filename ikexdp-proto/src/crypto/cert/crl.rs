@@ -13,7 +13,7 @@ use x509_cert::ext::pkix::crl::IssuingDistributionPoint;
 use x509_cert::time::Time;
 
 use super::TrustAnchors;
-use super::path::{Issued, Issuer, Signed, addresses, sequence};
+use super::path::{Issued, Issuer, Signed, addresses, has_signed, sequence};
 use super::revocation::{Moment, Revoked, Status, Unknown};
 use crate::identity::Identity;
 
@@ -137,7 +137,8 @@ impl RevocationList {
     pub(super) fn is_of(&self, issuer: &Issuer) -> bool {
         self.issuer == issuer.name()
             && issuer.signs_lists
-            && (self.signer.as_ref() == Some(issuer) || issuer.has_signed(&self.signed))
+            && (self.signer.as_ref() == Some(issuer)
+                || has_signed(issuer.public_key(), &self.signed))
     }
 
     /// When there will be a newer one, and this one no longer counts.

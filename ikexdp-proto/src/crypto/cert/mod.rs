@@ -3,6 +3,7 @@
 mod algorithm;
 mod crl;
 mod error;
+mod ocsp;
 mod path;
 mod revocation;
 
@@ -24,6 +25,7 @@ use crate::identity::{Identity, asserted_names};
 
 pub use self::crl::{RevocationList, RevocationListError, Signer};
 pub use self::error::CredentialError;
+pub use self::ocsp::{Answer, AnswerError, ResponseStatus};
 pub use self::path::{Issued, Issuer};
 pub use self::revocation::{
     Inquiry, NoStatusSource, Revocation, RevocationPolicy, Revoked, Status, StatusSource, Unknown,

@@ -87,22 +87,27 @@ impl Issuer {
         &self.name
     }
 
-    /// Whether it signed `signed`.
-    pub(super) fn has_signed(&self, signed: &Signed) -> bool {
-        let public_key = SubjectPublicKeyInfoDer::from(self.public_key.as_slice());
-        let Ok(key) = RawPublicKeyEntity::try_from(&public_key) else {
-            return false;
-        };
-        // An algorithm does not tell the curve: each is tried until one goes
-        // with the key.
-        let mut algorithms = ALL_VERIFICATION_ALGS
-            .iter()
-            .filter(|it| it.signature_alg_id().as_ref() == signed.algorithm);
-        algorithms.any(|algorithm| {
-            key.verify_signature(*algorithm, &signed.octets, &signed.signature)
-                .is_ok()
-        })
+    /// Its SubjectPublicKeyInfo in DER.
+    pub(super) fn public_key(&self) -> &[u8] {
+        &self.public_key
     }
+}
+
+/// Whether the owner of `public_key`, a SubjectPublicKeyInfo, signed `signed`.
+pub(super) fn has_signed(public_key: &[u8], signed: &Signed) -> bool {
+    let public_key = SubjectPublicKeyInfoDer::from(public_key);
+    let Ok(key) = RawPublicKeyEntity::try_from(&public_key) else {
+        return false;
+    };
+    // An algorithm does not tell the curve: each is tried until one goes with the
+    // key.
+    let mut algorithms = ALL_VERIFICATION_ALGS
+        .iter()
+        .filter(|it| it.signature_alg_id().as_ref() == signed.algorithm);
+    algorithms.any(|algorithm| {
+        key.verify_signature(*algorithm, &signed.octets, &signed.signature)
+            .is_ok()
+    })
 }
 
 /// Every certificate of `path`, the leaf first; the anchor is trusted as it is.
