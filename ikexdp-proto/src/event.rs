@@ -385,6 +385,18 @@ impl FailureReason {
             Self::Credentials(CredentialError::NotYetValid | CredentialError::Expired) => {
                 "renew the certificate, or correct the clock"
             }
+            Self::Credentials(CredentialError::NameConstraints) => {
+                "look at `nameConstraints` of the authorities; those for mail addresses, \
+                 distinguished names and URIs are not understood, so that no such name stands"
+            }
+            Self::Credentials(CredentialError::Revoked { .. }) => {
+                "the authority has revoked it: the client needs a new one, if it is to come back"
+            }
+            Self::Credentials(CredentialError::StatusUnknown { .. }) => {
+                "renew the lists of `remote.crl`, one for each authority on the path, or see to it \
+                 that what the certificate names can be reached; `remote.revocation = \"relaxed\"` \
+                 lets it pass"
+            }
             Self::NoSignatureHash => {
                 "the client takes no signature that our key can make: who does not know RFC 7427, as \
                  Windows, takes ECDSA on P-256 and P-384 only; others must announce the hash of our \

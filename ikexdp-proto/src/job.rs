@@ -9,7 +9,9 @@ use ring::rand::SecureRandom;
 use rustls_pki_types::{CertificateDer, UnixTime};
 
 use crate::crypto::CryptoError;
-use crate::crypto::cert::{CertifiedKey, CredentialError, Credentials, TrustAnchors, Usage};
+use crate::crypto::cert::{
+    CertifiedKey, CredentialError, Credentials, Inquiry, StatusSource, TrustAnchors, Usage,
+};
 use crate::crypto::kex::{Group, KeyPair};
 use crate::crypto::scheme::SignatureScheme;
 use crate::data_plane::{Carried, DataPlane, DataPlaneError, EspSaName, Operation};
@@ -53,6 +55,9 @@ pub enum Job {
         /// What the peer has said.
         response: Vec<u8>,
     },
+    /// Ask others whether certificates of a peer have been revoked, which may take
+    /// seconds: it comes of [`Job::Verify`].
+    Inquire(Inquiry),
     /// Have the kernel carry, or no longer carry, CHILD SAs. These jobs and the
     /// next are done in the order in which they were handed out.
     DataPlane(Vec<Operation>),
@@ -88,7 +93,7 @@ pub enum JobResult {
     Secret(Result<Agreed, CryptoError>),
     /// Of [`Job::Sign`].
     Signature(Result<Vec<u8>, CryptoError>),
-    /// Of [`Job::Verify`].
+    /// Of [`Job::Verify`], and of [`Job::Inquire`].
     Verified(Result<(), CredentialError>),
     /// Of [`Job::Eap`].
     Eap(Turn),
@@ -96,6 +101,8 @@ pub enum JobResult {
     DataPlane(Result<(), DataPlaneError>),
     /// Of [`Job::Measure`], in the order asked for.
     Carried(Result<Vec<Carried>, DataPlaneError>),
+    /// It takes another job to come to a result.
+    Continued(Box<Job>),
     /// The host could not do the job.
     Abandoned,
 }
@@ -118,6 +125,8 @@ pub struct JobHost<'a> {
     pub unix_time: UnixTime,
     /// Where CHILD SAs are kept.
     pub data_plane: &'a dyn DataPlane,
+    /// Who knows which certificates have been revoked.
+    pub status: &'a dyn StatusSource,
 }
 
 impl Job {
@@ -128,9 +137,17 @@ impl Job {
         matches!(self, Self::DataPlane(_) | Self::Measure(_))
     }
 
-    /// Does the work, which takes up to some milliseconds, and hands what came of it
-    /// to `done`. An authenticator that asks others may do that later, from another
-    /// thread; if it never will, it drops `done`.
+    /// Whether it waits for others, for as long as they take; it must not hold up
+    /// what only computes.
+    #[must_use]
+    pub const fn is_remote(&self) -> bool {
+        matches!(self, Self::Inquire(_))
+    }
+
+    /// Does the work, which takes up to some milliseconds unless it is
+    /// [remote](Self::is_remote), and hands what came of it to `done`. An
+    /// authenticator that asks others may do that later, from another thread; if it
+    /// never will, it drops `done`.
     pub fn run(self, host: JobHost<'_>, done: impl FnOnce(JobResult) + Send + 'static) {
         let result = match self {
             Self::GenerateKey(group) => JobResult::Key(group.generate(host.random)),
@@ -144,7 +161,12 @@ impl Job {
                 scheme,
                 octets,
             } => JobResult::Signature(key.key().sign(scheme, &octets, host.random)),
-            Self::Verify(verification) => JobResult::Verified(verification.run(host.unix_time)),
+            Self::Verify(verification) => match verification.run(host) {
+                Ok(None) => JobResult::Verified(Ok(())),
+                Ok(Some(inquiry)) => JobResult::Continued(Box::new(Self::Inquire(inquiry))),
+                Err(error) => JobResult::Verified(Err(error)),
+            },
+            Self::Inquire(inquiry) => JobResult::Verified(inquiry.run(host.status, host.unix_time)),
             Self::DataPlane(batch) => JobResult::DataPlane(host.data_plane.apply(&batch)),
             Self::Measure(sas) => JobResult::Carried(host.data_plane.carried(&sas)),
             Self::Eap {
@@ -178,7 +200,7 @@ fn agree(
 }
 
 impl Verification {
-    fn run(&self, now: UnixTime) -> Result<(), CredentialError> {
+    fn run(&self, host: JobHost<'_>) -> Result<Option<Inquiry>, CredentialError> {
         let credentials = Credentials {
             chain: &self.chain,
             identity: &self.identity,
@@ -186,6 +208,7 @@ impl Verification {
             signed_octets: &self.octets,
             signature: &self.signature,
         };
-        self.anchors.verify(&credentials, self.usage, now)
+        self.anchors
+            .verify(&credentials, self.usage, host.unix_time, host.status)
     }
 }

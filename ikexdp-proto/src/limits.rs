@@ -82,3 +82,14 @@ pub const COOKIE_SECRET_LIFETIME: Duration = Duration::from_secs(60);
 /// How long a datagram size that was found to work is believed in: paths
 /// change, and a handshake in smaller fragments than needed costs little.
 pub const PATH_SIZE_LIFETIME: Duration = Duration::from_secs(24 * 3600);
+
+/// Most addresses that a certificate is taken to name for lists of what is
+/// revoked, and as many for responders: authorities write one or two.
+pub const STATUS_ADDRESSES_MAX: usize = 4;
+
+/// Longest of these addresses, in octets: those in the field have 30 to 200.
+pub const STATUS_ADDRESS_LEN_MAX: usize = 1024;
+
+/// Octets of a revocation list (RFC 5280 §5): the largest of public authorities
+/// have 10 million, those of companies some thousand.
+pub const REVOCATION_LIST_LEN_MAX: usize = 16 << 20;

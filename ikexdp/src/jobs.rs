@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
+use ikexdp_proto::crypto::cert::StatusSource;
 use ikexdp_proto::data_plane::DataPlane;
 use ikexdp_proto::job::{Job, JobHost, JobId, JobResult};
 use ring::rand::SystemRandom;
@@ -34,10 +35,12 @@ pub struct JobPool<J = Job, R = JobResult> {
 }
 
 /// The threads for the engine's jobs: one for those that are done in order, which
-/// the kernel does, and some for the others, which only compute.
+/// the kernel does, some for those that wait for others on the network, and some
+/// for the rest, which only compute.
 #[derive(Debug)]
 pub struct Jobs {
     computing: JobPool,
+    remote: JobPool,
     in_order: JobPool,
 }
 
@@ -98,9 +101,13 @@ pub struct Full;
 /// refused may leave an SA in the kernel for good.
 const IN_ORDER_MAX: usize = 1 << 20;
 
+/// Threads that wait for others, which is as many as are asked at once.
+const REMOTE_THREADS: NonZeroUsize = NonZeroUsize::new(4).unwrap();
+
 impl Jobs {
-    /// Starts `threads` threads for what computes, and one more; `waker` is woken
-    /// whenever a job is done. Of those that compute, `limit` may be out.
+    /// Starts `threads` threads for what computes, and a few more; `waker` is woken
+    /// whenever a job is done. Of those that compute, `limit` may be out, and as
+    /// many that wait for others.
     ///
     /// # Errors
     /// [`io::Error`] if the system gives no more threads.
@@ -109,6 +116,7 @@ impl Jobs {
         limit: usize,
         waker: Waker,
         data_plane: Arc<dyn DataPlane>,
+        status: Arc<dyn StatusSource>,
     ) -> io::Result<Self> {
         let random = SystemRandom::new();
         let run = move |job: Job, reply: Reply<JobResult>| {
@@ -116,12 +124,20 @@ impl Jobs {
                 random: &random,
                 unix_time: clock::unix_time(),
                 data_plane: &*data_plane,
+                status: &*status,
             };
             job.run(host, |result| reply.send(result));
         };
         let one = NonZeroUsize::MIN;
         Ok(Self {
             computing: JobPool::with("ikexdp-job", threads, limit, waker.clone(), run.clone())?,
+            remote: JobPool::with(
+                "ikexdp-status",
+                REMOTE_THREADS,
+                limit,
+                waker.clone(),
+                run.clone(),
+            )?,
             in_order: JobPool::with("ikexdp-kernel", one, IN_ORDER_MAX, waker, run)?,
         })
     }
@@ -133,25 +149,30 @@ impl Jobs {
     pub fn submit(&mut self, id: JobId, job: Job) -> Result<(), Full> {
         if job.is_ordered() {
             self.in_order.submit(id, job)
+        } else if job.is_remote() {
+            self.remote.submit(id, job)
         } else {
             self.computing.submit(id, job)
         }
     }
 
-    /// Changes how many of those that compute may be out.
+    /// Changes how many of those that compute may be out, and of those that wait.
     pub const fn set_limit(&mut self, limit: usize) {
         self.computing.limit = limit;
+        self.remote.limit = limit;
     }
 
     /// Takes one job back that is done.
     pub fn done(&mut self) -> Option<Done> {
-        self.in_order.done().or_else(|| self.computing.done())
+        let done = self.in_order.done().or_else(|| self.computing.done());
+        done.or_else(|| self.remote.done())
     }
 
     /// Jobs that are out.
     #[must_use]
     pub const fn out(&self) -> usize {
-        self.computing.out().saturating_add(self.in_order.out())
+        let here = self.computing.out().saturating_add(self.in_order.out());
+        here.saturating_add(self.remote.out())
     }
 }
 
@@ -262,6 +283,7 @@ impl<J, R> fmt::Debug for JobPool<J, R> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ikexdp_proto::crypto::cert::NoStatusSource;
     use ikexdp_proto::crypto::kex::Group;
     use ikexdp_proto::data_plane::{
         Binding, Carried, DataPlaneError, Direction, EspSaName, Lineage, NoDataPlane, Operation,
@@ -289,7 +311,14 @@ mod tests {
     #[test]
     fn a_job_of_the_engine_comes_back() {
         let waker = Waker::new().unwrap();
-        let mut jobs = Jobs::start(ONE, 1, waker.clone(), Arc::new(NoDataPlane)).unwrap();
+        let mut jobs = Jobs::start(
+            ONE,
+            1,
+            waker.clone(),
+            Arc::new(NoDataPlane),
+            Arc::new(NoStatusSource),
+        )
+        .unwrap();
         let job = Job::GenerateKey(Group::Curve25519);
         jobs.submit(JobId(7), job).unwrap();
         assert_eq!(jobs.out(), 1);
@@ -331,7 +360,8 @@ mod tests {
         });
         let two = NonZeroUsize::new(2).unwrap();
         let shared = Arc::clone(&plane);
-        let mut jobs = Jobs::start(two, 1, waker.clone(), shared).unwrap();
+        let mut jobs =
+            Jobs::start(two, 1, waker.clone(), shared, Arc::new(NoStatusSource)).unwrap();
         let end = "192.0.2.1:500".parse().unwrap();
         let remove = || {
             Operation::RemoveSa(EspSaName {

@@ -8,6 +8,7 @@
     )
 )]
 
+pub mod authorities;
 pub mod causes;
 pub mod cli;
 pub mod clock;

@@ -25,6 +25,7 @@ mod moving;
 mod pair;
 mod reconfigure;
 mod rekey;
+mod revocation;
 mod selectors;
 mod succession;
 mod unique;

@@ -35,6 +35,8 @@ pub struct Setup {
     pub data_plane: &'static str,
     /// How both ends prove who they are.
     pub credentials: Credentials,
+    /// What is revoked, as lists in PEM.
+    pub revoked: Option<String>,
     /// Further lines of `[gateway]`.
     pub gateway: &'static str,
     /// Further lines of the connection.
@@ -63,6 +65,7 @@ impl Setup {
             fragment_size: 1280,
             data_plane: "none",
             credentials,
+            revoked: None,
             gateway: "",
             connection: "",
             tables: "",
@@ -85,7 +88,7 @@ impl Setup {
             Transport::Generic => "interface = \"eth0\"\nxdp-mode = \"generic\"",
             Transport::Udp => "transport = \"udp\"",
         };
-        let (local, remote, remote_id, mut files) = match &self.credentials {
+        let (local, mut remote, remote_id, mut files) = match &self.credentials {
             Credentials::Psk {
                 secret,
                 local_id,
@@ -130,6 +133,10 @@ impl Setup {
             }
             Credentials::Eap { .. } => panic!("a gateway is no client"),
         };
+        if let Some(lists) = &self.revoked {
+            remote += ", crl = [\"revoked.pem\"]";
+            files.push(("revoked.pem", lists.clone()));
+        }
         let configuration = format!(
             r#"
 [gateway]

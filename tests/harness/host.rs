@@ -3,6 +3,7 @@
 use std::sync::mpsc;
 use std::time::Duration;
 
+use ikexdp_proto::crypto::cert::{NoStatusSource, StatusSource};
 use ikexdp_proto::data_plane::DataPlane;
 use ikexdp_proto::job::{Job, JobHost, JobResult};
 use ring::rand::SystemRandom;
@@ -14,10 +15,17 @@ const NOW: Duration = Duration::from_secs(2_000_000_000);
 /// Does a job, at once.
 #[must_use]
 pub fn run(job: Job, data_plane: &dyn DataPlane) -> JobResult {
+    run_asking(job, data_plane, &NoStatusSource)
+}
+
+/// Does a job, at once; `status` is who can be asked what has been revoked.
+#[must_use]
+pub fn run_asking(job: Job, data_plane: &dyn DataPlane, status: &dyn StatusSource) -> JobResult {
     let host = JobHost {
         random: &SystemRandom::new(),
         unix_time: UnixTime::since_unix_epoch(NOW),
         data_plane,
+        status,
     };
     let (done, result) = mpsc::channel();
     job.run(host, move |result| done.send(result).unwrap());

@@ -6,7 +6,7 @@ use ikexdp_proto::config::{
     AddressPool, ChildConfig, Config, Connection, Credential, EspAlgorithms, Fragmentation, Gate,
     IkeAlgorithms, Lifetimes, RemoteSelectors, Requirement, Timing, Uniqueness,
 };
-use ikexdp_proto::crypto::cert::{CertifiedKey, TrustAnchors};
+use ikexdp_proto::crypto::cert::{CertifiedKey, Revocation, RevocationList, TrustAnchors};
 use ikexdp_proto::crypto::sign::SigningKey;
 use ikexdp_proto::data_plane::Binding;
 use ikexdp_proto::pattern::IdentityPattern;
@@ -16,8 +16,8 @@ use ikexdp_proto::wire::iana::{ProtocolId, TransformType};
 use ikexdp_proto::wire::payload::sa::{Proposal, Transform};
 use ikexdp_proto::wire::payload::ts::TrafficSelector;
 use rcgen::{
-    BasicConstraints, CertificateParams, CustomExtension, ExtendedKeyUsagePurpose, IsCa, Issuer,
-    KeyPair,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, CustomExtension,
+    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyPair, RevokedCertParams, date_time_ymd,
 };
 use ring::rand::SystemRandom;
 use rustls_pki_types::CertificateDer;
@@ -192,6 +192,36 @@ pub fn authorities(count: usize) -> Requirement {
     let mut roots = vec![Pki::shared().root.clone()];
     roots.resize_with(count, || Pki::new().root);
     Requirement::Certificate(Arc::new(TrustAnchors::new(&roots).unwrap()))
+}
+
+/// Trust in the authority of [`Proof::Certificates`] in what has not been revoked.
+#[must_use]
+pub fn trust(revocation: Revocation) -> Requirement {
+    let anchors = TrustAnchors::clone(&Pki::shared().anchors);
+    Requirement::Certificate(Arc::new(anchors.with_revocation(revocation)))
+}
+
+/// What that authority has revoked: each end's certificate has number 7.
+#[must_use]
+pub fn revocation_list(serials: &[u64]) -> Arc<RevocationList> {
+    let params = CertificateRevocationListParams {
+        this_update: date_time_ymd(2033, 1, 1),
+        next_update: date_time_ymd(2034, 1, 1),
+        crl_number: 1_u64.into(),
+        issuing_distribution_point: None,
+        revoked_certs: serials
+            .iter()
+            .map(|serial| RevokedCertParams {
+                serial_number: (*serial).into(),
+                revocation_time: date_time_ymd(2033, 1, 1),
+                reason_code: None,
+                invalidity_date: None,
+            })
+            .collect(),
+        key_identifier_method: KeyIdMethod::Sha256,
+    };
+    let list = params.signed_by(&Pki::shared().issuer).unwrap();
+    Arc::new(RevocationList::from_der(list.der()).unwrap())
 }
 
 impl Pki {

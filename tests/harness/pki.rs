@@ -3,9 +3,10 @@
 use std::{fs, net::IpAddr, path::PathBuf};
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
-    KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_ED25519,
-    PKCS_RSA_SHA256, SanType,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer, DnType,
+    ExtendedKeyUsagePurpose, IsCa, KeyIdMethod, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256,
+    PKCS_ECDSA_P384_SHA384, PKCS_ED25519, PKCS_RSA_SHA256, RevocationReason, RevokedCertParams,
+    SanType, date_time_ymd,
 };
 
 use crate::lab::{V4, V6};
@@ -16,6 +17,9 @@ pub const CLIENT: &str = "client.lab.test";
 pub const CLIENT_EMAIL: &str = "client@lab.test";
 /// The gateway's name, in its certificate.
 pub const GATEWAY: &str = "gateway.lab.test";
+
+/// The serial number of every certificate for a machine; each authority has issued one.
+const SERIAL: u64 = 7;
 
 /// The kind of all keys of a chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +56,8 @@ pub struct Chain {
     pub intermediate: String,
     /// The private key, PKCS #8.
     pub key: String,
+    /// A list of that authority's in which the own certificate is revoked.
+    pub revoked: String,
 }
 
 impl Pki {
@@ -80,6 +86,7 @@ impl Pki {
                 leaf: leaf.pem(),
                 intermediate: intermediate.pem(),
                 key: pair.serialize_pem(),
+                revoked: revoking(&intermediate),
             }
         };
         let email = SanType::Rfc822Name(CLIENT_EMAIL.try_into().unwrap());
@@ -138,6 +145,24 @@ fn authority(name: &str, below: u8) -> CertificateParams {
     params
 }
 
+/// A list of `issuer`'s with every certificate that [`leaf`] makes.
+fn revoking(issuer: &CertifiedIssuer<'static, KeyPair>) -> String {
+    let list = CertificateRevocationListParams {
+        this_update: date_time_ymd(2020, 1, 1),
+        next_update: date_time_ymd(4000, 1, 1),
+        crl_number: 1_u64.into(),
+        issuing_distribution_point: None,
+        revoked_certs: vec![RevokedCertParams {
+            serial_number: SERIAL.into(),
+            revocation_time: date_time_ymd(2020, 1, 1),
+            reason_code: Some(RevocationReason::KeyCompromise),
+            invalidity_date: None,
+        }],
+        key_identifier_method: KeyIdMethod::Sha256,
+    };
+    list.signed_by(issuer).unwrap().pem().unwrap()
+}
+
 /// A certificate for a machine of this name and these addresses.
 fn leaf(
     name: &str,
@@ -154,5 +179,6 @@ fn leaf(
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.extended_key_usages = usages.to_vec();
     params.use_authority_key_identifier_extension = true;
+    params.serial_number = Some(SERIAL.into());
     params
 }

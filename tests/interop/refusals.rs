@@ -122,6 +122,22 @@ fn a_certificate_for_servers() {
 
 #[test]
 #[ignore = "needs CAP_NET_ADMIN"]
+fn a_revoked_certificate() {
+    let pki = Pki::new(Key::EcdsaP256);
+    let mut case = Case::new(V4, Credentials::client(&pki), Credentials::gateway(&pki));
+    case.gateway.revoked = Some(pki.client.revoked);
+    refused(
+        &case,
+        &[
+            "certificate is revoked since 2020-01-01T00:00:00Z, keyCompromise: CN=client.lab.test",
+            "identity=\"client.lab.test\"",
+            "the authority has revoked it",
+        ],
+    );
+}
+
+#[test]
+#[ignore = "needs CAP_NET_ADMIN"]
 fn an_identity_that_may_not_come() {
     let mut case = Case::psk(V4);
     case.gateway.credentials = psk(GATEWAY, "boss.lab.test");

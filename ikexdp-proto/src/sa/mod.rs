@@ -227,6 +227,13 @@ impl IkeSa {
 
     /// A job of this SA is done.
     pub(crate) fn handle_job(&mut self, cx: &mut Context<'_>, id: JobId, result: JobResult) {
+        if let JobResult::Continued(job) = result {
+            // If the SA has been closed meanwhile, nobody needs to know.
+            if matches!(self.state, State::Verifying(_) | State::Initiating(_)) {
+                cx.job(self.core.id, *job);
+            }
+            return;
+        }
         let core = &mut self.core;
         let state = core::mem::replace(&mut self.state, State::Gone);
         self.state = match (state, result) {

@@ -24,6 +24,17 @@ pub enum Caution {
         /// When it will be.
         time: Time,
     },
+    /// A revocation list is past its time.
+    #[error("revocation list is out of date: {list}: {}", path.display())]
+    OldList {
+        /// Whose, and until when it counted.
+        list: String,
+        /// The file.
+        path: PathBuf,
+    },
+    /// What is revoked is given, or could be had, and is not looked at.
+    #[error("has no effect with revocation = \"off\"")]
+    RevocationOff,
     /// The gateway's certificate lacks the usage that clients look for.
     #[error("certificate lacks the extended key usage serverAuth: {}", path.display())]
     NoServerAuth {
@@ -82,6 +93,11 @@ impl Caution {
         match self {
             Self::Expired { .. } => "renew it: clients refuse it",
             Self::NotYetValid { .. } => "correct the clock, or wait",
+            Self::OldList { .. } => {
+                "have the authority make a new one: this one vouches for nobody, so that \
+                 revocation = \"strict\" refuses all"
+            }
+            Self::RevocationOff => "remove it, or set revocation = \"relaxed\"",
             Self::NoServerAuth { .. } => {
                 "have it issued with serverAuth: Windows and Apple clients refuse it otherwise"
             }

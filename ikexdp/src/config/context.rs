@@ -45,9 +45,19 @@ impl Context<'_> {
         key: &Key<'_>,
         path: &Spanned<PathBuf>,
     ) -> Option<(PathBuf, Zeroizing<Vec<u8>>)> {
+        self.read_up_to(FILE_LEN_MAX, key, path)
+    }
+
+    /// The same, of a file of at most `max` octets.
+    pub(super) fn read_up_to(
+        &mut self,
+        max: u64,
+        key: &Key<'_>,
+        path: &Spanned<PathBuf>,
+    ) -> Option<(PathBuf, Zeroizing<Vec<u8>>)> {
         let span = path.span();
         let path = self.resolve(path.get_ref());
-        match read_bounded(&path) {
+        match read_bounded(max, &path) {
             Ok(content) => Some((path, content)),
             Err(source) => self.problems.fault(key, span, Fault::File { path, source }),
         }
@@ -76,15 +86,15 @@ impl Context<'_> {
     }
 }
 
-fn read_bounded(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
+fn read_bounded(max: u64, path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
     let mut content = Zeroizing::new(Vec::new());
     let read = File::open(path)?
-        .take(FILE_LEN_MAX.saturating_add(1))
+        .take(max.saturating_add(1))
         .read_to_end(&mut content)?;
-    if u64::try_from(read).is_ok_and(|read| read <= FILE_LEN_MAX) {
+    if u64::try_from(read).is_ok_and(|read| read <= max) {
         Ok(content)
     } else {
-        let message = format!("longer than {FILE_LEN_MAX} octets");
+        let message = format!("longer than {max} octets");
         Err(io::Error::new(io::ErrorKind::FileTooLarge, message))
     }
 }

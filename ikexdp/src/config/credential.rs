@@ -21,6 +21,7 @@ use super::eap::{EapMethod, Ourselves, eap};
 use super::fault::Fault;
 use super::file::{Local, Remote, SecretText};
 use super::problem::Key;
+use super::revocation::{no_revocation, revocation};
 
 /// Octets of a shared key below which it can be guessed: 22 characters of
 /// base64 are the first to carry 128 bits.
@@ -112,10 +113,12 @@ pub(super) fn requirement(
     match sole(cx, key, ("remote", remote.span()), given, "ca = \"ca.pem\"")? {
         (name, Source::Certificates(file)) => {
             let (anchors, summaries) = authorities(cx, &key.at(name), file)?;
+            let anchors = revocation(cx, key, table, anchors)?;
             let requirement = Requirement::Certificate(Arc::new(anchors));
             Some((requirement, Proof::Certificates(summaries)))
         }
         (name, secret) => {
+            no_revocation(cx, key, table);
             let secret = shared_key(cx, &key.at(name), &secret)?;
             Some((Requirement::SharedKey(secret), Proof::SharedKey))
         }

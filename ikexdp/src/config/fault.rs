@@ -10,6 +10,8 @@ use ikexdp_proto::crypto::cert::CertificateError;
 use ikexdp_proto::identity::UnreadableIdentity;
 use ipnet::IpNet;
 
+use super::revocation::RevocationFault;
+
 /// Why a value cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum Fault {
@@ -241,6 +243,9 @@ pub enum Fault {
         /// The file.
         path: PathBuf,
     },
+    /// What is said about revoked certificates cannot be.
+    #[error(transparent)]
+    Revocation(#[from] RevocationFault),
 }
 
 impl Fault {
@@ -319,6 +324,7 @@ impl Fault {
             }
             Self::Tls { .. } => "look at the certificates with `openssl x509 -text`",
             Self::NotAuthority { .. } => "give the certificate of the authority, not of a peer",
+            Self::Revocation(fault) => fault.hint(),
         };
         text.into()
     }

@@ -148,6 +148,9 @@ pub(super) struct Local {
 pub(super) struct Remote {
     pub(super) ids: Option<Texts>,
     pub(super) ca: Option<Spanned<PathBuf>>,
+    pub(super) crl: Option<Spanned<Vec<Spanned<PathBuf>>>>,
+    pub(super) revocation: Option<Text>,
+    pub(super) fetch_revocation: Option<Spanned<bool>>,
     pub(super) secret: Option<SecretText>,
     pub(super) secret_file: Option<Spanned<PathBuf>>,
     pub(super) eap_users: Option<Spanned<PathBuf>>,

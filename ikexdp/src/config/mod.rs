@@ -16,6 +16,7 @@ mod lifetimes;
 mod networks;
 mod numbers;
 mod problem;
+mod revocation;
 mod settings;
 mod summary;
 
@@ -35,6 +36,7 @@ pub use eap::EapMethod;
 pub use fault::Fault;
 pub use gateway::CONTROL_SOCKET;
 pub use problem::{ConfigError, Problem};
+pub use revocation::RevocationFault;
 pub use settings::{
     DataPlane, Ikev1, LogFormat, LogSettings, Settings, Transport, XdpMode, XdpSettings,
     XdpTransfer,

@@ -2,14 +2,15 @@
 
 use std::fmt::{self, Display};
 
-use ikexdp_proto::config::{Connection, RemoteSelectors};
+use ikexdp_proto::config::{Connection, RemoteSelectors, Requirement};
+use ikexdp_proto::crypto::cert::RevocationPolicy;
 use ikexdp_proto::data_plane::Binding;
 use ikexdp_proto::pattern::IdentityPattern;
 
 use crate::listed::Listed;
 
 use super::networks::Capacity;
-use super::{CertificateSummary, Loaded, Proof, Proofs, Transport, binding, lifetimes};
+use super::{CertificateSummary, Loaded, Proof, Proofs, Transport, binding, lifetimes, revocation};
 
 /// Octets of an IP datagram that hold no part of a message when it is cut: the
 /// headers of IPv4 (20), UDP (8), the non-ESP marker (4), IKE (28), SKF (8), and
@@ -101,6 +102,11 @@ impl Loaded {
                     row(f, "must show", method)?;
                 }
             }
+        }
+        if let Requirement::Certificate(anchors) = &connection.requirement
+            && anchors.revocation().policy != RevocationPolicy::Off
+        {
+            row(f, "revocation", revocation::Shown(anchors.revocation()))?;
         }
         row(f, "reaches", Listed(&connection.child.local))?;
         match &connection.child.remote {

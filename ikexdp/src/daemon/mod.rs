@@ -38,6 +38,7 @@ pub use self::fast_path::FastPathError;
 use self::order::{Mailbox, Order};
 use self::packet_loop::PacketLoop;
 use self::reload::Reloader;
+use crate::authorities::Authorities;
 use crate::clock::Clock;
 use crate::config::{DataPlane, Loaded, Settings, Transport};
 use crate::control::{ControlError, Listener};
@@ -202,6 +203,7 @@ fn prepare(
         config.gate.half_open_max,
         waker.clone(),
         carrier.data_plane,
+        Arc::new(Authorities::default()),
     )
     .map_err(DaemonError::Threads)?;
     let (fragmentation, connections) = (config.fragmentation, config.connections.len());

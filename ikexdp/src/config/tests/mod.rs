@@ -1,6 +1,7 @@
 //! A good configuration, and what each change to it makes of it.
 
 mod eap;
+mod revocation;
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
