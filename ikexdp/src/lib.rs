@@ -26,6 +26,8 @@ pub mod log;
 pub mod metrics;
 pub mod netlink;
 pub mod parked;
+pub mod pki;
+pub mod profiles;
 pub mod udp;
 pub mod view;
 pub mod waker;
