@@ -17,6 +17,7 @@ pub mod daemon;
 pub mod entropy;
 pub mod frame;
 pub mod host_checks;
+pub mod init;
 pub mod jobs;
 pub mod journal;
 pub mod leases;
