@@ -19,6 +19,7 @@ mod ip_fragments;
 mod lifecycle;
 mod loss;
 mod malformed;
+mod onboarding;
 mod refusals;
 mod reload;
 mod repeats;

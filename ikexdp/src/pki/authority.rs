@@ -136,6 +136,6 @@ impl Authority {
 fn common_name(certificate: &Certificate) -> String {
     let subject = certificate.tbs_certificate().subject().to_string();
     let parts = subject.split(',');
-    let names = parts.filter_map(|part| part.trim().strip_prefix("CN="));
-    names.last().unwrap_or_default().to_owned()
+    let mut names = parts.filter_map(|part| part.trim().strip_prefix("CN="));
+    names.next_back().unwrap_or_default().to_owned()
 }
