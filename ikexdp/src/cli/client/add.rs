@@ -27,8 +27,9 @@ const DAYS: u32 = 365;
 pub(in crate::cli) struct Options {
     /// What to call the client
     name: ClientName,
-    /// What the client is
-    #[arg(long = "for", value_name = "PLATFORM")]
+    /// What the client is: `windows` 10 1809 or later; `apple`, for iOS, iPadOS and macOS; `android`
+    /// with the strongSwan app; or `linux` with strongSwan
+    #[arg(long = "for", value_name = "PLATFORM", hide_possible_values = true)]
     platform: Platform,
     /// Make a user with a password (EAP-MSCHAPv2) instead of a certificate
     #[arg(long)]
@@ -133,7 +134,8 @@ pub(super) fn execute(options: Options, out: &mut impl Write) -> Result<(), CliE
         writeln!(out, "{what}: {}", *shown)?;
         writeln!(out, "It is shown this once: tell it apart from the files.")?;
     }
-    writeln!(out, "\nnext: {}", options.platform.next())?;
+    let next = options.platform.next().replace("NAME", &name.section());
+    writeln!(out, "\nnext: {next}")?;
     writeln!(
         out,
         "Carry the files over by `scp` or on a medium, not by mail or chat: who has them is this client. Then delete them here."
