@@ -10,10 +10,11 @@ use ikexdp_proto::wire::payload::ts::TrafficSelector;
 use ipnet::{IpNet, IpSubnets, Ipv4Subnets, Ipv6Subnets};
 use zeroize::Zeroizing;
 
-use super::Place;
+use super::{Daemon, Place, reload};
 use crate::cli::CliError;
 use crate::clock::unix_time;
 use crate::config::{self, Settings};
+use crate::control::ClientError;
 use crate::pki::{
     self, Authority, Client, ClientName, Directory, GatewayName, Index, Kind, Moment, NtHash,
     PkiError, Readers, Users, create, create_directory, password, uuid,
@@ -55,6 +56,8 @@ pub(in crate::cli) struct Options {
     out: Option<PathBuf>,
     #[command(flatten)]
     place: Place,
+    #[command(flatten)]
+    daemon: Daemon,
 }
 
 /// Why there is no such client.
@@ -133,6 +136,14 @@ pub(super) fn execute(options: Options, out: &mut impl Write) -> Result<(), CliE
         };
         writeln!(out, "{what}: {}", *shown)?;
         writeln!(out, "It is shown this once: tell it apart from the files.")?;
+    }
+    if options.eap {
+        let socket = options.daemon.socket.as_ref();
+        match reload(socket.unwrap_or(&settings.control_socket)) {
+            // It reads its users when it starts.
+            Ok(()) | Err(ClientError::NotRunning { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
     }
     let next = options.platform.next().replace("NAME", &name.section());
     writeln!(out, "\nnext: {next}")?;

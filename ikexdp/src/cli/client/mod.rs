@@ -6,14 +6,16 @@ mod revoke;
 #[cfg(test)]
 mod tests;
 
-use std::io::Write;
-use std::path::PathBuf;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 
 pub use add::AddError;
 
 use super::{CliError, DIRECTORY};
+use crate::control::{ClientError, Request, call};
+use crate::view::Reloaded;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -37,6 +39,13 @@ pub(super) enum Command {
 }
 
 #[derive(Args, Debug)]
+pub(in crate::cli) struct Daemon {
+    /// The control socket of the daemon; by default that of the configuration
+    #[arg(long, value_name = "PATH")]
+    socket: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
 pub(in crate::cli) struct Place {
     /// The directory of the configuration
     #[arg(long, value_name = "DIRECTORY", default_value = DIRECTORY)]
@@ -49,4 +58,14 @@ pub(super) fn execute(command: Command, out: &mut impl Write) -> Result<(), CliE
         Command::List { json, place } => list::execute(json, place, out),
         Command::Revoke(options) => revoke::execute(options, out),
     }
+}
+
+/// Has the daemon read what was written.
+fn reload(socket: &Path) -> Result<(), ClientError> {
+    let reloaded: Reloaded = call(socket, &Request::Reload)?;
+    for caution in reloaded.cautions {
+        // Standard error is where this belongs, and nowhere else is.
+        let _ = writeln!(io::stderr(), "warning: {caution}");
+    }
+    Ok(())
 }

@@ -1,19 +1,19 @@
 //! `ikexdp client revoke`.
 
 use std::fs;
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::io::Write;
+use std::path::Path;
 
 use clap::Args;
 use ikexdp_proto::identity::Identity;
 
-use super::Place;
+use super::{Daemon, Place, reload};
 use crate::cli::{CliError, sas};
 use crate::clock::unix_time;
 use crate::config;
 use crate::control::{ClientError, Request, call};
 use crate::pki::{Authority, Client, ClientName, Directory, Index, Kind, Users, replace_crl};
-use crate::view::{Reloaded, Sa};
+use crate::view::Sa;
 
 #[derive(Args, Debug)]
 pub(in crate::cli) struct Options {
@@ -21,9 +21,8 @@ pub(in crate::cli) struct Options {
     name: ClientName,
     #[command(flatten)]
     place: Place,
-    /// The control socket of the daemon; by default that of the configuration
-    #[arg(long, value_name = "PATH")]
-    socket: Option<PathBuf>,
+    #[command(flatten)]
+    daemon: Daemon,
 }
 
 pub(super) fn execute(options: Options, out: &mut impl Write) -> Result<(), CliError> {
@@ -33,7 +32,7 @@ pub(super) fn execute(options: Options, out: &mut impl Write) -> Result<(), CliE
         Kind::Certificate => writeln!(out, "revoked: {}, in the CRL now", client.name)?,
         Kind::Eap => writeln!(out, "revoked: {}, no user any more", client.name)?,
     }
-    let socket = match options.socket {
+    let socket = match options.daemon.socket {
         Some(socket) => socket,
         None => {
             config::load(&directory.configuration(), unix_time())?
@@ -78,11 +77,7 @@ fn revoke(directory: &Directory, name: &ClientName) -> Result<Client, CliError> 
 /// Has the daemon take note, and ends what the client has; how many IKE SAs that
 /// were.
 fn close(socket: &Path, client: &Client) -> Result<usize, ClientError> {
-    let reloaded: Reloaded = call(socket, &Request::Reload)?;
-    for caution in reloaded.cautions {
-        // Standard error is where this belongs, and nowhere else is.
-        let _ = writeln!(io::stderr(), "warning: {caution}");
-    }
+    reload(socket)?;
     let mut closed = 0_usize;
     for sa in sas(socket)? {
         if is_of(&sa, client) {

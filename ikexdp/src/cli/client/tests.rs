@@ -14,6 +14,9 @@ use webpki::{CertRevocationList, OwnedCertRevocationList};
 use crate::cli::{Cli, CliError};
 use crate::pki::{Directory, Index};
 
+/// Where no daemon listens: one of this host is none of the tests' business.
+const NOBODY: &str = "/nowhere/c.sock";
+
 /// A gateway that has just been set up.
 struct Fresh {
     root: TempDir,
@@ -177,16 +180,25 @@ fn a_user_has_a_password_that_is_kept_as_a_hash() {
     let path = fresh.root.path().join("password");
     fs::write(&path, "clientPass\n").unwrap();
     let path = path.to_str().unwrap();
-    let said = fresh.add(&["kim", "--for", "windows", "--eap", "--password-file", path]);
+    let said = fresh.add(&[
+        "kim",
+        "--for",
+        "windows",
+        "--eap",
+        "--password-file",
+        path,
+        "--socket",
+        NOBODY,
+    ]);
     assert!(!said.contains("clientPass"), "{said}");
-    let said = fresh.add(&["lee", "--for", "apple", "--eap"]);
+    let said = fresh.add(&["lee", "--for", "apple", "--eap", "--socket", NOBODY]);
     assert!(said.contains("\npassword: "), "{said}");
     let users = fs::read_to_string(fresh.directory.file(Directory::USERS)).unwrap();
     let users: toml::Table = toml::from_str(&users).unwrap();
     let hash = users["users"]["kim"].as_str();
     assert_eq!(hash, Some("nt:44ebba8d5312b8d611474411f56989ae"));
     fresh
-        .client(&["revoke", "kim", "--socket", "/nowhere/c.sock"])
+        .client(&["revoke", "kim", "--socket", NOBODY])
         .unwrap();
     let users = fs::read_to_string(fresh.directory.file(Directory::USERS)).unwrap();
     assert!(users.contains("lee") && !users.contains("kim ="), "{users}");
@@ -221,7 +233,7 @@ fn who_is_revoked_is_in_the_crl_and_can_be_made_again() {
     for _ in 0..2 {
         // Twice: what was cut short is done again.
         let said = fresh
-            .client(&["revoke", "laptop", "--socket", "/nowhere/c.sock"])
+            .client(&["revoke", "laptop", "--socket", NOBODY])
             .unwrap();
         assert!(
             said.contains("revoked: laptop") && said.contains("does not run"),
@@ -230,7 +242,7 @@ fn who_is_revoked_is_in_the_crl_and_can_be_made_again() {
         assert!(fresh.is_in_crl(&serials[0]) && !fresh.is_in_crl(&serials[1]));
         assert!(!fresh.directory.clients().join("laptop").exists());
     }
-    let unknown = fresh.client(&["revoke", "nobody", "--socket", "/nowhere/c.sock"]);
+    let unknown = fresh.client(&["revoke", "nobody", "--socket", NOBODY]);
     assert!(
         unknown
             .unwrap_err()
