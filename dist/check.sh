@@ -27,7 +27,7 @@ check_files() {
         name=${file%%:*}
         [ "$name:$(stat --format %a:%U:%G "$name")" = "$file" ] || fail "not $file: $(stat "$name")"
     done
-    for page in ikexdp.8 ikexdp-run.8 ikexdp-check.8 ikexdp.toml.5; do
+    for page in ikexdp.8 ikexdp-run.8 ikexdp-check.8 ikexdp-init.8 ikexdp-client-add.8 ikexdp.toml.5; do
         find /usr/share/man -name "$page.gz" | grep -q . || fail "no manual page $page"
     done
     find /usr/share/man -name 'ikexdp*.gz' | while read -r page; do
@@ -46,6 +46,19 @@ check_units() {
     fi
     # Exposure 2.1 of 10: what is left is what a gateway does.
     systemd-analyze security --offline=true --threshold=22 ikexdp.service | tail -1
+}
+
+# What is made by root in place of the example can be read by the daemon's user, but for the authority's key.
+check_init() {
+    cp -p /etc/ikexdp/ikexdp.toml /tmp/example
+    ikexdp init --name vpn.example.com --interface lo
+    said=$(setpriv --reuid ikexdp --regid ikexdp --clear-groups ikexdp check 2>&1) || fail "$said"
+    key=/etc/ikexdp/pki/ca.key
+    [ "$(stat --format %a:%U "$key")" = 600:root ] || fail "not root's alone: $(stat "$key")"
+    ikexdp client add laptop --for linux
+    [ "$(stat --format %U "/etc/ikexdp/clients/laptop")" = root ] || fail "nothing is written for a client"
+    rm -r /etc/ikexdp/pki /etc/ikexdp/clients
+    mv /tmp/example /etc/ikexdp/ikexdp.toml
 }
 
 # The example names three files that only the administrator has; with them, it is good.
@@ -92,6 +105,7 @@ export LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive
 dpkg --install "$2"
 check_files
 check_units
+check_init
 check_example
 check_upgrade_and_removal "$2"
 echo "the package is good"

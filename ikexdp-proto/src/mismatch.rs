@@ -5,6 +5,19 @@ use core::fmt;
 
 use crate::profile::Profile;
 
+/// What makes Windows offer something that the profile "compatible" takes, for IKE
+/// and for ESP: a macro, because a literal can only be put together from literals.
+macro_rules! windows_policy {
+    () => {
+        "-EncryptionMethod AES256 -IntegrityCheckMethod SHA384 -DHGroup ECP384 \
+         -CipherTransformConstants GCMAES256 -AuthenticationTransformConstants GCMAES256 \
+         -PfsGroup ECP384"
+    };
+}
+
+/// The parameters of `Set-VpnConnectionIPsecConfiguration` that do so.
+pub const WINDOWS_POLICY: &str = windows_policy!();
+
 /// An offer of which nothing can be chosen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mismatch {
@@ -27,13 +40,11 @@ impl Mismatch {
     #[must_use]
     pub const fn hint(&self) -> &'static str {
         match (self.is_windows, self.profile) {
-            // What the profile "compatible" takes, for IKE and for ESP.
-            (true, Some(Profile::LegacyWindows) | None) => {
-                "on the client: `Set-VpnConnectionIPsecConfiguration -ConnectionName NAME \
-                 -EncryptionMethod AES256 -IntegrityCheckMethod SHA384 -DHGroup ECP384 \
-                 -CipherTransformConstants GCMAES256 -AuthenticationTransformConstants GCMAES256 \
-                 -PfsGroup ECP384 -Force`, with `gateway.algorithms = \"compatible\"`"
-            }
+            (true, Some(Profile::LegacyWindows) | None) => concat!(
+                "on the client: `Set-VpnConnectionIPsecConfiguration -ConnectionName NAME ",
+                windows_policy!(),
+                " -Force`, with `gateway.algorithms = \"compatible\"`"
+            ),
             (_, Some(_)) if self.lists_of_our_own => {
                 "add what came nearest to the lists of `ike` or `esp` in the configuration, which \
                  go before the profile, or change the client's policy"

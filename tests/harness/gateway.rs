@@ -188,6 +188,22 @@ impl Gateway {
         gateway
     }
 
+    /// Starts `program` in `namespace` with a configuration that is there; it serves when this
+    /// returns. Its control socket is where it is by default.
+    #[must_use]
+    pub fn serve(program: impl Into<PathBuf>, namespace: &Namespace, configuration: &str) -> Self {
+        let program = program.into();
+        let mut daemon = command(&program.to_string_lossy());
+        daemon.args(["run", "--config", configuration]);
+        let gateway = Self {
+            namespace: namespace.clone(),
+            daemon: Process::start(namespace, "ikexdp", daemon),
+            program,
+        };
+        gateway.wait_for_line("ready");
+        gateway
+    }
+
     /// Starts `program` in `namespace`, which may end at once.
     #[must_use]
     pub fn launch(program: impl Into<PathBuf>, namespace: &Namespace, setup: &Setup) -> Self {

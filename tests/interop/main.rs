@@ -20,6 +20,7 @@ mod ip_fragments;
 mod lifecycle;
 mod loss;
 mod malformed;
+mod onboarding;
 mod refusals;
 mod reload;
 mod repeats;

@@ -27,14 +27,21 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut command = Cli::command().disable_help_subcommand(true);
     command.build();
     page(directory, &date, &command, main_page_end())?;
-    for subcommand in command.get_subcommands() {
-        let end = see_also(&["ikexdp(8)", "ikexdp.toml(5)"]);
-        page(directory, &date, subcommand, end)?;
-    }
+    subcommand_pages(directory, &date, &command)?;
     let configuration = configuration::page(&date)?;
     fs::write(directory.join("ikexdp.toml.5"), configuration.render())?;
     for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
         clap_complete::generate_to(shell, &mut Cli::command(), "ikexdp", directory)?;
+    }
+    Ok(())
+}
+
+/// Writes the pages of what is below `command`, at every depth.
+fn subcommand_pages(directory: &Path, date: &str, command: &Command) -> Result<(), Box<dyn Error>> {
+    for subcommand in command.get_subcommands() {
+        let end = see_also(&["ikexdp(8)", "ikexdp.toml(5)"]);
+        page(directory, date, subcommand, end)?;
+        subcommand_pages(directory, date, subcommand)?;
     }
     Ok(())
 }
@@ -89,6 +96,14 @@ fn main_page_end() -> Roff {
         "FILES",
         &[
             ("/etc/ikexdp/ikexdp.toml", "The configuration."),
+            (
+                "/etc/ikexdp/pki/",
+                "The authority, its key, and the gateway's certificates, as `ikexdp init` makes them; and the list of clients.",
+            ),
+            (
+                "/etc/ikexdp/clients/",
+                "What was written for clients: to be carried over, and then deleted.",
+            ),
             (
                 "/run/ikexdp/control.sock",
                 "Where the other commands find the daemon; its user and root may use it.",

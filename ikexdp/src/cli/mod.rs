@@ -1,5 +1,7 @@
 //! The command line.
 
+mod client;
+mod init;
 mod table;
 
 use std::io::{self, Write};
@@ -9,12 +11,20 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Parser, Subcommand};
 use serde::Serialize;
 
+pub use client::AddError;
+
 use crate::clock::unix_time;
 use crate::config::{self, CONTROL_SOCKET, ConfigError};
 use crate::control::{ClientError, Request, call};
 use crate::daemon::{self, DaemonError};
 use crate::host_checks::obstacles;
+use crate::init::InitError;
+use crate::pki::PkiError;
+use crate::profiles::ProfileError;
 use crate::view::{Postponed, Reloaded, Sa, Stats, Status};
+
+/// Where the configuration is, and all that it names.
+const DIRECTORY: &str = "/etc/ikexdp";
 
 /// IKEv2 gateway with XDP, AF_XDP and IKE fragmentation
 #[derive(Debug, Parser)]
@@ -26,6 +36,13 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Set a gateway up: an authority, certificates, a configuration, and addresses for clients
+    ///
+    /// What is not said is found out. Nothing that is there is overwritten.
+    Init(init::Options),
+    /// Make clients, show them, and let them in no more
+    #[command(subcommand)]
+    Client(client::Command),
     /// Run the gateway in the foreground
     Run(Configuration),
     /// Check a configuration and show what it would serve
@@ -107,6 +124,18 @@ pub enum CliError {
     /// The configuration cannot be used.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// The gateway cannot be set up.
+    #[error(transparent)]
+    Init(#[from] InitError),
+    /// The authority cannot do it.
+    #[error(transparent)]
+    Pki(#[from] PkiError),
+    /// A client cannot be added.
+    #[error(transparent)]
+    Add(#[from] AddError),
+    /// A profile cannot be written.
+    #[error(transparent)]
+    Profile(#[from] ProfileError),
     /// The daemon does not start, or does not go on.
     #[error(transparent)]
     Daemon(#[from] DaemonError),
@@ -126,6 +155,8 @@ impl Cli {
     /// [`CliError`] if it cannot be done.
     pub fn execute(self, out: &mut impl Write) -> Result<(), CliError> {
         match self.command {
+            Command::Init(options) => init::execute(options, out)?,
+            Command::Client(command) => client::execute(command, out)?,
             Command::Run(Configuration { config }) => {
                 let loaded = config::load(&config, unix_time())?;
                 daemon::run(&loaded)?;

@@ -7,7 +7,7 @@
 mod sas;
 mod settings;
 
-use std::{process::Stdio, time::Duration};
+use std::{fs, path::Path, process::Stdio, time::Duration};
 
 use nix::sys::signal::Signal;
 
@@ -29,6 +29,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub struct Strongswan {
     namespace: Namespace,
     settings: Settings,
+    /// What its connection and its CHILD SA are called.
+    connection: String,
     charon: Process,
 }
 
@@ -36,14 +38,34 @@ impl Strongswan {
     /// Starts the daemon and loads the connection; it listens when this returns.
     #[must_use]
     pub fn start(namespace: &Namespace, settings: Settings) -> Self {
-        namespace.mount("tmpfs", "/etc/strongswan.d");
         namespace.mount("tmpfs", "/etc/swanctl");
-        namespace.write("/etc/strongswan.d/lab.conf", settings.strongswan_conf());
-        // Debian's strongswan.conf complains when there is no such file.
-        namespace.write("/etc/strongswan.d/charon/none.conf", "");
         for (file, contents) in settings.swanctl_files() {
             namespace.write(format!("/etc/swanctl/{file}"), contents);
         }
+        Self::launch(namespace, settings, "lab")
+    }
+
+    /// Starts the daemon with what somebody else has written: the package's own `/etc/swanctl`, and
+    /// `directory` copied over it as it is. Its connection and CHILD SA have the name `connection`.
+    #[must_use]
+    pub fn import(
+        namespace: &Namespace,
+        settings: Settings,
+        directory: &Path,
+        connection: &str,
+    ) -> Self {
+        let packaged = fs::read_to_string("/etc/swanctl/swanctl.conf").expect("strongSwan's own");
+        namespace.mount("tmpfs", "/etc/swanctl");
+        namespace.write("/etc/swanctl/swanctl.conf", packaged);
+        namespace.exec(&format!("cp -r {}/. /etc/swanctl/", directory.display()));
+        Self::launch(namespace, settings, connection)
+    }
+
+    fn launch(namespace: &Namespace, settings: Settings, connection: &str) -> Self {
+        namespace.mount("tmpfs", "/etc/strongswan.d");
+        namespace.write("/etc/strongswan.d/lab.conf", settings.strongswan_conf());
+        // Debian's strongswan.conf complains when there is no such file.
+        namespace.write("/etc/strongswan.d/charon/none.conf", "");
         let mut charon = command("charon-systemd");
         charon.stdout(Stdio::null());
         let charon = Process::start(namespace, "strongSwan", charon);
@@ -61,6 +83,7 @@ impl Strongswan {
         Self {
             namespace: namespace.clone(),
             settings,
+            connection: connection.to_owned(),
             charon,
         }
     }
@@ -74,7 +97,8 @@ impl Strongswan {
             Esp::Kernel | Esp::Userspace => "--child",
             Esp::None => "--ike",
         };
-        self.swanctl(&["--initiate", what, "lab"]).map(drop)
+        self.swanctl(&["--initiate", what, &self.connection])
+            .map(drop)
     }
 
     /// Deletes the IKE SA, and waits for the outcome.
@@ -82,7 +106,8 @@ impl Strongswan {
     /// # Errors
     /// There is none, or the peer did not answer.
     pub fn terminate(&self) -> Result<(), String> {
-        self.swanctl(&["--terminate", "--ike", "lab"]).map(drop)
+        self.swanctl(&["--terminate", "--ike", &self.connection])
+            .map(drop)
     }
 
     /// Has the IKE SA replaced, which goes on when this returns.
@@ -90,7 +115,8 @@ impl Strongswan {
     /// # Errors
     /// There is none.
     pub fn rekey_ike(&self) -> Result<(), String> {
-        self.swanctl(&["--rekey", "--ike", "lab"]).map(drop)
+        self.swanctl(&["--rekey", "--ike", &self.connection])
+            .map(drop)
     }
 
     /// Has the CHILD SA replaced, which goes on when this returns.
@@ -98,7 +124,8 @@ impl Strongswan {
     /// # Errors
     /// There is none.
     pub fn rekey_child(&self) -> Result<(), String> {
-        self.swanctl(&["--rekey", "--child", "lab"]).map(drop)
+        self.swanctl(&["--rekey", "--child", &self.connection])
+            .map(drop)
     }
 
     /// The IKE SAs, half-open ones included.

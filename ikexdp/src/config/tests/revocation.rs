@@ -44,7 +44,7 @@ const CA: &str = "ca = \"ca.pem\"";
 fn revocation(loaded: &Loaded) -> Revocation {
     match &loaded.settings.engine.connections[0].requirement {
         Requirement::Certificate(anchors) => anchors.revocation().clone(),
-        Requirement::SharedKey(_) => panic!("not a certificate"),
+        Requirement::SharedKey(_) | Requirement::Eap(_) => panic!("not a certificate"),
     }
 }
 
