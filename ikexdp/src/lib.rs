@@ -26,6 +26,7 @@ pub mod log;
 pub mod metrics;
 pub mod netlink;
 pub mod parked;
+pub mod radius;
 pub mod udp;
 pub mod view;
 pub mod waker;

@@ -50,6 +50,15 @@ pub enum Caution {
         /// Its length.
         length: usize,
     },
+    /// The secret of RADIUS servers can be guessed, by whoever has seen one packet.
+    #[error("RADIUS secret of {length} octets can be guessed")]
+    ShortRadiusSecret {
+        /// Its length.
+        length: usize,
+    },
+    /// The key is for accounting, and there is none.
+    #[error("has no effect without accounting = true")]
+    OnlyAccounting,
     /// Long messages become IP fragments.
     #[error("IKE fragmentation (RFC 7383) is off")]
     NoFragmentation,
@@ -90,6 +99,10 @@ impl Caution {
             }
             Self::WorldReadable { .. } => "take the right away: `chmod o-r`",
             Self::ShortSecret { .. } => "make one with `openssl rand -base64 32`",
+            Self::ShortRadiusSecret { .. } => {
+                "make one with `openssl rand -base64 32`, for the servers as well"
+            }
+            Self::OnlyAccounting => "remove it, or set accounting = true",
             Self::NoFragmentation => "remove it: many paths drop IP fragments",
             Self::InitTooLong { .. } => {
                 "leave the group out of `ike.groups`, or take a larger number"

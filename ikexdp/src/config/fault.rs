@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -102,6 +103,50 @@ pub enum Fault {
     Address {
         /// The value.
         value: String,
+    },
+    /// The value is no address with a port, or without.
+    #[error("not an address, or not with a port: {value}")]
+    Socket {
+        /// The value.
+        value: String,
+    },
+    /// Another table listens there.
+    #[error("address is taken by the table {other}: {value}")]
+    ListensAlready {
+        /// The value.
+        value: SocketAddr,
+        /// The other table.
+        other: String,
+    },
+    /// The address cannot reach the servers.
+    #[error("not of the same family as {other}: {value}")]
+    Family {
+        /// The value.
+        value: IpAddr,
+        /// What it should reach.
+        other: SocketAddr,
+    },
+    /// The text is too long for where it goes.
+    #[error("longer than {max} octets, or empty: {value}")]
+    TextLength {
+        /// The value.
+        value: String,
+        /// Octets there may be.
+        max: usize,
+    },
+    /// The list has too many values.
+    #[error("more than {max} values")]
+    TooMany {
+        /// How many there may be.
+        max: usize,
+    },
+    /// The length of time is too long.
+    #[error("longer than {max:?}: {value}")]
+    TooLong {
+        /// The value.
+        value: String,
+        /// The longest there may be.
+        max: Duration,
     },
     /// The value is no domain.
     #[error("not a domain: {value}")]
@@ -248,6 +293,14 @@ impl Fault {
                 "write a prefix such as \"10.9.0.0/24\" or a range such as \"10.9.0.10-10.9.0.250\""
             }
             Self::Address { .. } => "write an IPv4 or IPv6 address",
+            Self::Socket { .. } => {
+                "write \"192.0.2.10\", \"192.0.2.10:1812\", \"2001:db8::1\" or \"[2001:db8::1]:1812\""
+            }
+            Self::ListensAlready { .. } => "take another port for one of them",
+            Self::Family { .. } => "take an address of that family, or one table for each",
+            Self::TextLength { max, .. } => return format!("write 1 to {max} octets").into(),
+            Self::TooMany { .. } => "remove some",
+            Self::TooLong { max, .. } => return format!("take {max:?} or less").into(),
             Self::Domain { .. } => {
                 "write a name such as \"corp.example.com\"; one with other letters as `idn2` prints it"
             }

@@ -15,6 +15,7 @@ mod lifetimes;
 mod networks;
 mod numbers;
 mod problem;
+mod radius;
 mod settings;
 mod summary;
 
@@ -134,6 +135,7 @@ fn convert(cx: &mut Context<'_>, file: &File) -> Option<(Settings, Vec<Proofs>)>
     let assumed = profile.unwrap_or_default();
     let ike = algorithms::ike(cx, &file.ike, assumed);
     let pools = networks::pools(cx, &file.pools);
+    let radius = radius::tables(cx, &file.radius);
     let connections = connection::connections(cx, &file.connections, &pools, assumed);
     let (connections, proofs) = connections.into_iter().unzip();
     let (gateway, ike) = (gateway?, ike?);
@@ -156,6 +158,7 @@ fn convert(cx: &mut Context<'_>, file: &File) -> Option<(Settings, Vec<Proofs>)>
         control_socket: gateway.control_socket,
         state_dir: gateway.state_dir,
         log: log?,
+        radius: radius?,
     };
     Some((settings, proofs))
 }
