@@ -293,9 +293,7 @@ impl Fault {
                 "write a prefix such as \"10.9.0.0/24\" or a range such as \"10.9.0.10-10.9.0.250\""
             }
             Self::Address { .. } => "write an IPv4 or IPv6 address",
-            Self::Socket { .. } => {
-                "write \"192.0.2.10\", \"192.0.2.10:1812\", \"2001:db8::1\" or \"[2001:db8::1]:1812\""
-            }
+            Self::Socket { .. } => "write \"192.0.2.10\", or with a port \"[2001:db8::1]:1812\"",
             Self::ListensAlready { .. } => "take another port for one of them",
             Self::Family { .. } => "take an address of that family, or one table for each",
             Self::TextLength { max, .. } => return format!("write 1 to {max} octets").into(),

@@ -122,6 +122,3 @@ pub(super) fn reply_message(packet: &Packet<'_>) -> Option<String> {
     let message: String = escaped.take(MESSAGE_LEN_MAX).collect();
     (!message.is_empty()).then_some(message)
 }
-
-#[cfg(test)]
-mod tests;

@@ -203,6 +203,3 @@ impl Table {
         Ok(draft)
     }
 }
-
-#[cfg(test)]
-mod tests;

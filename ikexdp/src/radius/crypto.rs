@@ -79,22 +79,8 @@ pub(super) fn decrypt_key(
 
 #[cfg(test)]
 mod tests {
+    use super::super::testing::{SECRET, hidden};
     use super::*;
-
-    /// The other direction, as a server does it.
-    fn encrypt_key(secret: &[u8], request: &Authenticator, salt: [u8; 2], key: &[u8]) -> Vec<u8> {
-        let mut plain = vec![key.len() as u8];
-        plain.extend(key);
-        plain.resize(plain.len().next_multiple_of(16), 0);
-        let mut value = salt.to_vec();
-        let mut pad = md5(&[secret, request, &salt]);
-        for block in plain.chunks(16) {
-            let hidden: Vec<u8> = block.iter().zip(pad).map(|(a, b)| a ^ b).collect();
-            pad = md5(&[secret, &hidden]);
-            value.extend(hidden);
-        }
-        value
-    }
 
     /// RFC 2202 §2: a short key, one that fills a block, and one that is longer.
     #[test]
@@ -120,10 +106,10 @@ mod tests {
         let request = [7; 16];
         for length in [1, 15, 16, 32, 64] {
             let key: Vec<u8> = (0..length).collect();
-            let value = encrypt_key(b"secret", &request, [0x80, 1], &key);
-            let plain = decrypt_key(b"secret", &request, &value).unwrap();
+            let value = hidden(&request, [0x80, 1], &key);
+            let plain = decrypt_key(SECRET, &request, &value).unwrap();
             assert_eq!(*plain, key);
-            let other = decrypt_key(b"Secret", &request, &value);
+            let other = decrypt_key(b"another", &request, &value);
             assert_ne!(other.map(|other| other.to_vec()), Some(key));
         }
     }
@@ -131,8 +117,8 @@ mod tests {
     #[test]
     fn what_hides_no_key_is_refused() {
         let request = [7; 16];
-        let none = encrypt_key(b"secret", &request, [0x80, 1], &[]);
-        let whole = encrypt_key(b"secret", &request, [0x80, 1], &[9; 15]);
+        let none = hidden(&request, [0x80, 1], &[]);
+        let whole = hidden(&request, [0x80, 1], &[9; 15]);
         let mut long = whole.clone();
         // The first octet says how long the key is.
         long[2] ^= 15 ^ 16;
@@ -145,7 +131,7 @@ mod tests {
             &none,
             &long,
         ] {
-            assert_eq!(decrypt_key(b"secret", &request, wrong), None, "{wrong:?}");
+            assert_eq!(decrypt_key(SECRET, &request, wrong), None, "{wrong:?}");
         }
     }
 }

@@ -72,7 +72,7 @@ pub(super) const RECORDS_MAX: usize = 16_384;
 pub(super) const RECORDS_UNDER_WAY_MAX: usize = 64;
 
 /// How long records rest when no server has taken one.
-pub(super) const RECORD_PAUSE: Duration = Duration::from_secs(5);
+pub(super) const RECORD_PAUSE: Duration = Duration::from_secs(2);
 
 /// How long the daemon's end may wait for records to be taken.
 pub const SETTLE_TIME_MAX: Duration = Duration::from_secs(5);

@@ -116,4 +116,6 @@ impl Authenticator for Radius {
 }
 
 #[cfg(test)]
+mod testing;
+#[cfg(test)]
 mod tests;

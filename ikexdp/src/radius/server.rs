@@ -198,9 +198,10 @@ impl Server {
         // Without randomness nothing would have been sent.
         let _ = self.random.fill(&mut random);
         let [random] = random;
-        let span = timeout / 5;
-        let part = span.saturating_mul(random.into()) / u32::from(u8::MAX);
-        timeout.saturating_sub(span / 2).saturating_add(part)
+        let share = |time: Duration, of| time.checked_div(of).unwrap_or_default();
+        let span = share(timeout, 5);
+        let part = share(span.saturating_mul(random.into()), u8::MAX.into());
+        timeout.saturating_sub(share(span, 2)).saturating_add(part)
     }
 
     fn answered(&self) {
