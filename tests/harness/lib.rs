@@ -19,6 +19,7 @@ pub mod check;
 pub mod confined;
 pub mod credentials;
 pub mod datagram;
+pub mod freeradius;
 pub mod fuzz;
 pub mod gateway;
 pub mod host;
