@@ -34,6 +34,8 @@ pub struct FreeRadius {
     child: Child,
     lines: Journal<String>,
     directory: PathBuf,
+    /// Where its files are, unless they are on the host.
+    namespace: Option<Namespace>,
     authentication: SocketAddr,
     accounting: SocketAddr,
 }
@@ -68,7 +70,9 @@ impl FreeRadius {
         }
         let command = Self::command(namespace::command("freeradius"), directory);
         let addresses = [(address, 1812).into(), (address, 1813).into()];
-        Self::wait(namespace.spawn(command), directory, addresses)
+        let mut started = Self::wait(namespace.spawn(command), directory, addresses);
+        started.namespace = Some(namespace.clone());
+        started
     }
 
     fn command(mut command: Command, directory: &Path) -> Command {
@@ -96,6 +100,7 @@ impl FreeRadius {
             child,
             lines,
             directory: directory.to_owned(),
+            namespace: None,
             authentication,
             accounting,
         };
@@ -131,11 +136,16 @@ impl FreeRadius {
         })
     }
 
-    /// The accounting records that it has written down; not for one in a namespace.
+    /// The accounting records that it has written down.
     #[must_use]
     pub fn records(&self) -> Vec<Record> {
-        let text = fs::read_to_string(self.directory.join("detail")).unwrap_or_default();
-        detail::parse(&text)
+        let file = self.directory.join("detail");
+        // Before the first record there is no file.
+        let read = || fs::read_to_string(file).unwrap_or_default();
+        detail::parse(&match &self.namespace {
+            Some(namespace) => namespace.run(read),
+            None => read(),
+        })
     }
 }
 
