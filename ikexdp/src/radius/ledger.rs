@@ -169,6 +169,8 @@ impl Ledger {
                 Some(sent) = under_way.join_next() => {
                     if !sent.unwrap_or(false) {
                         sleep(RECORD_PAUSE).await;
+                        // What has failed meanwhile has waited as well.
+                        while under_way.try_join_next().is_some() {}
                     }
                 }
                 () = self.added.notified() => {}

@@ -220,6 +220,9 @@ impl Settings {
                     eap
                 }}
                 authenticate {{
+                    Auth-Type MS-CHAP {{
+                        mschap
+                    }}
                     eap
                 }}
                 accounting {{

@@ -17,7 +17,8 @@ pub(crate) use self::{
     unpacked::{kernel, libreswan},
 };
 
-/// What the tests run: the peer, its plug-ins, and what builds and watches networks.
+/// What the tests run: the peer, its plug-ins, the server that knows users, and what builds and
+/// watches networks.
 ///
 /// `libstrongswan-standard-plugins` has the cryptography, `libcharon-extra-plugins` ESP in user
 /// space; both come with the daemon where they are not packages of their own.

@@ -1,5 +1,4 @@
 use std::cell::RefCell;
-use std::rc::Rc;
 
 use ikexdp_proto::eap::{Account, Turn};
 
@@ -37,7 +36,7 @@ fn asked(
     block_on(async {
         let listener = Disconnections::open(&Arc::new(settings)).unwrap().unwrap();
         let address = listener.address().unwrap();
-        let asked = Rc::new(RefCell::new(Vec::new()));
+        let asked = RefCell::new(Vec::new());
         let end = async |selector: Selector| {
             asked.borrow_mut().push(selector.to_string());
             if selector.user.as_deref() == Some("kim") {
