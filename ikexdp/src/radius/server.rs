@@ -105,7 +105,7 @@ impl Server {
         let octets = self.encode(draft, address, reservation.identifier, random)?;
         let packet = Packet::decode(&octets).map_err(|_| Failure::TooLong)?;
         let mut answer = reservation.expect(packet.authenticator);
-        let begin = Instant::now();
+        let (begin, before) = (Instant::now(), *lock(&self.counters));
         let mut wait = self.settings.timeout;
         for repeat in 0..self.settings.tries {
             self.count(|counters| match repeat {
@@ -121,7 +121,7 @@ impl Server {
             wait = wait.saturating_mul(2).min(TIMEOUT_MAX);
         }
         self.count(|counters| &mut counters.timeouts);
-        self.silent_since(begin);
+        self.silent_since(begin, &before);
         Err(Failure::Silent)
     }
 
@@ -214,7 +214,7 @@ impl Server {
     }
 
     /// Passes it over for a while, unless it has answered somebody else meanwhile.
-    fn silent_since(&self, begin: Instant) {
+    fn silent_since(&self, begin: Instant, before: &Counters) {
         let mut health = lock(&self.health);
         if health.last_answer.is_some_and(|last| last >= begin) {
             return;
@@ -222,11 +222,24 @@ impl Server {
         let until = Instant::now().checked_add(self.settings.dead_time);
         if std::mem::replace(&mut health.down_until, until).is_none() {
             let (server, table) = (self.address, &self.settings.name);
-            let hint = "look whether it runs, knows this gateway, and has the same secret";
+            let hint = self.remedy(before);
             warn!(%server, table, hint, "RADIUS server does not answer");
         }
         // The address they are bound to may be gone: the next request opens others.
         lock(&self.sockets).clear();
+    }
+
+    /// What to do about silence, as what was dropped since `before` says.
+    fn remedy(&self, before: &Counters) -> &'static str {
+        let now = lock(&self.counters);
+        if now.dropped_unsigned > before.dropped_unsigned {
+            "it does answer, but without Message-Authenticator: update it, or have it send one \
+             (FreeRADIUS: `eap` in `Post-Auth-Type REJECT`)"
+        } else if now.dropped_unauthentic > before.dropped_unauthentic {
+            "it does answer, but with another secret: give it the one of this table"
+        } else {
+            "look whether it runs, knows this gateway by this address, and has the same secret"
+        }
     }
 
     fn count(&self, counter: impl FnOnce(&mut Counters) -> &mut u64) {

@@ -225,6 +225,11 @@ impl Settings {
                     }}
                     eap
                 }}
+                post-auth {{
+                    Post-Auth-Type REJECT {{
+                        eap
+                    }}
+                }}
                 accounting {{
                     detail
                 }}
