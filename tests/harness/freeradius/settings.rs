@@ -157,9 +157,9 @@ impl Settings {
         )
     }
 
-    fn radiusd_conf(&self, directory: &Path, [authentication, accounting]: [u16; 2]) -> String {
+    fn radiusd_conf(&self, directory: &Path, ports: [u16; 2]) -> String {
         let directory = directory.display().to_string();
-        let eap = self.eap(&directory);
+        let (eap, outer) = (self.eap(&directory), outer(ports));
         format!(
             "prefix = /usr
             libdir = /usr/lib/freeradius
@@ -204,54 +204,65 @@ impl Settings {
                     permissions = 0600
                 }}
             }}
-            server lab {{
-                listen {{
-                    type = auth
-                    ipaddr = *
-                    port = {authentication}
-                }}
-                listen {{
-                    type = acct
-                    ipaddr = *
-                    port = {accounting}
-                }}
-                authorize {{
-                    files
-                    eap
-                }}
-                authenticate {{
-                    Auth-Type MS-CHAP {{
-                        mschap
-                    }}
-                    eap
-                }}
-                post-auth {{
-                    Post-Auth-Type REJECT {{
-                        eap
-                    }}
-                }}
-                accounting {{
-                    detail
-                }}
-            }}
-            server inner {{
-                authorize {{
-                    files
-                    mschap
-                    eap
-                    pap
-                }}
-                authenticate {{
-                    Auth-Type PAP {{
-                        pap
-                    }}
-                    Auth-Type MS-CHAP {{
-                        mschap
-                    }}
-                    eap
-                }}
-            }}
+            {outer}
+            {INNER}
             "
         )
     }
 }
+
+/// Where users of the gateway are known.
+fn outer([authentication, accounting]: [u16; 2]) -> String {
+    format!(
+        "server lab {{
+            listen {{
+                type = auth
+                ipaddr = *
+                port = {authentication}
+            }}
+            listen {{
+                type = acct
+                ipaddr = *
+                port = {accounting}
+            }}
+            authorize {{
+                files
+                eap
+            }}
+            authenticate {{
+                Auth-Type MS-CHAP {{
+                    mschap
+                }}
+                eap
+            }}
+            post-auth {{
+                Post-Auth-Type REJECT {{
+                    eap
+                }}
+            }}
+            accounting {{
+                detail
+            }}
+        }}"
+    )
+}
+
+/// What is inside PEAP and TTLS.
+const INNER: &str = "\
+server inner {
+    authorize {
+        files
+        mschap
+        eap
+        pap
+    }
+    authenticate {
+        Auth-Type PAP {
+            pap
+        }
+        Auth-Type MS-CHAP {
+            mschap
+        }
+        eap
+    }
+}";
