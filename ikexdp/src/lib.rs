@@ -30,6 +30,7 @@ pub mod netlink;
 pub mod parked;
 pub mod pki;
 pub mod profiles;
+pub mod radius;
 pub mod udp;
 pub mod view;
 pub mod waker;

@@ -21,6 +21,7 @@ mod lifecycle;
 mod loss;
 mod malformed;
 mod onboarding;
+mod radius;
 mod refusals;
 mod reload;
 mod repeats;

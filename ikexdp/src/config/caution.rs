@@ -61,6 +61,15 @@ pub enum Caution {
         /// Its length.
         length: usize,
     },
+    /// The secret of RADIUS servers can be guessed, by whoever has seen one packet.
+    #[error("RADIUS secret of {length} octets can be guessed")]
+    ShortRadiusSecret {
+        /// Its length.
+        length: usize,
+    },
+    /// The key is for accounting, and there is none.
+    #[error("has no effect without accounting = true")]
+    OnlyAccounting,
     /// Long messages become IP fragments.
     #[error("IKE fragmentation (RFC 7383) is off")]
     NoFragmentation,
@@ -84,6 +93,9 @@ pub enum Caution {
     /// The pool gives its addresses to nobody.
     #[error("no connection uses this pool")]
     UnusedPool,
+    /// The servers are asked about nobody.
+    #[error("no connection uses these servers")]
+    UnusedRadius,
 }
 
 impl Caution {
@@ -106,6 +118,10 @@ impl Caution {
             }
             Self::WorldReadable { .. } => "take the right away: `chmod o-r`",
             Self::ShortSecret { .. } => "make one with `openssl rand -base64 32`",
+            Self::ShortRadiusSecret { .. } => {
+                "make one with `openssl rand -base64 32`, for the servers as well"
+            }
+            Self::OnlyAccounting => "remove it, or set accounting = true",
             Self::NoFragmentation => "remove it: many paths drop IP fragments",
             Self::InitTooLong { .. } => {
                 "leave the group out of `ike.groups`, or take a larger number"
@@ -115,6 +131,7 @@ impl Caution {
                  these out of the list, or the profile \"compatible\""
             }
             Self::OnlyXdp => "remove it, or set transport = \"xdp\"",
+            Self::UnusedRadius => "set `remote.eap-radius` in a connection, or remove them",
             Self::UnusedPool => "set `pool` in a connection, or remove it",
         }
     }

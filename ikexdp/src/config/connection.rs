@@ -21,6 +21,7 @@ use super::file::{self, Text, Texts};
 use super::lifetimes::{lifetimes, uniqueness};
 use super::networks::{PlacedPool, selectors};
 use super::problem::Key;
+use crate::radius::Radius;
 
 /// How both sides of a connection prove who they are, for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +37,7 @@ pub(super) fn connections(
     cx: &mut Context<'_>,
     tables: &[Spanned<file::Connection>],
     pools: &[PlacedPool],
+    radius: &[Arc<Radius>],
     profile: Profile,
 ) -> Vec<(Arc<Connection>, Proofs)> {
     let mut names: Vec<&str> = Vec::with_capacity(tables.len());
@@ -50,11 +52,23 @@ pub(super) fn connections(
                 .fault::<()>(&key.at("name"), table.name.span(), fault);
         }
         names.push(name);
-        connections.extend(connection(cx, &key, table, pools, profile));
+        connections.extend(connection(cx, &key, table, pools, radius, profile));
     }
     if tables.is_empty() {
         cx.problems
             .fault::<()>(&Key::of("connection"), 0..0, Fault::NoConnection);
+    }
+    for table in radius {
+        let settings = table.settings();
+        let named = |connection: &Spanned<file::Connection>| {
+            let remote = connection.get_ref().remote.get_ref();
+            let name = remote.eap_radius.as_ref();
+            name.is_some_and(|name| *name.get_ref() == settings.name)
+        };
+        if !tables.iter().any(named) {
+            let key = Key::named("radius", &settings.name);
+            cx.problems.caution(&key, 0..0, Caution::UnusedRadius);
+        }
     }
     for pool in pools {
         let named = |table: &Spanned<file::Connection>| {
@@ -75,6 +89,7 @@ fn connection(
     key: &Key<'_>,
     table: &file::Connection,
     pools: &[PlacedPool],
+    radius: &[Arc<Radius>],
     profile: Profile,
 ) -> Option<(Arc<Connection>, Proofs)> {
     let local_id = identity(cx, &key.at("local.id"), &table.local.get_ref().id);
@@ -88,6 +103,7 @@ fn connection(
         local: &table.local,
         identity: local_id.as_ref(),
         credential: credential.as_ref().map(|(credential, _)| credential),
+        radius,
     };
     let requirement = requirement(cx, key, &table.remote, &ourselves);
     let esp = algorithms::esp(cx, key, &table.esp, profile);

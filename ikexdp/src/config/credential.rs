@@ -125,15 +125,15 @@ pub(super) fn requirement(
     }
 }
 
-/// Where a proof comes from.
-enum Source<'a> {
+/// Where a proof, or a secret, comes from.
+pub(super) enum Source<'a> {
     Certificates(&'a Spanned<PathBuf>),
     Secret(&'a SecretText),
     SecretFile(&'a Spanned<PathBuf>),
 }
 
 impl Source<'_> {
-    fn span(&self) -> Range<usize> {
+    pub(super) fn span(&self) -> Range<usize> {
         match self {
             Self::Certificates(path) | Self::SecretFile(path) => path.span(),
             Self::Secret(text) => text.span(),
@@ -142,11 +142,11 @@ impl Source<'_> {
 }
 
 /// The one source that is given, and the key that gives it.
-fn sole<'a>(
+pub(super) fn sole<'a, const N: usize>(
     cx: &mut Context<'_>,
     key: &Key<'_>,
     (table, span): (&str, Range<usize>),
-    given: [(&'static str, Option<Source<'a>>); 3],
+    given: [(&'static str, Option<Source<'a>>); N],
     example: &'static str,
 ) -> Option<(&'static str, Source<'a>)> {
     let mut given = given
@@ -164,6 +164,21 @@ fn sole<'a>(
 }
 
 fn shared_key(cx: &mut Context<'_>, key: &Key<'_>, source: &Source<'_>) -> Option<Secret<Vec<u8>>> {
+    let secret = secret(cx, key, source)?;
+    let length = secret.expose().len();
+    if length < SECRET_LEN_MIN {
+        let caution = Caution::ShortSecret { length };
+        cx.problems.caution(key, source.span(), caution);
+    }
+    Some(secret)
+}
+
+/// A secret that is not empty.
+pub(super) fn secret(
+    cx: &mut Context<'_>,
+    key: &Key<'_>,
+    source: &Source<'_>,
+) -> Option<Secret<Vec<u8>>> {
     let octets = match source {
         Source::Secret(text) => {
             cx.check_permissions(key, text.span(), cx.path);
@@ -178,20 +193,12 @@ fn shared_key(cx: &mut Context<'_>, key: &Key<'_>, source: &Source<'_>) -> Optio
         }
     };
     let secret = Secret::new(octets);
-    match secret.expose().len() {
-        0 => {
-            let example = "secret-file = \"staff.secret\"";
-            cx.problems
-                .fault(key, source.span(), Fault::Empty { example })
-        }
-        length => {
-            if length < SECRET_LEN_MIN {
-                let caution = Caution::ShortSecret { length };
-                cx.problems.caution(key, source.span(), caution);
-            }
-            Some(secret)
-        }
+    if secret.expose().is_empty() {
+        let example = "secret-file = \"staff.secret\"";
+        let fault = Fault::Empty { example };
+        return cx.problems.fault(key, source.span(), fault);
     }
+    Some(secret)
 }
 
 fn certified_key(

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use ikexdp_eap::{LocalAuthenticator, Methods, TlsSettings, Users, client_verifier};
 use ikexdp_proto::config::{Credential, EapRequirement, Requirement};
+use ikexdp_proto::eap::Authenticator;
 use ikexdp_proto::identity::Identity;
 use toml::Spanned;
 
@@ -17,6 +18,7 @@ use super::fault::Fault;
 use super::file::{Local, Remote};
 use super::problem::Key;
 use crate::listed::Listed;
+use crate::radius::Radius;
 
 /// A way to prove by EAP who one is, for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +27,8 @@ pub enum EapMethod {
     Tls(Vec<CertificateSummary>),
     /// By the password of one of so many users.
     Mschapv2(usize),
+    /// By what the servers of this table want.
+    Radius(String),
 }
 
 /// Who we are, as far as it is known.
@@ -32,6 +36,7 @@ pub(super) struct Ourselves<'a> {
     pub(super) local: &'a Spanned<Local>,
     pub(super) identity: Option<&'a Identity>,
     pub(super) credential: Option<&'a Credential>,
+    pub(super) radius: &'a [Arc<Radius>],
 }
 
 impl Remote {
@@ -40,6 +45,7 @@ impl Remote {
         [
             self.eap_users.as_ref().map(|_| "remote.eap-users"),
             self.eap_ca.as_ref().map(|_| "remote.eap-ca"),
+            self.eap_radius.as_ref().map(|_| "remote.eap-radius"),
         ]
         .into_iter()
         .flatten()
@@ -74,11 +80,6 @@ pub(super) fn eap(
             cx.problems.fault::<()>(&key.at(name), span, fault);
         }
     }
-    // Both files are looked at, even if the first is no good.
-    let users = table.eap_users.as_ref();
-    let users = users.map(|file| self::users(cx, &key.at("remote.eap-users"), file));
-    let tls = table.eap_ca.as_ref();
-    let tls = tls.map(|file| self::tls(cx, key, file, ourselves));
     let groups = match &table.groups {
         Some(groups) if groups.get_ref().is_empty() => {
             let example = "groups = [\"staff\"]";
@@ -95,6 +96,49 @@ pub(super) fn eap(
             .problems
             .fault(&key.at("local"), span, Fault::EapNeedsCertificate);
     }
+    let (authenticator, shown) = authenticator(cx, key, table, ourselves)?;
+    let requirement = EapRequirement {
+        authenticator,
+        alone: table.eap_alone.unwrap_or_default(),
+        groups: groups.map(|group| group.get_ref().clone()).collect(),
+    };
+    Some((Requirement::Eap(requirement), Proof::Eap(shown)))
+}
+
+/// Who knows the peers.
+fn authenticator(
+    cx: &mut Context<'_>,
+    key: &Key<'_>,
+    table: &Remote,
+    ourselves: &Ourselves<'_>,
+) -> Option<(Arc<dyn Authenticator>, Vec<EapMethod>)> {
+    if let Some(name) = &table.eap_radius {
+        let at = &key.at("remote.eap-radius");
+        let other = table.eap_keys().find(|key| *key != "remote.eap-radius");
+        if let Some(other) = other {
+            return cx.problems.fault(at, name.span(), Fault::Both { other });
+        }
+        let mut tables = ourselves.radius.iter();
+        let Some(radius) = tables.find(|it| it.settings().name == *name.get_ref()) else {
+            let known: Vec<_> = ourselves
+                .radius
+                .iter()
+                .map(|it| it.settings().name.as_str())
+                .collect();
+            let fault = Fault::UnknownRadius {
+                name: name.get_ref().clone(),
+                known: known.join(", "),
+            };
+            return cx.problems.fault(at, name.span(), fault);
+        };
+        let shown = EapMethod::Radius(name.get_ref().clone());
+        return Some((Arc::clone(radius) as Arc<dyn Authenticator>, vec![shown]));
+    }
+    // Both files are looked at, even if the first is no good.
+    let users = table.eap_users.as_ref();
+    let users = users.map(|file| self::users(cx, &key.at("remote.eap-users"), file));
+    let tls = table.eap_ca.as_ref();
+    let tls = tls.map(|file| self::tls(cx, key, file, ourselves));
     let (mut methods, mut shown) = (Methods::default(), Vec::new());
     if let Some(tls) = tls {
         let (settings, authorities) = tls?;
@@ -107,12 +151,7 @@ pub(super) fn eap(
         methods.mschapv2 = Some(Arc::new(users));
     }
     let name = ourselves.identity?.to_string();
-    let requirement = EapRequirement {
-        authenticator: Arc::new(LocalAuthenticator::new(methods, &name)),
-        alone: table.eap_alone.unwrap_or_default(),
-        groups: groups.map(|group| group.get_ref().clone()).collect(),
-    };
-    Some((Requirement::Eap(requirement), Proof::Eap(shown)))
+    Some((Arc::new(LocalAuthenticator::new(methods, &name)), shown))
 }
 
 fn users(cx: &mut Context<'_>, key: &Key<'_>, file: &Spanned<PathBuf>) -> Option<Users> {
@@ -158,6 +197,7 @@ impl fmt::Display for EapMethod {
             Self::Tls(authorities) => {
                 write!(f, "by EAP-TLS a certificate of {}", Listed(authorities))
             }
+            Self::Radius(table) => write!(f, "by EAP what the servers of {table} want"),
             Self::Mschapv2(users) => write!(f, "by EAP-MSCHAPv2 a password; users: {users}"),
         }
     }

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -94,6 +95,14 @@ pub enum Fault {
         /// The names there are, with commas.
         known: String,
     },
+    /// The table of RADIUS servers does not exist.
+    #[error("no such table of RADIUS servers: {name}")]
+    UnknownRadius {
+        /// The name.
+        name: String,
+        /// The names there are, with commas.
+        known: String,
+    },
     /// The value is neither a prefix nor a range.
     #[error("neither a prefix nor a range of addresses: {value}")]
     Addresses {
@@ -105,6 +114,50 @@ pub enum Fault {
     Address {
         /// The value.
         value: String,
+    },
+    /// The value is no address with a port, or without.
+    #[error("not an address, or not with a port: {value}")]
+    Socket {
+        /// The value.
+        value: String,
+    },
+    /// Another table listens there.
+    #[error("address is taken by the table {other}: {value}")]
+    ListensAlready {
+        /// The value.
+        value: SocketAddr,
+        /// The other table.
+        other: String,
+    },
+    /// The address cannot reach the servers.
+    #[error("not of the same family as {other}: {value}")]
+    Family {
+        /// The value.
+        value: IpAddr,
+        /// What it should reach.
+        other: SocketAddr,
+    },
+    /// The text is too long for where it goes.
+    #[error("longer than {max} octets, or empty: {value}")]
+    TextLength {
+        /// The value.
+        value: String,
+        /// Octets there may be.
+        max: usize,
+    },
+    /// The list has too many values.
+    #[error("more than {max} values")]
+    TooMany {
+        /// How many there may be.
+        max: usize,
+    },
+    /// The length of time is too long.
+    #[error("longer than {max:?}: {value}")]
+    TooLong {
+        /// The value.
+        value: String,
+        /// The longest there may be.
+        max: Duration,
     },
     /// The value is no domain.
     #[error("not a domain: {value}")]
@@ -214,7 +267,7 @@ pub enum Fault {
         names: String,
     },
     /// Peers that use EAP must be shown a certificate.
-    #[error("has no certificate, which `remote.eap-users` and `remote.eap-ca` need")]
+    #[error("has no certificate, which EAP needs")]
     EapNeedsCertificate,
     /// The key is about EAP, which is not wanted.
     #[error("given without EAP")]
@@ -272,10 +325,20 @@ impl Fault {
             Self::NoConnection => "add a [[connection]] table",
             Self::UnknownPool { known, .. } if known.is_empty() => "add a [[pool]] of that name",
             Self::UnknownPool { known, .. } => return format!("the pools are: {known}").into(),
+            Self::UnknownRadius { known, .. } if known.is_empty() => {
+                "add a [[radius]] of that name"
+            }
+            Self::UnknownRadius { known, .. } => return format!("the tables are: {known}").into(),
             Self::Addresses { .. } => {
                 "write a prefix such as \"10.9.0.0/24\" or a range such as \"10.9.0.10-10.9.0.250\""
             }
             Self::Address { .. } => "write an IPv4 or IPv6 address",
+            Self::Socket { .. } => "write \"192.0.2.10\", or with a port \"[2001:db8::1]:1812\"",
+            Self::ListensAlready { .. } => "take another port for one of them",
+            Self::Family { .. } => "take an address of that family, or one table for each",
+            Self::TextLength { max, .. } => return format!("write 1 to {max} octets").into(),
+            Self::TooMany { .. } => "remove some",
+            Self::TooLong { max, .. } => return format!("take {max:?} or less").into(),
             Self::Domain { .. } => {
                 "write a name such as \"corp.example.com\"; one with other letters as `idn2` prints it"
             }
@@ -317,7 +380,7 @@ impl Fault {
                 "set `local.certificate` and `local.key`: clients take no other proof along with EAP"
             }
             Self::WithoutEap => {
-                "set `remote.eap-users` or `remote.eap-ca` as well, or remove the key"
+                "set `remote.eap-users`, `remote.eap-ca` or `remote.eap-radius` as well, or remove the key"
             }
             Self::Users { .. } => {
                 "write `[users]`, and for each a line such as \"kim\" = \"nt:8846f7eaee8fb117ad06bdd830b7586c\""

@@ -32,6 +32,8 @@ pub(super) struct File {
     pub(super) ike: Ike,
     #[serde(default, rename = "pool")]
     pub(super) pools: Vec<Spanned<Pool>>,
+    #[serde(default, rename = "radius")]
+    pub(super) radius: Vec<Spanned<Radius>>,
     #[serde(default, rename = "connection")]
     pub(super) connections: Vec<Spanned<Connection>>,
 }
@@ -109,6 +111,34 @@ pub(super) struct Pool {
     pub(super) domains: Vec<Text>,
 }
 
+/// Servers that know users.
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct Radius {
+    pub(super) name: Text,
+    pub(super) servers: Texts,
+    pub(super) secret: Option<SecretText>,
+    pub(super) secret_file: Option<Spanned<PathBuf>>,
+    pub(super) timeout: Option<Text>,
+    pub(super) tries: Option<Spanned<u32>>,
+    pub(super) dead_time: Option<Text>,
+    pub(super) nas_identifier: Option<Text>,
+    pub(super) source_address: Option<Text>,
+    pub(super) accounting: Option<Spanned<bool>>,
+    pub(super) accounting_servers: Option<Texts>,
+    pub(super) interim_interval: Option<Text>,
+    pub(super) disconnect: Option<Spanned<Disconnect>>,
+}
+
+/// Who may end sessions.
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct Disconnect {
+    pub(super) listen: Text,
+    pub(super) clients: Option<Texts>,
+    pub(super) require_message_authenticator: Option<bool>,
+}
+
 /// A kind of peer.
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -155,6 +185,7 @@ pub(super) struct Remote {
     pub(super) secret_file: Option<Spanned<PathBuf>>,
     pub(super) eap_users: Option<Spanned<PathBuf>>,
     pub(super) eap_ca: Option<Spanned<PathBuf>>,
+    pub(super) eap_radius: Option<Text>,
     pub(super) eap_alone: Option<bool>,
     pub(super) groups: Option<Texts>,
 }

@@ -16,6 +16,7 @@ mod lifetimes;
 mod networks;
 mod numbers;
 mod problem;
+mod radius;
 mod revocation;
 mod settings;
 mod summary;
@@ -41,6 +42,8 @@ pub use settings::{
     DataPlane, Ikev1, LogFormat, LogSettings, Settings, Transport, XdpMode, XdpSettings,
     XdpTransfer,
 };
+
+use crate::radius::Radius;
 
 use context::Context;
 use file::File;
@@ -138,7 +141,10 @@ fn convert(cx: &mut Context<'_>, file: &File) -> Option<(Settings, Vec<Proofs>)>
     let assumed = profile.unwrap_or_default();
     let ike = algorithms::ike(cx, &file.ike, assumed);
     let pools = networks::pools(cx, &file.pools);
-    let connections = connection::connections(cx, &file.connections, &pools, assumed);
+    let radius = radius::tables(cx, &file.radius);
+    // Without it, what connections say of it would be guesses.
+    let radius: Vec<_> = radius?.into_iter().map(Radius::new).map(Arc::new).collect();
+    let connections = connection::connections(cx, &file.connections, &pools, &radius, assumed);
     let (connections, proofs) = connections.into_iter().unzip();
     let (gateway, ike) = (gateway?, ike?);
     profile?;
@@ -160,6 +166,7 @@ fn convert(cx: &mut Context<'_>, file: &File) -> Option<(Settings, Vec<Proofs>)>
         control_socket: gateway.control_socket,
         state_dir: gateway.state_dir,
         log: log?,
+        radius,
     };
     Some((settings, proofs))
 }

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use ikexdp_proto::config::Config;
 use tracing_subscriber::filter::LevelFilter;
 
+use crate::radius::Radius;
+
 /// Everything a configuration file says.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -25,6 +27,8 @@ pub struct Settings {
     pub state_dir: PathBuf,
     /// What is logged, and how.
     pub log: LogSettings,
+    /// Servers that know users.
+    pub radius: Vec<Arc<Radius>>,
 }
 
 impl Settings {

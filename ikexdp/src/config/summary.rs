@@ -8,6 +8,7 @@ use ikexdp_proto::data_plane::Binding;
 use ikexdp_proto::pattern::IdentityPattern;
 
 use crate::listed::Listed;
+use crate::radius;
 
 use super::networks::Capacity;
 use super::{CertificateSummary, Loaded, Proof, Proofs, Transport, binding, lifetimes, revocation};
@@ -37,6 +38,10 @@ impl Display for Loaded {
             if !pool.domains.is_empty() {
                 row(f, "domains", Listed(&pool.domains))?;
             }
+        }
+        for table in &self.settings.radius {
+            writeln!(f, "\nradius {}", table.settings().name)?;
+            radius(f, table.settings())?;
         }
         Ok(())
     }
@@ -141,6 +146,39 @@ impl Loaded {
             ),
         )
     }
+}
+
+fn radius(f: &mut fmt::Formatter<'_>, table: &radius::Settings) -> fmt::Result {
+    row(f, "servers", Listed(&table.servers))?;
+    let [timeout, dead_time] = [table.timeout, table.dead_time].map(humantime::format_duration);
+    row(
+        f,
+        "asks",
+        format_args!(
+            "each {} times, first for {timeout}; passes over silent ones for {dead_time}",
+            table.tries
+        ),
+    )?;
+    match table.source_address {
+        Some(address) => row(
+            f,
+            "as",
+            format_args!("{} from {address}", table.nas_identifier),
+        )?,
+        None => row(f, "as", &table.nas_identifier)?,
+    }
+    if let Some(accounting) = &table.accounting {
+        row(f, "accounts", Listed(&accounting.servers))?;
+        if let Some(interval) = accounting.interim_interval {
+            let interval = humantime::format_duration(interval);
+            row(f, "interim", format_args!("every {interval}"))?;
+        }
+    }
+    if let Some(disconnect) = &table.disconnect {
+        let (listen, clients) = (disconnect.listen, Listed(&disconnect.clients));
+        row(f, "disconnect", format_args!("at {listen} for {clients}"))?;
+    }
+    Ok(())
 }
 
 fn row(f: &mut fmt::Formatter<'_>, name: &str, value: impl Display) -> fmt::Result {

@@ -16,6 +16,7 @@ use super::DaemonError;
 use super::order::{Mailbox, Order, Unavailable};
 use super::reload::Reloader;
 use super::systemd;
+use super::users::Users;
 use crate::control::{Refusal, Request, Response, answer};
 use crate::metrics::Metric;
 use crate::udp::Drops;
@@ -29,6 +30,7 @@ pub(super) struct ControlPlane {
     pub(super) lost_lines: ErrorCounter,
     pub(super) data_plane: Arc<dyn DataPlane>,
     pub(super) reloader: Arc<Reloader>,
+    pub(super) users: Arc<Users>,
 }
 
 impl ControlPlane {
@@ -67,9 +69,12 @@ impl ControlPlane {
     /// stops that.
     fn reload(&self) -> JoinHandle<Result<Result<Reloaded, Refusal>, Unavailable>> {
         let Self {
-            reloader, mailbox, ..
+            reloader,
+            mailbox,
+            users,
+            ..
         } = self.clone();
-        spawn_local(async move { reloader.reload(&mailbox).await })
+        spawn_local(async move { reloader.reload(&mailbox, &users).await })
     }
 
     /// Turns signals into orders, for ever: SIGHUP has the configuration read

@@ -10,6 +10,7 @@ use ikexdp_proto::time::Instant;
 use ikexdp_proto::types::{Datagram, Transmit};
 use ikexdp_proto::{Command, Endpoint, Input, Output};
 
+use super::accounts::Accounts;
 use super::engine_config;
 use super::fast_path::FastPath;
 use crate::clock::Clock;
@@ -33,6 +34,7 @@ pub(super) struct Driver {
     /// What the kernel says of CHILD SAs, if it carries them.
     pub(super) events: Option<Events>,
     pub(super) journal: Journal,
+    pub(super) accounts: Arc<Accounts>,
     pub(super) leases: Keeper,
     pub(super) metrics: Metrics,
     /// Jobs that could not be done, which the engine has yet to hear of.
@@ -194,7 +196,10 @@ impl Driver {
                     }
                 }
                 Output::Job(id, job) => job_is_out |= self.submit(id, job),
-                Output::Event(event) => self.journal.event(now, &event),
+                Output::Event(event) => {
+                    self.journal.event(now, &event);
+                    self.accounts.hear(now, &event);
+                }
             }
         }
         job_is_out

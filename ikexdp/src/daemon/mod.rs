@@ -1,6 +1,7 @@
 //! The daemon: the packet loop on a thread of its own, and on the main thread the
 //! control plane, which is signals and the control socket.
 
+mod accounts;
 mod control_plane;
 mod data_plane;
 mod desk;
@@ -11,6 +12,7 @@ mod packet_loop;
 mod queues;
 mod reload;
 mod systemd;
+mod users;
 
 use std::io;
 use std::num::NonZeroUsize;
@@ -24,11 +26,12 @@ use ikexdp_proto::Endpoint;
 use ikexdp_proto::config::{Config, Fragmentation};
 use ikexdp_proto::limits::DATAGRAM_LEN_MIN;
 use nix::errno::Errno;
-use tokio::runtime::Builder;
+use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
 use tokio::task::LocalSet;
 use tracing::{info, warn};
 
+use self::accounts::Accounts;
 use self::control_plane::ControlPlane;
 use self::data_plane::Carrier;
 use self::desk::Desk;
@@ -38,6 +41,7 @@ pub use self::fast_path::FastPathError;
 use self::order::{Mailbox, Order};
 use self::packet_loop::PacketLoop;
 use self::reload::Reloader;
+use self::users::Users;
 use crate::authorities::Authorities;
 use crate::clock::Clock;
 use crate::config::{DataPlane, Loaded, Settings, Transport};
@@ -49,6 +53,7 @@ use crate::journal::Journal;
 use crate::leases::{self, Keeper};
 use crate::log::{Log, LogError};
 use crate::metrics::Metrics;
+use crate::radius::Radius;
 use crate::udp::{self, Ports, Sockets};
 use crate::view::Status;
 use crate::waker::Waker;
@@ -125,26 +130,34 @@ pub fn run(loaded: &Loaded) -> Result<(), DaemonError> {
     }
     let waker = Waker::new().map_err(DaemonError::Threads)?;
     let (mailbox, orders) = Mailbox::open(waker.clone());
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(DaemonError::ControlPlane)?;
+    let accounts = Arc::new(Accounts::default());
+    let users = Users::new(runtime.handle().clone(), Arc::clone(&accounts));
+    users.adopt(&settings.radius);
     let plane = ControlPlane {
         mailbox,
         reloader: Arc::new(Reloader::new(loaded.path.clone(), settings)),
         drops: sockets.drops(),
         lost_lines: log.lost(),
         data_plane: Arc::clone(&carrier.data_plane),
+        users: Arc::new(users),
     };
     let (ended, end) = oneshot::channel();
-    let settings = settings.clone();
+    let (settings, tables) = (settings.clone(), settings.radius.clone());
     let packet_loop = thread::Builder::new()
         .name("ikexdp-packets".to_owned())
         .spawn(move || {
-            let result = prepare(&settings, sockets, carrier, waker, orders)
+            let result = prepare(&settings, sockets, carrier, waker, orders, accounts)
                 .and_then(|packets| packets.run().map_err(DaemonError::Wait));
             // If nobody listens any more, the process is ending.
             let _ = ended.send(result);
         })
         .map_err(DaemonError::Threads)?;
     let mailbox = plane.mailbox.clone();
-    let result = serve(&listener, plane, end);
+    let result = serve(&runtime, &listener, plane, &tables, end);
     if let Err(DaemonError::Impatient) = result {
         // The packet loop ends with the process.
         return result;
@@ -158,20 +171,23 @@ pub fn run(loaded: &Loaded) -> Result<(), DaemonError> {
 
 /// The control plane, until the packet loop ends.
 fn serve(
+    runtime: &Runtime,
     listener: &Listener,
     plane: ControlPlane,
+    tables: &[Arc<Radius>],
     end: oneshot::Receiver<Result<(), DaemonError>>,
 ) -> Result<(), DaemonError> {
-    let runtime = Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(DaemonError::ControlPlane)?;
     let signals = plane.clone();
+    let users = Arc::clone(&plane.users);
     let tasks = LocalSet::new();
-    tasks.block_on(&runtime, async {
+    tasks.block_on(runtime, async {
+        users.listen(tables, &plane.mailbox).await;
         tokio::select! {
             // A panic drops the sender.
-            result = end => result.unwrap_or(Err(DaemonError::Panicked)),
+            result = end => {
+                users.settle().await;
+                result.unwrap_or(Err(DaemonError::Panicked))
+            }
             Err(error) = listener.serve(move |request| plane.clone().handle(request)) => {
                 Err(DaemonError::ControlPlane(error))
             }
@@ -187,6 +203,7 @@ fn prepare(
     carrier: Carrier,
     waker: Waker,
     orders: Receiver<Order>,
+    accounts: Arc<Accounts>,
 ) -> Result<PacketLoop, DaemonError> {
     let fast_path = match &settings.transport {
         Transport::Udp => None,
@@ -230,6 +247,7 @@ fn prepare(
         jobs,
         events: carrier.events,
         journal: Journal::new(settings.ip_fragments),
+        accounts,
         leases,
         metrics: Metrics::default(),
         refused: Vec::new(),

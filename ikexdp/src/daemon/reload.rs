@@ -7,6 +7,7 @@ use tokio::task::spawn_blocking;
 use tracing::{info, warn};
 
 use super::order::{Mailbox, Order, Unavailable};
+use super::users::Users;
 use crate::clock::unix_time;
 use crate::config::{ConfigError, Loaded, Settings, load};
 use crate::control::Refusal;
@@ -39,6 +40,7 @@ impl Reloader {
     pub(super) async fn reload(
         &self,
         mailbox: &Mailbox,
+        users: &Users,
     ) -> Result<Result<Reloaded, Refusal>, Unavailable> {
         let _turn = self.turn.lock().await;
         let path = self.path.clone();
@@ -56,10 +58,13 @@ impl Reloader {
         let obstacles = obstacles.iter();
         let obstacles = obstacles.map(|obstacle| format!("{obstacle}; hint: {}", obstacle.hint()));
         reloaded.cautions.extend(obstacles);
+        let tables = loaded.settings.radius.clone();
+        users.adopt(&tables);
         let settings = Box::new(loaded.settings);
         mailbox
             .ask(|reply| Order::Reconfigure { settings, reply })
             .await?;
+        users.listen(&tables, mailbox).await;
         tell(&reloaded);
         Ok(Ok(reloaded))
     }

@@ -87,6 +87,7 @@ fn settings(state_dir: PathBuf) -> Settings {
         control_socket: PathBuf::new(),
         state_dir,
         log: LogSettings::default(),
+        radius: Vec::new(),
     }
 }
 

@@ -17,16 +17,19 @@ pub(crate) use self::{
     unpacked::{kernel, libreswan},
 };
 
-/// What the tests run: the peer, its plug-ins, and what builds and watches networks.
+/// What the tests run: the peer, its plug-ins, the server that knows users, and what builds and
+/// watches networks.
 ///
 /// `libstrongswan-standard-plugins` has the cryptography, `libcharon-extra-plugins` ESP in user
 /// space; both come with the daemon where they are not packages of their own.
-const LAB: [Tool; 10] = [
+const LAB: [Tool; 12] = [
     Tool::new("charon-systemd", "charon-systemd"),
     Tool::new("libcharon-extra-plugins", "charon-systemd"),
     Tool::new("libstrongswan-standard-plugins", "charon-systemd"),
     Tool::new("strongswan-swanctl", "swanctl"),
     Tool::new("ethtool", "ethtool"),
+    Tool::new("freeradius", "freeradius"),
+    Tool::new("freeradius-utils", "radclient"),
     Tool::new("iproute2", "ip"),
     Tool::new("iputils-ping", "ping"),
     Tool::new("nftables", "nft"),

@@ -6,8 +6,11 @@ use anyhow::{Result, bail};
 
 use crate::command::{as_root, find, output, run, words};
 
-/// The service of package charon-systemd.
-const STRONGSWAN: &str = "strongswan.service";
+/// Packages that start a service when they are installed, and its name.
+const SERVICES: [(&str, &str); 2] = [
+    ("charon-systemd", "strongswan.service"),
+    ("freeradius", "freeradius.service"),
+];
 
 /// What can be done where a release lacks what we ask for.
 const ALTERNATIVES: &str = "instead of a BPF compiler, rustup's nightly with the component rust-src \
@@ -70,7 +73,7 @@ pub(super) fn install(tools: &[Tool]) -> Result<()> {
     eprintln!("setup: installing {names}");
     run(as_root("apt-get")?.args(words("--quiet update")))?;
     check_available(&missing)?;
-    let is_masked = missing.contains(&"charon-systemd") && mask_strongswan()?;
+    let masked = mask_services(&missing)?;
     // A package asks a question: the default is fine. And nothing that is there may go.
     let installed = run(as_root("env")?
         .args(words(
@@ -78,9 +81,7 @@ pub(super) fn install(tools: &[Tool]) -> Result<()> {
         ))
         .args(words("install --no-install-recommends"))
         .args(&missing));
-    if is_masked {
-        disable_strongswan()?;
-    }
+    disable_services(&masked)?;
     installed
 }
 
@@ -116,25 +117,32 @@ fn check_available(packages: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// Keeps the package from starting a daemon on ports 500 and 4500; whether there is a systemd that
-/// would.
+/// Keeps these packages from starting daemons on ports that tests, or others, use: the services that
+/// would have been started.
 ///
-/// The mask is gone after a restart at the latest, should we not come to remove it.
-fn mask_strongswan() -> Result<bool> {
+/// The masks are gone after a restart at the latest, should we not come to remove them.
+fn mask_services(packages: &[&str]) -> Result<Vec<&'static str>> {
     // sd_booted(3)
     if !Path::new("/run/systemd/system").is_dir() {
-        return Ok(false);
+        return Ok(Vec::new());
     }
-    run(as_root("systemctl")?.args(["mask", "--runtime", STRONGSWAN]))?;
-    Ok(true)
+    let mut masked = Vec::new();
+    for (_, service) in SERVICES
+        .iter()
+        .filter(|(package, _)| packages.contains(package))
+    {
+        run(as_root("systemctl")?.args(["mask", "--runtime", service]))?;
+        masked.push(*service);
+    }
+    Ok(masked)
 }
 
-/// Leaves the service as if it had been switched off by hand.
-fn disable_strongswan() -> Result<()> {
-    run(as_root("systemctl")?.args(["unmask", "--runtime", STRONGSWAN]))?;
-    run(as_root("systemctl")?.args(["disable", STRONGSWAN]))?;
-    eprintln!(
-        "setup: strongSwan's service is disabled, only the tests run the daemon, in network namespaces"
-    );
+/// Leaves the services as if they had been switched off by hand.
+fn disable_services(services: &[&str]) -> Result<()> {
+    for service in services {
+        run(as_root("systemctl")?.args(["unmask", "--runtime", service]))?;
+        run(as_root("systemctl")?.args(["disable", service]))?;
+        eprintln!("setup: {service} is disabled, only the tests run the daemon, by themselves");
+    }
     Ok(())
 }

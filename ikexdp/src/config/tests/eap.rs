@@ -106,7 +106,7 @@ fn what_is_wrong_with_eap_is_named() {
         (
             local,
             "secret-file = \"psk\" }\nremote = { eap-users = \"users.toml\"",
-            "local: has no certificate, which `remote.eap-users`",
+            "local: has no certificate, which EAP needs",
         ),
     ] {
         let complaint = lab.complaint(from, to);

@@ -1,0 +1,367 @@
+//! Accounting records on their way to a server.
+//!
+//! They wait in memory while no server takes them. Of a session they go in order,
+//! one after the other; those of different sessions go side by side.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::fmt;
+use std::sync::{Arc, Mutex};
+
+use tokio::runtime::Handle;
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, timeout};
+use tracing::{info, warn};
+
+use super::attribute::Kind;
+use super::counters::ServerStatus;
+use super::limits::{RECORD_PAUSE, RECORDS_MAX, RECORDS_UNDER_WAY_MAX, SETTLE_TIME_MAX};
+use super::packet::Draft;
+use super::servers::{Servers, Unanswered};
+use super::socket::lock;
+
+/// Acct-Session-Id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct SessionId(pub(super) u64);
+
+impl fmt::Display for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+/// Acct-Status-Type (RFC 2866 §5.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Status {
+    Start,
+    Stop,
+    Interim,
+}
+
+impl Status {
+    pub(super) const fn number(self) -> u32 {
+        match self {
+            Self::Start => 1,
+            Self::Stop => 2,
+            Self::Interim => 3,
+        }
+    }
+}
+
+/// Something that a server is to write down.
+#[derive(Debug)]
+pub(super) struct Record {
+    session: SessionId,
+    status: Status,
+    draft: Draft,
+    made: Instant,
+}
+
+impl Record {
+    pub(super) fn new(session: SessionId, status: Status, draft: Draft) -> Self {
+        Self {
+            session,
+            status,
+            draft,
+            made: Instant::now(),
+        }
+    }
+}
+
+/// The records of a table.
+#[derive(Debug)]
+pub(super) struct Ledger {
+    /// The table, for the log.
+    name: String,
+    servers: Servers,
+    book: Mutex<Book>,
+    /// A record was added.
+    added: Notify,
+    /// There is none left.
+    settled: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Book {
+    waiting: VecDeque<Record>,
+    /// Sessions of which a record is being sent.
+    under_way: BTreeSet<SessionId>,
+    /// Sessions of which an interim record waits.
+    interim: BTreeSet<SessionId>,
+    /// Somebody sends them.
+    is_worked_on: bool,
+    /// The last attempt found no server.
+    is_stuck: bool,
+    lost: u64,
+}
+
+impl Ledger {
+    pub(super) fn new(name: String, servers: Servers) -> Self {
+        Self {
+            name,
+            servers,
+            book: Mutex::default(),
+            added: Notify::new(),
+            settled: Notify::new(),
+        }
+    }
+
+    /// How its servers are doing.
+    pub(super) fn status(&self) -> impl Iterator<Item = ServerStatus> {
+        self.servers.status()
+    }
+
+    /// Records that no server has taken yet, and those that none ever will.
+    pub(super) fn waiting_and_lost(&self) -> (usize, u64) {
+        let book = lock(&self.book);
+        let under_way = book.under_way.len();
+        (book.waiting.len().saturating_add(under_way), book.lost)
+    }
+
+    /// Has a record sent; whoever calls does not wait.
+    pub(super) fn add(self: &Arc<Self>, runtime: &Handle, record: Record) {
+        let mut book = lock(&self.book);
+        let is_first = book.lost == 0;
+        book.push(record);
+        if is_first && book.lost > 0 {
+            let (table, hint) = (&self.name, "look after the servers");
+            warn!(
+                table,
+                hint, "too many accounting records wait; some are lost"
+            );
+        }
+        if std::mem::replace(&mut book.is_worked_on, true) {
+            self.added.notify_one();
+        } else {
+            drop(runtime.spawn(Arc::clone(self).work()));
+        }
+    }
+
+    /// Waits until all records are taken, but not for long; how many are not.
+    pub(super) async fn settle(&self) -> usize {
+        let all = async {
+            loop {
+                // Before the look, so that what happens after it is not missed.
+                let settled = self.settled.notified();
+                if self.waiting_and_lost().0 == 0 {
+                    return;
+                }
+                settled.await;
+            }
+        };
+        let _ = timeout(SETTLE_TIME_MAX, all).await;
+        self.waiting_and_lost().0
+    }
+
+    /// Sends records until there are none.
+    async fn work(self: Arc<Self>) {
+        let mut under_way = JoinSet::new();
+        loop {
+            while under_way.len() < RECORDS_UNDER_WAY_MAX
+                && let Some(record) = self.next()
+            {
+                under_way.spawn(Arc::clone(&self).send(record));
+            }
+            if under_way.is_empty() && self.rest() {
+                return;
+            }
+            tokio::select! {
+                Some(sent) = under_way.join_next() => {
+                    if !sent.unwrap_or(false) {
+                        sleep(RECORD_PAUSE).await;
+                        // What has failed meanwhile has waited as well.
+                        while under_way.try_join_next().is_some() {}
+                    }
+                }
+                () = self.added.notified() => {}
+            }
+        }
+    }
+
+    fn next(&self) -> Option<Record> {
+        lock(&self.book).next()
+    }
+
+    /// Whether there is nothing to do; then whoever asks must end.
+    fn rest(&self) -> bool {
+        let mut book = lock(&self.book);
+        book.is_worked_on = !book.waiting.is_empty();
+        !book.is_worked_on
+    }
+
+    /// Whether a server has taken the record; if not it waits again.
+    async fn send(self: Arc<Self>, record: Record) -> bool {
+        let mut draft = record.draft.clone();
+        let delay = u32::try_from(record.made.elapsed().as_secs()).unwrap_or(u32::MAX);
+        let fits = draft.push_number(Kind::ACCT_DELAY_TIME, delay);
+        let sent = match fits {
+            Ok(()) => self.servers.exchange(&draft).await.map(drop),
+            Err(_) => Err(Unanswered::TooLong),
+        };
+        let mut book = lock(&self.book);
+        book.under_way.remove(&record.session);
+        let table = &self.name;
+        match sent {
+            Ok(()) => {
+                if std::mem::take(&mut book.is_stuck) {
+                    info!(table, "accounting records are taken again");
+                }
+            }
+            Err(Unanswered::TooLong) => book.lost = book.lost.saturating_add(1),
+            Err(Unanswered::Silent(_)) => {
+                if !std::mem::replace(&mut book.is_stuck, true) {
+                    warn!(table, "no server takes accounting records; they wait");
+                }
+                book.put_back(record);
+                return false;
+            }
+        }
+        if book.waiting.is_empty() && book.under_way.is_empty() {
+            self.settled.notify_waiters();
+        }
+        true
+    }
+}
+
+impl Book {
+    fn push(&mut self, record: Record) {
+        // A later record of a session says more than an interim one.
+        if self.interim.remove(&record.session) {
+            self.waiting.retain(|waiting| {
+                waiting.session != record.session || waiting.status != Status::Interim
+            });
+        }
+        if self.waiting.len() >= RECORDS_MAX {
+            self.lose_one();
+        }
+        if record.status == Status::Interim {
+            self.interim.insert(record.session);
+        }
+        self.waiting.push_back(record);
+    }
+
+    /// Gives up the record that is worth least: the oldest interim one, or else the
+    /// oldest.
+    fn lose_one(&mut self) {
+        let mut waiting = self.waiting.iter();
+        let interim = waiting.position(|record| record.status == Status::Interim);
+        if let Some(lost) = self.waiting.remove(interim.unwrap_or(0)) {
+            if interim.is_some() {
+                self.interim.remove(&lost.session);
+            }
+            self.lost = self.lost.saturating_add(1);
+        }
+    }
+
+    /// The oldest record of a session of which none is being sent.
+    fn next(&mut self) -> Option<Record> {
+        let mut waiting = self.waiting.iter();
+        let place = waiting.position(|record| !self.under_way.contains(&record.session))?;
+        let record = self.waiting.remove(place)?;
+        if record.status == Status::Interim {
+            self.interim.remove(&record.session);
+        }
+        self.under_way.insert(record.session);
+        Some(record)
+    }
+
+    /// It is the oldest of its session still; one that is interim is worth nothing
+    /// if there is a later one.
+    fn put_back(&mut self, record: Record) {
+        let mut waiting = self.waiting.iter();
+        let is_interim = record.status == Status::Interim;
+        if is_interim && waiting.any(|later| later.session == record.session) {
+            return;
+        }
+        if is_interim {
+            self.interim.insert(record.session);
+        }
+        self.waiting.push_front(record);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::packet::Code;
+    use super::*;
+
+    fn record(session: u64, status: Status) -> Record {
+        let draft = Draft::unsigned(Code::ACCOUNTING_REQUEST);
+        Record {
+            session: SessionId(session),
+            status,
+            draft,
+            made: Instant::now(),
+        }
+    }
+
+    fn book(records: &[(u64, Status)]) -> Book {
+        let mut book = Book::default();
+        for (session, status) in records {
+            book.push(record(*session, *status));
+        }
+        book
+    }
+
+    fn drain(book: &mut Book) -> Vec<(u64, Status)> {
+        std::iter::from_fn(|| book.next())
+            .map(|record| (record.session.0, record.status))
+            .collect()
+    }
+
+    #[test]
+    fn records_of_a_session_go_one_after_the_other() {
+        use Status::{Start, Stop};
+        let mut book = book(&[(1, Start), (1, Stop), (2, Start)]);
+        assert_eq!(drain(&mut book), [(1, Start), (2, Start)]);
+        book.under_way.remove(&SessionId(1));
+        assert_eq!(drain(&mut book), [(1, Stop)]);
+    }
+
+    #[test]
+    fn a_later_record_replaces_an_interim_one() {
+        use Status::{Interim, Start, Stop};
+        let mut book = book(&[
+            (1, Start),
+            (2, Interim),
+            (1, Interim),
+            (1, Interim),
+            (1, Stop),
+        ]);
+        assert_eq!(drain(&mut book), [(1, Start), (2, Interim)]);
+        let waiting: Vec<_> = book.waiting.iter().map(|it| it.status).collect();
+        assert_eq!(waiting, [Stop]);
+        book.push(record(2, Stop));
+        book.under_way.clear();
+        book.put_back(record(2, Interim));
+        assert_eq!(drain(&mut book), [(1, Stop), (2, Stop)]);
+    }
+
+    #[test]
+    fn what_was_not_taken_goes_first_again() {
+        use Status::{Start, Stop};
+        let mut book = book(&[(1, Start), (1, Stop)]);
+        let first = book.next().unwrap();
+        book.under_way.clear();
+        book.put_back(first);
+        assert_eq!(book.next().unwrap().status, Start);
+        assert!(book.next().is_none());
+    }
+
+    #[test]
+    fn too_many_records_cost_the_least_worth_first() {
+        let mut book = Book::default();
+        book.push(record(0, Status::Start));
+        book.push(record(1, Status::Interim));
+        for session in 2..=RECORDS_MAX as u64 {
+            book.push(record(session, Status::Start));
+        }
+        assert_eq!((book.waiting.len(), book.lost), (RECORDS_MAX, 1));
+        assert_eq!(book.waiting[0].session, SessionId(0));
+        assert_eq!(book.waiting[1].session, SessionId(2));
+        book.push(record(0, Status::Stop));
+        assert_eq!((book.waiting.len(), book.lost), (RECORDS_MAX, 2));
+        assert_eq!(book.waiting[0].session, SessionId(2));
+        assert!(book.interim.is_empty());
+    }
+}

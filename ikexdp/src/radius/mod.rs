@@ -1,0 +1,128 @@
+//! RADIUS (RFC 2865): users that somebody else knows.
+//!
+//! A [`Radius`] is what a table `[[radius]]` says. It passes EAP between peers and
+//! the servers of the table (RFC 3579), tells them what becomes of those they let
+//! in ([`Session`], RFC 2866), and ends what they want ended ([`Disconnections`],
+//! RFC 5176).
+//!
+//! ```text
+//! peer's EAP -> Talk -> Servers -> Server -> Socket -> UDP
+//!                          ^
+//! Session -> Ledger -------'         UDP -> Disconnections -> the daemon
+//! ```
+
+mod admission;
+mod attribute;
+mod conversation;
+mod counters;
+mod crypto;
+mod disconnect;
+mod eap;
+mod ledger;
+pub mod limits;
+mod packet;
+mod server;
+mod servers;
+mod session;
+mod settings;
+mod socket;
+mod table;
+mod terminate_cause;
+
+use std::sync::Arc;
+
+use ikexdp_proto::eap::{Authenticator, Caller, Conversation};
+use tokio::runtime::Handle;
+
+pub use self::counters::{Counters, Role, ServerStatus};
+pub use self::disconnect::{DisconnectCounters, Disconnections, ListenError, Selector};
+pub use self::session::{Facts, Session, Volume};
+pub use self::settings::{
+    ACCOUNTING_PORT, AUTHENTICATION_PORT, AccountingSettings, DISCONNECT_PORT, DisconnectSettings,
+    Settings,
+};
+pub use self::terminate_cause::TerminateCause;
+
+use self::conversation::Talk;
+use self::table::Table;
+
+/// Servers that know users.
+#[derive(Debug)]
+pub struct Radius {
+    table: Arc<Table>,
+}
+
+impl Radius {
+    /// What the settings say; nothing is opened or sent.
+    #[must_use]
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            table: Arc::new(Table::new(settings)),
+        }
+    }
+
+    /// Has everything run on `runtime` from now on. Before that no user is let in.
+    pub fn start(&self, runtime: &Handle) {
+        // The first stays: there is one runtime.
+        let _ = self.table.runtime.set(runtime.clone());
+    }
+
+    /// Whether sessions go on that its servers let in, or there is something left to
+    /// tell them.
+    #[must_use]
+    pub fn is_in_use(&self) -> bool {
+        Arc::strong_count(&self.table) > 1 || self.records_waiting() > 0
+    }
+
+    /// What it was made of.
+    #[must_use]
+    pub fn settings(&self) -> &Arc<Settings> {
+        &self.table.settings
+    }
+
+    /// How its servers are doing, those of accounting last.
+    #[must_use]
+    pub fn servers(&self) -> Vec<ServerStatus> {
+        let accounting = self.table.ledger.iter().flat_map(|ledger| ledger.status());
+        self.table.servers.status().chain(accounting).collect()
+    }
+
+    /// Accounting records that no server has taken yet.
+    #[must_use]
+    pub fn records_waiting(&self) -> usize {
+        let ledger = self.table.ledger.as_ref();
+        ledger.map_or(0, |ledger| ledger.waiting_and_lost().0)
+    }
+
+    /// Accounting records that were given up: too many waited.
+    #[must_use]
+    pub fn records_lost(&self) -> u64 {
+        let ledger = self.table.ledger.as_ref();
+        ledger.map_or(0, |ledger| ledger.waiting_and_lost().1)
+    }
+
+    /// Waits until the servers have taken all records, at most
+    /// [`SETTLE_TIME_MAX`](limits::SETTLE_TIME_MAX); how many they have not. For the
+    /// end of the daemon, after the last session has stopped.
+    pub async fn settle(&self) -> usize {
+        match &self.table.ledger {
+            Some(ledger) => ledger.settle().await,
+            None => 0,
+        }
+    }
+}
+
+impl Authenticator for Radius {
+    fn begin(&self, caller: Caller) -> Box<dyn Conversation> {
+        Box::new(Talk {
+            table: Arc::clone(&self.table),
+            caller,
+            progress: None,
+        })
+    }
+}
+
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;

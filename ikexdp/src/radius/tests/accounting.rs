@@ -1,0 +1,157 @@
+//! What servers hear of sessions.
+
+use std::time::Duration;
+
+use ikexdp_proto::eap::{Account, Turn};
+use ikexdp_proto::event::CloseReason;
+
+use super::super::attribute::Kind;
+use super::super::packet::{Code, Draft, NONE};
+use super::super::testing::*;
+use super::super::{AccountingSettings, Facts, Radius, Session, Settings, TerminateCause, Volume};
+
+const SERVER: Draft = Draft::unsigned(Code::ACCOUNTING_RESPONSE);
+
+/// Somebody who was let in, and the server that hears of it.
+async fn session(settings: Settings) -> (Radius, Account, Server) {
+    let (server, ledger) = (Server::open().await, Server::open().await);
+    let accounting = AccountingSettings {
+        servers: vec![ledger.address()],
+        interim_interval: None,
+    };
+    let radius = started(Settings {
+        servers: vec![server.address()],
+        accounting: Some(accounting),
+        ..settings
+    });
+    let turn = hear(begin(&radius), &IDENTITY);
+    let classes = [(Kind::CLASS, &b"one"[..]), (Kind::CLASS, b"two")];
+    server.admit([32, 32], &classes).await;
+    let Turn::Accept(admission) = turn.await else {
+        panic!("the server lets in");
+    };
+    (radius, admission.account.unwrap(), ledger)
+}
+
+fn facts() -> Facts {
+    Facts {
+        addresses: vec!["10.9.0.7".parse().unwrap(), "2001:db8::7".parse().unwrap()],
+        volume: Some(Volume {
+            octets_in: 0x2_0000_0001,
+            octets_out: 7,
+            packets_in: 3,
+            packets_out: 4,
+        }),
+        age: Duration::from_secs(61),
+    }
+}
+
+#[test]
+fn a_session_is_told_from_its_start_to_its_end() {
+    block_on(async {
+        let (radius, account, ledger) = session(patient(Vec::new())).await;
+        let session = Session::of(&account).unwrap();
+        session.started(&facts());
+        let start = ledger.serve(&SERVER).await;
+        assert!(start.packet().is_authentic(SECRET, &NONE));
+        assert_eq!(start.packet().code, Code::ACCOUNTING_REQUEST);
+        for (kind, value) in [
+            (Kind::USER_NAME, &b"kim"[..]),
+            (Kind::NAS_IDENTIFIER, b"ikexdp"),
+            (Kind::CALLING_STATION_ID, b"192.0.2.7"),
+            (Kind::FRAMED_IP_ADDRESS, &[10, 9, 0, 7]),
+            (Kind::ACCT_SESSION_ID, session.id().as_bytes()),
+            (Kind::ACCT_AUTHENTIC, &[0, 0, 0, 1]),
+            (Kind::ACCT_STATUS_TYPE, &[0, 0, 0, 1]),
+            (Kind::ACCT_DELAY_TIME, &[0, 0, 0, 0]),
+        ] {
+            assert_eq!(start.value(kind), value, "{kind:?}");
+        }
+        assert_eq!(start.value(Kind::FRAMED_IPV6_ADDRESS).len(), 16);
+        let classes: Vec<_> = start.packet().all(Kind::CLASS).map(|it| it.value).collect();
+        assert_eq!(classes, [b"one", b"two"]);
+        assert!(start.packet().first(Kind::ACCT_SESSION_TIME).is_none());
+
+        session.interim(&facts());
+        let interim = ledger.serve(&SERVER).await;
+        assert_eq!(interim.number(Kind::ACCT_STATUS_TYPE), 3);
+        assert!(interim.packet().first(Kind::ACCT_TERMINATE_CAUSE).is_none());
+
+        session.stopped(&facts(), CloseReason::DeadPeer.into());
+        let stop = ledger.serve(&SERVER).await;
+        for (kind, value) in [
+            (Kind::ACCT_STATUS_TYPE, 2),
+            (Kind::ACCT_SESSION_TIME, 61),
+            (Kind::ACCT_INPUT_OCTETS, 1),
+            (Kind::ACCT_INPUT_GIGAWORDS, 2),
+            (Kind::ACCT_OUTPUT_OCTETS, 7),
+            (Kind::ACCT_OUTPUT_GIGAWORDS, 0),
+            (Kind::ACCT_INPUT_PACKETS, 3),
+            (Kind::ACCT_OUTPUT_PACKETS, 4),
+            (Kind::ACCT_TERMINATE_CAUSE, 2),
+        ] {
+            assert_eq!(stop.number(kind), value, "{kind:?}");
+        }
+        assert_eq!(radius.settle().await, 0);
+    });
+}
+
+/// RFC 2866 §4.1: with another Acct-Delay-Time it is another request.
+#[test]
+fn records_wait_for_a_server_that_is_away() {
+    block_on(async {
+        // One try of a second: what comes after that is a new request.
+        let settings = Settings {
+            timeout: Duration::from_secs(1),
+            ..patient(Vec::new())
+        };
+        let (radius, account, ledger) = session(settings).await;
+        let session = Session::of(&account).unwrap();
+        session.started(&facts());
+        session.stopped(&facts(), TerminateCause::USER_REQUEST);
+        let lost = ledger.receive().await;
+        assert_eq!(lost.number(Kind::ACCT_STATUS_TYPE), 1);
+        let start = ledger.serve(&SERVER).await;
+        assert_eq!(start.number(Kind::ACCT_STATUS_TYPE), 1);
+        assert!(start.number(Kind::ACCT_DELAY_TIME) > 0);
+        let same = |kind| assert_eq!(start.value(kind), lost.value(kind));
+        same(Kind::EVENT_TIMESTAMP);
+        same(Kind::ACCT_SESSION_ID);
+        assert_ne!(start.packet().authenticator, lost.packet().authenticator);
+        let stop = ledger.serve(&SERVER).await;
+        assert_eq!(stop.number(Kind::ACCT_STATUS_TYPE), 2);
+        assert_eq!(radius.settle().await, 0);
+        assert_eq!((radius.records_waiting(), radius.records_lost()), (0, 0));
+    });
+}
+
+#[test]
+fn sessions_have_names_of_their_own() {
+    block_on(async {
+        let (_, one, _) = session(patient(Vec::new())).await;
+        let (_, two, _) = session(patient(Vec::new())).await;
+        let [one, two] = [&one, &two].map(|it| Session::of(it).unwrap().id());
+        assert_ne!(one, two);
+        assert_eq!(one.len(), 16);
+    });
+}
+
+#[test]
+fn an_account_of_somebody_else_is_no_session() {
+    let account = Account(std::sync::Arc::new("of another authenticator"));
+    assert!(Session::of(&account).is_none());
+}
+
+#[test]
+fn every_reason_has_a_cause() {
+    for (reason, cause) in [
+        (CloseReason::PeerDeleted, TerminateCause::USER_REQUEST),
+        (CloseReason::Terminated, TerminateCause::ADMIN_RESET),
+        (CloseReason::DeadPeer, TerminateCause::LOST_CARRIER),
+        (CloseReason::Expired, TerminateCause::SESSION_TIMEOUT),
+        (CloseReason::Malformed, TerminateCause::USER_ERROR),
+        (CloseReason::Unmoved, TerminateCause::NAS_ERROR),
+    ] {
+        assert_eq!(TerminateCause::from(reason), cause, "{reason:?}");
+    }
+}

@@ -1,0 +1,4 @@
+mod accounting;
+mod admission;
+mod answers;
+mod conversations;
