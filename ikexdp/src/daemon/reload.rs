@@ -137,6 +137,7 @@ mod tests {
     use crate::waker::Waker;
     use std::fs::{self, Permissions};
     use std::os::unix::fs::PermissionsExt;
+    use std::sync::Arc;
     use std::thread;
     use tempfile::TempDir;
     use tokio::runtime::Builder;
@@ -175,7 +176,8 @@ mod tests {
             _ => None,
         });
         let runtime = Builder::new_current_thread().build().unwrap();
-        let answer = runtime.block_on(reloader.reload(&mailbox)).unwrap();
+        let users = Users::new(runtime.handle().clone(), Arc::default());
+        let answer = runtime.block_on(reloader.reload(&mailbox, &users)).unwrap();
         drop(mailbox);
         (answer, packet_loop.join().unwrap())
     }

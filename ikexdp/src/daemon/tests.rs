@@ -117,7 +117,7 @@ impl Gateway {
         let (mailbox, orders) = Mailbox::open(waker.clone());
         let run = move || {
             let (carrier, _) = data_plane::open(settings.data_plane, &sockets)?;
-            let packets = prepare(&settings, sockets, carrier, waker, orders)?;
+            let packets = prepare(&settings, sockets, carrier, waker, orders, Arc::default())?;
             packets.run().map_err(DaemonError::Wait)
         };
         Self {
@@ -415,12 +415,14 @@ fn a_panic_of_the_packet_loop_ends_the_daemon() {
     let listener = Listener::bind(&directory.path().join("control.sock")).unwrap();
     let (mailbox, _orders) = Mailbox::open(Waker::new().unwrap());
     let (writer, _guard) = tracing_appender::non_blocking(std::io::sink());
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
     let plane = ControlPlane {
         mailbox,
         drops: Sockets::bind(Ports { ike: 0, nat_t: 0 }).unwrap().drops(),
         lost_lines: writer.error_counter(),
         data_plane: Arc::new(NoDataPlane),
         reloader: Arc::new(Reloader::new(PathBuf::new(), &settings(PathBuf::new()))),
+        users: Arc::new(Users::new(runtime.handle().clone(), Arc::default())),
     };
     let (ended, end) = oneshot::channel();
     let packets = thread::spawn(move || {
@@ -428,6 +430,6 @@ fn a_panic_of_the_packet_loop_ends_the_daemon() {
         panic!("an error in this program");
     });
     assert!(packets.join().is_err());
-    let result = serve(&listener, plane, end);
+    let result = serve(&runtime, &listener, plane, &[], end);
     assert!(matches!(result, Err(DaemonError::Panicked)), "{result:?}");
 }

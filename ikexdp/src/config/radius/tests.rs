@@ -40,11 +40,17 @@ fn a_table_says_which_servers_know_users() {
     let [table] = loaded.settings.radius.as_slice() else {
         panic!("one table");
     };
+    let table = table.settings();
     let servers: Vec<_> = table.servers.iter().map(ToString::to_string).collect();
     assert_eq!(servers, ["192.0.2.10:1812", "[2001:db8::1]:1645"]);
     assert_eq!(table.secret.expose(), b"correct horse battery staple");
     assert!(table.accounting.is_none() && table.disconnect.is_none());
-    assert!(loaded.cautions.is_empty(), "{:?}", loaded.cautions);
+    let cautions: Vec<_> = loaded.cautions.iter().map(ToString::to_string).collect();
+    let unused = "radius.office: no connection uses these servers";
+    assert!(
+        matches!(&cautions[..], [only] if only.starts_with(unused)),
+        "{cautions:?}"
+    );
     let shown = loaded.to_string();
     let expected = "
 radius office
@@ -69,10 +75,15 @@ disconnect = { listen = \"192.0.2.1\", require-message-authenticator = true }
 ";
     let text = GOOD.replace("servers = [\"192.0.2.10\", \"[2001:db8::1]:1645\"]\n", said);
     let loaded = load(&text).unwrap();
-    let table = &loaded.settings.radius[0];
+    let table = loaded.settings.radius[0].settings();
     let disconnect = table.disconnect.as_ref().unwrap();
     assert!(disconnect.require_message_authenticator);
-    assert!(loaded.cautions.is_empty(), "{:?}", loaded.cautions);
+    let cautions: Vec<_> = loaded.cautions.iter().map(ToString::to_string).collect();
+    let unused = "radius.office: no connection uses these servers";
+    assert!(
+        matches!(&cautions[..], [only] if only.starts_with(unused)),
+        "{cautions:?}"
+    );
     let shown = loaded.to_string();
     let expected = "
   servers    192.0.2.10:1812
@@ -165,7 +176,7 @@ fn what_deserves_a_second_look_is_said() {
     let table = table.replace("secret-file = \"psk\"\n", said);
     let loaded = load(&format!("{connection}{table}")).unwrap();
     let cautions: Vec<_> = loaded.cautions.iter().map(ToString::to_string).collect();
-    let [short, interim] = cautions.as_slice() else {
+    let [short, interim, unused] = cautions.as_slice() else {
         panic!("{cautions:?}");
     };
     assert!(
@@ -176,5 +187,9 @@ fn what_deserves_a_second_look_is_said() {
     assert!(
         interim.contains("has no effect without accounting = true"),
         "{interim}"
+    );
+    assert!(
+        unused.contains("no connection uses these servers"),
+        "{unused}"
     );
 }
