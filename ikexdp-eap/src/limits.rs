@@ -5,9 +5,10 @@
 /// because a RADIUS attribute holds no more.
 pub const NAME_LEN_MAX: usize = 253;
 
-/// Longest flight of TLS from a peer, in octets: ten times a chain of RSA
-/// certificates. Memory is spent as it arrives, not as it is announced.
-pub const FLIGHT_LEN_MAX: usize = 65_536;
+/// Longest flight of TLS from a peer, in octets: four times a chain of RSA
+/// certificates. Memory is spent as it arrives, not as it is announced, and by
+/// whoever has not proved anything yet.
+pub const FLIGHT_LEN_MAX: usize = 24_576;
 
 /// TLS data in one of our EAP packets, in octets. It leaves with headers in one
 /// datagram of 1,280, so that a lost one costs one to repeat; larger packets

@@ -183,7 +183,8 @@ impl Default for Gate {
 /// How long things take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timing {
-    /// How long a client has from IKE_SA_INIT to the end of IKE_AUTH.
+    /// How long a client has from IKE_SA_INIT to the end of IKE_AUTH; with EAP, for
+    /// each answer.
     pub half_open: Duration,
     /// Silence of an established peer after which we ask whether it lives.
     pub liveness: Duration,

@@ -94,6 +94,8 @@ pub enum Unacceptable {
     NoSuchChild(EspSpi),
     /// The host could not do a job for it.
     Overload,
+    /// The configuration is another one since the peer began.
+    Reconfigured,
 }
 
 /// A limit of `limits.rs` that a message would exceed.
@@ -189,7 +191,9 @@ impl Error {
                 Unacceptable::AdditionalSa => NotifyType::NO_ADDITIONAL_SAS,
                 Unacceptable::Nat => NotifyType::UNEXPECTED_NAT_DETECTED,
                 Unacceptable::NoSuchChild(_) => NotifyType::CHILD_SA_NOT_FOUND,
-                Unacceptable::Collision | Unacceptable::Overload => NotifyType::TEMPORARY_FAILURE,
+                Unacceptable::Collision | Unacceptable::Overload | Unacceptable::Reconfigured => {
+                    NotifyType::TEMPORARY_FAILURE
+                }
             },
         };
         Some(ErrorNotify::bare(kind))
@@ -251,6 +255,7 @@ impl fmt::Display for Unacceptable {
             Self::Nat => f.write_str("a NAT is in the way, and the peer allows none"),
             Self::NoSuchChild(spi) => write!(f, "there is no CHILD SA to {spi}"),
             Self::Overload => f.write_str("a computation was given up"),
+            Self::Reconfigured => f.write_str("the configuration has changed meanwhile"),
         }
     }
 }

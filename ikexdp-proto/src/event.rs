@@ -332,6 +332,27 @@ impl HandshakeFailure {
 }
 
 impl FailureReason {
+    const fn eap_hint(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::EapKey => {
+                "somebody may be between the client and the gateway; else the RADIUS server and the \
+                 client derive different keys from the EAP method"
+            }
+            Self::NotAdmitted { .. } => {
+                "no `connection` with this user in `remote.ids` and one of the groups in `remote.groups`"
+            }
+            Self::EapSilent { question: 1 } => {
+                "the client most likely does not accept the gateway's certificate (Windows: error 13801): its \
+                 name must be in the certificate, its CA be trusted by the client"
+            }
+            Self::EapSilent { .. } => {
+                "the client gave up in the middle of EAP: compare the method and the certificate that it \
+                 expects of the authenticator"
+            }
+            _ => return None,
+        })
+    }
+
     const fn hint(&self) -> Option<&'static str> {
         Some(match self {
             Self::NoCommonAlgorithms(mismatch) => mismatch.hint(),
@@ -354,20 +375,8 @@ impl FailureReason {
                  `remote.eap-radius`, or set the client to certificates"
             }
             Self::Eap(reason) => return reason.hint(),
-            Self::EapKey => {
-                "somebody may be between the client and the gateway; else the RADIUS server and the \
-                 client derive different keys from the EAP method"
-            }
-            Self::NotAdmitted { .. } => {
-                "no `connection` with this user in `remote.ids` and one of the groups in `remote.groups`"
-            }
-            Self::EapSilent { question: 1 } => {
-                "the client most likely does not accept the gateway's certificate (Windows: error 13801): its \
-                 name must be in the certificate, its CA be trusted by the client"
-            }
-            Self::EapSilent { .. } => {
-                "the client gave up in the middle of EAP: compare the method and the certificate that it \
-                 expects of the authenticator"
+            Self::EapKey | Self::NotAdmitted { .. } | Self::EapSilent { .. } => {
+                return self.eap_hint();
             }
             Self::SharedKey => "compare the pre-shared key on both sides",
             Self::Credentials(CredentialError::UnknownIssuer) => {

@@ -50,6 +50,11 @@ pub const EAP_LEN_MAX: usize = 4096;
 /// where certificate chains go in small pieces.
 pub const EAP_REQUESTS_MAX: u8 = 64;
 
+/// How long an EAP conversation may take in all, but for the time that the
+/// authenticator takes for its last answer: a person may have to look for a second
+/// factor. Whoever answers slowly, in small pieces, holds memory no longer.
+pub const EAP_TIME_MAX: Duration = Duration::from_secs(180);
+
 /// Most proposals in an SA payload; the number has eight bits, Windows sends
 /// 12 and then some.
 pub const PROPOSALS_MAX: usize = 64;

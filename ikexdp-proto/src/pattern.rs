@@ -31,7 +31,9 @@ impl IdentityPattern {
                 _ => expected.is_same_as(identity),
             },
             Self::Below(domain) => match identity {
-                Identity::Fqdn(name) => name
+                // EAP does not tell what kind of name it is.
+                Identity::Fqdn(name) | Identity::User(name) => name
+                    .to_ascii_lowercase()
                     .strip_suffix(domain.as_str())
                     .and_then(|rest| rest.strip_suffix('.'))
                     .is_some_and(is_domain),

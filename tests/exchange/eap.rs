@@ -9,9 +9,11 @@ use harness::eap::{
 use harness::script::{Answer, Script, kinds};
 use ikexdp_proto::config::{Config, Requirement};
 use ikexdp_proto::eap::{Account, Admission, RejectionReason};
+use ikexdp_proto::error::Unacceptable;
 use ikexdp_proto::event::{CloseReason, Event, FailureReason};
 use ikexdp_proto::identity::Identity;
 use ikexdp_proto::message::informational::Informational;
+use ikexdp_proto::types::Secret;
 use ikexdp_proto::wire::iana::{
     ConfigurationAttribute, ConfigurationType, EapCode, EapType, ExchangeType, HashAlgorithm,
     NotifyType, PayloadType,
@@ -19,6 +21,7 @@ use ikexdp_proto::wire::iana::{
 use ikexdp_proto::wire::payload::configuration::{Attribute, Configuration};
 use ikexdp_proto::wire::payload::eap::EapPacket;
 use ikexdp_proto::wire::payload::notify::Notify;
+use ikexdp_proto::wire::writer::Chain;
 
 const IKE_AUTH: ExchangeType = ExchangeType::IKE_AUTH;
 
@@ -178,29 +181,37 @@ fn the_key_of_another_conversation_does_not_do() {
     assert_eq!(script.endpoint.established(), 0);
 }
 
-/// A client that shows its proof before it was let in is not.
+/// A client that shows its proof before it was let in is not; nor is one that says
+/// what is the gateway's to say, or answers another question.
 #[test]
 fn nobody_lets_himself_in() {
+    let name = |code, identifier| packet(code, identifier, EapType::IDENTITY, b"kim");
+    let cases: [fn(&Script, u8) -> Chain; 4] = [
+        |script, _| script.eap_proof(&MSK),
+        |_, asked| packet(EapCode::SUCCESS, asked, EapType(0), &[]),
+        |_, asked| packet(EapCode::REQUEST, asked, EapType::IDENTITY, b"kim"),
+        |_, asked| {
+            packet(
+                EapCode::RESPONSE,
+                asked.wrapping_add(1),
+                EapType::IDENTITY,
+                b"kim",
+            )
+        },
+    ];
     for id in [2, 3] {
-        let (mut script, answer) = open(config(&doorman()));
-        if id == 3 {
-            script.exchange(IKE_AUTH, 2, &named(&answer, "kim"));
-        }
-        for payloads in [
-            script.eap_proof(&MSK),
-            packet(EapCode::SUCCESS, 0, EapType(0), &[]),
-            packet(EapCode::REQUEST, 0, EapType::IDENTITY, b"kim"),
-            packet(EapCode::RESPONSE, 77, EapType::IDENTITY, b"kim"),
-        ] {
-            let request = script.seal(IKE_AUTH, id, &payloads);
-            let sent = script.deliver(&request);
-            if let [response] = &sent[..] {
-                let answer = script.open(response);
-                assert_eq!(notified(&answer), Some(NotifyType::INVALID_SYNTAX));
+        for payloads in cases {
+            let (mut script, mut answer) = open(config(&doorman()));
+            if id == 3 {
+                let named = name(EapCode::RESPONSE, eap(&answer).identifier);
+                answer = script.exchange(IKE_AUTH, 2, &named);
             }
+            let payloads = payloads(&script, eap(&answer).identifier);
+            let answer = script.exchange(IKE_AUTH, id, &payloads);
+            assert_eq!(notified(&answer), Some(NotifyType::INVALID_SYNTAX));
+            assert!(matches!(failure(&script).0, FailureReason::Refused(_)));
             assert_eq!(script.endpoint.established(), 0);
         }
-        assert!(matches!(failure(&script).0, FailureReason::Refused(_)));
     }
 }
 
@@ -214,19 +225,54 @@ fn a_name_comes_first() {
     assert_eq!(failure(&script).0, &FailureReason::Eap(reason));
 }
 
-/// Each answer gives the peer as much time as the first message; not for ever.
+/// Each answer gives the peer as much time as the first message, but not for ever:
+/// neither by many questions nor by slow answers.
 #[test]
 fn a_conversation_ends_some_time() {
     let (mut script, mut answer) = open(config(&doorman()));
     let mut id = 2;
     while eap(&answer).code == EapCode::REQUEST {
-        script.wait(Duration::from_secs(29));
         answer = script.exchange(IKE_AUTH, id, &named(&answer, ENDLESS));
         id += 1;
     }
     assert_eq!(id, 2 + 64);
     let reason = RejectionReason::Protocol("it goes on for ever");
     assert_eq!(failure(&script).0, &FailureReason::Eap(reason));
+
+    let (mut script, mut answer) = open(config(&doorman()));
+    for id in 2..8 {
+        script.wait(Duration::from_secs(29));
+        answer = script.exchange(IKE_AUTH, id, &named(&answer, ENDLESS));
+    }
+    script.wait(Duration::from_secs(7));
+    let silent = FailureReason::EapSilent { question: 7 };
+    assert_eq!(failure(&script).0, &silent);
+    assert!(script.endpoint.is_quiet());
+}
+
+/// Whom a configuration has lost is not let in by the one before.
+#[test]
+fn a_conversation_does_not_outlive_its_configuration() {
+    let (mut script, _) = says(config(&doorman()), "kim", WORD);
+    script.endpoint.reconfigure(Arc::new(config(&doorman())));
+    let proof = script.eap_proof(&MSK);
+    let answer = script.exchange(IKE_AUTH, 4, &proof);
+    assert_eq!(notified(&answer), Some(NotifyType::TEMPORARY_FAILURE));
+    let reason = Unacceptable::Reconfigured.into();
+    assert_eq!(failure(&script).0, &FailureReason::Refused(reason));
+    assert_eq!(script.endpoint.established(), 0);
+}
+
+/// With less of a key than there must be, whoever listens could compute AUTH.
+#[test]
+fn a_method_without_a_key_lets_nobody_in() {
+    for length in [0, 63] {
+        let doorman = Doorman::new(|terms| terms.msk = Secret::new(vec![0; length]));
+        let (script, answer) = says(config(&doorman), "kim", WORD);
+        assert_eq!(eap(&answer).code, EapCode::FAILURE);
+        let reason = RejectionReason::NoKey;
+        assert_eq!(failure(&script).0, &FailureReason::Eap(reason));
+    }
 }
 
 /// A client that does not believe us says nothing any more, as Windows does, or

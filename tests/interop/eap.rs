@@ -157,3 +157,21 @@ fn another_authority() {
     let client = Credentials::eap(&ours, CLIENT, Eap::Tls(another.client));
     refused(client, with_certificates(&ours), &["kind=\"eap\""]);
 }
+
+#[test]
+#[ignore = "needs CAP_NET_ADMIN"]
+fn a_revoked_certificate() {
+    let pki = Pki::new(Key::EcdsaP256);
+    let files = vec![
+        ("clients.pem", pki.root.clone()),
+        ("clients.crl", pki.client.revoked.clone()),
+    ];
+    let remote = "eap-ca = \"clients.pem\", crl = [\"clients.crl\"]";
+    let gateway = Credentials::eap_gateway(&pki, remote, files);
+    let client = Credentials::eap(&pki, CLIENT, Eap::Tls(pki.client.clone()));
+    refused(
+        client,
+        gateway,
+        &["kind=\"eap\"", "certificate is revoked since"],
+    );
+}

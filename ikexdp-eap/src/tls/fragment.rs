@@ -88,7 +88,7 @@ impl Inbound {
         self.announced = announced;
         let len = self.octets.len().saturating_add(fragment.octets.len());
         if len.max(announced.unwrap_or(0)) > FLIGHT_LEN_MAX {
-            return refused("more TLS data at once than 64 KiB");
+            return refused("more TLS data at once than 24 KiB");
         }
         self.octets.extend_from_slice(fragment.octets);
         let is_as_announced = announced.is_none_or(|announced| announced == len);
@@ -204,7 +204,7 @@ mod tests {
     fn a_flight_has_an_end() {
         let packet = [&[MORE_FRAGMENTS][..], &[0; 4095]].concat();
         let mut inbound = Inbound::default();
-        for _ in 0..16 {
+        for _ in 0..6 {
             match inbound.receive(Fragment::decode(&packet).unwrap()).unwrap() {
                 Received::Part(part) => inbound = part,
                 Received::Whole(_) => panic!("there is more to come"),

@@ -17,10 +17,12 @@
 //! so that all that is wrong with a peer ends in the same turn.
 
 use std::io::Write;
+use std::sync::Arc;
 
-use ikexdp_proto::crypto::cert::CredentialError;
+use ikexdp_proto::crypto::cert::{CredentialError, TrustAnchors, Usage};
 use ikexdp_proto::eap::RejectionReason;
 use ikexdp_proto::types::Secret;
+use rustls::pki_types::UnixTime;
 use rustls::{ProtocolVersion, ServerConnection};
 use zeroize::Zeroizing;
 
@@ -41,6 +43,7 @@ pub(crate) fn begin(settings: TlsSettings) -> Result<Ask, RejectionReason> {
         next: Box::new(Listening {
             connection,
             inbound,
+            anchors: settings.anchors,
         }),
     })
 }
@@ -50,6 +53,7 @@ pub(crate) fn begin(settings: TlsSettings) -> Result<Ask, RejectionReason> {
 struct Listening {
     connection: ServerConnection,
     inbound: Inbound,
+    anchors: Option<Arc<TrustAnchors>>,
 }
 
 impl Method for Listening {
@@ -57,6 +61,7 @@ impl Method for Listening {
         let Self {
             mut connection,
             inbound,
+            anchors,
         } = *self;
         let flight = match inbound.receive(Fragment::decode(data)?)? {
             Received::Part(inbound) => {
@@ -65,6 +70,7 @@ impl Method for Listening {
                     next: Box::new(Self {
                         connection,
                         inbound,
+                        anchors,
                     }),
                 }));
             }
@@ -73,12 +79,17 @@ impl Method for Listening {
         take(&mut connection, &flight)?;
         if connection.is_handshaking() {
             let flight = sendable(&mut connection)?;
-            return speak(Outbound::new(&flight), Then::Listen(connection));
+            return speak(Outbound::new(&flight), Then::Listen(connection, anchors));
         }
         let certificate = connection.peer_certificates().and_then(<[_]>::first);
         // TLS goes on without one only where it is told to.
         let certificate = certificate.ok_or_else(|| refused(&CredentialError::NoCertificate))?;
         let user = user(certificate, name).map_err(|error| refused(&error))?;
+        if let Some(anchors) = &anchors {
+            let chain = connection.peer_certificates().unwrap_or_default();
+            let trusted = anchors.examine(chain, Usage::Client, UnixTime::now());
+            trusted.map_err(|error| refused(&error))?;
+        }
         let msk = master_session_key(&connection)?;
         if connection.protocol_version() == Some(ProtocolVersion::TLSv1_3) {
             connection.writer().write_all(&[0]).map_err(stuck)?;
@@ -103,7 +114,7 @@ struct Speaking {
 /// Who has the word when a flight of ours is over.
 #[derive(Debug)]
 enum Then {
-    Listen(ServerConnection),
+    Listen(ServerConnection, Option<Arc<TrustAnchors>>),
     Conclude(Concluding),
 }
 
@@ -124,7 +135,8 @@ fn speak(mut flight: Outbound, then: Then) -> Result<Step, RejectionReason> {
     let (data, has_more) = flight.next().ok_or(nothing)?;
     let next: Box<dyn Method> = match then {
         then if has_more => Box::new(Speaking { flight, then }),
-        Then::Listen(connection) => Box::new(Listening {
+        Then::Listen(connection, anchors) => Box::new(Listening {
+            anchors,
             connection,
             inbound: Inbound::default(),
         }),

@@ -12,6 +12,7 @@ mod reason;
 
 use std::sync::Arc;
 
+use ikexdp_proto::crypto::cert::TrustAnchors;
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::danger::ClientCertVerifier;
@@ -25,6 +26,7 @@ pub(crate) use handshake::begin;
 #[derive(Clone, Debug)]
 pub struct TlsSettings {
     config: Arc<ServerConfig>,
+    anchors: Option<Arc<TrustAnchors>>,
 }
 
 impl TlsSettings {
@@ -46,7 +48,17 @@ impl TlsSettings {
         config.send_tls13_tickets = 0;
         Ok(Self {
             config: Arc::new(config),
+            anchors: None,
         })
+    }
+
+    /// Takes only peers that `anchors` trust as well: they know what was revoked.
+    #[must_use]
+    pub fn judged_by(self, anchors: Arc<TrustAnchors>) -> Self {
+        Self {
+            anchors: Some(anchors),
+            ..self
+        }
     }
 }
 

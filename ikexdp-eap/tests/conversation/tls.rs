@@ -85,7 +85,7 @@ fn a_flight_without_an_end_is_refused() {
         let own = pki.issue(&params);
         let mut peer = Peer::new(&pki.root, Some(own), version).with_fragments(4000);
         let turn = converse(&authenticator(&pki), EMAIL, &mut peer);
-        assert_eq!(rejected(turn).1, "EAP: more TLS data at once than 64 KiB");
+        assert_eq!(rejected(turn).1, "EAP: more TLS data at once than 24 KiB");
     }
 }
 

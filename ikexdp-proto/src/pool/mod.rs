@@ -141,6 +141,11 @@ impl Pools {
         Ok(address)
     }
 
+    /// Whether somebody has one of these.
+    pub(crate) fn has_given(&self, addresses: &[IpAddr]) -> bool {
+        addresses.iter().any(|it| self.in_use.contains_key(it))
+    }
+
     /// Gives addresses back.
     pub(crate) fn release(&mut self, lease: &Lease) {
         for address in lease.addresses() {

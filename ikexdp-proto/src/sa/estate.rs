@@ -58,11 +58,21 @@ pub(super) struct Terms {
     pub(super) account: Option<Account>,
 }
 
+/// Whether a host can have it.
+fn is_for_a_host(address: &IpAddr) -> bool {
+    let is_everybody = matches!(address, IpAddr::V4(address) if address.is_broadcast());
+    !(address.is_unspecified() || address.is_loopback() || address.is_multicast() || is_everybody)
+}
+
 impl Terms {
     /// Those of who is let in now.
     pub(super) fn of(admission: Admission, now: Instant) -> Self {
         Self {
-            addresses: admission.addresses,
+            addresses: admission
+                .addresses
+                .into_iter()
+                .filter(is_for_a_host)
+                .collect(),
             until: admission.session_timeout.map(|timeout| now + timeout),
             account: admission.account,
         }

@@ -272,10 +272,8 @@ impl IkeSa {
             Some(channel) => channel.on_timeout(cx, &path),
             None => false,
         };
-        let half_open_over = self
-            .state
-            .waits_since(core)
-            .is_some_and(|since| since + cx.config.timing.half_open <= cx.now);
+        let gives_up = self.state.gives_up(core, cx.config.timing.half_open);
+        let half_open_over = gives_up.is_some_and(|end| end <= cx.now);
         let state = core::mem::replace(&mut self.state, State::Gone);
         self.state = match state {
             State::Established(state) => state.handle_timeout(cx, core, dead),
@@ -294,8 +292,7 @@ impl IkeSa {
 
     /// When [`Self::handle_timeout`] has something to do.
     pub(crate) fn deadline(&self, config: &Config) -> Option<Instant> {
-        let half_open = self.state.waits_since(&self.core);
-        let half_open = half_open.map(|since| since + config.timing.half_open);
+        let half_open = self.state.gives_up(&self.core, config.timing.half_open);
         let own = match &self.state {
             State::Initiating(state) => state.deadline(),
             State::Established(state) => state.deadline(config, &self.core),

@@ -1,11 +1,13 @@
 //! The states of an IKE SA, and what all of them have.
 
 use alloc::boxed::Box;
+use core::time::Duration;
 
 use super::channel::Channel;
 use super::context::Progress;
 use super::{Core, auth, closing, established, init, initiator, installing, succession};
 use crate::event::FailureReason;
+use crate::limits::EAP_TIME_MAX;
 use crate::time::Instant;
 use crate::wire::iana::ExchangeType;
 
@@ -110,17 +112,18 @@ impl State {
         }
     }
 
-    /// Since when a handshake waits for its peer, or for a job that the peer's
-    /// time runs on for. An authenticator takes what time it needs.
-    pub(super) fn waits_since(&self, core: &Core) -> Option<Instant> {
+    /// When a handshake is over that waits for its peer, or for a job that the
+    /// peer's time runs on for. An authenticator takes what time it needs.
+    pub(super) fn gives_up(&self, core: &Core, half_open: Duration) -> Option<Instant> {
+        let in_all = core.created + EAP_TIME_MAX.max(half_open);
         match self {
             Self::Responding(_)
             | Self::HalfOpen(_)
             | Self::Verifying(_)
             | Self::Signing(_)
-            | Self::Failed => Some(core.created),
-            Self::Asking(state) => Some(state.since()),
-            Self::Admitted(state) => Some(state.since()),
+            | Self::Failed => Some(core.created + half_open),
+            Self::Asking(state) => Some(in_all.min(state.since() + half_open)),
+            Self::Admitted(state) => Some(in_all.min(state.since() + half_open)),
             _ => None,
         }
     }

@@ -103,6 +103,7 @@ fn connection(
         local: &table.local,
         identity: local_id.as_ref(),
         credential: credential.as_ref().map(|(credential, _)| credential),
+        remote: table.remote.get_ref(),
         radius,
     };
     let requirement = requirement(cx, key, &table.remote, &ourselves);

@@ -17,6 +17,7 @@ use super::credential::{Proof, authorities, certificates, private_key};
 use super::fault::Fault;
 use super::file::{Local, Remote};
 use super::problem::Key;
+use super::revocation::{no_revocation, revocation};
 use crate::listed::Listed;
 use crate::radius::Radius;
 
@@ -36,6 +37,7 @@ pub(super) struct Ourselves<'a> {
     pub(super) local: &'a Spanned<Local>,
     pub(super) identity: Option<&'a Identity>,
     pub(super) credential: Option<&'a Credential>,
+    pub(super) remote: &'a Remote,
     pub(super) radius: &'a [Arc<Radius>],
 }
 
@@ -79,6 +81,19 @@ pub(super) fn eap(
             let fault = Fault::Both { other };
             cx.problems.fault::<()>(&key.at(name), span, fault);
         }
+    }
+    if table.eap_ca.is_none() {
+        no_revocation(cx, key, table);
+    }
+    if let (Some(alone), Some(_)) = (table.eap_alone, &table.eap_users)
+        && alone
+    {
+        let at = &key.at("remote.eap-alone");
+        return cx.problems.fault(at, remote.span(), Fault::GuessableAlone);
+    }
+    if let (Some(groups), None) = (&table.groups, &table.eap_radius) {
+        let at = &key.at("remote.groups");
+        return cx.problems.fault(at, groups.span(), Fault::NoGroups);
     }
     let groups = match &table.groups {
         Some(groups) if groups.get_ref().is_empty() => {
@@ -174,7 +189,17 @@ fn tls(
 ) -> Option<(TlsSettings, Vec<CertificateSummary>)> {
     let at = &key.at("remote.eap-ca");
     let (path, roots) = certificates(cx, at, file)?;
-    let (_, summaries) = authorities(cx, at, file)?;
+    let (anchors, summaries) = authorities(cx, at, file)?;
+    let anchors = revocation(cx, key, ourselves.remote, anchors)?;
+    if let Some(fetch) = ourselves
+        .remote
+        .fetch_revocation
+        .as_ref()
+        .filter(|it| *it.get_ref())
+    {
+        let at = &key.at("remote.fetch-revocation");
+        return cx.problems.fault(at, fetch.span(), Fault::EapFetches);
+    }
     // What is wrong with it has been said.
     let Credential::Certificate(certified) = ourselves.credential? else {
         return None;
@@ -184,7 +209,7 @@ fn tls(
     let settings = client_verifier(&roots)
         .and_then(|verifier| TlsSettings::new(certified.chain().to_vec(), private_key, verifier));
     match settings {
-        Ok(settings) => Some((settings, summaries)),
+        Ok(settings) => Some((settings.judged_by(Arc::new(anchors)), summaries)),
         Err(source) => cx
             .problems
             .fault(at, file.span(), Fault::Tls { path, source }),

@@ -272,6 +272,15 @@ pub enum Fault {
     /// The key is about EAP, which is not wanted.
     #[error("given without EAP")]
     WithoutEap,
+    /// Nobody asks others about certificates of EAP-TLS.
+    #[error("not with `remote.eap-ca`")]
+    EapFetches,
+    /// Whoever poses as the gateway could guess passwords.
+    #[error("not with `remote.eap-users`")]
+    GuessableAlone,
+    /// Only RADIUS servers know groups.
+    #[error("not without `remote.eap-radius`")]
+    NoGroups,
     /// A file of users cannot be used.
     #[error("{source}: {}", path.display())]
     Users {
@@ -378,6 +387,13 @@ impl Fault {
             }
             Self::EapNeedsCertificate => {
                 "set `local.certificate` and `local.key`: clients take no other proof along with EAP"
+            }
+            Self::EapFetches => "give lists of what is revoked by `crl` instead",
+            Self::GuessableAlone => {
+                "leave it out: without the gateway's signature whoever poses as it gets answers to guess passwords by"
+            }
+            Self::NoGroups => {
+                "name users by `remote.ids`, or have RADIUS servers that know their groups"
             }
             Self::WithoutEap => {
                 "set `remote.eap-users`, `remote.eap-ca` or `remote.eap-radius` as well, or remove the key"

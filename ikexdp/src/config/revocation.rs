@@ -42,7 +42,7 @@ pub enum RevocationFault {
     #[error("nothing says which certificates are revoked, so that none would be taken")]
     NoRevocationSource,
     /// Only certificates can be revoked.
-    #[error("means nothing without `remote.ca`")]
+    #[error("means nothing without `remote.ca` or `remote.eap-ca`")]
     NoCertificates,
 }
 

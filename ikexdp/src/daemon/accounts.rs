@@ -4,10 +4,10 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use ikexdp_proto::eap::Account;
 use ikexdp_proto::event::Event;
-use ikexdp_proto::time::Instant;
 use ikexdp_proto::types::IkeSaId;
 
 use crate::radius::{Facts, Selector, Session, TerminateCause};
@@ -28,29 +28,29 @@ struct Live {
 }
 
 impl Live {
-    fn facts(&self, now: Instant) -> Facts {
+    fn facts(&self) -> Facts {
         Facts {
             addresses: self.addresses.clone(),
             // The kernel has forgotten it when the end of an SA is told.
             volume: None,
-            age: now.since(self.since),
+            age: self.since.elapsed(),
         }
     }
 }
 
 impl Accounts {
     /// Hears what has happened, and passes it on. Nobody is waited for.
-    pub(super) fn hear(&self, now: Instant, event: &Event) {
+    pub(super) fn hear(&self, event: &Event) {
         match event {
             Event::Established(sa) => {
                 let Some(account) = &sa.account else { return };
                 let live = Live {
                     account: account.clone(),
                     addresses: sa.addresses.clone(),
-                    since: now,
+                    since: Instant::now(),
                 };
                 if let Some(session) = Session::of(account) {
-                    session.started(&live.facts(now));
+                    session.started(&live.facts());
                 }
                 self.live().insert(sa.id, live);
             }
@@ -65,10 +65,20 @@ impl Accounts {
                     return;
                 };
                 if let Some(session) = Session::of(&live.account) {
-                    session.stopped(&live.facts(now), TerminateCause::from(*reason));
+                    session.stopped(&live.facts(), TerminateCause::from(*reason));
                 }
             }
             _ => {}
+        }
+    }
+
+    /// The daemon ends, and with it those that are left: their peers have not
+    /// answered, or were not told.
+    pub(super) fn finish(&self) {
+        for live in std::mem::take(&mut *self.live()).into_values() {
+            if let Some(session) = Session::of(&live.account) {
+                session.stopped(&live.facts(), TerminateCause::ADMIN_REBOOT);
+            }
         }
     }
 

@@ -86,6 +86,16 @@ impl Desk {
                 driver.command(Command::Terminate(id));
                 self.waiting.push(Waiting::One { id, reply });
             }
+            Order::End { ids, reply } => {
+                let mut count: usize = 0;
+                for id in ids {
+                    if driver.engine.summary(id).is_some() {
+                        driver.command(Command::Terminate(id));
+                        count = count.saturating_add(1);
+                    }
+                }
+                let _ = reply.send(count);
+            }
             Order::TerminateAll(reply) => {
                 let ids: Vec<_> = driver.engine.summaries(None).map(|sa| sa.id).collect();
                 let last = ids.last().copied().unwrap_or(IkeSaId(0));

@@ -198,7 +198,7 @@ impl Driver {
                 Output::Job(id, job) => job_is_out |= self.submit(id, job),
                 Output::Event(event) => {
                     self.journal.event(now, &event);
-                    self.accounts.hear(now, &event);
+                    self.accounts.hear(&event);
                 }
             }
         }

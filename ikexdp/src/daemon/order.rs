@@ -39,6 +39,11 @@ pub(super) enum Order {
         id: IkeSaId,
         reply: Reply<Result<(), Refusal>>,
     },
+    /// Delete these IKE SAs, and tell how many there are: nobody waits for peers.
+    End {
+        ids: Vec<IkeSaId>,
+        reply: Reply<usize>,
+    },
     /// Delete every IKE SA, and tell when they are gone and how many they were.
     TerminateAll(Reply<usize>),
     /// Act on other settings, as far as they can change, and tell when that is

@@ -71,8 +71,10 @@ impl Users {
         }
     }
 
-    /// Waits until servers have taken what they were to be told; not for long.
+    /// Tells servers that whatever is left ends, and waits until they have taken what
+    /// they were to be told; not for long.
     pub(super) async fn settle(&self) {
+        self.accounts.finish();
         let tables = std::mem::take(&mut *lock(&self.tables));
         let settle = |table: Arc<Radius>| {
             spawn_local(async move {
@@ -94,16 +96,12 @@ impl Users {
     }
 }
 
-/// Ends the IKE SAs that `selector` selects, and says how many there were.
+/// Has the IKE SAs ended that `selector` selects, and says how many there were. A
+/// peer that does not answer keeps nobody waiting.
 async fn disconnect(accounts: &Accounts, mailbox: &Mailbox, selector: &Selector) -> usize {
-    let mut ended: usize = 0;
-    for id in accounts.selected(selector) {
-        let answer = mailbox.ask(|reply| Order::Terminate { id, reply }).await;
-        if let Ok(Ok(())) = answer {
-            ended = ended.saturating_add(1);
-        }
-    }
-    ended
+    let ids = accounts.selected(selector);
+    let ended = mailbox.ask(|reply| Order::End { ids, reply }).await;
+    ended.unwrap_or_default()
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -18,22 +18,29 @@ use super::moment::Moment;
 /// # Errors
 /// [`PkiError::Issue`].
 pub fn crl(authority: &Authority, index: &Index, now: Moment) -> Result<String, PkiError> {
-    let revoked = index.clients.iter().filter_map(|client| {
-        let serial = octets(client.serial.as_deref()?)?;
-        Some(RevokedCertParams {
+    let mut revoked = Vec::new();
+    for client in &index.clients {
+        // Users with a password have no certificate.
+        let (Some(serial), Some(since)) = (&client.serial, client.revoked) else {
+            continue;
+        };
+        let serial = octets(serial).ok_or_else(|| PkiError::Serial {
+            serial: serial.clone(),
+        })?;
+        revoked.push(RevokedCertParams {
             serial_number: SerialNumber::from_slice(&serial),
-            revocation_time: client.revoked?.date_time(),
+            revocation_time: since.date_time(),
             // RFC 5280 §5.3.1: absent where there is nothing to say.
             reason_code: None,
             invalidity_date: None,
-        })
-    });
+        });
+    }
     let params = CertificateRevocationListParams {
         this_update: now.date_time(),
         next_update: authority.expires.max(now.after_days(1)).date_time(),
         crl_number: SerialNumber::from(index.crl_number),
         issuing_distribution_point: None,
-        revoked_certs: revoked.collect(),
+        revoked_certs: revoked,
         key_identifier_method: KeyIdMethod::Sha256,
     };
     Ok(params.signed_by(&authority.issuer)?.pem()?)

@@ -47,6 +47,14 @@ pub enum PkiError {
         /// What is wrong with it.
         message: String,
     },
+    /// A client that was revoked has no serial number that a CRL could name.
+    #[error(
+        "not a serial number in the list of clients: {serial}; hint: write it in hexadecimal digits alone"
+    )]
+    Serial {
+        /// What is there.
+        serial: String,
+    },
     /// A certificate or CRL cannot be made.
     #[error("cannot issue")]
     Issue(#[from] rcgen::Error),

@@ -1,5 +1,6 @@
 //! strongSwan on Linux: the directories that `swanctl` reads.
 
+use base64ct::{Base64, Encoding};
 use std::fmt::Write;
 
 use super::{File, Profile, Proof};
@@ -59,7 +60,7 @@ fn configuration(profile: &Profile<'_>, stem: &str) -> String {
             format!("auth = eap-mschapv2\n            id = {name}\n            eap_id = {name}"),
             format!(
                 "\nsecrets {{\n    eap-{stem} {{\n        id = {name}\n        secret = {}\n    }}\n}}\n",
-                quoted(password)
+                encoded(password)
             ),
         ),
     };
@@ -93,9 +94,10 @@ connections {{
     )
 }
 
-/// Between quotes a backslash and a quote are written with a backslash.
-fn quoted(text: &str) -> String {
-    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+/// In base64: what begins with `0x` or `0s` would be read as something else, and
+/// other characters as the end.
+fn encoded(text: &str) -> String {
+    format!("0s{}", Base64::encode_string(text.as_bytes()))
 }
 
 fn listed<T: std::fmt::Display>(values: impl Iterator<Item = T>) -> String {
@@ -153,7 +155,7 @@ mod tests {
             assert!(configuration.contains(part), "{part} in {configuration}");
         }
         assert!(
-            configuration.contains(r#"secret = "a\"b\\c""#),
+            configuration.contains("secret = 0sYSJiXGM=\n"),
             "{configuration}"
         );
     }

@@ -186,6 +186,11 @@ impl RevocationList {
         if let Some((_, revoked)) = place.ok().and_then(|place| self.revoked.get(place)) {
             return Status::Revoked(*revoked);
         }
+        // One of several lists, and nothing says that it is the one.
+        let scope = self.scope.as_ref();
+        if issued.points.is_empty() && scope.is_some_and(|scope| !scope.points.is_empty()) {
+            return Status::Unknown(Unknown::NoSource);
+        }
         currency(self.this_update, Some(self.next_update), now)
     }
 }

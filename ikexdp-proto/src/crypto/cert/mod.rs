@@ -246,6 +246,42 @@ pub struct Credentials<'a> {
 }
 
 impl TrustAnchors {
+    /// Checks that `chain`, the leaf first, leads to one of these authorities at
+    /// `now`, may be used as `usage`, and is not revoked as far as lists at hand say:
+    /// nobody is asked.
+    ///
+    /// # Errors
+    /// [`CredentialError`] with the first thing that is wrong.
+    pub fn examine(
+        &self,
+        chain: &[CertificateDer<'_>],
+        usage: Usage,
+        now: UnixTime,
+    ) -> Result<(), CredentialError> {
+        let (leaf, intermediates) = chain.split_first().ok_or(CredentialError::NoCertificate)?;
+        let end_entity = EndEntityCert::try_from(leaf)?;
+        let path = end_entity.verify_for_usage(
+            ALL_VERIFICATION_ALGS,
+            &self.anchors,
+            intermediates,
+            now,
+            usage,
+            None,
+            None,
+        )?;
+        let parsed = Certificate::from_der(leaf).map_err(|_| CredentialError::Malformed)?;
+        if path::breaks_constraints(&path, &parsed) {
+            return Err(CredentialError::NameConstraints);
+        }
+        if self.revocation.policy == RevocationPolicy::Off {
+            return Ok(());
+        }
+        let path = path::certificates(&path)?;
+        self.revocation
+            .examine(path, &NoStatusSource, now)
+            .map(drop)
+    }
+
     /// Checks that `credentials` lead to one of these authorities at `now`, may
     /// be used as `usage`, assert the identity, signed the handshake, and are not
     /// revoked. If that last is not known to us, nor to `source`, what is to be

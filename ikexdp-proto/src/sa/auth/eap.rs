@@ -15,7 +15,7 @@ use subtle::ConstantTimeEq;
 use super::Claimant;
 use crate::config::{Connection, EapRequirement, Requirement};
 use crate::eap::{Admission, Caller, Conversation, Rejection, RejectionReason, Turn};
-use crate::error::{Error, Fault, Malformed, Violation};
+use crate::error::{Error, Fault, Malformed, Unacceptable, Violation};
 use crate::event::FailureReason;
 use crate::identity::Identity;
 use crate::job::Job;
@@ -37,6 +37,9 @@ use crate::wire::payload::id;
 /// (RFC 2865 §5.1).
 const USER_LEN_MAX: usize = 253;
 
+/// Shortest master session key, in octets (RFC 3748 §7.10).
+const MSK_LEN_MIN: usize = 64;
+
 /// A peer that is to be authenticated by EAP.
 #[derive(Debug)]
 pub(super) struct Applicant {
@@ -46,6 +49,8 @@ pub(super) struct Applicant {
     octets: Vec<u8>,
     /// Questions asked so far.
     asked: u8,
+    /// Whether we have signed who we are.
+    signed: bool,
 }
 
 /// The peer has a question to answer.
@@ -83,6 +88,7 @@ impl Applicant {
             requirement,
             octets,
             asked: 0,
+            signed: false,
         }
     }
 
@@ -114,6 +120,7 @@ impl Applicant {
             authentication: proof.map(Proof::authentication),
             packet: &packet,
         };
+        self.signed = proof.is_some();
         let payloads = opening.encode();
         claimant.channel.respond(cx, &claimant.reply_to, payloads);
         let conversation = self.requirement.authenticator.begin(Caller {
@@ -208,30 +215,42 @@ impl Applicant {
         if !bool::from(expected.expose().ct_eq(mic)) {
             return Err(FailureReason::EapKey);
         }
-        let Some(connection) = self.settle(cx, admission) else {
-            let groups = admission.groups.clone();
-            return Err(FailureReason::NotAdmitted { groups });
-        };
+        let connection = self.settle(cx, admission)?;
         let own = keys.shared_key_auth(msk, &self.claimant.own_octets());
         Ok((connection, Proof::Eap(own)))
     }
 
-    /// The connection for a user whom our connection's authenticator has let in:
-    /// the first of all that share it.
-    fn settle(&self, cx: &Context<'_>, admission: &Admission) -> Option<Arc<Connection>> {
-        let ours = &self.claimant.connection;
+    /// The connection for a user who has been let in: the first of all with the same
+    /// authenticator. What has been taken out of the configuration meanwhile lets
+    /// nobody in.
+    fn settle(
+        &self,
+        cx: &Context<'_>,
+        admission: &Admission,
+    ) -> Result<Arc<Connection>, FailureReason> {
         let identity = &self.claimant.identity;
-        let shares = |connection: &&Arc<Connection>| match &connection.requirement {
-            Requirement::Eap(other) => {
-                Arc::ptr_eq(&other.authenticator, &self.requirement.authenticator)
-                    && connection.local_identity.is_same_as(&ours.local_identity)
-                    && connection.admits(identity)
-                    && other.admits(&admission.groups)
+        let ours = &self.claimant.connection.local_identity;
+        let mut is_there = false;
+        for connection in &cx.config.connections {
+            let Requirement::Eap(other) = &connection.requirement else {
+                continue;
+            };
+            if !Arc::ptr_eq(&other.authenticator, &self.requirement.authenticator)
+                || !connection.local_identity.is_same_as(ours)
+            {
+                continue;
             }
-            _ => false,
-        };
-        let mut all = core::iter::once(ours).chain(&cx.config.connections);
-        all.find(shares).map(Arc::clone)
+            is_there = true;
+            let is_enough = self.signed || other.alone;
+            if is_enough && connection.admits(identity) && other.admits(&admission.groups) {
+                return Ok(Arc::clone(connection));
+            }
+        }
+        if is_there {
+            let groups = admission.groups.clone();
+            return Err(FailureReason::NotAdmitted { groups });
+        }
+        Err(FailureReason::Refused(Unacceptable::Reconfigured.into()))
     }
 }
 
@@ -352,12 +371,16 @@ impl Asked {
             } => match next_question(&request, applicant.asked) {
                 Ok(next) => {
                     let claimant = &mut applicant.claimant;
-                    let payloads = eap_only(&request, None);
+                    let payloads = eap_only(next.octets(), None);
                     claimant.channel.respond(cx, &claimant.reply_to, payloads);
-                    applicant.ask(cx, conversation, next)
+                    applicant.ask(cx, conversation, next.identifier)
                 }
                 Err(reason) => applicant.reject(cx, core, identifier, reason),
             },
+            // Whoever could compute with less would need no EAP.
+            Turn::Accept(admission) if admission.msk.expose().len() < MSK_LEN_MIN => {
+                applicant.reject(cx, core, identifier, RejectionReason::NoKey)
+            }
             Turn::Accept(admission) => {
                 let success = eap::end(EapCode::SUCCESS, identifier);
                 let claimant = &mut applicant.claimant;
@@ -389,11 +412,11 @@ impl Asked {
     }
 }
 
-/// The identifier of a question that may still be asked.
-fn next_question(request: &[u8], asked: u8) -> Result<u8, RejectionReason> {
+/// A question that may still be asked.
+fn next_question(request: &[u8], asked: u8) -> Result<EapPacket<'_>, RejectionReason> {
     match EapPacket::decode(request) {
         _ if asked >= EAP_REQUESTS_MAX => Err(RejectionReason::Protocol("it goes on for ever")),
-        Ok(packet) if packet.code == EapCode::REQUEST => Ok(packet.identifier),
+        Ok(packet) if packet.code == EapCode::REQUEST => Ok(packet),
         _ => Err(RejectionReason::Protocol(
             "the authenticator's request is none",
         )),

@@ -226,7 +226,7 @@ impl Verifying {
         result: Result<(), CredentialError>,
     ) -> State {
         match result {
-            Ok(()) => Purpose::Answer(self.0).prove_ourselves(cx, core),
+            Ok(()) => Purpose::Answer(Box::new(self.0)).prove_ourselves(cx, core),
             Err(error) => self.0.fail(cx, core, FailureReason::Credentials(error)),
         }
     }
@@ -250,7 +250,7 @@ impl Claimant {
             (Requirement::SharedKey(key), Some(Authentication::SharedKey(mic))) => {
                 let expected = self.channel.keys.shared_key_auth(key.expose(), &octets);
                 if bool::from(expected.expose().ct_eq(mic)) {
-                    Purpose::Answer(self).prove_ourselves(cx, core)
+                    Purpose::Answer(Box::new(self)).prove_ourselves(cx, core)
                 } else {
                     self.fail(cx, core, FailureReason::SharedKey)
                 }
@@ -297,7 +297,7 @@ impl Claimant {
     fn establish(self, cx: &mut Context<'_>, core: &Core, proof: Proof) -> State {
         let told = match (self.connection.uniqueness, self.initial_contact) {
             // Whoever else has the address is an IKE SA of its own from before.
-            _ if !self.terms.addresses.is_empty() => true,
+            _ if cx.pools.has_given(&self.terms.addresses) => true,
             (Uniqueness::Never, _) | (Uniqueness::Keep, false) => {
                 return self.conclude(cx, core, proof);
             }

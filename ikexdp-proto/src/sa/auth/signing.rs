@@ -29,7 +29,7 @@ pub(in crate::sa) struct Signing {
 #[derive(Debug)]
 pub(super) enum Purpose {
     /// The peer has done so.
-    Answer(Claimant),
+    Answer(Box<Claimant>),
     /// So that the peer will do so by EAP.
     Open(Box<Applicant>),
 }

@@ -192,10 +192,11 @@ fn add(options: &Options, context: &Context<'_>) -> Result<Added, CliError> {
     let name = &options.name;
     let _locked = directory.lock()?;
     let mut index = Index::load(directory)?;
-    let path = options
-        .out
-        .clone()
-        .unwrap_or_else(|| directory.client(name));
+    let path = match &options.out {
+        // Without what may stand behind the last name.
+        Some(path) => path.components().collect(),
+        None => directory.client(name),
+    };
     if path.exists() {
         return Err(PkiError::Exists { path }.into());
     }
@@ -347,11 +348,8 @@ fn write(path: &Path, files: &[File]) -> Result<(), CliError> {
     {
         create_directory(parent, Readers::Owner)?;
     }
-    let mut unfinished = path.as_os_str().to_owned();
-    unfinished.push(".new");
-    let unfinished = PathBuf::from(unfinished);
-    // Left over from a crash: its client is in the list, and can be revoked.
-    let _ = fs::remove_dir_all(&unfinished);
+    // A name that nothing else has: what it would replace is somebody else's.
+    let unfinished = path.with_file_name(format!(".ikexdp-{}", uuid().map_err(PkiError::from)?));
     create_directory(&unfinished, Readers::Owner)?;
     for file in files {
         let mut directory = unfinished.clone();

@@ -22,11 +22,11 @@ fn users_and_authorities_are_taken_and_shown() {
             &["by EAP-MSCHAPv2 a password; users: 1"][..],
         ),
         (
-            "eap-ca = \"ca.pem\"",
+            "eap-ca = \"ca.pem\", eap-alone = true",
             &["by EAP-TLS a certificate of CN=Root"],
         ),
         (
-            "eap-ca = \"ca.pem\", eap-users = \"users.toml\", eap-alone = true, groups = [\"staff\"]",
+            "eap-ca = \"ca.pem\", eap-users = \"users.toml\"",
             &[
                 "by EAP-TLS a certificate of CN=Root",
                 "by EAP-MSCHAPv2 a password; users: 1",
@@ -43,10 +43,6 @@ fn users_and_authorities_are_taken_and_shown() {
             panic!("no EAP: {keys}");
         };
         assert_eq!(requirement.alone, keys.contains("eap-alone"));
-        assert_eq!(
-            requirement.groups.len(),
-            usize::from(keys.contains("groups"))
-        );
         let Proof::Eap(methods) = &loaded.proofs[0].remote else {
             panic!("no EAP: {keys}");
         };
@@ -90,8 +86,29 @@ fn what_is_wrong_with_eap_is_named() {
         ),
         (
             ca,
-            "eap-users = \"users.toml\", groups = []",
-            "remote.groups: is empty",
+            "eap-users = \"users.toml\", groups = [\"staff\"]",
+            "remote.groups: not without `remote.eap-radius`",
+        ),
+        (
+            ca,
+            "eap-users = \"users.toml\", eap-alone = true",
+            "remote.eap-alone: not with `remote.eap-users`",
+        ),
+        (
+            ca,
+            "eap-users = \"users.toml\", revocation = \"strict\"",
+            "remote.revocation: means nothing without",
+        ),
+        (
+            ca,
+            "eap-ca = \"ca.pem\", fetch-revocation = true",
+            "remote.fetch-revocation: not with `remote.eap-ca`",
+        ),
+        (ca, "eap-ca = \"ca.pem\", crl = [\"noise\"]", "remote.crl"),
+        (
+            ca,
+            "eap-radius = \"nobody\"",
+            "remote.eap-radius: no such table of RADIUS servers: nobody",
         ),
         (
             ca,

@@ -247,6 +247,19 @@ fn a_list_of_some_certificates_is_about_those() {
         let verdict = at(points).judged(&root, Relaxed, &[&scoped(scope, POINT)]);
         assert_eq!(verdict.is_err(), revoked, "{points:?} {scope:?}");
     }
+    // RFC 5280 §6.3.3 (b)(2): who is not in one of several lists may be in another.
+    let nobody = |points: &[&'static str]| {
+        let mut list = params(&[]);
+        list.issuing_distribution_point = Some(CrlIssuingDistributionPoint {
+            distribution_point: CrlDistributionPoint {
+                uris: alloc::vec![POINT.into()],
+            },
+            scope: None,
+        });
+        let list = signed(&list, &root);
+        at(points).judged(&root, Strict, &[&list]).is_ok()
+    };
+    assert!(nobody(&[POINT]) && !nobody(&[]));
 }
 
 /// RFC 5280 §5.2.4, §5.2.5: what such lists leave out would count as good.
