@@ -88,7 +88,62 @@ impl Setup {
             Transport::Generic => "interface = \"eth0\"\nxdp-mode = \"generic\"",
             Transport::Udp => "transport = \"udp\"",
         };
-        let (local, mut remote, remote_id, mut files) = match &self.credentials {
+        let Ends {
+            local,
+            mut remote,
+            remote_id,
+            mut files,
+        } = self.credentials.ends();
+        if let Some(lists) = &self.revoked {
+            remote += ", crl = [\"revoked.pem\"]";
+            files.push(("revoked.pem", lists.clone()));
+        }
+        let configuration = format!(
+            r#"
+[gateway]
+{transport}
+fragment-size = {size}
+state-dir = "state"
+data-plane = "{data_plane}"
+{gateway}
+
+[[pool]]
+name = "lab"
+addresses = ["10.9.0.0/24", "2001:db8:9::/120"]
+dns = ["10.9.0.1"]
+
+[[connection]]
+name = "lab"
+local = {{ {local} }}
+remote = {{ {remote}, ids = ["{remote_id}"] }}
+pool = "lab"
+{connection}
+
+{tables}
+"#,
+            size = self.fragment_size,
+            data_plane = self.data_plane,
+            gateway = self.gateway,
+            connection = self.connection,
+            tables = self.tables,
+        );
+        files.insert(0, ("gateway.toml", configuration));
+        files
+    }
+}
+
+/// What a connection says of both ends, in TOML, and the files that it names.
+struct Ends {
+    local: String,
+    remote: String,
+    remote_id: String,
+    files: Vec<(&'static str, String)>,
+}
+
+impl Credentials {
+    /// The gateway's and the peer's end.
+    fn ends(&self) -> Ends {
+        let (local, remote, remote_id, files) = match self {
             Credentials::Psk {
                 secret,
                 local_id,
@@ -133,41 +188,12 @@ impl Setup {
             }
             Credentials::Eap { .. } => panic!("a gateway is no client"),
         };
-        if let Some(lists) = &self.revoked {
-            remote += ", crl = [\"revoked.pem\"]";
-            files.push(("revoked.pem", lists.clone()));
+        Ends {
+            local,
+            remote,
+            remote_id: remote_id.to_owned(),
+            files,
         }
-        let configuration = format!(
-            r#"
-[gateway]
-{transport}
-fragment-size = {size}
-state-dir = "state"
-data-plane = "{data_plane}"
-{gateway}
-
-[[pool]]
-name = "lab"
-addresses = ["10.9.0.0/24", "2001:db8:9::/120"]
-dns = ["10.9.0.1"]
-
-[[connection]]
-name = "lab"
-local = {{ {local} }}
-remote = {{ {remote}, ids = ["{remote_id}"] }}
-pool = "lab"
-{connection}
-
-{tables}
-"#,
-            size = self.fragment_size,
-            data_plane = self.data_plane,
-            gateway = self.gateway,
-            connection = self.connection,
-            tables = self.tables,
-        );
-        files.insert(0, ("gateway.toml", configuration));
-        files
     }
 }
 

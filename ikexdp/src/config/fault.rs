@@ -334,24 +334,18 @@ impl Fault {
             Self::NoConnection => "add a [[connection]] table",
             Self::UnknownPool { known, .. } if known.is_empty() => "add a [[pool]] of that name",
             Self::UnknownPool { known, .. } => return format!("the pools are: {known}").into(),
-            Self::UnknownRadius { known, .. } if known.is_empty() => {
-                "add a [[radius]] of that name"
+            Self::UnknownRadius { known, .. } if !known.is_empty() => {
+                return format!("the tables are: {known}").into();
             }
-            Self::UnknownRadius { known, .. } => return format!("the tables are: {known}").into(),
             Self::Addresses { .. } => {
                 "write a prefix such as \"10.9.0.0/24\" or a range such as \"10.9.0.10-10.9.0.250\""
             }
             Self::Address { .. } => "write an IPv4 or IPv6 address",
-            Self::Socket { .. } => "write \"192.0.2.10\", or with a port \"[2001:db8::1]:1812\"",
-            Self::ListensAlready { .. } => "take another port for one of them",
-            Self::Family { .. } => "take an address of that family, or one table for each",
             Self::TextLength { max, .. } => return format!("write 1 to {max} octets").into(),
-            Self::TooMany { .. } => "remove some",
             Self::TooLong { max, .. } => return format!("take {max:?} or less").into(),
             Self::Domain { .. } => {
                 "write a name such as \"corp.example.com\"; one with other letters as `idn2` prints it"
             }
-            Self::NoServers => "name the servers of these domains in `dns`",
             Self::HostBits { value } => return format!("write \"{}\"", value.trunc()).into(),
             Self::Backwards { .. } => "write the lower address first",
             Self::SecondRange { .. } => "a pool has one range of a family: make another pool",
@@ -385,6 +379,22 @@ impl Fault {
             Self::NotAsserted { names, .. } => {
                 return format!("set `local.id` to a name it asserts: {names}").into();
             }
+            Self::NotAuthority { .. } => "give the certificate of the authority, not of a peer",
+            Self::Revocation(fault) => fault.hint(),
+            other => other.users_hint().unwrap_or_default(),
+        };
+        text.into()
+    }
+
+    /// The same of what is said about users, and servers of any kind.
+    const fn users_hint(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::UnknownRadius { .. } => "add a [[radius]] of that name",
+            Self::Socket { .. } => "write \"192.0.2.10\", or with a port \"[2001:db8::1]:1812\"",
+            Self::ListensAlready { .. } => "take another port for one of them",
+            Self::Family { .. } => "take an address of that family, or one table for each",
+            Self::TooMany { .. } => "remove some",
+            Self::NoServers => "name the servers of these domains in `dns`",
             Self::EapNeedsCertificate => {
                 "set `local.certificate` and `local.key`: clients take no other proof along with EAP"
             }
@@ -402,9 +412,7 @@ impl Fault {
                 "write `[users]`, and for each a line such as \"kim\" = \"nt:8846f7eaee8fb117ad06bdd830b7586c\""
             }
             Self::Tls { .. } => "look at the certificates with `openssl x509 -text`",
-            Self::NotAuthority { .. } => "give the certificate of the authority, not of a peer",
-            Self::Revocation(fault) => fault.hint(),
-        };
-        text.into()
+            _ => return None,
+        })
     }
 }

@@ -4,18 +4,20 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
 
 use ikexdp_proto::eap::Account;
 use ikexdp_proto::event::Event;
+use ikexdp_proto::time::Instant;
 use ikexdp_proto::types::IkeSaId;
 
+use crate::clock::Clock;
 use crate::radius::{Facts, Selector, Session, TerminateCause};
 
 /// Those that are up. The packet loop tells what happens, the control plane asks
 /// who is there.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Accounts {
+    clock: Clock,
     live: Mutex<BTreeMap<IkeSaId, Live>>,
 }
 
@@ -27,13 +29,22 @@ struct Live {
     since: Instant,
 }
 
+impl Default for Accounts {
+    fn default() -> Self {
+        Self {
+            clock: Clock::start(),
+            live: Mutex::default(),
+        }
+    }
+}
+
 impl Live {
-    fn facts(&self) -> Facts {
+    fn facts(&self, now: Instant) -> Facts {
         Facts {
             addresses: self.addresses.clone(),
             // The kernel has forgotten it when the end of an SA is told.
             volume: None,
-            age: self.since.elapsed(),
+            age: now.since(self.since),
         }
     }
 }
@@ -47,10 +58,10 @@ impl Accounts {
                 let live = Live {
                     account: account.clone(),
                     addresses: sa.addresses.clone(),
-                    since: Instant::now(),
+                    since: self.clock.now(),
                 };
                 if let Some(session) = Session::of(account) {
-                    session.started(&live.facts());
+                    session.started(&live.facts(self.clock.now()));
                 }
                 self.live().insert(sa.id, live);
             }
@@ -65,7 +76,7 @@ impl Accounts {
                     return;
                 };
                 if let Some(session) = Session::of(&live.account) {
-                    session.stopped(&live.facts(), TerminateCause::from(*reason));
+                    session.stopped(&live.facts(self.clock.now()), TerminateCause::from(*reason));
                 }
             }
             _ => {}
@@ -77,7 +88,7 @@ impl Accounts {
     pub(super) fn finish(&self) {
         for live in std::mem::take(&mut *self.live()).into_values() {
             if let Some(session) = Session::of(&live.account) {
-                session.stopped(&live.facts(), TerminateCause::ADMIN_REBOOT);
+                session.stopped(&live.facts(self.clock.now()), TerminateCause::ADMIN_REBOOT);
             }
         }
     }

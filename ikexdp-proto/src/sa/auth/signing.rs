@@ -48,7 +48,7 @@ impl Signing {
     }
 
     pub(in crate::sa) fn handle_signature(
-        self: Box<Self>,
+        self,
         cx: &mut Context<'_>,
         core: &Core,
         result: Result<Vec<u8>, CryptoError>,
@@ -66,11 +66,7 @@ impl Signing {
         self.purpose.proved(cx, core, proof)
     }
 
-    pub(in crate::sa) fn handle_abandoned(
-        self: Box<Self>,
-        cx: &mut Context<'_>,
-        core: &Core,
-    ) -> State {
+    pub(in crate::sa) fn handle_abandoned(self, cx: &mut Context<'_>, core: &Core) -> State {
         self.purpose.fail(cx, core, FailureReason::JobAbandoned)
     }
 }

@@ -51,81 +51,85 @@ fn users_and_authorities_are_taken_and_shown() {
     }
 }
 
+const CA: &str = "ca = \"ca.pem\"";
+const LOCAL: &str =
+    "certificate = \"gateway.pem\", key = \"gateway.key\" }\nremote = { ca = \"ca.pem\"";
+
+/// What is replaced, by what, and what must be said about it.
+const WRONG: &[(&str, &str, &str)] = &[
+    (
+        CA,
+        "ca = \"ca.pem\", eap-users = \"users.toml\"",
+        "remote.ca: given along with `remote.eap-users`",
+    ),
+    (
+        CA,
+        "secret-file = \"psk\", eap-ca = \"ca.pem\"",
+        "remote.secret-file: given along with `remote.eap-ca`",
+    ),
+    (
+        CA,
+        "eap-users = \"missing\"",
+        "remote.eap-users: file cannot be read",
+    ),
+    (
+        CA,
+        "eap-users = \"wrong.toml\"",
+        "remote.eap-users: line 2: user kim: not `nt:` and 32",
+    ),
+    (CA, "eap-ca = \"noise\"", "remote.eap-ca: no certificate"),
+    (
+        CA,
+        "eap-ca = \"other.pem\"",
+        "remote.eap-ca: not a certificate authority",
+    ),
+    (
+        CA,
+        "eap-users = \"users.toml\", groups = [\"staff\"]",
+        "remote.groups: not without `remote.eap-radius`",
+    ),
+    (
+        CA,
+        "eap-users = \"users.toml\", eap-alone = true",
+        "remote.eap-alone: not with `remote.eap-users`",
+    ),
+    (
+        CA,
+        "eap-users = \"users.toml\", revocation = \"strict\"",
+        "remote.revocation: means nothing without",
+    ),
+    (
+        CA,
+        "eap-ca = \"ca.pem\", fetch-revocation = true",
+        "remote.fetch-revocation: not with `remote.eap-ca`",
+    ),
+    (CA, "eap-ca = \"ca.pem\", crl = [\"noise\"]", "remote.crl"),
+    (
+        CA,
+        "eap-radius = \"nobody\"",
+        "remote.eap-radius: no such table of RADIUS servers: nobody",
+    ),
+    (
+        CA,
+        "ca = \"ca.pem\", groups = [\"staff\"]",
+        "remote.groups: given without EAP",
+    ),
+    (
+        CA,
+        "ca = \"ca.pem\", eap-alone = false",
+        "remote.eap-alone: given without EAP",
+    ),
+    (
+        LOCAL,
+        "secret-file = \"psk\" }\nremote = { eap-users = \"users.toml\"",
+        "local: has no certificate, which EAP needs",
+    ),
+];
+
 #[test]
 fn what_is_wrong_with_eap_is_named() {
     let lab = lab();
-    let ca = "ca = \"ca.pem\"";
-    let local =
-        "certificate = \"gateway.pem\", key = \"gateway.key\" }\nremote = { ca = \"ca.pem\"";
-    for (from, to, says) in [
-        (
-            ca,
-            "ca = \"ca.pem\", eap-users = \"users.toml\"",
-            "remote.ca: given along with `remote.eap-users`",
-        ),
-        (
-            ca,
-            "secret-file = \"psk\", eap-ca = \"ca.pem\"",
-            "remote.secret-file: given along with `remote.eap-ca`",
-        ),
-        (
-            ca,
-            "eap-users = \"missing\"",
-            "remote.eap-users: file cannot be read",
-        ),
-        (
-            ca,
-            "eap-users = \"wrong.toml\"",
-            "remote.eap-users: line 2: user kim: not `nt:` and 32",
-        ),
-        (ca, "eap-ca = \"noise\"", "remote.eap-ca: no certificate"),
-        (
-            ca,
-            "eap-ca = \"other.pem\"",
-            "remote.eap-ca: not a certificate authority",
-        ),
-        (
-            ca,
-            "eap-users = \"users.toml\", groups = [\"staff\"]",
-            "remote.groups: not without `remote.eap-radius`",
-        ),
-        (
-            ca,
-            "eap-users = \"users.toml\", eap-alone = true",
-            "remote.eap-alone: not with `remote.eap-users`",
-        ),
-        (
-            ca,
-            "eap-users = \"users.toml\", revocation = \"strict\"",
-            "remote.revocation: means nothing without",
-        ),
-        (
-            ca,
-            "eap-ca = \"ca.pem\", fetch-revocation = true",
-            "remote.fetch-revocation: not with `remote.eap-ca`",
-        ),
-        (ca, "eap-ca = \"ca.pem\", crl = [\"noise\"]", "remote.crl"),
-        (
-            ca,
-            "eap-radius = \"nobody\"",
-            "remote.eap-radius: no such table of RADIUS servers: nobody",
-        ),
-        (
-            ca,
-            "ca = \"ca.pem\", groups = [\"staff\"]",
-            "remote.groups: given without EAP",
-        ),
-        (
-            ca,
-            "ca = \"ca.pem\", eap-alone = false",
-            "remote.eap-alone: given without EAP",
-        ),
-        (
-            local,
-            "secret-file = \"psk\" }\nremote = { eap-users = \"users.toml\"",
-            "local: has no certificate, which EAP needs",
-        ),
-    ] {
+    for (from, to, says) in WRONG {
         let complaint = lab.complaint(from, to);
         assert!(complaint.contains(says), "{to}: {complaint}");
         assert!(!complaint.contains("9946f7"), "{complaint}");
