@@ -1,6 +1,7 @@
 //! IKE SAs in the place of others, seen from a peer's side (RFC 7296 §1.3.2,
 //! §2.18, §2.25).
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use harness::parties::proposal;
@@ -261,4 +262,26 @@ fn an_ike_sa_without_a_value_ends_the_old_one() {
     assert_eq!(refusal(&answer).kind, NotifyType::INVALID_SYNTAX);
     assert!(script.endpoint.is_quiet());
     script.kernel.holds(&[]);
+}
+
+/// Who is told to go does not stay by replacing its IKE SA meanwhile, with a request
+/// of ours left unanswered.
+#[test]
+fn an_end_is_not_forgotten_while_a_key_is_agreed_on() {
+    let mut script = up();
+    // We have asked whether it lives, and it says nothing.
+    assert_eq!(script.wait(Duration::from_secs(10)).len(), 1);
+    script.waiting = Some(VecDeque::new());
+    script.all_wait = true;
+    let key = key();
+    let request = script.seal(CREATE_CHILD_SA, 2, &request(&key).encode());
+    assert!(script.deliver(&request).is_empty());
+    let id = script.endpoint.summaries(None).next().unwrap().id;
+    script.command(Command::Terminate(id));
+    let sent = script.work_once();
+    let answer = script.open(&sent[0]);
+    assert_eq!(refusal(&answer).kind, NotifyType::TEMPORARY_FAILURE);
+    script.waiting = None;
+    script.wait(Duration::from_secs(600));
+    assert!(script.endpoint.is_quiet());
 }

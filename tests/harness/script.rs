@@ -73,6 +73,8 @@ pub struct Script {
     pub kernel: Kernel,
     /// Jobs of the kernel, which wait for [`Self::work_once`]; with `None` each is done at once.
     pub waiting: Option<VecDeque<(JobId, Job)>>,
+    /// Whether other jobs wait as well.
+    pub all_wait: bool,
     /// NAT-keepalive packets it has sent, and when.
     pub keepalives: Vec<(Instant, Path)>,
     /// What the gateway has told.
@@ -144,6 +146,7 @@ impl Script {
             },
             kernel: Kernel::default(),
             waiting: None,
+            all_wait: false,
             is_windows: false,
             signature_hashes: Vec::new(),
             keepalives: Vec::new(),
@@ -205,7 +208,9 @@ impl Script {
                 Output::Keepalive(path) => self.keepalives.push((self.now, path)),
                 Output::Event(event) => self.events.push(event),
                 Output::Job(id, job) => match (&mut self.waiting, job) {
-                    (Some(waiting), job @ Job::DataPlane(_)) => waiting.push_back((id, job)),
+                    (Some(waiting), job) if self.all_wait || matches!(job, Job::DataPlane(_)) => {
+                        waiting.push_back((id, job));
+                    }
                     (_, job) => self.work(id, job),
                 },
             }
@@ -308,8 +313,7 @@ impl Script {
         self.keys = Some(keys.unwrap());
     }
 
-    /// From now on speaks under the IKE SA that CREATE_CHILD_SA of ours has made
-    /// with an agreement by Curve25519; returns what the old one needs.
+    /// Speaks under the IKE SA that CREATE_CHILD_SA has made; returns what the old one needs.
     pub fn move_to(&mut self, spis: Spis, shared_secret: &[u8], nonces: [&[u8]; 2]) -> Line {
         let seed = KeySeed {
             shared_secret,

@@ -93,6 +93,8 @@ impl Established {
         result: JobResult,
     ) -> State {
         let new = match result {
+            // What is told to go does not go on as another.
+            _ if self.ending.is_some() => Err(Unacceptable::Collision.into()),
             JobResult::Secret(Ok(agreed)) => self.answer_ike(cx, core, &request, &agreed),
             JobResult::Abandoned => Err(Unacceptable::Overload.into()),
             _ => Err(Unacceptable::Proposal.into()),
