@@ -15,7 +15,8 @@ use der::{Decode, Encode};
 use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use rustls_pki_types::{CertificateDer, TrustAnchor, UnixTime};
 use webpki::{
-    ALL_VERIFICATION_ALGS, EndEntityCert, ExtendedKeyUsageValidator, KeyPurposeId, KeyPurposeIdIter,
+    ALL_VERIFICATION_ALGS, EndEntityCert, ExtendedKeyUsageValidator, KeyPurposeId,
+    KeyPurposeIdIter, VerifiedPath,
 };
 use x509_cert::Certificate;
 
@@ -260,6 +261,27 @@ impl TrustAnchors {
     ) -> Result<(), CredentialError> {
         let (leaf, intermediates) = chain.split_first().ok_or(CredentialError::NoCertificate)?;
         let end_entity = EndEntityCert::try_from(leaf)?;
+        let parsed = Certificate::from_der(leaf).map_err(|_| CredentialError::Malformed)?;
+        let path = self.path(&end_entity, &parsed, intermediates, usage, now)?;
+        if self.revocation.policy == RevocationPolicy::Off {
+            return Ok(());
+        }
+        let path = path::certificates(&path)?;
+        self.revocation
+            .examine(path, &NoStatusSource, now)
+            .map(drop)
+    }
+
+    /// The path from `end_entity`, which is `parsed` as well, to one of these
+    /// authorities, with all that makes one.
+    fn path<'a>(
+        &'a self,
+        end_entity: &'a EndEntityCert<'a>,
+        parsed: &Certificate,
+        intermediates: &'a [CertificateDer<'a>],
+        usage: Usage,
+        now: UnixTime,
+    ) -> Result<VerifiedPath<'a>, CredentialError> {
         let path = end_entity.verify_for_usage(
             ALL_VERIFICATION_ALGS,
             &self.anchors,
@@ -269,17 +291,10 @@ impl TrustAnchors {
             None,
             None,
         )?;
-        let parsed = Certificate::from_der(leaf).map_err(|_| CredentialError::Malformed)?;
-        if path::breaks_constraints(&path, &parsed) {
+        if path::breaks_constraints(&path, parsed) {
             return Err(CredentialError::NameConstraints);
         }
-        if self.revocation.policy == RevocationPolicy::Off {
-            return Ok(());
-        }
-        let path = path::certificates(&path)?;
-        self.revocation
-            .examine(path, &NoStatusSource, now)
-            .map(drop)
+        Ok(path)
     }
 
     /// Checks that `credentials` lead to one of these authorities at `now`, may
@@ -301,19 +316,8 @@ impl TrustAnchors {
             .split_first()
             .ok_or(CredentialError::NoCertificate)?;
         let end_entity = EndEntityCert::try_from(leaf)?;
-        let path = end_entity.verify_for_usage(
-            ALL_VERIFICATION_ALGS,
-            &self.anchors,
-            intermediates,
-            now,
-            usage,
-            None,
-            None,
-        )?;
         let parsed = Certificate::from_der(leaf).map_err(|_| CredentialError::Malformed)?;
-        if path::breaks_constraints(&path, &parsed) {
-            return Err(CredentialError::NameConstraints);
-        }
+        let path = self.path(&end_entity, &parsed, intermediates, usage, now)?;
         if !credentials.identity.is_asserted_by(&parsed) {
             let names = asserted_names(&parsed)
                 .iter()
