@@ -91,18 +91,24 @@ impl Memory {
     }
 
     /// Keeps what was found at `place`, and throws out what ends first if there is
-    /// no room.
-    pub(super) fn keep(&mut self, place: &Place, list: Arc<RevocationList>) {
+    /// no room. Says whether it did: an older list than the one that is known may be
+    /// there because somebody on the path likes it better.
+    pub(super) fn keep(&mut self, place: &Place, list: Arc<RevocationList>) -> bool {
+        let known = self.lists.get(place);
+        if known.is_some_and(|known| known.this_update() > list.this_update()) {
+            return false;
+        }
         self.failures.remove(place);
         self.lists.insert(place.clone(), list);
         while self.lists.len() > LISTS_MAX || self.size() > SIZE_MAX {
             let others = self.lists.iter().filter(|(other, _)| *other != place);
             let first = others.min_by_key(|(_, list)| list.next_update());
             let Some(first) = first.map(|(other, _)| other.clone()) else {
-                return;
+                break;
             };
             self.lists.remove(&first);
         }
+        true
     }
 
     /// The same of an answer.

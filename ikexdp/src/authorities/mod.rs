@@ -131,14 +131,13 @@ impl Authorities {
         debug!(%address, %list, "revocation list fetched");
         let is_old =
             now >= list.next_update() || matches!(list.status(issued, now), Status::Unknown(_));
-        let outcome = if is_old {
-            Err(FetchError::Old(list.to_string()))
-        } else {
-            Ok(())
-        };
+        let list = Arc::new(list);
         // Whoever is in it is revoked all the same, if there is nothing newer.
-        self.memory().keep(place, Arc::new(list));
-        outcome
+        let is_kept = self.memory().keep(place, Arc::clone(&list));
+        if is_old || !is_kept {
+            return Err(FetchError::Old(list.to_string()));
+        }
+        Ok(())
     }
 }
 

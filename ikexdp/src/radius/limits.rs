@@ -81,11 +81,12 @@ pub const SETTLE_TIME_MAX: Duration = Duration::from_secs(5);
 /// (RFC 5176 §6.3).
 pub(super) const REQUEST_AGE_MAX: Duration = Duration::from_secs(300);
 
-/// Answers to Disconnect-Requests that are kept for repeated requests, and how
-/// long: the time that a server repeats itself (RFC 5080 §2.2.2).
-pub(super) const ANSWERS_MAX: usize = 256;
+/// Answers to Disconnect-Requests that are kept for requests that come again, some
+/// hundred octets each, and how long: as long as the time in one may count, so that
+/// nobody ends another session by what he has heard.
+pub(super) const ANSWERS_MAX: usize = 4096;
 /// See [`ANSWERS_MAX`].
-pub(super) const ANSWER_LIFETIME: Duration = Duration::from_secs(30);
+pub(super) const ANSWER_LIFETIME: Duration = Duration::from_secs(600);
 
 /// How long sessions may take to be ended before we say that we cannot: the server
 /// repeats itself after some seconds.

@@ -102,8 +102,12 @@ fn authority() -> Authority {
 
 /// A list with these serial numbers that counts until that year.
 fn list(issuer: &Authority, serials: &[u64], year: i32) -> Vec<u8> {
+    list_of(issuer, serials, 2020, year)
+}
+
+fn list_of(issuer: &Authority, serials: &[u64], made: i32, year: i32) -> Vec<u8> {
     let params = CertificateRevocationListParams {
-        this_update: date_time_ymd(2020, 1, 1),
+        this_update: date_time_ymd(made, 1, 1),
         next_update: date_time_ymd(year, 1, 1),
         crl_number: 1_u64.into(),
         issuing_distribution_point: None,
@@ -400,6 +404,24 @@ fn this_machine_is_not_asked() {
     }
 }
 
+/// Lists come unprotected but for their signature: whoever brings an old one does not
+/// make those good who were revoked since.
+#[test]
+fn a_list_is_not_replaced_by_one_before_it() {
+    let issuer = authority();
+    let place = Place {
+        address: "a".to_owned(),
+        issuer: Peer::new(&issuer, &[]).issued().issuer,
+        serial: None,
+    };
+    let mut memory = Memory::default();
+    for (made, is_kept) in [(2022, true), (2021, false), (2022, true), (2023, true)] {
+        let list = list_of(&issuer, &[7], made, 2040);
+        let list = Arc::new(RevocationList::from_der(&list).unwrap());
+        assert_eq!(memory.keep(&place, list), is_kept, "{made}");
+    }
+}
+
 #[test]
 fn memory_is_bounded() {
     let issuer = authority();
@@ -419,7 +441,7 @@ fn memory_is_bounded() {
         // The later, the sooner it ends.
         let year = 2200 - i32::try_from(number).unwrap();
         let list = RevocationList::from_der(&list(&issuer, &[], year)).unwrap();
-        memory.keep(&place(number), Arc::new(list));
+        assert!(memory.keep(&place(number), Arc::new(list)));
         assert!(kept(&memory, number), "the newest stays");
     }
     let count = (0..100).filter(|number| kept(&memory, *number)).count();

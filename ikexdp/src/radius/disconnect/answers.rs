@@ -1,15 +1,16 @@
 //! Answers that were given, for requests that come again (RFC 5080 §2.2.2).
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
+use std::net::IpAddr;
 
 use tokio::time::Instant;
 
 use super::super::crypto::Authenticator;
 use super::super::limits::{ANSWER_LIFETIME, ANSWERS_MAX};
 
-/// What tells a request from others: a repeat has the same.
-pub(super) type Name = (SocketAddr, u8, Authenticator);
+/// What tells a request from others: a repeat has the same, and so has what somebody
+/// has heard and sends again, from whatever port.
+pub(super) type Name = (IpAddr, u8, Authenticator);
 
 /// The last answers, the oldest first.
 #[derive(Debug, Default)]
@@ -39,7 +40,7 @@ mod tests {
     use super::*;
 
     fn name(identifier: u8) -> Name {
-        (([192, 0, 2, 1], 3799).into(), identifier, [identifier; 16])
+        ([192, 0, 2, 1].into(), identifier, [identifier; 16])
     }
 
     #[test]

@@ -156,7 +156,7 @@ impl Disconnections {
             }
         };
         let now = Instant::now();
-        let name = (from, packet.identifier, packet.authenticator);
+        let name = (from.ip(), packet.identifier, packet.authenticator);
         if let Some(answer) = answers.find(now, &name) {
             self.count(|counters| &mut counters.repeats);
             return Some(answer.to_vec());
