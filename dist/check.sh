@@ -57,7 +57,7 @@ check_init() {
     [ "$(stat --format %a:%U "$key")" = 600:root ] || fail "not root's alone: $(stat "$key")"
     ikexdp client add laptop --for linux
     [ "$(stat --format %U "/etc/ikexdp/clients/laptop")" = root ] || fail "nothing is written for a client"
-    rm -r /etc/ikexdp/pki /etc/ikexdp/clients
+    rm -r /etc/ikexdp/pki /etc/ikexdp/clients /etc/ikexdp/users.toml
     mv /tmp/example /etc/ikexdp/ikexdp.toml
 }
 
