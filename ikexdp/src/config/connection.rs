@@ -45,13 +45,7 @@ pub(super) fn connections(
     for table in tables.iter().map(Spanned::get_ref) {
         let name = table.name.get_ref();
         let key = Key::named("connection", name);
-        if names.contains(&name.as_str()) {
-            let name = name.clone();
-            let fault = Fault::Duplicate { name };
-            cx.problems
-                .fault::<()>(&key.at("name"), table.name.span(), fault);
-        }
-        names.push(name);
+        cx.take_name(&mut names, &key, &table.name);
         connections.extend(connection(cx, &key, table, pools, radius, profile));
     }
     if tables.is_empty() {
@@ -103,7 +97,6 @@ fn connection(
         local: &table.local,
         identity: local_id.as_ref(),
         credential: credential.as_ref().map(|(credential, _)| credential),
-        remote: table.remote.get_ref(),
         radius,
     };
     let requirement = requirement(cx, key, &table.remote, &ourselves);

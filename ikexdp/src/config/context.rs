@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 
 use super::caution::Caution;
 use super::fault::Fault;
+use super::file::Text;
 use super::problem::{Key, Problems};
 
 /// Longest file taken for a certificate, key or secret, in octets: a path
@@ -37,6 +38,23 @@ impl Context<'_> {
             Some(directory) => directory.join(path),
             None => path.to_owned(),
         }
+    }
+
+    /// Adds the name of a table to those of its kind, of which no two are the same.
+    pub(super) fn take_name<'t>(
+        &mut self,
+        names: &mut Vec<&'t str>,
+        key: &Key<'_>,
+        name: &'t Text,
+    ) {
+        let taken = name.get_ref().as_str();
+        if names.contains(&taken) {
+            let name_again = taken.to_owned();
+            let fault = Fault::Duplicate { name: name_again };
+            self.problems
+                .fault::<()>(&key.at("name"), name.span(), fault);
+        }
+        names.push(taken);
     }
 
     /// The content of a file that `key` names, and where it is.

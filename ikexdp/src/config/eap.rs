@@ -37,7 +37,6 @@ pub(super) struct Ourselves<'a> {
     pub(super) local: &'a Spanned<Local>,
     pub(super) identity: Option<&'a Identity>,
     pub(super) credential: Option<&'a Credential>,
-    pub(super) remote: &'a Remote,
     pub(super) radius: &'a [Arc<Radius>],
 }
 
@@ -153,7 +152,7 @@ fn authenticator(
     let users = table.eap_users.as_ref();
     let users = users.map(|file| self::users(cx, &key.at("remote.eap-users"), file));
     let tls = table.eap_ca.as_ref();
-    let tls = tls.map(|file| self::tls(cx, key, file, ourselves));
+    let tls = tls.map(|file| self::tls(cx, key, (table, file), ourselves));
     let (mut methods, mut shown) = (Methods::default(), Vec::new());
     if let Some(tls) = tls {
         let (settings, authorities) = tls?;
@@ -184,19 +183,15 @@ fn users(cx: &mut Context<'_>, key: &Key<'_>, file: &Spanned<PathBuf>) -> Option
 fn tls(
     cx: &mut Context<'_>,
     key: &Key<'_>,
-    file: &Spanned<PathBuf>,
+    (table, file): (&Remote, &Spanned<PathBuf>),
     ourselves: &Ourselves<'_>,
 ) -> Option<(TlsSettings, Vec<CertificateSummary>)> {
     let at = &key.at("remote.eap-ca");
     let (path, roots) = certificates(cx, at, file)?;
     let (anchors, summaries) = authorities(cx, at, file)?;
-    let anchors = revocation(cx, key, ourselves.remote, anchors)?;
-    if let Some(fetch) = ourselves
-        .remote
-        .fetch_revocation
-        .as_ref()
-        .filter(|it| *it.get_ref())
-    {
+    let anchors = revocation(cx, key, table, anchors)?;
+    let fetch = table.fetch_revocation.as_ref();
+    if let Some(fetch) = fetch.filter(|fetch| *fetch.get_ref()) {
         let at = &key.at("remote.fetch-revocation");
         return cx.problems.fault(at, fetch.span(), Fault::EapFetches);
     }

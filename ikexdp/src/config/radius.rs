@@ -44,13 +44,7 @@ pub(super) fn tables(
     for table in tables.iter().map(Spanned::get_ref) {
         let name = table.name.get_ref();
         let key = Key::named("radius", name);
-        if names.contains(&name.as_str()) {
-            let name = name.clone();
-            let fault = Fault::Duplicate { name };
-            cx.problems
-                .fault::<()>(&key.at("name"), table.name.span(), fault);
-        }
-        names.push(name);
+        cx.take_name(&mut names, &key, &table.name);
         read.push(settings(cx, &key, table));
     }
     let mut listening: BTreeMap<SocketAddr, &str> = BTreeMap::new();

@@ -169,10 +169,6 @@ fn radius(f: &mut fmt::Formatter<'_>, table: &radius::Settings) -> fmt::Result {
     }
     if let Some(accounting) = &table.accounting {
         row(f, "accounts", Listed(&accounting.servers))?;
-        if let Some(interval) = accounting.interim_interval {
-            let interval = humantime::format_duration(interval);
-            row(f, "interim", format_args!("every {interval}"))?;
-        }
     }
     if let Some(disconnect) = &table.disconnect {
         let (listen, clients) = (disconnect.listen, Listed(&disconnect.clients));

@@ -7,6 +7,7 @@
 //! ```
 
 use alloc::boxed::Box;
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -42,7 +43,7 @@ const MSK_LEN_MIN: usize = 64;
 
 /// A peer that is to be authenticated by EAP.
 #[derive(Debug)]
-pub(super) struct Applicant {
+pub(in crate::sa) struct Applicant {
     claimant: Claimant,
     requirement: EapRequirement,
     /// What the peer's AUTH will be made of.
@@ -56,7 +57,7 @@ pub(super) struct Applicant {
 /// The peer has a question to answer.
 #[derive(Debug)]
 pub(in crate::sa) struct Asking {
-    applicant: Applicant,
+    pub(in crate::sa) applicant: Applicant,
     conversation: Box<dyn Conversation>,
     identifier: u8,
     since: Instant,
@@ -65,14 +66,14 @@ pub(in crate::sa) struct Asking {
 /// The peer's answer is being thought about.
 #[derive(Debug)]
 pub(in crate::sa) struct Asked {
-    applicant: Applicant,
+    pub(in crate::sa) applicant: Applicant,
     identifier: u8,
 }
 
 /// The peer is known; it has to show that it is still the same one.
 #[derive(Debug)]
 pub(in crate::sa) struct Admitted {
-    applicant: Applicant,
+    pub(in crate::sa) applicant: Applicant,
     admission: Box<Admission>,
     since: Instant,
 }
@@ -98,6 +99,18 @@ impl Applicant {
 
     pub(super) const fn claimant_mut(&mut self) -> &mut Claimant {
         &mut self.claimant
+    }
+
+    pub(in crate::sa) const fn channel(&self) -> &Channel {
+        &self.claimant.channel
+    }
+
+    pub(in crate::sa) const fn channel_mut(&mut self) -> &mut Channel {
+        &mut self.claimant.channel
+    }
+
+    pub(in crate::sa) fn progress(&self) -> Progress<'_> {
+        self.claimant.progress()
     }
 
     pub(super) fn fail(self, cx: &mut Context<'_>, core: &Core, reason: FailureReason) -> State {
@@ -255,18 +268,6 @@ impl Applicant {
 }
 
 impl Asking {
-    pub(in crate::sa) const fn channel(&self) -> &Channel {
-        &self.applicant.claimant.channel
-    }
-
-    pub(in crate::sa) const fn channel_mut(&mut self) -> &mut Channel {
-        &mut self.applicant.claimant.channel
-    }
-
-    pub(in crate::sa) fn progress(&self) -> Progress<'_> {
-        self.applicant.claimant.progress()
-    }
-
     /// When the question went out.
     pub(in crate::sa) const fn since(&self) -> Instant {
         self.since
@@ -336,24 +337,10 @@ fn user(packet: &EapPacket<'_>) -> Option<Identity> {
     };
     let name = name.get(..name.len().min(USER_LEN_MAX))?;
     // One that is no text is nobody's; the authenticator will say so.
-    Some(Identity::of_user(&alloc::string::String::from_utf8_lossy(
-        name,
-    )))
+    Some(Identity::of_user(&String::from_utf8_lossy(name)))
 }
 
 impl Asked {
-    pub(in crate::sa) const fn channel(&self) -> &Channel {
-        &self.applicant.claimant.channel
-    }
-
-    pub(in crate::sa) const fn channel_mut(&mut self) -> &mut Channel {
-        &mut self.applicant.claimant.channel
-    }
-
-    pub(in crate::sa) fn progress(&self) -> Progress<'_> {
-        self.applicant.claimant.progress()
-    }
-
     pub(in crate::sa) fn handle_turn(
         self: Box<Self>,
         cx: &mut Context<'_>,
@@ -424,18 +411,6 @@ fn next_question(request: &[u8], asked: u8) -> Result<EapPacket<'_>, RejectionRe
 }
 
 impl Admitted {
-    pub(in crate::sa) const fn channel(&self) -> &Channel {
-        &self.applicant.claimant.channel
-    }
-
-    pub(in crate::sa) const fn channel_mut(&mut self) -> &mut Channel {
-        &mut self.applicant.claimant.channel
-    }
-
-    pub(in crate::sa) fn progress(&self) -> Progress<'_> {
-        self.applicant.claimant.progress()
-    }
-
     /// When the peer was told.
     pub(in crate::sa) const fn since(&self) -> Instant {
         self.since
