@@ -13,7 +13,8 @@ impl IkeSa {
         self.state = match state {
             State::Established(state) => state.terminate(cx, core),
             State::Installing(state) => state.terminate(cx, core),
-            state @ (State::Refused(_)
+            state @ (State::Denied(_)
+            | State::Refused(_)
             | State::Refusing(_)
             | State::Closing(_)
             | State::Heir(_)
