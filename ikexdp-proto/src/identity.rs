@@ -122,6 +122,8 @@ impl Identity {
                     _ => false,
                 }
             }
+            // Users write their names as they like.
+            (Self::User(ours), Self::User(theirs)) => ours.eq_ignore_ascii_case(theirs),
             _ => self == other,
         }
     }
@@ -332,6 +334,14 @@ mod tests {
         for text in ["", "@#", "@#abc", "@#xy", "two words", "X=", "\u{7}"] {
             assert_eq!(text.parse::<Identity>(), Err(UnreadableIdentity), "{text}");
         }
+    }
+
+    /// Whoever comes as Kim has the SAs of kim.
+    #[test]
+    fn names_of_users_know_no_case() {
+        let user = Identity::of_user("CORP\\kim");
+        assert!(user.is_same_as(&Identity::of_user("corp\\Kim")));
+        assert!(!user.is_same_as(&Identity::of_user("corp\\lee")));
     }
 
     #[test]
