@@ -287,7 +287,7 @@ mod tests {
     use ikexdp_proto::crypto::kex::Group;
     use ikexdp_proto::data_plane::{
         Binding, Carried, DataPlaneError, Direction, EspSaName, Lineage, NoDataPlane, Operation,
-        Tunnel,
+        Tunnel, Volume,
     };
     use ikexdp_proto::types::EspSpi;
     use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -339,10 +339,10 @@ mod tests {
     }
 
     impl DataPlane for Gated {
-        fn apply(&self, batch: &[Operation]) -> Result<(), DataPlaneError> {
+        fn apply(&self, batch: &[Operation]) -> Result<Volume, DataPlaneError> {
             let _ = self.gate.lock().unwrap().recv();
             self.batches.lock().unwrap().push(batch.len());
-            Ok(())
+            Ok(Volume::default())
         }
 
         fn carried(&self, _: &[EspSaName]) -> Result<Vec<Carried>, DataPlaneError> {
@@ -378,7 +378,8 @@ mod tests {
         };
         for length in 0..4_u8 {
             let batch = (0..length).map(|_| remove()).collect();
-            jobs.submit(JobId(length.into()), Job::DataPlane(batch))
+            let account = None;
+            jobs.submit(JobId(length.into()), Job::DataPlane { batch, account })
                 .unwrap();
         }
         jobs.submit(JobId(9), Job::GenerateKey(Group::Curve25519))

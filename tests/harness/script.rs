@@ -208,7 +208,9 @@ impl Script {
                 Output::Keepalive(path) => self.keepalives.push((self.now, path)),
                 Output::Event(event) => self.events.push(event),
                 Output::Job(id, job) => match (&mut self.waiting, job) {
-                    (Some(waiting), job) if self.all_wait || matches!(job, Job::DataPlane(_)) => {
+                    (Some(waiting), job)
+                        if self.all_wait || matches!(job, Job::DataPlane { .. }) =>
+                    {
                         waiting.push_back((id, job));
                     }
                     (_, job) => self.work(id, job),

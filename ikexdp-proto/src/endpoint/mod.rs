@@ -66,6 +66,9 @@ pub enum Command {
         /// The CHILD SA, by the SPI we receive on.
         child: Option<EspSpi>,
     },
+    /// Have the kernel asked what the CHILD SAs of an IKE SA have carried, with a
+    /// [`Job::Measure`] on its peer's account; nothing happens if it has none.
+    Measure(IkeSaId),
     /// Delete every IKE SA and make no more; the host is about to leave.
     Shutdown,
 }
@@ -358,6 +361,7 @@ impl Endpoint {
             Command::Initiate { connection, path } => self.initiate(connection, *path),
             Command::Terminate(id) => self.update(*id, |sa, cx| sa.terminate(cx)),
             Command::CreateChild(id) => self.update(*id, |sa, cx| sa.create_child(cx)),
+            Command::Measure(id) => self.update(*id, |sa, cx| sa.measure(cx)),
             Command::Rekey { id, child } => self.update(*id, |sa, cx| sa.rekey(cx, *child)),
             Command::Shutdown => {
                 self.leaving = true;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use ikexdp_proto::data_plane::Lineage;
+use ikexdp_proto::data_plane::{Carried, Lineage};
 use netlink_packet_core::{DecodeError, NetlinkDeserializable, NetlinkHeader, NetlinkSerializable};
 use netlink_packet_xfrm::{XfrmAttrs, XfrmMessage};
 use zeroize::Zeroize;
@@ -36,6 +36,20 @@ impl Message {
             _ => return None,
         };
         owner(reqid).map(|(lineage, _)| lineage)
+    }
+
+    /// What has gone through the SA that it describes.
+    pub(super) const fn carried(&self) -> Carried {
+        let XfrmMessage::AddSa(sa) = &self.0 else {
+            return Carried {
+                octets: 0,
+                packets: 0,
+            };
+        };
+        Carried {
+            octets: sa.user_sa_info.lifetime_cur.bytes,
+            packets: sa.user_sa_info.lifetime_cur.packets,
+        }
     }
 }
 
