@@ -35,11 +35,14 @@ pub struct JobPool<J = Job, R = JobResult> {
 }
 
 /// The threads for the engine's jobs: one for those that are done in order, which
-/// the kernel does, some for those that wait for others on the network, and some
-/// for the rest, which only compute.
+/// the kernel does, some for those that wait for others on the network, some for
+/// EAP, and some for the rest, which only compute.
 #[derive(Debug)]
 pub struct Jobs {
     computing: JobPool,
+    /// One that a RADIUS server is asked for is out until it has answered, without a
+    /// thread: however many those are, the others go on.
+    eap: JobPool,
     remote: JobPool,
     in_order: JobPool,
 }
@@ -107,7 +110,7 @@ const REMOTE_THREADS: NonZeroUsize = NonZeroUsize::new(4).unwrap();
 impl Jobs {
     /// Starts `threads` threads for what computes, and a few more; `waker` is woken
     /// whenever a job is done. Of those that compute, `limit` may be out, and as
-    /// many that wait for others.
+    /// many of EAP, and as many that wait for others.
     ///
     /// # Errors
     /// [`io::Error`] if the system gives no more threads.
@@ -131,6 +134,7 @@ impl Jobs {
         let one = NonZeroUsize::MIN;
         Ok(Self {
             computing: JobPool::with("ikexdp-job", threads, limit, waker.clone(), run.clone())?,
+            eap: JobPool::with("ikexdp-eap", threads, limit, waker.clone(), run.clone())?,
             remote: JobPool::with(
                 "ikexdp-status",
                 REMOTE_THREADS,
@@ -151,20 +155,25 @@ impl Jobs {
             self.in_order.submit(id, job)
         } else if job.is_remote() {
             self.remote.submit(id, job)
+        } else if job.is_eap() {
+            self.eap.submit(id, job)
         } else {
             self.computing.submit(id, job)
         }
     }
 
-    /// Changes how many of those that compute may be out, and of those that wait.
+    /// Changes how many of those that compute may be out, of those of EAP, and of
+    /// those that wait.
     pub const fn set_limit(&mut self, limit: usize) {
         self.computing.limit = limit;
+        self.eap.limit = limit;
         self.remote.limit = limit;
     }
 
     /// Takes one job back that is done.
     pub fn done(&mut self) -> Option<Done> {
         let done = self.in_order.done().or_else(|| self.computing.done());
+        let done = done.or_else(|| self.eap.done());
         done.or_else(|| self.remote.done())
     }
 
@@ -172,7 +181,8 @@ impl Jobs {
     #[must_use]
     pub const fn out(&self) -> usize {
         let here = self.computing.out().saturating_add(self.in_order.out());
-        here.saturating_add(self.remote.out())
+        let elsewhere = self.eap.out().saturating_add(self.remote.out());
+        here.saturating_add(elsewhere)
     }
 }
 
@@ -289,6 +299,7 @@ mod tests {
         Binding, Carried, DataPlaneError, Direction, EspSaName, Lineage, NoDataPlane, Operation,
         Tunnel, Volume,
     };
+    use ikexdp_proto::eap::{self, Conversation};
     use ikexdp_proto::types::EspSpi;
     use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
     use std::os::fd::AsFd;
@@ -389,6 +400,43 @@ mod tests {
         let done = [(); 4].map(|()| wait(|| jobs.done(), &waker).0.0);
         assert_eq!(done, [0, 1, 2, 3]);
         assert_eq!(*plane.batches.lock().unwrap(), [0, 1, 2, 3]);
+    }
+
+    /// Somebody who keeps everybody waiting.
+    #[derive(Debug)]
+    struct Silent(mpsc::Sender<eap::Done>);
+
+    impl Conversation for Silent {
+        fn hear(self: Box<Self>, _: Vec<u8>, done: eap::Done) {
+            self.0.send(done).unwrap();
+        }
+    }
+
+    #[test]
+    fn what_computes_goes_on_while_authenticators_are_silent() {
+        let waker = Waker::new().unwrap();
+        let (plane, status) = (Arc::new(NoDataPlane), Arc::new(NoStatusSource));
+        let mut jobs = Jobs::start(ONE, 2, waker.clone(), plane, status).unwrap();
+        let (keep, kept) = mpsc::channel();
+        let mut ask = |number| {
+            let job = Job::Eap {
+                conversation: Box::new(Silent(keep.clone())),
+                response: Vec::new(),
+            };
+            jobs.submit(JobId(number), job)
+        };
+        assert_eq!([1, 2, 3].map(&mut ask), [Ok(()), Ok(()), Err(Full)]);
+        let asked = [(); 2].map(|()| kept.recv().unwrap());
+        let compute = |number| (JobId(number), Job::GenerateKey(Group::Curve25519));
+        for (id, job) in [4, 5].map(compute) {
+            jobs.submit(id, job).unwrap();
+        }
+        let mut done = [(); 2].map(|()| wait(|| jobs.done(), &waker).0.0);
+        done.sort_unstable();
+        assert_eq!((done, jobs.out()), ([4, 5], 2));
+        drop(asked);
+        let lost = [(); 2].map(|()| wait(|| jobs.done(), &waker).1.unwrap_err());
+        assert_eq!(lost, [Lost::GivenUp; 2]);
     }
 
     #[test]
