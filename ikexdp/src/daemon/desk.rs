@@ -111,7 +111,10 @@ impl Desk {
             }
             Order::Leave => {
                 self.leaving = true;
+                driver.accounts.leave();
                 driver.command(Command::Shutdown);
+                // Peers that are in the middle of something else may not answer in time.
+                driver.measure(driver.accounts.sas());
             }
         }
     }

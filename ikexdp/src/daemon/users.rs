@@ -30,6 +30,13 @@ impl Users {
         }
     }
 
+    /// Tells servers that the daemon begins. To be called once, when it does.
+    pub(super) fn begin(&self) {
+        for table in lock(&self.tables).iter() {
+            table.begin_accounting();
+        }
+    }
+
     /// Lets `tables` work: before that they let nobody in.
     pub(super) fn adopt(&self, tables: &[Arc<Radius>]) {
         let mut all = lock(&self.tables);
@@ -74,10 +81,11 @@ impl Users {
     /// Tells servers that whatever is left ends, and waits until they have taken what
     /// they were to be told; not for long.
     pub(super) async fn settle(&self) {
-        self.accounts.finish();
+        self.accounts.finish(self.accounts.clock().now());
         let tables = std::mem::take(&mut *lock(&self.tables));
         let settle = |table: Arc<Radius>| {
             spawn_local(async move {
+                table.end_accounting();
                 let left = table.settle().await;
                 if left > 0 {
                     let table = &table.settings().name;

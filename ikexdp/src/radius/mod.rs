@@ -36,7 +36,8 @@ use tokio::runtime::Handle;
 
 pub use self::counters::{Counters, Role, ServerStatus};
 pub use self::disconnect::{DisconnectCounters, Disconnections, ListenError, Selector};
-pub use self::session::{Facts, Session, Volume};
+pub use self::ledger::SessionId;
+pub use self::session::{Facts, Session};
 pub use self::settings::{
     ACCOUNTING_PORT, AUTHENTICATION_PORT, AccountingSettings, DISCONNECT_PORT, DisconnectSettings,
     Settings,
@@ -44,6 +45,7 @@ pub use self::settings::{
 pub use self::terminate_cause::TerminateCause;
 
 use self::conversation::Talk;
+use self::ledger::Status;
 use self::table::Table;
 
 /// Servers that know users.
@@ -101,9 +103,20 @@ impl Radius {
         ledger.map_or(0, |ledger| ledger.waiting_and_lost().1)
     }
 
+    /// Tells that accounting begins: servers forget what the gateway had before.
+    /// For the start of the daemon, before the first session.
+    pub fn begin_accounting(&self) {
+        self.table.announce(Status::On);
+    }
+
+    /// Tells that accounting ends: for the end of the daemon, after the last session
+    /// has stopped.
+    pub fn end_accounting(&self) {
+        self.table.announce(Status::Off);
+    }
+
     /// Waits until the servers have taken all records, at most
-    /// [`SETTLE_TIME_MAX`](limits::SETTLE_TIME_MAX); how many they have not. For the
-    /// end of the daemon, after the last session has stopped.
+    /// [`SETTLE_TIME_MAX`](limits::SETTLE_TIME_MAX); how many they have not.
     pub async fn settle(&self) -> usize {
         match &self.table.ledger {
             Some(ledger) => ledger.settle().await,
@@ -123,6 +136,6 @@ impl Authenticator for Radius {
 }
 
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
