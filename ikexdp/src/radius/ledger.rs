@@ -344,14 +344,11 @@ impl Book {
 mod tests {
     use super::*;
 
+    /// Session 0 is all of them.
     fn record(session: u64, status: Status) -> Record {
         let draft = Draft::unsigned(Code::ACCOUNTING_REQUEST);
-        Record {
-            session: Some(SessionId(session)),
-            status,
-            draft,
-            made: Instant::now(),
-        }
+        let session = (session > 0).then_some(SessionId(session));
+        Record::new(session, status, draft)
     }
 
     fn book(records: &[(u64, Status)]) -> Book {
@@ -410,17 +407,54 @@ mod tests {
     #[test]
     fn too_many_records_cost_the_least_worth_first() {
         let mut book = Book::default();
-        book.push(record(0, Status::Start));
-        book.push(record(1, Status::Interim));
-        for session in 2..=RECORDS_MAX as u64 {
+        book.push(record(1, Status::Start));
+        book.push(record(2, Status::Interim));
+        for session in 3..RECORDS_MAX as u64 + 2 {
             book.push(record(session, Status::Start));
         }
         assert_eq!((book.waiting.len(), book.lost), (RECORDS_MAX, 1));
-        assert_eq!(book.waiting[0].session, Some(SessionId(0)));
-        assert_eq!(book.waiting[1].session, Some(SessionId(2)));
-        book.push(record(0, Status::Stop));
+        assert_eq!(book.waiting[0].session, Some(SessionId(1)));
+        assert_eq!(book.waiting[1].session, Some(SessionId(3)));
+        book.push(record(1, Status::Stop));
         assert_eq!((book.waiting.len(), book.lost), (RECORDS_MAX, 2));
-        assert_eq!(book.waiting[0].session, Some(SessionId(2)));
+        assert_eq!(book.waiting[0].session, Some(SessionId(3)));
         assert!(book.interim.is_empty());
+    }
+
+    #[test]
+    fn a_record_about_all_sessions_goes_between_those_before_and_behind() {
+        use Status::{Interim, Off, On, Start, Stop};
+        let mut book = book(&[(0, On), (1, Start), (2, Start), (1, Stop), (0, Off)]);
+        assert_eq!(drain(&mut book), [(0, On)]);
+        book.under_way.clear();
+        assert_eq!(drain(&mut book), [(1, Start), (2, Start)]);
+        book.under_way.remove(&Some(SessionId(1)));
+        assert_eq!(drain(&mut book), [(1, Stop)]);
+        book.under_way.remove(&Some(SessionId(2)));
+        assert_eq!(drain(&mut book), []);
+        book.under_way.clear();
+        book.push(record(3, Interim));
+        assert_eq!(drain(&mut book), [(0, Off)]);
+    }
+
+    /// Nobody may lose all accounting by a server that takes no such record.
+    #[test]
+    fn a_record_about_all_sessions_holds_up_others_for_a_while_only() {
+        use Status::{On, Start};
+        let refuse = |book: &mut Book| {
+            let record = book.next().unwrap();
+            assert_eq!(record.status, On);
+            book.under_way.clear();
+            book.put_back(record).is_err()
+        };
+        let mut book = book(&[(0, On)]);
+        for _ in 0..10 * REFUSALS_MAX {
+            assert!(!refuse(&mut book), "nobody waits");
+        }
+        book.push(record(1, Start));
+        for refusal in 1..=REFUSALS_MAX {
+            assert_eq!(refuse(&mut book), refusal == REFUSALS_MAX);
+        }
+        assert_eq!((drain(&mut book), book.lost), (vec![(1, Start)], 1));
     }
 }

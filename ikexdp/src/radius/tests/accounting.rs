@@ -9,7 +9,7 @@ use ikexdp_proto::event::CloseReason;
 use super::super::attribute::Kind;
 use super::super::packet::{Code, Draft, NONE};
 use super::super::testing::*;
-use super::super::{Facts, Radius, Session, Settings, TerminateCause};
+use super::super::{AccountingSettings, Facts, Radius, Session, Settings, TerminateCause};
 
 const SERVER: Draft = Server::TAKES;
 
@@ -119,6 +119,59 @@ fn records_wait_for_a_server_that_is_away() {
         assert_eq!(stop.number(Kind::ACCT_STATUS_TYPE), 2);
         assert_eq!(radius.settle().await, 0);
         assert_eq!((radius.records_waiting(), radius.records_lost()), (0, 0));
+    });
+}
+
+/// RFC 2866 §5.2: how late it is when it is sent, to each server.
+#[test]
+fn another_server_is_told_how_late_a_record_is() {
+    block_on(async {
+        let [server, silent, ledger] = [(); 3].map(|()| Server::open());
+        let (server, silent, ledger) = (server.await, silent.await, ledger.await);
+        let accounting = AccountingSettings {
+            servers: vec![silent.address(), ledger.address()],
+            interim_interval: None,
+        };
+        let radius = started(Settings {
+            accounting: Some(accounting),
+            timeout: Duration::from_secs(2),
+            ..patient(vec![server.address()])
+        });
+        let account = admitted(&radius, &server).await;
+        Session::of(&account).unwrap().started(&facts());
+        let first = silent.receive().await;
+        let second = ledger.serve(&SERVER).await;
+        assert_eq!(first.number(Kind::ACCT_DELAY_TIME), 0);
+        assert!(second.number(Kind::ACCT_DELAY_TIME) > 0);
+        let same = |kind| assert_eq!(first.value(kind), second.value(kind));
+        same(Kind::ACCT_SESSION_ID);
+        same(Kind::EVENT_TIMESTAMP);
+        assert_eq!(radius.settle().await, 0);
+    });
+}
+
+/// RFC 2866 §5.1: a server forgets what a gateway had that did not say that it ends.
+#[test]
+fn a_server_hears_when_accounting_begins_and_ends() {
+    block_on(async {
+        let (radius, account, ledger) = session(patient(Vec::new())).await;
+        let session = Session::of(&account).unwrap();
+        radius.begin_accounting();
+        session.started(&facts());
+        session.stopped(&facts(), TerminateCause::ADMIN_REBOOT);
+        radius.end_accounting();
+        for status in [7, 1, 2, 8] {
+            let record = ledger.serve(&SERVER).await;
+            assert_eq!(record.number(Kind::ACCT_STATUS_TYPE), status);
+            assert_eq!(record.value(Kind::NAS_IDENTIFIER), b"ikexdp");
+            assert_eq!(record.value(Kind::NAS_IP_ADDRESS), [127, 0, 0, 1]);
+            let is_of_session =
+                record.value(Kind::ACCT_SESSION_ID) == session.id().to_string().as_bytes();
+            assert_eq!(is_of_session, [1, 2].contains(&status));
+            let names_a_user = record.packet().first(Kind::USER_NAME).is_some();
+            assert_eq!(names_a_user, is_of_session);
+        }
+        assert_eq!(radius.settle().await, 0);
     });
 }
 
