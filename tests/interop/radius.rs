@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use harness::{
     credentials::{Credentials, Eap},
     freeradius::{Certificates, FreeRadius, Record, SECRET, Settings, User, disconnect_from},
-    gateway::Gateway,
+    gateway::{Gateway, count},
     lab::{Lab, V4},
     pki::{CLIENT, Key, Pki},
     strongswan::Strongswan,
@@ -150,10 +150,27 @@ fn the_server_ends_a_session() {
     let said = disconnect_from(&lab.gateway, here, "User-Name = \"kim\"");
     assert!(said.contains("Disconnect-ACK"), "{said}");
     assert_eq!(gateway.sas(), []);
+    for (role, name, value) in [
+        ("authentication", "accepts", 1),
+        ("authentication", "rejects", 0),
+        ("disconnect", "acknowledged", 1),
+        ("disconnect", "refused", 1),
+        ("records", "records_lost", 0),
+    ] {
+        assert_eq!(counted(&gateway, role, name), value, "{role} {name}");
+    }
     gateway.stop();
     let records = server.records();
     let stop = &records[2];
     assert_eq!(stop.get("Acct-Terminate-Cause"), Some("Admin-Reset"));
+}
+
+/// A counter that `ikexdp stats` shows of the only table.
+fn counted(gateway: &Gateway, role: &str, name: &str) -> u64 {
+    let stats = gateway.stats();
+    let mut of_table = stats.radius.iter();
+    let of_role = of_table.find(|it| it.table == "lab" && it.role == role);
+    count(&of_role.expect("the role is shown").counters, name)
 }
 
 fn refused(case: &Case, settings: Option<&Settings>, says: &[&str]) {
@@ -166,6 +183,9 @@ fn refused(case: &Case, settings: Option<&Settings>, says: &[&str]) {
     }
     assert_eq!(gateway.sas(), []);
     assert_eq!(client.sas(), []);
+    let (rejects, timeouts) = if server.is_some() { (1, 0) } else { (0, 1) };
+    assert_eq!(counted(&gateway, "authentication", "rejects"), rejects);
+    assert_eq!(counted(&gateway, "authentication", "timeouts"), timeouts);
     gateway.stop();
     drop(server);
 }

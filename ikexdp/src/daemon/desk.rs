@@ -166,6 +166,7 @@ fn stats(driver: &Driver) -> Stats {
             .map(|(metric, value)| (metric.name(), value))
             .collect(),
         engine: stats.map(|(stat, value)| (stat.name(), value)).collect(),
+        radius: Vec::new(),
     }
 }
 

@@ -34,7 +34,7 @@ use std::sync::Arc;
 use ikexdp_proto::eap::{Authenticator, Caller, Conversation};
 use tokio::runtime::Handle;
 
-pub use self::counters::{Counters, Role, ServerStatus};
+pub use self::counters::{Counters, Records, Role, ServerStatus};
 pub use self::disconnect::{DisconnectCounters, Disconnections, ListenError, Selector};
 pub use self::ledger::SessionId;
 pub use self::session::{Facts, Session};
@@ -73,7 +73,8 @@ impl Radius {
     /// tell them.
     #[must_use]
     pub fn is_in_use(&self) -> bool {
-        Arc::strong_count(&self.table) > 1 || self.records_waiting() > 0
+        let waits = |records: Records| records.records_waiting > 0;
+        Arc::strong_count(&self.table) > 1 || self.records().is_some_and(waits)
     }
 
     /// What it was made of.
@@ -89,18 +90,14 @@ impl Radius {
         self.table.servers.status().chain(accounting).collect()
     }
 
-    /// Accounting records that no server has taken yet.
+    /// How accounting records are doing, if servers hear of sessions.
     #[must_use]
-    pub fn records_waiting(&self) -> usize {
-        let ledger = self.table.ledger.as_ref();
-        ledger.map_or(0, |ledger| ledger.waiting_and_lost().0)
-    }
-
-    /// Accounting records that were given up: too many waited.
-    #[must_use]
-    pub fn records_lost(&self) -> u64 {
-        let ledger = self.table.ledger.as_ref();
-        ledger.map_or(0, |ledger| ledger.waiting_and_lost().1)
+    pub fn records(&self) -> Option<Records> {
+        let (waiting, lost) = self.table.ledger.as_ref()?.waiting_and_lost();
+        Some(Records {
+            records_waiting: u64::try_from(waiting).unwrap_or(u64::MAX),
+            records_lost: lost,
+        })
     }
 
     /// Tells that accounting begins: servers forget what the gateway had before.

@@ -47,6 +47,10 @@ impl Servers {
         let search = async {
             for server in up.into_iter().chain(down) {
                 asked.push(server.address);
+                let preferred = self.0.first();
+                if preferred.is_some_and(|first| !Arc::ptr_eq(first, server)) {
+                    server.steps_in();
+                }
                 let asked = match draft() {
                     Ok(draft) => server.exchange(&draft).await,
                     Err(TooLong) => Err(Failure::TooLong),
