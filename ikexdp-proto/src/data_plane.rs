@@ -258,6 +258,8 @@ pub enum DataPlaneEvent {
         spi: EspSpi,
         /// Whether the kernel has given it up already.
         hard: bool,
+        /// What has gone through it.
+        carried: Carried,
     },
     /// Authentic ESP in UDP came from another address or port than before: a NAT
     /// has forgotten its mapping.

@@ -12,7 +12,7 @@ use core::fmt;
 use rand_core::CryptoRng;
 
 use crate::config::Config;
-use crate::data_plane::DataPlaneEvent;
+use crate::data_plane::{DataPlaneEvent, Lineage};
 use crate::event::{Event, IkeSaSummary};
 use crate::gate::Gate;
 use crate::job::{Job, JobId, JobResult};
@@ -209,6 +209,12 @@ impl Endpoint {
         self.summaries(None).next().is_none()
     }
 
+    /// The IKE SA that has the CHILD SAs of a lineage.
+    #[must_use]
+    pub fn owner(&self, lineage: Lineage) -> Option<IkeSaId> {
+        self.host.lineages.owner(lineage)
+    }
+
     /// The IKE SA `id`, unless it is closed.
     #[must_use]
     pub fn summary(&self, id: IkeSaId) -> Option<IkeSaSummary> {
@@ -351,7 +357,7 @@ impl Endpoint {
     }
 
     fn data_plane(&mut self, event: &DataPlaneEvent) {
-        if let Some(id) = self.host.lineages.owner(event.lineage()) {
+        if let Some(id) = self.owner(event.lineage()) {
             self.update(id, |sa, cx| sa.handle_data_plane(cx, event));
         }
     }

@@ -101,6 +101,9 @@ impl Driver {
         };
         let read = source.read(|event| {
             self.metrics.count(Metric::DataPlaneEvent);
+            if let Some(sa) = self.engine.owner(event.lineage()) {
+                self.accounts.hear_kernel(sa, &event);
+            }
             self.handle(Input::DataPlane(event));
         });
         self.events = Some(source);

@@ -4,7 +4,7 @@ use std::fmt;
 
 use ikexdp_proto::data_plane::{Carried, Lineage};
 use netlink_packet_core::{DecodeError, NetlinkDeserializable, NetlinkHeader, NetlinkSerializable};
-use netlink_packet_xfrm::{XfrmAttrs, XfrmMessage};
+use netlink_packet_xfrm::{UserSaInfo, XfrmAttrs, XfrmMessage};
 use zeroize::Zeroize;
 
 use super::reqid::owner;
@@ -39,17 +39,19 @@ impl Message {
     }
 
     /// What has gone through the SA that it describes.
-    pub(super) const fn carried(&self) -> Carried {
-        let XfrmMessage::AddSa(sa) = &self.0 else {
-            return Carried {
-                octets: 0,
-                packets: 0,
-            };
-        };
-        Carried {
-            octets: sa.user_sa_info.lifetime_cur.bytes,
-            packets: sa.user_sa_info.lifetime_cur.packets,
+    pub(super) fn carried(&self) -> Carried {
+        match &self.0 {
+            XfrmMessage::AddSa(sa) => carried(&sa.user_sa_info),
+            _ => Carried::default(),
         }
+    }
+}
+
+/// What has gone through an SA.
+pub(super) const fn carried(sa: &UserSaInfo) -> Carried {
+    Carried {
+        octets: sa.lifetime_cur.bytes,
+        packets: sa.lifetime_cur.packets,
     }
 }
 

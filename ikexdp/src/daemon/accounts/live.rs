@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use ikexdp_proto::data_plane::{Carried, Volume};
+use ikexdp_proto::data_plane::{Carried, Direction, Volume};
 use ikexdp_proto::time::Instant;
 use ikexdp_proto::types::IkeSaId;
 
@@ -21,6 +21,8 @@ pub(super) struct Live {
     /// When it is to be measured next, if it is.
     pub(super) due: Option<Instant>,
     pub(super) is_being_measured: bool,
+    /// Whether an SA went meanwhile that may have been measured.
+    is_out_of_order: bool,
     /// What those of its SAs have carried that are gone.
     gone: Volume,
     /// What all of them had when they were measured.
@@ -46,6 +48,7 @@ impl Live {
             since: now,
             due: first.map(|first| now + first),
             is_being_measured: false,
+            is_out_of_order: false,
             gone: Volume::default(),
             measured: Volume::default(),
             removals: 0,
@@ -79,11 +82,20 @@ impl Live {
         self.gone = self.gone.plus(volume);
     }
 
+    /// The kernel has given up an SA that had carried this.
+    pub(super) fn expired(&mut self, direction: Direction, carried: Carried) {
+        self.gone.add(direction, carried);
+        self.is_out_of_order = self.is_being_measured;
+    }
+
     /// SAs that are there have carried `volume`: jobs are done in order, so that
-    /// none of them has been counted among those that are gone.
+    /// none of them has been counted among those that are gone. Only what the kernel
+    /// says by itself may have come in between.
     pub(super) fn measured(&mut self, now: Instant, volume: Volume) {
         self.is_being_measured = false;
-        self.measured = self.gone.plus(volume);
+        if !std::mem::take(&mut self.is_out_of_order) {
+            self.measured = self.gone.plus(volume);
+        }
         if self.closed.is_none() {
             self.session.interim(&self.facts(now));
         }

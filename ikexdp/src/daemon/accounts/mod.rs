@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use ikexdp_proto::data_plane::DataPlaneEvent;
 use ikexdp_proto::eap::Account;
 use ikexdp_proto::event::{CloseReason, Event};
 use ikexdp_proto::job::{Job, JobId, JobResult};
@@ -75,6 +76,26 @@ impl Accounts {
             Event::Rekeyed { id, new, .. } => self.state().rekey(*id, *new),
             Event::Closed { id, reason, .. } => self.state().close(now, *id, *reason),
             _ => {}
+        }
+    }
+
+    /// Hears what the kernel says by itself of a CHILD SA of `sa`: one that it has given
+    /// up tells no more.
+    pub(super) fn hear_kernel(&self, sa: IkeSaId, event: &DataPlaneEvent) {
+        let DataPlaneEvent::Expired {
+            direction,
+            hard: true,
+            carried,
+            ..
+        } = *event
+        else {
+            return;
+        };
+        let mut state = self.state();
+        let session = state.by_sa.get(&sa).copied();
+        let live = session.and_then(|session| state.sessions.get_mut(&session));
+        if let Some(live) = live {
+            live.expired(direction, carried);
         }
     }
 

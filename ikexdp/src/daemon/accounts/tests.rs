@@ -171,6 +171,42 @@ fn a_session_that_goes_on_is_measured_now_and_then() {
     });
 }
 
+/// What an SA had carried that the kernel has given up is told by the kernel itself, once.
+#[test]
+fn what_is_worn_out_counts_as_well() {
+    block_on(async {
+        let (_radius, users, ledger) = accounts(1).await;
+        let (all, kim) = (Accounts::default(), &users[0]);
+        all.state().begin(at(0), SA, kim, &[]);
+        ledger.is_told().await;
+        let expired = |direction, hard, carried| DataPlaneEvent::Expired {
+            lineage: Lineage(1),
+            direction,
+            spi: EspSpi(7),
+            hard,
+            carried,
+        };
+        let both = |hard| {
+            all.hear_kernel(SA, &expired(Direction::Inbound, hard, carried(400, 40)));
+            all.hear_kernel(SA, &expired(Direction::Outbound, hard, carried(200, 20)));
+        };
+        both(false);
+        // It may have been measured just before.
+        all.submitted(JobId(1), &measurement(kim));
+        both(true);
+        all.hear_kernel(
+            IkeSaId(8),
+            &expired(Direction::Inbound, true, carried(1, 1)),
+        );
+        all.done(at(10), JobId(1), &measured(400));
+        assert_eq!(ledger.is_told().await, told(INTERIM, 400, 10, 0));
+        all.submitted(JobId(2), &removal(kim));
+        all.state().close(at(20), SA, CloseReason::DeadPeer);
+        all.done(at(20), JobId(2), &removed(0));
+        assert_eq!(ledger.is_told().await, told(STOP, 400, 20, 2));
+    });
+}
+
 /// However many are due, a turn has little to do, and each has its turn.
 #[test]
 fn many_sessions_are_measured_in_turns() {
