@@ -17,9 +17,10 @@ use std::{net::SocketAddr, time::Duration};
 use harness::freeradius::{FreeRadius, SECRET, Settings, User, disconnect};
 use ikexdp::radius::{
     self, AccountingSettings, DisconnectSettings, Disconnections, Facts, Radius, Session,
-    TerminateCause, Volume,
+    TerminateCause,
 };
 use ikexdp_proto::{
+    data_plane::{Carried, Volume},
     eap::{Admission, Authenticator, Caller, RejectionReason, Turn},
     types::Secret,
 };
@@ -202,18 +203,22 @@ fn freeradius_writes_down_what_a_session_carried() {
         let session = Session::of(&account).unwrap();
         let facts = Facts {
             addresses: vec!["10.9.0.7".parse().unwrap(), "2001:db8::7".parse().unwrap()],
-            volume: Some(Volume {
-                octets_in: 0x2_0000_0001,
-                octets_out: 7,
-                packets_in: 3,
-                packets_out: 4,
-            }),
+            volume: Volume {
+                received: Carried {
+                    octets: 0x2_0000_0001,
+                    packets: 3,
+                },
+                sent: Carried {
+                    octets: 7,
+                    packets: 4,
+                },
+            },
             age: Duration::from_secs(61),
         };
         session.started(&facts);
         session.stopped(&facts, TerminateCause::USER_REQUEST);
         assert_eq!(radius.settle().await, 0);
-        session.id()
+        session.id().to_string()
     });
     let records = server.records();
     let [start, stop] = records.as_slice() else {

@@ -191,9 +191,8 @@ impl Script {
                 Output::Keepalive(path) => self.keepalives.push((self.now, path)),
                 Output::Event(event) => self.events.push(event),
                 Output::Job(id, job) => match (&mut self.waiting, job) {
-                    (Some(waiting), job) if self.all_wait || matches!(job, Job::DataPlane(_)) => {
-                        waiting.push_back((id, job));
-                    }
+                    (Some(waiting), job @ Job::DataPlane { .. }) => waiting.push_back((id, job)),
+                    (Some(waiting), job) if self.all_wait => waiting.push_back((id, job)),
                     (_, job) => self.work(id, job),
                 },
             }
