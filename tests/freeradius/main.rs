@@ -215,16 +215,34 @@ fn freeradius_writes_down_what_a_session_carried() {
             },
             age: Duration::from_secs(61),
         };
+        radius.begin_accounting();
         session.started(&facts);
+        session.interim(&facts);
+        // What waits would give way to a later one.
+        assert_eq!(radius.settle().await, 0);
         session.stopped(&facts, TerminateCause::USER_REQUEST);
+        radius.end_accounting();
         assert_eq!(radius.settle().await, 0);
         session.id().to_string()
     });
     let records = server.records();
-    let [start, stop] = records.as_slice() else {
-        panic!("two records: {records:?}");
+    let [on, start, interim, stop, off] = records.as_slice() else {
+        panic!("five records: {records:?}");
     };
     for (record, name, value) in [
+        (on, "Acct-Status-Type", "Accounting-On"),
+        (on, "NAS-Identifier", "ikexdp"),
+        (on, "NAS-IP-Address", "127.0.0.1"),
+        (off, "Acct-Status-Type", "Accounting-Off"),
+        (off, "NAS-Identifier", "ikexdp"),
+        (interim, "Acct-Status-Type", "Interim-Update"),
+        (interim, "Acct-Session-Id", &id),
+        (interim, "User-Name", "kim"),
+        (interim, "Acct-Session-Time", "61"),
+        (interim, "Acct-Input-Octets", "1"),
+        (interim, "Acct-Input-Gigawords", "2"),
+        (interim, "Acct-Input-Packets", "3"),
+        (interim, "Acct-Output-Octets", "7"),
         (start, "Acct-Status-Type", "Start"),
         (start, "User-Name", "kim"),
         (start, "Acct-Session-Id", &id),
