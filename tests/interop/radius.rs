@@ -1,6 +1,6 @@
 //! Users whom a real FreeRADIUS knows, and the gateway does not.
 
-use std::{net::Ipv4Addr, time::Duration};
+use std::net::Ipv4Addr;
 
 use harness::{
     credentials::{Credentials, Eap},
@@ -86,44 +86,6 @@ fn a_user_of_the_server_comes_and_goes() {
     for count in ["Acct-Input-Octets", "Acct-Output-Packets"] {
         assert_eq!(stop.get(count), Some("0"));
     }
-}
-
-/// The server says how often it wants to hear of a session; the first time comes earlier.
-#[test]
-#[ignore = "needs CAP_NET_ADMIN"]
-fn the_server_hears_that_a_session_goes_on() {
-    const INTERVAL: Duration = Duration::from_secs(60);
-    let pki = Pki::new(Key::EcdsaP256);
-    let case = case(&pki, "kim", Eap::Mschapv2("secret of kim".to_owned()));
-    let mut settings = settings(&pki, None);
-    let interval = format!("Acct-Interim-Interval = {}", INTERVAL.as_secs());
-    settings.users = settings
-        .users
-        .into_iter()
-        .map(|user| user.with(&interval))
-        .collect();
-    let (_lab, server, gateway, client) = start(&case, &settings);
-    client.initiate().unwrap();
-    let is_told = |lines: &[String]| {
-        let mut lines = lines.iter();
-        lines.find(|line| line.contains("Interim-Update")).cloned()
-    };
-    let told = server.log().wait_for(INTERVAL.saturating_mul(2), is_told);
-    told.expect("the server is told");
-    client.terminate().unwrap();
-    gateway.stop();
-    let records = server.records();
-    let statuses = statuses(&records);
-    assert_eq!(statuses[..3], ["Accounting-On", "Start", "Interim-Update"]);
-    let name = |place: usize| records[place].get("Acct-Session-Id");
-    assert_eq!(name(1), name(2));
-    let seconds: u64 = records[2]
-        .get("Acct-Session-Time")
-        .and_then(|time| time.parse().ok())
-        .expect("a time");
-    assert!(seconds >= INTERVAL.as_secs() / 2, "{seconds}");
-    assert_eq!(records[2].get("Acct-Input-Octets"), Some("0"));
-    assert_eq!(records[2].get("Acct-Terminate-Cause"), None);
 }
 
 fn statuses(records: &[Record]) -> Vec<&str> {
