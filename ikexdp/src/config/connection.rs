@@ -122,6 +122,7 @@ fn connection(
         child: ChildConfig {
             esp: esp?,
             local: local?,
+            services: Vec::new(),
             remote: remote?,
             // The daemon answers; nothing here begins a handshake.
             request_addresses: false,

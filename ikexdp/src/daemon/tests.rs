@@ -52,6 +52,7 @@ fn engine(local: &str, remote: RemoteSelectors, request_addresses: bool) -> Arc<
         child: ChildConfig {
             esp: EspAlgorithms::default(),
             local: vec![everything],
+            services: Vec::new(),
             remote,
             request_addresses,
             binding: Binding::default(),
