@@ -11,6 +11,7 @@
 )]
 
 mod carries;
+mod dhcp;
 mod esp;
 mod guest;
 mod lives;

@@ -19,6 +19,7 @@ mod numbers;
 mod problem;
 mod radius;
 mod revocation;
+mod services;
 mod settings;
 mod summary;
 
@@ -152,6 +153,7 @@ fn convert(cx: &mut Context<'_>, file: &File) -> Option<(Settings, Vec<Proofs>)>
     profile?;
     gateway::consider_init(cx, &file.gateway, &ike);
     local::consider_rsa(cx, &file.connections, &connections, assumed, &ike);
+    let dhcp = services::scopes(cx, &connections, &pools, gateway.data_plane);
     let engine = Config {
         connections,
         pools: pools.into_iter().map(|pool| pool.pool).collect(),
@@ -170,6 +172,7 @@ fn convert(cx: &mut Context<'_>, file: &File) -> Option<(Settings, Vec<Proofs>)>
         state_dir: gateway.state_dir,
         log: log?,
         radius,
+        dhcp,
     };
     Some((settings, proofs))
 }

@@ -89,6 +89,7 @@ fn settings(state_dir: PathBuf) -> Settings {
         state_dir,
         log: LogSettings::default(),
         radius: Vec::new(),
+        dhcp: Vec::new(),
     }
 }
 
@@ -118,7 +119,8 @@ impl Gateway {
         let (mailbox, orders) = Mailbox::open(waker.clone());
         let run = move || {
             let (carrier, _) = data_plane::open(settings.data_plane, &sockets)?;
-            let packets = prepare(&settings, sockets, carrier, waker, orders, Arc::default())?;
+            let hearers = (Arc::default(), Arc::default());
+            let packets = prepare(&settings, sockets, carrier, waker, orders, hearers)?;
             packets.run().map_err(DaemonError::Wait)
         };
         Self {
@@ -424,6 +426,7 @@ fn a_panic_of_the_packet_loop_ends_the_daemon() {
         data_plane: Arc::new(NoDataPlane),
         reloader: Arc::new(Reloader::new(PathBuf::new(), &settings(PathBuf::new()))),
         users: Arc::new(Users::new(runtime.handle().clone(), Arc::default())),
+        dhcp: Arc::default(),
     };
     let (ended, end) = oneshot::channel();
     let packets = thread::spawn(move || {
@@ -431,6 +434,7 @@ fn a_panic_of_the_packet_loop_ends_the_daemon() {
         panic!("an error in this program");
     });
     assert!(packets.join().is_err());
-    let result = serve(&runtime, &listener, plane, &[], end);
+    let settings = settings(PathBuf::new());
+    let result = serve(&runtime, &listener, plane, &settings, end);
     assert!(matches!(result, Err(DaemonError::Panicked)), "{result:?}");
 }
