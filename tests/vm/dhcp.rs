@@ -203,3 +203,26 @@ fn an_answer_takes_the_interface_of_the_tunnel() {
     ask(&socket, own);
     is_answered(&socket, own, &OWN.octets());
 }
+
+#[test]
+#[ignore = "needs ESP in the kernel"]
+fn an_answer_is_marked_as_the_tunnel_wants_it() {
+    let tunnel = Tunnel::ALL[0];
+    let lab = lab();
+    tunnel.set_path(&lab);
+    // Nothing but the daemon marks what leaves.
+    for rule in [
+        "add table inet marks",
+        "add chain inet marks in { type filter hook prerouting priority mangle; }",
+        "add rule inet marks in meta l4proto esp meta mark set 0x10",
+    ] {
+        lab.gateway.exec(&format!("nft {rule}"));
+    }
+    let connection = "local-networks = [\"10.8.0.0/24\"]\nmark = \"0x10/0xff\"";
+    let _gateway = start(&lab, connection);
+    let client = tunnel.client(&lab);
+    let own = connect(&client);
+    let socket = asker(&lab.client, own);
+    ask(&socket, own);
+    is_answered(&socket, own, &OWN.octets());
+}
