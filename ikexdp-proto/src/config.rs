@@ -353,6 +353,9 @@ pub struct ChildConfig {
     pub esp: EspAlgorithms,
     /// What lies behind us.
     pub local: Vec<TrafficSelector>,
+    /// Where the peer reaches services of the host besides: no subnet that it is
+    /// told of.
+    pub services: Vec<TrafficSelector>,
     /// What lies behind the peer.
     pub remote: RemoteSelectors,
     /// Whether, as the initiator, we ask for addresses; `local` are then those.
@@ -385,4 +388,7 @@ pub struct AddressPool {
     /// The domains that those servers are for (RFC 8598), as A-labels; for all
     /// if there are none.
     pub domains: Vec<String>,
+    /// Our own addresses among those of the clients, which are in no range: what
+    /// Windows asks for.
+    pub gateway: Vec<IpAddr>,
 }

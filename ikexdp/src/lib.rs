@@ -15,6 +15,7 @@ pub mod clock;
 pub mod config;
 pub mod control;
 pub mod daemon;
+pub mod dhcp;
 pub mod entropy;
 pub mod frame;
 pub mod host_checks;

@@ -45,6 +45,10 @@ counters! {
         JobRefused = "job_refused",
         /// Jobs that panicked, which is an error in this program.
         JobPanicked = "job_panicked",
+        /// Questions of clients by DHCP that were answered.
+        DhcpAnswered = "dhcp_answered",
+        /// Broadcasts that were no question by DHCP of a client.
+        DhcpIgnored = "dhcp_ignored",
         /// Lines of the log that were lost because nobody read them in time.
         LogLinesLost = "log_lines_lost",
     }

@@ -102,7 +102,7 @@ fn gateway() -> Config {
 const ANY_V4: Value<'static> = (Is::INTERNAL_IP4_ADDRESS, &[]);
 const ANY_V6: Value<'static> = (Is::INTERNAL_IP6_ADDRESS, &[]);
 
-/// --> IKE_AUTH { IDi, AUTH, CP(ADDR, ADDR6, DNS, DNS6, DOMAIN, SUBNET, SUBNET6), SA, TSi, TSr }
+/// --> IKE_AUTH { IDi, AUTH, CP(ADDR, ADDR6, DNS, DNS6, DOMAIN, SUBNET, SUBNET6, SERVER, SERVER6), SA, TSi, TSr }
 /// <-- IKE_AUTH { IDr, AUTH, CP(10.9.0.1, 2001:db8:9::1/128, 10.0.0.53, …), SA, TSi, TSr }
 #[test]
 fn what_was_asked_for_is_configured_and_nothing_else() {
@@ -112,7 +112,7 @@ fn what_was_asked_for_is_configured_and_nothing_else() {
         with_length("2001:db8:9::1", 128),
         with_length("2001:db8::", 32),
     );
-    let everything: [Value<'_>; 10] = [
+    let everything: [Value<'_>; 12] = [
         (Is::INTERNAL_IP4_ADDRESS, &[10, 9, 0, 1]),
         (Is::INTERNAL_IP6_ADDRESS, &address),
         (Is::INTERNAL_IP4_DNS, &[10, 0, 0, 53]),
@@ -124,6 +124,8 @@ fn what_was_asked_for_is_configured_and_nothing_else() {
         (Is::INTERNAL_IP4_SUBNET, &[192, 0, 2, 1, 255, 255, 255, 255]),
         (Is::INTERNAL_IP4_SUBNET, &[192, 0, 2, 2, 255, 255, 255, 254]),
         (Is::INTERNAL_IP6_SUBNET, &subnet),
+        (Is::INTERNAL_IP4_SERVER, &[10, 8, 0, 1]),
+        (Is::INTERNAL_IP6_SERVER, &v6("2001:db8:8::1")),
     ];
     let kinds: Vec<Is> = everything.iter().map(|(kind, _)| *kind).collect();
     let without = |left_out: Is| {
@@ -133,24 +135,31 @@ fn what_was_asked_for_is_configured_and_nothing_else() {
             .filter(|kind| *kind != left_out)
             .collect()
     };
-    let wishes: [Vec<Is>; 5] = [
+    let wishes: [Vec<Is>; 7] = [
         kinds.clone(),
         vec![Is::INTERNAL_IP4_ADDRESS],
         without(Is::INTERNAL_IP6_ADDRESS),
         without(Is::INTERNAL_DNS_DOMAIN),
         without(Is::INTERNAL_IP4_SUBNET),
+        without(Is::INTERNAL_IP4_SERVER),
+        without(Is::INTERNAL_IP6_SERVER),
     ];
     for asked in wishes {
         let mut parties = Parties::new(Proof::SharedKey);
         let pool = &mut parties.gateway.pools[0];
         pool.dns.push("2001:db8::53".parse().unwrap());
         pool.domains = vec!["corp.example.com".into(), "example.net".into()];
+        pool.gateway = ["10.8.0.1", "2001:db8:8::1"]
+            .map(|it| it.parse().unwrap())
+            .into();
         parties.change_gateway(|connection| {
             connection.child.local = vec![
                 selector("10.0.0.0-10.255.255.255"),
                 selector("192.0.2.1-192.0.2.3"),
                 selector("2001:db8::-2001:db8:ffff:ffff:ffff:ffff:ffff:ffff"),
             ];
+            // Of what is there besides nobody is told.
+            connection.child.services = vec![selector("10.8.0.1-10.8.0.1")];
         });
         let mut script = Script::new(parties.gateway);
         let request: Vec<Value<'_>> = asked.iter().map(|kind| (*kind, &[][..])).collect();

@@ -3,15 +3,21 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use harness::script::{Script, config};
+use harness::parties::selector;
+use harness::script::{CHILD_SPI, KEY, Script, config};
 use ikexdp_proto::Command;
 use ikexdp_proto::error::Error;
 use ikexdp_proto::event::Event;
+use ikexdp_proto::message::child::Selectors;
+use ikexdp_proto::message::create_child::CreateChild;
+use ikexdp_proto::types::EspSpi;
 use ikexdp_proto::windows::Status;
 use ikexdp_proto::wire::header::Header;
 use ikexdp_proto::wire::iana::{ExchangeType, NotifyType};
 use ikexdp_proto::wire::payload::notify::Notify;
 use ikexdp_proto::wire::writer::ChainWriter;
+
+use crate::create_child::{NEXT_SPI, ask, request};
 
 /// A client with a CHILD SA of one minute, which is not asked whether it lives.
 fn up(is_windows: bool) -> Script {
@@ -47,6 +53,47 @@ fn windows_is_not_asked_for_rekeying() {
         assert!(!header.response);
         assert_eq!(header.exchange, first);
     }
+}
+
+/// --> IKE_AUTH { IDi, AUTH, SA, TSi(everything), TSr(everything) }
+/// <-- IKE_AUTH { IDr, AUTH, SA, TSi, TSr(10.0.0.0/8, 255.255.255.255, 172.16.0.1) }
+///
+/// It asks by DHCP for its routes, and later has the CHILD SA replaced with everything again.
+#[test]
+fn what_it_asks_by_dhcp_goes_through_a_split_tunnel() {
+    let mut config = config();
+    let services = ["255.255.255.255-255.255.255.255", "172.16.0.1-172.16.0.1"].map(selector);
+    for connection in &mut config.connections {
+        Arc::make_mut(connection).child.services = services.to_vec();
+    }
+    let mut script = Script::new(config);
+    script.is_windows = true;
+    script.init();
+    let everything = [
+        selector("0.0.0.0-255.255.255.255"),
+        selector("::-ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"),
+    ];
+    let wide = Selectors::new(everything.to_vec(), everything.to_vec());
+    let mut child = Script::child();
+    child.selectors = wide.clone();
+    let payloads = script.auth_payloads(KEY, Some(child));
+    script.exchange(ExchangeType::IKE_AUTH, 1, &payloads);
+    let behind_us = |script: &Script| {
+        let sa = script.endpoint.summaries(None).next().unwrap();
+        let children = sa.children.into_iter().map(|child| child.local);
+        children.collect::<Vec<_>>()
+    };
+    let [broadcast, gateway] = services;
+    let network = selector("10.0.0.0-10.255.255.255");
+    let expected = vec![network, broadcast, gateway];
+    assert_eq!(behind_us(&script), std::slice::from_ref(&expected));
+    let rekeying = CreateChild {
+        rekeyed: Some(EspSpi(CHILD_SPI)),
+        selectors: Some(wide),
+        ..request(NEXT_SPI)
+    };
+    ask(&mut script, 2, &rekeying);
+    assert_eq!(behind_us(&script), [expected.clone(), expected]);
 }
 
 /// --> CREATE_CHILD_SA { N(REKEY_SA), SA, Ni, TSi, TSr }

@@ -39,6 +39,8 @@ pub struct Setup {
     pub revoked: Option<String>,
     /// Further lines of `[gateway]`.
     pub gateway: &'static str,
+    /// Further lines of the pool.
+    pub pool: &'static str,
     /// Further lines of the connection.
     pub connection: &'static str,
     /// Further tables.
@@ -67,6 +69,7 @@ impl Setup {
             credentials,
             revoked: None,
             gateway: "",
+            pool: "",
             connection: "",
             tables: "",
         }
@@ -111,6 +114,7 @@ data-plane = "{data_plane}"
 name = "lab"
 addresses = ["10.9.0.0/24", "2001:db8:9::/120"]
 dns = ["10.9.0.1"]
+{pool}
 
 [[connection]]
 name = "lab"
@@ -124,6 +128,7 @@ pool = "lab"
             size = self.fragment_size,
             data_plane = self.data_plane,
             gateway = self.gateway,
+            pool = self.pool,
             connection = self.connection,
             tables = self.tables,
         );

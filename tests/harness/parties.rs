@@ -71,6 +71,7 @@ impl Parties {
             child: ChildConfig {
                 esp: EspAlgorithms::of(Profile::Compatible),
                 local: everything.clone(),
+                services: Vec::new(),
                 remote: RemoteSelectors::Pool("roadwarriors".into()),
                 request_addresses: false,
                 binding: Binding::default(),
@@ -87,6 +88,7 @@ impl Parties {
             child: ChildConfig {
                 esp: EspAlgorithms::of(Profile::Compatible),
                 local: Vec::new(),
+                services: Vec::new(),
                 remote: RemoteSelectors::Fixed(everything),
                 request_addresses: true,
                 binding: Binding::default(),
@@ -103,6 +105,7 @@ impl Parties {
             )),
             dns: vec!["10.0.0.53".parse().unwrap()],
             domains: Vec::new(),
+            gateway: Vec::new(),
         };
         Self {
             gateway: config(gateway, vec![pool]),

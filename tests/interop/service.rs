@@ -1,6 +1,10 @@
 //! The daemon as a service of systemd.
 
-use std::{fs, time::Duration};
+use std::{
+    fs,
+    net::{Ipv4Addr, UdpSocket},
+    time::Duration,
+};
 
 use harness::{
     gateway::{Setup, Transport},
@@ -38,6 +42,38 @@ fn four_capabilities_are_enough() {
         assert_eq!(gateway.sas().len(), 1);
         gateway.stop();
     }
+}
+
+/// DHCP is asked and answered on a raw socket, beside whoever has the port.
+#[test]
+#[ignore = "needs CAP_NET_ADMIN"]
+fn dhcp_takes_neither_a_capability_more_nor_the_port() {
+    let lab = Lab::new();
+    let server = || UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 67)).unwrap();
+    let _server = lab.gateway.run(server);
+    let setup = Setup {
+        data_plane: "xfrm",
+        pool: "gateway-addresses = [\"10.9.0.1\"]\ndhcp = true",
+        ..Case::psk(V4).gateway
+    };
+    let systemd = Systemd::new(&lab.gateway);
+    let gateway = systemd.launch(IKEXDP, &setup, &ADDRESSES, None);
+    gateway.wait_for_line("DHCP is answered in tunnels");
+    // 255.255.255.255, and UDP.
+    let sockets = lab
+        .gateway
+        .run(|| fs::read_to_string("/proc/thread-self/net/raw"));
+    let sockets = sockets.unwrap();
+    assert!(sockets.contains(" FFFFFFFF:0011 "), "{sockets}");
+    // Without it there is none.
+    let (taken, said) = gateway.reload(&Setup { pool: "", ..setup });
+    assert!(taken, "{said}");
+    let sockets = lab
+        .gateway
+        .run(|| fs::read_to_string("/proc/thread-self/net/raw"));
+    let sockets = sockets.unwrap();
+    assert!(!sockets.contains(" FFFFFFFF:0011 "), "{sockets}");
+    gateway.stop();
 }
 
 #[test]

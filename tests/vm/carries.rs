@@ -15,7 +15,7 @@ use crate::{
 
 /// Looks until the gateway's kernel has so many SAs, and no policies if none: the daemon answers a
 /// client before its kernel has done everything.
-fn wait_for_sas(lab: &Lab, count: usize) {
+pub(crate) fn wait_for_sas(lab: &Lab, count: usize) {
     const LOOKS: usize = 200;
     let settled = (0..LOOKS).any(|_| {
         let has_policies = !xfrm::policies(&lab.gateway).is_empty();

@@ -12,6 +12,7 @@
 
 mod accounts;
 mod carries;
+mod dhcp;
 mod esp;
 mod guest;
 mod lives;

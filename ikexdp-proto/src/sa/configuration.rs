@@ -1,5 +1,5 @@
 //! The configuration a peer asks for along with its IKE SA (RFC 7296 §2.19,
-//! §3.15; RFC 8598).
+//! §3.15; RFC 8598; MS-IKEE).
 
 use alloc::vec::Vec;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -28,12 +28,14 @@ pub(super) struct Asked {
 }
 
 /// What we can tell along with addresses.
-const FURTHER: [ConfigurationAttribute; 5] = [
+const FURTHER: [ConfigurationAttribute; 7] = [
     ConfigurationAttribute::INTERNAL_IP4_DNS,
     ConfigurationAttribute::INTERNAL_IP6_DNS,
     ConfigurationAttribute::INTERNAL_IP4_SUBNET,
     ConfigurationAttribute::INTERNAL_IP6_SUBNET,
     ConfigurationAttribute::INTERNAL_DNS_DOMAIN,
+    ConfigurationAttribute::INTERNAL_IP4_SERVER,
+    ConfigurationAttribute::INTERNAL_IP6_SERVER,
 ];
 
 impl Asked {
@@ -91,6 +93,7 @@ pub(super) fn configure(
     let mut attributes: Vec<_> = lease.addresses().map(address).collect();
     attributes.extend(pool.into_iter().flat_map(|pool| names(pool, asked)));
     attributes.extend(subnets(connection, asked));
+    attributes.extend(pool.into_iter().flat_map(|pool| ourselves(pool, asked)));
     let configuration = Configuration {
         kind: ConfigurationType::REPLY,
         attributes,
@@ -154,6 +157,18 @@ fn subnets(connection: &Connection, asked: &Asked) -> Vec<Attribute<'static>> {
     subnets.filter(|subnet| asked.has(subnet.kind)).collect()
 }
 
+/// Our own addresses in the tunnel, which Windows asks for.
+fn ourselves(pool: &AddressPool, asked: &Asked) -> Vec<Attribute<'static>> {
+    let addresses = pool.gateway.iter().map(|address| {
+        bare(
+            *address,
+            ConfigurationAttribute::INTERNAL_IP4_SERVER,
+            ConfigurationAttribute::INTERNAL_IP6_SERVER,
+        )
+    });
+    addresses.filter(|it| asked.has(it.kind)).collect()
+}
+
 fn address(address: IpAddr) -> Attribute<'static> {
     match address {
         IpAddr::V4(address) => Attribute {
@@ -173,14 +188,27 @@ fn address(address: IpAddr) -> Attribute<'static> {
 }
 
 fn server(address: IpAddr) -> Attribute<'static> {
+    bare(
+        address,
+        ConfigurationAttribute::INTERNAL_IP4_DNS,
+        ConfigurationAttribute::INTERNAL_IP6_DNS,
+    )
+}
+
+/// An attribute that is an address and nothing else, by the kind of its family.
+fn bare(
+    address: IpAddr,
+    v4: ConfigurationAttribute,
+    v6: ConfigurationAttribute,
+) -> Attribute<'static> {
     match address {
-        IpAddr::V4(server) => Attribute {
-            kind: ConfigurationAttribute::INTERNAL_IP4_DNS,
-            value: server.octets().to_vec().into(),
+        IpAddr::V4(address) => Attribute {
+            kind: v4,
+            value: address.octets().to_vec().into(),
         },
-        IpAddr::V6(server) => Attribute {
-            kind: ConfigurationAttribute::INTERNAL_IP6_DNS,
-            value: server.octets().to_vec().into(),
+        IpAddr::V6(address) => Attribute {
+            kind: v6,
+            value: address.octets().to_vec().into(),
         },
     }
 }

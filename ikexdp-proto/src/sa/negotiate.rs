@@ -245,7 +245,7 @@ impl Ends<'_> {
         if self.child.request_addresses {
             hosts(self.assigned.iter().copied())
         } else {
-            self.child.local.clone()
+            [&*self.child.local, &self.child.services].concat()
         }
     }
 }

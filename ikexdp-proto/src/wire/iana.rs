@@ -240,7 +240,8 @@ registry! {
 }
 
 registry! {
-    /// "IKEv2 Configuration Payload Attribute Types".
+    /// "IKEv2 Configuration Payload Attribute Types", and two of the
+    /// private range, by Microsoft (MS-IKEE).
     ConfigurationAttribute(u16) {
         INTERNAL_IP4_ADDRESS = 1 "INTERNAL_IP4_ADDRESS",
         INTERNAL_IP4_NETMASK = 2 "INTERNAL_IP4_NETMASK",
@@ -255,6 +256,8 @@ registry! {
         SUPPORTED_ATTRIBUTES = 14 "SUPPORTED_ATTRIBUTES",
         INTERNAL_IP6_SUBNET = 15 "INTERNAL_IP6_SUBNET",
         INTERNAL_DNS_DOMAIN = 25 "INTERNAL_DNS_DOMAIN",
+        INTERNAL_IP4_SERVER = 23_456 "INTERNAL_IP4_SERVER",
+        INTERNAL_IP6_SERVER = 23_457 "INTERNAL_IP6_SERVER",
     }
 }
 

@@ -99,6 +99,9 @@ pub enum Caution {
     /// The key has no effect.
     #[error("has no effect with transport = \"udp\"")]
     OnlyXdp,
+    /// The key has no effect, as nothing comes through tunnels.
+    #[error("has no effect with data-plane = \"none\"")]
+    OnlyXfrm,
     /// The pool gives its addresses to nobody.
     #[error("no connection uses this pool")]
     UnusedPool,
@@ -144,6 +147,7 @@ impl Caution {
                  authority or by RADIUS"
             }
             Self::RsaAlone => "add one for ECDSA to `local.certificates`, or allow `ike.rsa-sha1`",
+            Self::OnlyXfrm => "remove it, or set data-plane = \"xfrm\"",
             Self::OnlyXdp => "remove it, or set transport = \"xdp\"",
             Self::UnusedRadius => "set `remote.eap-radius` in a connection, or remove them",
             Self::UnusedPool => "set `pool` in a connection, or remove it",

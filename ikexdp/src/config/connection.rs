@@ -23,6 +23,7 @@ use super::lifetimes::{lifetimes, uniqueness};
 use super::local::{OwnProof, credential};
 use super::networks::{PlacedPool, selectors};
 use super::problem::Key;
+use super::services::services;
 use crate::radius::Radius;
 
 /// How both sides of a connection prove who they are, for people.
@@ -108,6 +109,8 @@ fn connection(
         None => Some(everything()),
     };
     let remote = remote_selectors(cx, key, table, pools);
+    let pool = table.pool.as_ref().map(Spanned::get_ref);
+    let pool = pools.iter().find(|placed| pool == Some(&placed.pool.name));
     let binding = binding(cx, key, table);
     let lifetimes = lifetimes(cx, key, table);
     let uniqueness = uniqueness(cx, key, table.uniqueness.as_ref());
@@ -122,6 +125,7 @@ fn connection(
         child: ChildConfig {
             esp: esp?,
             local: local?,
+            services: pool.map(services).unwrap_or_default(),
             remote: remote?,
             // The daemon answers; nothing here begins a handshake.
             request_addresses: false,

@@ -188,6 +188,27 @@ pub enum Fault {
         /// The value.
         value: String,
     },
+    /// A pool has two addresses of the gateway in a family.
+    #[error("second address of its family: {value}")]
+    SecondAddress {
+        /// The value.
+        value: IpAddr,
+    },
+    /// No host can have the address.
+    #[error("not an address of a host: {value}")]
+    NoHost {
+        /// The value.
+        value: IpAddr,
+    },
+    /// The gateway's address is one for clients.
+    #[error("is among the addresses for clients: {value}")]
+    GivenToClients {
+        /// The value.
+        value: IpAddr,
+    },
+    /// There is no address to answer from.
+    #[error("has no IPv4 address to answer from")]
+    DhcpNeedsAddress,
     /// Two pools have addresses in common.
     #[error("shares addresses with pool {other}")]
     Overlap {
@@ -394,6 +415,12 @@ impl Fault {
             Self::ListensAlready { .. } => "take another port for one of them",
             Self::Family { .. } => "take an address of that family, or one table for each",
             Self::TooMany { .. } => "remove some",
+            Self::DhcpNeedsAddress => "write for example: gateway-addresses = [\"10.9.0.1\"]",
+            Self::SecondAddress { .. } => "keep one of them",
+            Self::NoHost { .. } => "take one that no other host has",
+            Self::GivenToClients { .. } => {
+                "take the first of the pool, which is left out then, or one that is in no pool"
+            }
             Self::NoServers => "name the servers of these domains in `dns`",
             Self::EapNeedsCertificate => {
                 "set `local.certificate` and `local.key`: clients take no other proof along with EAP"

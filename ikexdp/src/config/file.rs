@@ -110,6 +110,9 @@ pub(super) struct Pool {
     pub(super) dns: Vec<Text>,
     #[serde(default)]
     pub(super) domains: Vec<Text>,
+    #[serde(default)]
+    pub(super) gateway_addresses: Vec<Text>,
+    pub(super) dhcp: Option<Spanned<bool>>,
 }
 
 /// Servers that know users.

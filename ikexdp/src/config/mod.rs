@@ -19,6 +19,7 @@ mod numbers;
 mod problem;
 mod radius;
 mod revocation;
+mod services;
 mod settings;
 mod summary;
 
@@ -153,6 +154,7 @@ fn convert(cx: &mut Context<'_>, file: &File) -> Option<(Settings, Vec<Proofs>)>
     gateway::consider_init(cx, &file.gateway, &ike);
     local::consider_rsa(cx, &file.connections, &connections, assumed, &ike);
     eap::consider_order(cx, &file.connections, &connections);
+    let dhcp = services::scopes(cx, &connections, &pools, gateway.data_plane);
     let engine = Config {
         connections,
         pools: pools.into_iter().map(|pool| pool.pool).collect(),
@@ -171,6 +173,7 @@ fn convert(cx: &mut Context<'_>, file: &File) -> Option<(Settings, Vec<Proofs>)>
         state_dir: gateway.state_dir,
         log: log?,
         radius,
+        dhcp,
     };
     Some((settings, proofs))
 }

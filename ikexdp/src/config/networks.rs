@@ -12,6 +12,7 @@ use super::context::Context;
 use super::fault::Fault;
 use super::file::{Pool, Text};
 use super::problem::Key;
+use super::services;
 
 /// Longest name, and longest label in it (RFC 1035 §2.3.4), in octets.
 const DOMAIN_LEN_MAX: usize = 253;
@@ -21,6 +22,8 @@ const LABEL_LEN_MAX: usize = 63;
 pub(super) struct PlacedPool {
     pub(super) pool: AddressPool,
     pub(super) span: std::ops::Range<usize>,
+    /// Whether its clients are answered by DHCP.
+    pub(super) dhcp: bool,
 }
 
 /// Reads every pool; those that cannot be used stay in their place, so that a
@@ -44,9 +47,11 @@ pub(super) fn pools(cx: &mut Context<'_>, tables: &[Spanned<Pool>]) -> Vec<Place
             cx.problems
                 .fault::<()>(&key.at("addresses"), span, Fault::Overlap { other });
         }
+        let dhcp = services::dhcp(cx, &key, table.get_ref(), &pool);
         let span = table.span();
-        pools.push(PlacedPool { pool, span });
+        pools.push(PlacedPool { pool, span, dhcp });
     }
+    services::compare(cx, &pools);
     pools
 }
 
@@ -89,6 +94,7 @@ fn pool(cx: &mut Context<'_>, key: &Key<'_>, table: &Pool) -> AddressPool {
         }
     }
     pool.domains = domains(cx, key, table);
+    services::gateway_addresses(cx, key, table, &mut pool);
     pool
 }
 

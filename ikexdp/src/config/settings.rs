@@ -7,6 +7,7 @@ use std::sync::Arc;
 use ikexdp_proto::config::Config;
 use tracing_subscriber::filter::LevelFilter;
 
+use crate::dhcp::Scope;
 use crate::radius::Radius;
 
 /// Everything a configuration file says.
@@ -29,6 +30,8 @@ pub struct Settings {
     pub log: LogSettings,
     /// Servers that know users.
     pub radius: Vec<Arc<Radius>>,
+    /// What clients are answered by DHCP.
+    pub dhcp: Vec<Scope>,
 }
 
 impl Settings {

@@ -40,6 +40,9 @@ impl Display for Loaded {
             if !pool.domains.is_empty() {
                 row(f, "domains", Listed(&pool.domains))?;
             }
+            if !pool.gateway.is_empty() {
+                row(f, "gateway", Listed(&pool.gateway))?;
+            }
         }
         for table in &self.settings.radius {
             writeln!(f, "\nradius {}", table.settings().name)?;
@@ -126,6 +129,11 @@ impl Loaded {
                 row(f, "gets", format_args!("an address of pool {name}"))?;
             }
             RemoteSelectors::Fixed(networks) => row(f, "brings", Listed(networks))?,
+        }
+        let mut scopes = self.settings.dhcp.iter();
+        if let Some(scope) = scopes.find(|scope| scope.connection == connection.name) {
+            let gateway = scope.gateway;
+            row(f, "dhcp", format_args!("answered from {gateway}"))?;
         }
         if connection.child.binding != Binding::default() {
             row(f, "binding", binding::Shown(connection.child.binding))?;

@@ -13,11 +13,13 @@ use tracing::info;
 use tracing_appender::non_blocking::ErrorCounter;
 
 use super::DaemonError;
+use super::dhcp::Dhcp;
 use super::order::{Mailbox, Order, Unavailable};
 use super::reload::Reloader;
 use super::systemd;
 use super::users::Users;
 use crate::control::{Refusal, Request, Response, answer};
+use crate::dhcp::Counts;
 use crate::metrics::Metric;
 use crate::udp::Drops;
 use crate::view::{Reloaded, Sa, Stats, Usage};
@@ -31,6 +33,7 @@ pub(super) struct ControlPlane {
     pub(super) data_plane: Arc<dyn DataPlane>,
     pub(super) reloader: Arc<Reloader>,
     pub(super) users: Arc<Users>,
+    pub(super) dhcp: Arc<Dhcp>,
 }
 
 impl ControlPlane {
@@ -72,9 +75,10 @@ impl ControlPlane {
             reloader,
             mailbox,
             users,
+            dhcp,
             ..
         } = self.clone();
-        spawn_local(async move { reloader.reload(&mailbox, &users).await })
+        spawn_local(async move { reloader.reload(&mailbox, &users, &dhcp).await })
     }
 
     /// Turns signals into orders, for ever: SIGHUP has the configuration read
@@ -119,6 +123,9 @@ impl ControlPlane {
             .set(Metric::UdpDropped.name(), self.drops.count());
         stats.daemon.set(Metric::LogLinesLost.name(), lost);
         stats.radius = self.users.stats();
+        let Counts { answered, ignored } = self.dhcp.counts();
+        stats.daemon.set(Metric::DhcpAnswered.name(), answered);
+        stats.daemon.set(Metric::DhcpIgnored.name(), ignored);
         stats
     }
 

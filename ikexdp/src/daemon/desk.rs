@@ -75,6 +75,7 @@ impl Desk {
                 let sas = driver.engine.summaries(after);
                 drop(reply.send(sas.take(PAGE).collect()));
             }
+            Order::Sa { id, reply } => drop(reply.send(driver.engine.summary(id))),
             Order::Rekey { id, child, reply } => {
                 let _ = reply.send(rekey(driver, id, child));
             }

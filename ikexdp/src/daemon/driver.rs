@@ -13,6 +13,7 @@ use ikexdp_proto::{Command, Endpoint, Input, Output};
 use super::accounts::Accounts;
 use super::engine_config;
 use super::fast_path::FastPath;
+use super::holders::Holders;
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::jobs::{Full, Jobs, Lost};
@@ -35,6 +36,7 @@ pub(super) struct Driver {
     pub(super) events: Option<Events>,
     pub(super) journal: Journal,
     pub(super) accounts: Arc<Accounts>,
+    pub(super) holders: Arc<Holders>,
     pub(super) leases: Keeper,
     pub(super) metrics: Metrics,
     /// Jobs that could not be done, which the engine has yet to hear of.
@@ -215,6 +217,7 @@ impl Driver {
                 Output::Event(event) => {
                     self.journal.event(now, &event);
                     self.accounts.hear(now, &event);
+                    self.holders.hear(&event);
                 }
             }
         }

@@ -5,8 +5,10 @@ mod accounts;
 mod control_plane;
 mod data_plane;
 mod desk;
+mod dhcp;
 mod driver;
 mod fast_path;
+mod holders;
 mod order;
 mod packet_loop;
 mod queues;
@@ -38,6 +40,7 @@ use self::desk::Desk;
 use self::driver::Driver;
 use self::fast_path::FastPath;
 pub use self::fast_path::FastPathError;
+use self::holders::Holders;
 use self::order::{Mailbox, Order};
 use self::packet_loop::PacketLoop;
 use self::reload::Reloader;
@@ -52,7 +55,6 @@ use crate::journal::Journal;
 use crate::leases::{self, Keeper};
 use crate::log::{Log, LogError};
 use crate::metrics::Metrics;
-use crate::radius::Radius;
 use crate::udp::{self, Ports, Sockets};
 use crate::view::Status;
 use crate::waker::Waker;
@@ -144,20 +146,23 @@ pub fn run(loaded: &Loaded) -> Result<(), DaemonError> {
         lost_lines: log.lost(),
         data_plane: Arc::clone(&carrier.data_plane),
         users: Arc::new(users),
+        dhcp: Arc::default(),
     };
     let (ended, end) = oneshot::channel();
-    let (settings, tables) = (settings.clone(), settings.radius.clone());
+    let holders = Arc::clone(&plane.dhcp.holders);
+    let packets = settings.clone();
     let packet_loop = thread::Builder::new()
         .name("ikexdp-packets".to_owned())
         .spawn(move || {
-            let result = prepare(&settings, sockets, carrier, waker, orders, accounts)
+            let hearers = (accounts, holders);
+            let result = prepare(&packets, sockets, carrier, waker, orders, hearers)
                 .and_then(|packets| packets.run().map_err(DaemonError::Wait));
             // If nobody listens any more, the process is ending.
             let _ = ended.send(result);
         })
         .map_err(DaemonError::Threads)?;
     let mailbox = plane.mailbox.clone();
-    let result = serve(&runtime, &listener, plane, &tables, end);
+    let result = serve(&runtime, &listener, plane, settings, end);
     if let Err(DaemonError::Impatient) = result {
         // The packet loop ends with the process.
         return result;
@@ -174,14 +179,15 @@ fn serve(
     runtime: &Runtime,
     listener: &Listener,
     plane: ControlPlane,
-    tables: &[Arc<Radius>],
+    settings: &Settings,
     end: oneshot::Receiver<Result<(), DaemonError>>,
 ) -> Result<(), DaemonError> {
     let signals = plane.clone();
     let users = Arc::clone(&plane.users);
     let tasks = LocalSet::new();
     tasks.block_on(runtime, async {
-        users.listen(tables, &plane.mailbox).await;
+        users.listen(&settings.radius, &plane.mailbox).await;
+        plane.dhcp.serve(&settings.dhcp, &plane.mailbox).await;
         tokio::select! {
             // A panic drops the sender.
             result = end => {
@@ -203,7 +209,7 @@ fn prepare(
     carrier: Carrier,
     waker: Waker,
     orders: Receiver<Order>,
-    accounts: Arc<Accounts>,
+    (accounts, holders): (Arc<Accounts>, Arc<Holders>),
 ) -> Result<PacketLoop, DaemonError> {
     let fast_path = match &settings.transport {
         Transport::Udp => None,
@@ -248,6 +254,7 @@ fn prepare(
         events: carrier.events,
         journal: Journal::new(settings.ip_fragments),
         accounts,
+        holders,
         leases,
         metrics: Metrics::default(),
         refused: Vec::new(),

@@ -28,6 +28,11 @@ pub(super) enum Order {
         after: Option<IkeSaId>,
         reply: Reply<Vec<IkeSaSummary>>,
     },
+    /// Tell one IKE SA, if it is there.
+    Sa {
+        id: IkeSaId,
+        reply: Reply<Option<IkeSaSummary>>,
+    },
     /// Replace an IKE SA or a CHILD SA of it, and tell whether there is one.
     Rekey {
         id: IkeSaId,

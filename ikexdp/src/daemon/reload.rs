@@ -6,6 +6,7 @@ use tokio::sync::Mutex;
 use tokio::task::spawn_blocking;
 use tracing::{info, warn};
 
+use super::dhcp::Dhcp;
 use super::order::{Mailbox, Order, Unavailable};
 use super::users::Users;
 use crate::clock::unix_time;
@@ -41,6 +42,7 @@ impl Reloader {
         &self,
         mailbox: &Mailbox,
         users: &Users,
+        dhcp: &Dhcp,
     ) -> Result<Result<Reloaded, Refusal>, Unavailable> {
         let _turn = self.turn.lock().await;
         let path = self.path.clone();
@@ -59,12 +61,14 @@ impl Reloader {
         let obstacles = obstacles.map(|obstacle| format!("{obstacle}; hint: {}", obstacle.hint()));
         reloaded.cautions.extend(obstacles);
         let tables = loaded.settings.radius.clone();
+        let scopes = loaded.settings.dhcp.clone();
         users.adopt(&tables);
         let settings = Box::new(loaded.settings);
         mailbox
             .ask(|reply| Order::Reconfigure { settings, reply })
             .await?;
         users.listen(&tables, mailbox).await;
+        dhcp.serve(&scopes, mailbox).await;
         tell(&reloaded);
         Ok(Ok(reloaded))
     }
@@ -177,7 +181,9 @@ mod tests {
         });
         let runtime = Builder::new_current_thread().build().unwrap();
         let users = Users::new(runtime.handle().clone(), Arc::default());
-        let answer = runtime.block_on(reloader.reload(&mailbox, &users)).unwrap();
+        let dhcp = Dhcp::default();
+        let reloading = reloader.reload(&mailbox, &users, &dhcp);
+        let answer = runtime.block_on(reloading).unwrap();
         drop(mailbox);
         (answer, packet_loop.join().unwrap())
     }

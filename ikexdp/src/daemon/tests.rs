@@ -52,6 +52,7 @@ fn engine(local: &str, remote: RemoteSelectors, request_addresses: bool) -> Arc<
         child: ChildConfig {
             esp: EspAlgorithms::default(),
             local: vec![everything],
+            services: Vec::new(),
             remote,
             request_addresses,
             binding: Binding::default(),
@@ -88,6 +89,7 @@ fn settings(state_dir: PathBuf) -> Settings {
         state_dir,
         log: LogSettings::default(),
         radius: Vec::new(),
+        dhcp: Vec::new(),
     }
 }
 
@@ -117,7 +119,8 @@ impl Gateway {
         let (mailbox, orders) = Mailbox::open(waker.clone());
         let run = move || {
             let (carrier, _) = data_plane::open(settings.data_plane, &sockets)?;
-            let packets = prepare(&settings, sockets, carrier, waker, orders, Arc::default())?;
+            let hearers = (Arc::default(), Arc::default());
+            let packets = prepare(&settings, sockets, carrier, waker, orders, hearers)?;
             packets.run().map_err(DaemonError::Wait)
         };
         Self {
@@ -423,6 +426,7 @@ fn a_panic_of_the_packet_loop_ends_the_daemon() {
         data_plane: Arc::new(NoDataPlane),
         reloader: Arc::new(Reloader::new(PathBuf::new(), &settings(PathBuf::new()))),
         users: Arc::new(Users::new(runtime.handle().clone(), Arc::default())),
+        dhcp: Arc::default(),
     };
     let (ended, end) = oneshot::channel();
     let packets = thread::spawn(move || {
@@ -430,6 +434,7 @@ fn a_panic_of_the_packet_loop_ends_the_daemon() {
         panic!("an error in this program");
     });
     assert!(packets.join().is_err());
-    let result = serve(&runtime, &listener, plane, &[], end);
+    let settings = settings(PathBuf::new());
+    let result = serve(&runtime, &listener, plane, &settings, end);
     assert!(matches!(result, Err(DaemonError::Panicked)), "{result:?}");
 }

@@ -1,6 +1,6 @@
 //! The configuration that `ikexdp init` writes.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::IpNet;
 
@@ -40,6 +40,16 @@ pub(super) fn configuration(facts: &Facts) -> String {
             format!("dns = [{}]", Listed(&dns))
         }
     };
+    let services = match pools.iter().find_map(own_address) {
+        Some(own) => format!(
+            r#"# The gateway's own address among them, for Windows, which asks it what to send through the tunnel. No interface needs
+# to have it.
+gateway-addresses = ["{own}"]
+dhcp = true
+"#
+        ),
+        None => String::new(),
+    };
     format!(
         r#"# The configuration of ikexdp, made by `ikexdp init`: see ikexdp.toml(5) for every key, and run `ikexdp check` after each
 # change.
@@ -55,7 +65,7 @@ algorithms = "compatible"
 name = "clients"
 # Clients get addresses from here; the network behind the gateway must know the way back to them.
 addresses = [{addresses}]
-# The name servers that clients learn.
+{services}# The name servers that clients learn.
 {dns}
 
 [[connection]]
@@ -86,6 +96,14 @@ local-networks = ["0.0.0.0/0", "::/0"]
     )
 }
 
+/// The first address of an IPv4 pool, if it has more.
+fn own_address(pool: &IpNet) -> Option<Ipv4Addr> {
+    match pool {
+        IpNet::V4(pool) if pool.hosts().nth(1).is_some() => pool.hosts().next(),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -105,13 +123,20 @@ mod tests {
         let pool = &table["pool"][0];
         assert_eq!(pool["addresses"].as_array().unwrap().len(), 2);
         assert_eq!(pool["dns"][0].as_str(), Some("192.0.2.53"));
+        assert_eq!(pool["gateway-addresses"][0].as_str(), Some("10.80.0.1"));
+        assert_eq!(pool["dhcp"].as_bool(), Some(true));
         let local = &table["connection"][0]["local"];
         assert_eq!(local["id"].as_str(), Some("vpn.example.com"));
         let none = Facts {
             dns: vec![],
+            pools: ["10.80.0.7/32", "fd00::/64"]
+                .map(|it| it.parse().unwrap())
+                .into(),
             ..facts
         };
         let table: toml::Table = toml::from_str(&configuration(&none)).unwrap();
-        assert!(table["pool"][0].get("dns").is_none());
+        for absent in ["dns", "dhcp", "gateway-addresses"] {
+            assert!(table["pool"][0].get(absent).is_none(), "{absent}");
+        }
     }
 }

@@ -92,7 +92,8 @@ fn init_makes_a_gateway_that_check_takes() {
     for part in [
         "local      vpn.example.com",
         "CN=vpn.example.com (until ",
-        "addresses  203.0.113.1-203.0.113.254",
+        "addresses  203.0.113.2-203.0.113.254",
+        "dhcp       answered from 203.0.113.1",
     ] {
         assert!(checked.contains(part), "{part} in {checked}");
     }

@@ -3,6 +3,7 @@
 mod eap;
 mod local;
 mod revocation;
+mod services;
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;

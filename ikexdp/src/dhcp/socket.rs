@@ -1,0 +1,125 @@
+//! Where questions come in and answers leave.
+//!
+//! A raw socket needs no port: whatever else of the host has port 67 keeps it, and
+//! the daemon needs no capability that it does not have. Bound to the address that
+//! questions go to it sees broadcasts and nothing else. The kernel hands over only
+//! what its policies let in, and has taken fragments together.
+
+use std::io::{self, IoSlice, IoSliceMut};
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::os::fd::AsRawFd;
+
+use nix::cmsg_space;
+use nix::errno::Errno;
+use nix::libc;
+use nix::sys::socket::{
+    AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockProtocol, SockType,
+    SockaddrIn, bind, recvmsg, sendmsg, setsockopt, socket, sockopt,
+};
+use tokio::io::Interest;
+use tokio::net::UdpSocket;
+
+/// Why nobody can be answered.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "cannot answer DHCP in tunnels: {step}; hint: the daemon needs CAP_NET_RAW, or remove `dhcp` from the pools"
+)]
+pub struct OpenError {
+    /// What could not be done.
+    pub step: &'static str,
+    /// Why not.
+    pub source: io::Error,
+}
+
+/// The socket; the type is only what the runtime knows to watch.
+#[derive(Debug)]
+pub(super) struct Socket(UdpSocket);
+
+/// Where an answer goes, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Way {
+    /// Our own address, which need not be on any interface.
+    pub(super) from: Ipv4Addr,
+    /// The client's.
+    pub(super) to: Ipv4Addr,
+    /// The interface that it leaves by, if not that of the route.
+    pub(super) interface: Option<i32>,
+    /// What it is marked with.
+    pub(super) mark: u32,
+}
+
+impl Socket {
+    /// Opens it; to be called in a tokio runtime.
+    ///
+    /// # Errors
+    /// [`OpenError`] if the system does not let us.
+    pub(super) fn open() -> Result<Self, OpenError> {
+        let refused = |step| {
+            move |error: Errno| OpenError {
+                step,
+                source: error.into(),
+            }
+        };
+        let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+        let fd = socket(AddressFamily::Inet, SockType::Raw, flags, SockProtocol::Udp);
+        let fd = fd.map_err(refused("open a raw socket"))?;
+        let broadcast = SockaddrIn::from(SocketAddrV4::new(Ipv4Addr::BROADCAST, 0));
+        bind(fd.as_raw_fd(), &broadcast).map_err(refused("bind a raw socket"))?;
+        setsockopt(&fd, sockopt::Ipv4PacketInfo, &true)
+            .map_err(refused("learn where questions come in"))?;
+        // Else an answer could leave only from an address on an interface.
+        setsockopt(&fd, sockopt::IpTransparent, &true)
+            .map_err(refused("answer from the address in the tunnel"))?;
+        let watched = UdpSocket::from_std(fd.into());
+        let watched = watched.map_err(|source| OpenError {
+            step: "watch a raw socket",
+            source,
+        })?;
+        Ok(Self(watched))
+    }
+
+    /// Sends a UDP datagram.
+    ///
+    /// # Errors
+    /// [`Errno`] if the kernel refuses, as where it has no route.
+    pub(super) fn send(&self, way: &Way, datagram: &[u8]) -> Result<(), Errno> {
+        setsockopt(&self.0, sockopt::Mark, &way.mark)?;
+        let info = libc::in_pktinfo {
+            ipi_ifindex: way.interface.unwrap_or(0),
+            ipi_spec_dst: libc::in_addr {
+                s_addr: u32::from_ne_bytes(way.from.octets()),
+            },
+            ipi_addr: libc::in_addr { s_addr: 0 },
+        };
+        let control = [ControlMessage::Ipv4PacketInfo(&info)];
+        let to = SockaddrIn::from(SocketAddrV4::new(way.to, 0));
+        let (iov, flags) = ([IoSlice::new(datagram)], MsgFlags::empty());
+        sendmsg(self.0.as_raw_fd(), &iov, &control, flags, Some(&to)).map(drop)
+    }
+
+    /// Waits for an IP packet: its octets in `buffer`, cut where that ends, and the
+    /// interface that it came out of.
+    ///
+    /// # Errors
+    /// [`io::Error`] if the socket cannot be read.
+    pub(super) async fn receive<'b>(
+        &self,
+        buffer: &'b mut [u8],
+    ) -> io::Result<(&'b [u8], Option<i32>)> {
+        let receive = || receive(&self.0, buffer);
+        let (length, interface) = self.0.async_io(Interest::READABLE, receive).await?;
+        Ok((buffer.get(..length).unwrap_or_default(), interface))
+    }
+}
+
+fn receive(socket: &UdpSocket, buffer: &mut [u8]) -> io::Result<(usize, Option<i32>)> {
+    let mut control = cmsg_space!(libc::in_pktinfo);
+    let mut iov = [IoSliceMut::new(buffer)];
+    let fd = socket.as_raw_fd();
+    let message = recvmsg::<()>(fd, &mut iov, Some(&mut control), MsgFlags::empty())?;
+    let interface = message.cmsgs()?.find_map(|it| match it {
+        ControlMessageOwned::Ipv4PacketInfo(info) => Some(info.ipi_ifindex),
+        _ => None,
+    });
+    Ok((message.bytes, interface))
+}
