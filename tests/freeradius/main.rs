@@ -10,11 +10,10 @@
     reason = "a test ends by a panic, and its input is its own"
 )]
 
-mod mschapv2;
-
 use std::{net::SocketAddr, time::Duration};
 
 use harness::freeradius::{FreeRadius, SECRET, Settings, User, disconnect};
+use harness::mschapv2::Client;
 use ikexdp::radius::{
     self, AccountingSettings, DisconnectSettings, Disconnections, Facts, Radius, Session,
     TerminateCause, Volume,
@@ -28,8 +27,6 @@ use tokio::{
     runtime::{Builder, Handle},
     sync::oneshot,
 };
-
-use self::mschapv2::Client;
 
 const KIM: Client<'static> = Client {
     name: "kim",

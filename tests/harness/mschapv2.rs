@@ -19,17 +19,21 @@ const PEER_CHALLENGE: [u8; 16] = [0x5a; 16];
 
 /// A user who knows the password.
 pub struct Client<'a> {
+    /// The name that goes with it.
     pub name: &'a str,
+    /// The password.
     pub password: &'a str,
 }
 
 impl Client<'_> {
     /// The response to EAP's first request.
+    #[must_use]
     pub fn identity(&self) -> Vec<u8> {
         eap(0, 1, self.name.as_bytes())
     }
 
     /// The response to a Challenge, and the MSK if the server takes it.
+    #[must_use]
     pub fn answer(&self, request: &[u8]) -> (Vec<u8>, Vec<u8>) {
         let [
             1,
@@ -64,6 +68,7 @@ impl Client<'_> {
     }
 
     /// The response to a Success.
+    #[must_use]
     pub fn acknowledge(request: &[u8]) -> Vec<u8> {
         let [1, identifier, _, _, TYPE, SUCCESS, ..] = request else {
             panic!("not a Success: {request:02x?}");
