@@ -20,6 +20,7 @@ pub mod confined;
 pub mod credentials;
 pub mod datagram;
 pub mod eap;
+pub mod emulator;
 pub mod freeradius;
 pub mod fuzz;
 pub mod gateway;
