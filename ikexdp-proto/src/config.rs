@@ -57,6 +57,9 @@ pub struct IkeAlgorithms {
     pub prf: Vec<Prf>,
     /// Key exchange methods.
     pub groups: Vec<Group>,
+    /// Whether AUTH may be an RSA signature of a SHA-1 hash, of either side: all that
+    /// Windows does with an RSA key (RFC 7296 §3.8, RFC 8247 §3).
+    pub rsa_sha1: bool,
 }
 
 impl IkeAlgorithms {
@@ -68,6 +71,7 @@ impl IkeAlgorithms {
             integrity: profile.integrity().to_vec(),
             prf: profile.prf().to_vec(),
             groups: profile.groups().to_vec(),
+            rsa_sha1: profile.rsa_sha1(),
         }
     }
 }
@@ -285,8 +289,20 @@ pub enum Uniqueness {
 pub enum Credential {
     /// By knowing a shared key.
     SharedKey(Secret<Vec<u8>>),
-    /// By a certificate and its private key.
-    Certificate(Arc<CertifiedKey>),
+    /// By a certificate and its private key: the first of these that the peer can
+    /// verify, unless it wants another. There is at least one.
+    Certificates(Vec<Arc<CertifiedKey>>),
+}
+
+impl Credential {
+    /// Whether a certificate of ours asserts `identity`.
+    #[must_use]
+    pub fn asserts(&self, identity: &Identity) -> bool {
+        match self {
+            Self::SharedKey(_) => false,
+            Self::Certificates(keys) => keys.iter().any(|key| key.asserts(identity)),
+        }
+    }
 }
 
 /// How a peer must prove who it is.

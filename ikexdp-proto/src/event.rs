@@ -362,13 +362,15 @@ impl FailureReason {
             Self::AuthMethod(AuthMethod::SHARED_KEY) => {
                 "the client uses a pre-shared key, the connection wants a certificate"
             }
-            Self::AuthMethod(AuthMethod::RSA_SHA1 | AuthMethod::ECDSA_521) => {
-                "signatures by RSA with SHA-1, as Windows makes with an RSA certificate, and on P-521 \
-                 are not taken: for a connection with certificates the client needs one for ECDSA on \
-                 P-256 or P-384"
+            Self::AuthMethod(AuthMethod::RSA_SHA1) => {
+                "Windows signs so with an RSA certificate: give it one for ECDSA on P-256 or P-384, or \
+                 allow `ike.rsa-sha1`; the connection must take certificates"
             }
             Self::AuthMethod(
-                AuthMethod::DIGITAL_SIGNATURE | AuthMethod::ECDSA_256 | AuthMethod::ECDSA_384,
+                AuthMethod::DIGITAL_SIGNATURE
+                | AuthMethod::ECDSA_256
+                | AuthMethod::ECDSA_384
+                | AuthMethod::ECDSA_521,
             ) => "the client uses a certificate, the connection wants a pre-shared key",
             Self::EapWanted => {
                 "no `connection` with this `local.id` takes EAP: give one `remote.eap-users`, `remote.eap-ca` or \
@@ -407,9 +409,10 @@ impl FailureReason {
                  lets it pass"
             }
             Self::NoSignatureHash => {
-                "the client takes no signature that our key can make: who does not know RFC 7427, as \
-                 Windows, takes ECDSA on P-256 and P-384 only; others must announce the hash of our \
-                 key, SHA2-256, or SHA2-384 for P-384"
+                "the client takes no signature that a key of `local` can make: who does not know \
+                 RFC 7427, as Windows and Apple's clients, takes ECDSA, and RSA with `ike.rsa-sha1`; \
+                 others must announce the hash of our key, SHA2-256, SHA2-384 for P-384, SHA2-512 for \
+                 P-521"
             }
             Self::Timeout {
                 fragments: Some(_), ..

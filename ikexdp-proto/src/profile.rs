@@ -62,6 +62,12 @@ impl Profile {
         }
     }
 
+    /// Whether AUTH may be an RSA signature of a SHA-1 hash.
+    #[must_use]
+    pub const fn rsa_sha1(self) -> bool {
+        matches!(self, Self::LegacyWindows)
+    }
+
     /// Key exchange methods.
     #[must_use]
     pub const fn groups(self) -> &'static [Group] {
@@ -125,6 +131,7 @@ mod tests {
     fn what_can_be_broken_is_in_the_last_alone() {
         for profile in [Profile::Modern, Profile::Compatible] {
             assert!(!profile.groups().iter().any(|group| group.is_weak()));
+            assert!(!profile.rsa_sha1());
             assert!(!profile.prf().iter().any(|prf| prf.is_weak()));
             assert!(!profile.integrity().iter().any(|one| one.is_weak()));
         }

@@ -11,6 +11,7 @@
 )]
 
 mod auth;
+mod certificates;
 mod channel;
 mod clients;
 mod collision;

@@ -267,7 +267,7 @@ impl Pki {
         let der = rustls_pki_types::PrivateKeyDer::try_from(key.serialize_der()).unwrap();
         let signer = SigningKey::from_der(&der, &SystemRandom::new()).unwrap();
         let chain = vec![CertificateDer::from(leaf.der().to_vec())];
-        Credential::Certificate(Arc::new(CertifiedKey::new(chain, signer).unwrap()))
+        Credential::Certificates(vec![Arc::new(CertifiedKey::new(chain, signer).unwrap())])
     }
 }
 

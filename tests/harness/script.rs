@@ -33,10 +33,11 @@ use ikexdp_proto::wire::payload::configuration::Configuration;
 use ikexdp_proto::wire::payload::ke::KeyExchange;
 use ikexdp_proto::wire::payload::{GENERIC_LEN, Payloads, id};
 use ikexdp_proto::wire::sk::{Encrypted, FRAGMENT_LEN};
-use ikexdp_proto::wire::writer::{Chain, ChainWriter};
+use ikexdp_proto::wire::writer::Chain;
 use ikexdp_proto::{Command, Endpoint, Input, Output};
 use ring::rand::SystemRandom;
 
+pub use crate::answer::{Answer, chain, kinds};
 use crate::host;
 use crate::kernel::Kernel;
 use crate::parties::{CLIENT, Parties, Proof, proposal, selector};
@@ -97,25 +98,6 @@ pub struct Script {
     pub(crate) keys: Option<IkeKeys>,
     key: Option<KeyPair>,
     random: ChaCha8Rng,
-}
-
-/// An answer of the endpoint: type and body of each payload inside.
-pub type Answer = Vec<(PayloadType, Vec<u8>)>;
-
-/// The types of an answer's payloads, in order.
-#[must_use]
-pub fn kinds(answer: &Answer) -> Vec<PayloadType> {
-    answer.iter().map(|(kind, _)| *kind).collect()
-}
-
-/// The same as they stand in a message.
-#[must_use]
-pub fn chain(answer: &Answer) -> Chain {
-    let mut chain = ChainWriter::default();
-    for (kind, body) in answer {
-        chain.payload(*kind, |writer| writer.bytes(body));
-    }
-    chain.finish()
 }
 
 /// What is needed to speak under an IKE SA.
@@ -287,7 +269,12 @@ impl Script {
 
     /// Completes IKE_SA_INIT: keys are there.
     pub fn init(&mut self) {
-        self.request = self.init_request(|_| ());
+        self.init_as(|_| ());
+    }
+
+    /// The same with a request as `change` has it.
+    pub fn init_as(&mut self, change: impl FnOnce(&mut InitRequest<'_>)) {
+        self.request = self.init_request(|request| change(request));
         let sent = self.deliver(&self.request.clone());
         let [response] = sent.as_slice() else {
             panic!("one response, not {}", sent.len())
@@ -352,10 +339,16 @@ impl Script {
     /// What proves that it has `key`.
     #[must_use]
     pub fn mic(&self, key: &[u8]) -> Vec<u8> {
+        let keys = self.keys.as_ref().expect("IKE_SA_INIT is over");
+        keys.shared_key_auth(key, &self.octets()).expose().clone()
+    }
+
+    /// What it signs to prove who it is.
+    #[must_use]
+    pub fn octets(&self) -> Vec<u8> {
         let identity = id::body(&self.identity);
         let keys = self.keys.as_ref().expect("IKE_SA_INIT is over");
-        let octets = keys.signed_octets(Role::Initiator, &self.request, &self.nonce_r, &identity);
-        keys.shared_key_auth(key, &octets).expose().clone()
+        keys.signed_octets(Role::Initiator, &self.request, &self.nonce_r, &identity)
     }
 
     /// The payloads of an IKE_AUTH request that is right, if `key` is.

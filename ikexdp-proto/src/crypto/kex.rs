@@ -91,7 +91,7 @@ impl Group {
             Self::Curve25519 => 32,
             Self::Ecp256 => 64,
             Self::Ecp384 => 96,
-            Self::Ecp521 => p521::PUBLIC_LEN,
+            Self::Ecp521 => p521::exchange::PUBLIC_LEN,
             Self::Modp1024 => 128,
             Self::Modp1536 => 192,
             Self::Modp2048 => 256,
@@ -140,7 +140,7 @@ impl Group {
             Self::Ecp256 => curve_key(&agreement::ECDH_P256, random)?,
             Self::Ecp384 => curve_key(&agreement::ECDH_P384, random)?,
             Self::Ecp521 => {
-                let key = p521::PrivateKey::generate(random)?;
+                let key = p521::exchange::PrivateKey::generate(random)?;
                 (key.public(), PrivateKey::P521(key))
             }
             _ => {
@@ -218,7 +218,7 @@ pub struct KeyPair {
 
 enum PrivateKey {
     Curve(agreement::EphemeralPrivateKey),
-    P521(p521::PrivateKey),
+    P521(p521::exchange::PrivateKey),
     Modp(Secret<[u8; 48]>),
 }
 

@@ -9,6 +9,8 @@ pub mod keymat;
 mod modp;
 mod p521;
 pub mod prf;
+mod random;
+mod rsa;
 pub mod scheme;
 pub mod sign;
 

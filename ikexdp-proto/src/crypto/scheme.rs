@@ -83,6 +83,11 @@ pub enum SignatureScheme {
     EcdsaP256,
     /// The same on P-384 with SHA2-384.
     EcdsaP384,
+    /// The same on P-521 with SHA2-512.
+    EcdsaP521,
+    /// RSASSA-PKCS1-v1_5 with SHA-1, for peers that know no other way to use an RSA key
+    /// (RFC 7296 §3.8).
+    RsaSha1,
 }
 
 impl SignatureScheme {
@@ -92,16 +97,20 @@ impl SignatureScheme {
         match self {
             Self::EcdsaP256 => AuthMethod::ECDSA_256,
             Self::EcdsaP384 => AuthMethod::ECDSA_384,
+            Self::EcdsaP521 => AuthMethod::ECDSA_521,
+            Self::RsaSha1 => AuthMethod::RSA_SHA1,
             _ => AuthMethod::DIGITAL_SIGNATURE,
         }
     }
 
-    /// The scheme that a method of its own names; there is none for P-521.
+    /// The scheme that a method of its own names.
     #[must_use]
     pub const fn of(method: AuthMethod) -> Option<Self> {
         match method {
             AuthMethod::ECDSA_256 => Some(Self::EcdsaP256),
             AuthMethod::ECDSA_384 => Some(Self::EcdsaP384),
+            AuthMethod::ECDSA_521 => Some(Self::EcdsaP521),
+            AuthMethod::RSA_SHA1 => Some(Self::RsaSha1),
             _ => None,
         }
     }
@@ -113,6 +122,8 @@ impl SignatureScheme {
             Self::RsaPkcs1(hash) | Self::RsaPss(hash) | Self::Ecdsa(hash) => hash.id(),
             Self::EcdsaP256 => Hash::Sha256.id(),
             Self::EcdsaP384 => Hash::Sha384.id(),
+            Self::EcdsaP521 => Hash::Sha512.id(),
+            Self::RsaSha1 => HashAlgorithm::SHA1,
             Self::Ed25519 => HashAlgorithm::IDENTITY,
         }
     }
@@ -151,7 +162,7 @@ impl SignatureScheme {
             Self::Ecdsa(Hash::Sha384) => simple(ECDSA_SHA384, None),
             Self::Ecdsa(Hash::Sha512) => simple(ECDSA_SHA512, None),
             Self::Ed25519 => simple(ED25519, None),
-            Self::EcdsaP256 | Self::EcdsaP384 => Ok(Vec::new()),
+            Self::EcdsaP256 | Self::EcdsaP384 | Self::EcdsaP521 | Self::RsaSha1 => Ok(Vec::new()),
         }
     }
 }
@@ -162,7 +173,9 @@ impl fmt::Display for SignatureScheme {
             Self::RsaPkcs1(hash) => write!(f, "RSA-PKCS1 with {}", hash.id()),
             Self::RsaPss(hash) => write!(f, "RSA-PSS with {}", hash.id()),
             Self::Ecdsa(hash) => write!(f, "ECDSA with {}", hash.id()),
-            Self::EcdsaP256 | Self::EcdsaP384 => write!(f, "{}", self.method()),
+            Self::EcdsaP256 | Self::EcdsaP384 | Self::EcdsaP521 | Self::RsaSha1 => {
+                write!(f, "{}", self.method())
+            }
             Self::Ed25519 => f.write_str("Ed25519"),
         }
     }

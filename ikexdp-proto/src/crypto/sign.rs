@@ -1,27 +1,43 @@
-//! Private keys that sign AUTH payloads (RFC 7427, RFC 8420).
+//! Private keys that sign AUTH payloads (RFC 7296 §3.8, RFC 4754, RFC 7427, RFC 8420).
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
 
 use der::asn1::{ObjectIdentifier, OctetStringRef};
 use der::{Encode, Sequence};
 use ring::rand::SecureRandom;
-use ring::signature::{self, EcdsaKeyPair, Ed25519KeyPair, KeyPair, RsaKeyPair};
+use ring::signature::{self, EcdsaKeyPair, Ed25519KeyPair, KeyPair};
 use rustls_pki_types::PrivateKeyDer;
 use x509_cert::spki::AlgorithmIdentifierRef;
 
 use super::CryptoError;
+use super::p521::signature::{Form, P521SigningKey};
+use super::rsa::RsaSigningKey;
 use super::scheme::{Hash, SignatureScheme};
 use crate::wire::iana::HashAlgorithm;
+
+/// What a peer can verify.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Verifier<'a> {
+    /// The hashes that it announced (RFC 7427 §4).
+    pub hashes: &'a [HashAlgorithm],
+    /// Whether it takes RSA-PSS.
+    pub pss: bool,
+    /// Whether it gets RSA with SHA-1 if it announced none.
+    pub rsa_sha1: bool,
+}
 
 /// A private key that signs AUTH payloads.
 pub enum SigningKey {
     /// RSA of 2048 to 4096 bits.
-    Rsa(RsaKeyPair),
+    Rsa(Box<RsaSigningKey>),
     /// ECDSA on P-256.
     EcdsaP256(EcdsaKeyPair),
     /// ECDSA on P-384.
     EcdsaP384(EcdsaKeyPair),
+    /// ECDSA on P-521.
+    EcdsaP521(P521SigningKey),
     /// Ed25519.
     Ed25519(Ed25519KeyPair),
 }
@@ -37,11 +53,12 @@ impl SigningKey {
         random: &dyn SecureRandom,
     ) -> Result<Self, CryptoError> {
         match key {
-            PrivateKeyDer::Pkcs1(key) => RsaKeyPair::from_der(key.secret_pkcs1_der())
-                .map(Self::Rsa)
-                .map_err(|_| CryptoError::PrivateKey),
+            PrivateKeyDer::Pkcs1(key) => {
+                let key = RsaSigningKey::from_pkcs1(key.secret_pkcs1_der())?;
+                Ok(Self::Rsa(Box::new(key)))
+            }
             PrivateKeyDer::Pkcs8(key) => Self::from_pkcs8(key.secret_pkcs8_der(), random),
-            PrivateKeyDer::Sec1(key) => [P256, P384]
+            PrivateKeyDer::Sec1(key) => [P256, P384, P521]
                 .into_iter()
                 .filter_map(|curve| wrap_sec1(curve, key.secret_sec1_der()).ok())
                 .find_map(|wrapped| Self::from_pkcs8(&wrapped, random).ok())
@@ -53,10 +70,11 @@ impl SigningKey {
     fn from_pkcs8(key: &[u8], random: &dyn SecureRandom) -> Result<Self, CryptoError> {
         let p256 = &signature::ECDSA_P256_SHA256_ASN1_SIGNING;
         let p384 = &signature::ECDSA_P384_SHA384_ASN1_SIGNING;
-        RsaKeyPair::from_pkcs8(key)
-            .map(Self::Rsa)
+        let rsa = RsaSigningKey::from_pkcs8(key);
+        rsa.map(|rsa| Self::Rsa(Box::new(rsa)))
             .or_else(|_| EcdsaKeyPair::from_pkcs8(p256, key, random).map(Self::EcdsaP256))
             .or_else(|_| EcdsaKeyPair::from_pkcs8(p384, key, random).map(Self::EcdsaP384))
+            .or_else(|_| P521SigningKey::from_pkcs8(key).map(Self::EcdsaP521))
             .or_else(|_| Ed25519KeyPair::from_pkcs8_maybe_unchecked(key).map(Self::Ed25519))
             .map_err(|_| CryptoError::PrivateKey)
     }
@@ -65,32 +83,31 @@ impl SigningKey {
     #[must_use]
     pub fn public_key(&self) -> &[u8] {
         match self {
-            Self::Rsa(key) => key.public_key().as_ref(),
+            Self::Rsa(key) => key.public_key(),
             Self::EcdsaP256(key) | Self::EcdsaP384(key) => key.public_key().as_ref(),
+            Self::EcdsaP521(key) => key.public_key(),
             Self::Ed25519(key) => key.public_key().as_ref(),
         }
     }
 
-    /// The scheme to sign with for a peer that takes the hashes `accepted`, if
-    /// there is one. RSA keys use PSS only with a peer that used it
-    /// (`peer_uses_pss`): nothing in IKEv2 announces that it is understood. A peer
-    /// that takes none does not know RFC 7427; Windows is one.
+    /// The scheme to sign with for `peer`, if there is one. RSA keys use PSS only
+    /// with a peer that used it: nothing in IKEv2 announces that it is understood. A
+    /// peer that takes no hashes does not know RFC 7427; Windows is one, Apple's are
+    /// others.
     #[must_use]
-    pub fn scheme(
-        &self,
-        accepted: &[HashAlgorithm],
-        peer_uses_pss: bool,
-    ) -> Option<SignatureScheme> {
-        let accepts = |scheme: &SignatureScheme| accepted.contains(&scheme.hash());
-        if accepted.is_empty() {
+    pub fn scheme(&self, peer: &Verifier<'_>) -> Option<SignatureScheme> {
+        let accepts = |scheme: &SignatureScheme| peer.hashes.contains(&scheme.hash());
+        if peer.hashes.is_empty() {
             return match self {
                 Self::EcdsaP256(_) => Some(SignatureScheme::EcdsaP256),
                 Self::EcdsaP384(_) => Some(SignatureScheme::EcdsaP384),
-                Self::Rsa(_) | Self::Ed25519(_) => None,
+                Self::EcdsaP521(_) => Some(SignatureScheme::EcdsaP521),
+                Self::Rsa(_) => Some(SignatureScheme::RsaSha1).filter(|_| peer.rsa_sha1),
+                Self::Ed25519(_) => None,
             };
         }
         match self {
-            Self::Rsa(_) if peer_uses_pss => Hash::ALL
+            Self::Rsa(_) if peer.pss => Hash::ALL
                 .map(SignatureScheme::RsaPss)
                 .into_iter()
                 .find(accepts),
@@ -100,6 +117,7 @@ impl SigningKey {
                 .find(accepts),
             Self::EcdsaP256(_) => Some(SignatureScheme::Ecdsa(Hash::Sha256)).filter(accepts),
             Self::EcdsaP384(_) => Some(SignatureScheme::Ecdsa(Hash::Sha384)).filter(accepts),
+            Self::EcdsaP521(_) => Some(SignatureScheme::Ecdsa(Hash::Sha512)).filter(accepts),
             Self::Ed25519(_) => Some(SignatureScheme::Ed25519).filter(accepts),
         }
     }
@@ -122,7 +140,7 @@ impl SigningKey {
                     Hash::Sha384 => &signature::RSA_PKCS1_SHA384,
                     Hash::Sha512 => &signature::RSA_PKCS1_SHA512,
                 };
-                sign_rsa(key, encoding, message, random)
+                key.sign(encoding, message, random)
             }
             (Self::Rsa(key), SignatureScheme::RsaPss(hash)) => {
                 let encoding = match hash {
@@ -130,8 +148,9 @@ impl SigningKey {
                     Hash::Sha384 => &signature::RSA_PSS_SHA384,
                     Hash::Sha512 => &signature::RSA_PSS_SHA512,
                 };
-                sign_rsa(key, encoding, message, random)
+                key.sign(encoding, message, random)
             }
+            (Self::Rsa(key), SignatureScheme::RsaSha1) => key.sign_sha1(message, random),
             (Self::EcdsaP256(key), SignatureScheme::Ecdsa(Hash::Sha256))
             | (Self::EcdsaP384(key), SignatureScheme::Ecdsa(Hash::Sha384)) => key
                 .sign(random, message)
@@ -148,6 +167,12 @@ impl SigningKey {
                 p384::ecdsa::Signature::from_der(signature.as_ref())
                     .map(|signature| signature.to_bytes().to_vec())
                     .map_err(|_| CryptoError::PrivateKey)
+            }
+            (Self::EcdsaP521(key), SignatureScheme::Ecdsa(Hash::Sha512)) => {
+                key.sign(Form::Der, message, random)
+            }
+            (Self::EcdsaP521(key), SignatureScheme::EcdsaP521) => {
+                key.sign(Form::Fixed, message, random)
             }
             (Self::Ed25519(key), SignatureScheme::Ed25519) => {
                 Ok(key.sign(message).as_ref().to_vec())
@@ -166,31 +191,19 @@ impl fmt::Debug for SigningKey {
 impl fmt::Display for SigningKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Rsa(key) => {
-                write!(f, "RSA-{}", key.public().modulus_len().saturating_mul(8))
-            }
+            Self::Rsa(key) => write!(f, "RSA-{}", key.bits()),
             Self::EcdsaP256(_) => f.write_str("ECDSA P-256"),
             Self::EcdsaP384(_) => f.write_str("ECDSA P-384"),
+            Self::EcdsaP521(_) => f.write_str("ECDSA P-521"),
             Self::Ed25519(_) => f.write_str("Ed25519"),
         }
     }
 }
 
-fn sign_rsa(
-    key: &RsaKeyPair,
-    encoding: &'static dyn signature::RsaEncoding,
-    message: &[u8],
-    random: &dyn SecureRandom,
-) -> Result<Vec<u8>, CryptoError> {
-    let mut signature = alloc::vec![0; key.public().modulus_len()];
-    key.sign(encoding, random, message, &mut signature)
-        .map_err(|_| CryptoError::Random)?;
-    Ok(signature)
-}
-
 const EC_PUBLIC_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
 const P256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
 const P384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
+const P521: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.35");
 
 /// PrivateKeyInfo (RFC 5208 §5).
 #[derive(Sequence)]
@@ -247,8 +260,12 @@ mod tests {
             let pkcs8 = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(pkcs8));
             let key = SigningKey::from_der(&pkcs8, &random).unwrap();
             assert_eq!(alloc::format!("{key}"), name);
-            assert_eq!(key.scheme(&all, true), Some(scheme));
-            assert_eq!(key.scheme(&[HashAlgorithm::SHA2_512], true), None);
+            let peer = |hashes| Verifier {
+                hashes,
+                ..Verifier::default()
+            };
+            assert_eq!(key.scheme(&peer(&all)), Some(scheme));
+            assert_eq!(key.scheme(&peer(&[HashAlgorithm::SHA2_512])), None);
             assert!(key.sign(scheme, b"octets", &random).is_ok());
             let other = SignatureScheme::RsaPss(Hash::Sha256);
             assert_eq!(

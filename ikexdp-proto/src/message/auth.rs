@@ -35,6 +35,8 @@ pub struct AuthRequest<'a> {
     pub wanted: Option<Identification<'a>>,
     /// CERT: X.509 certificates, the leaf first.
     pub certificates: Vec<CertificateDer<'a>>,
+    /// CERTREQ: authorities whose certificates it takes.
+    pub authorities: Vec<AuthorityHash>,
     /// AUTH; without it the initiator wants EAP (RFC 7296 §2.16).
     pub authentication: Option<Authentication<'a>>,
     /// CP.
@@ -83,6 +85,7 @@ struct Fields<'a> {
     initiator: Option<Identification<'a>>,
     responder: Option<Identification<'a>>,
     certificates: Vec<CertificateDer<'a>>,
+    authorities: Vec<AuthorityHash>,
     authentication: Option<Authentication<'a>>,
     configuration: Option<Configuration<'a>>,
     proposals: Option<Vec<sa::Proposal>>,
@@ -110,6 +113,9 @@ impl<'a> Fields<'a> {
                     once(&mut fields.responder, kind, Identification::decode(body)?)?;
                 }
                 PayloadType::CERTIFICATE => fields.certificate(body)?,
+                PayloadType::CERTIFICATE_REQUEST => fields
+                    .authorities
+                    .extend_from_slice(cert::decode_request(body)?),
                 kind @ PayloadType::AUTHENTICATION => {
                     once(
                         &mut fields.authentication,
@@ -197,6 +203,7 @@ impl<'a> AuthRequest<'a> {
             initiator: require(fields.initiator, PayloadType::ID_INITIATOR)?,
             wanted: fields.responder,
             certificates: fields.certificates,
+            authorities: fields.authorities,
             authentication: fields.authentication,
             configuration: fields.configuration,
             child,

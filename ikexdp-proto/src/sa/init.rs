@@ -58,6 +58,7 @@ pub(super) struct Responding {
     fragmentation: bool,
     peer_hashes: Vec<HashAlgorithm>,
     is_windows: bool,
+    proposals: usize,
     slot: Option<ReplySlot>,
 }
 
@@ -81,6 +82,8 @@ pub(super) struct Handshake {
     pub(super) peer_hashes: Vec<HashAlgorithm>,
     /// Whether the peer says that it is Windows.
     pub(super) is_windows: bool,
+    /// How many proposals the peer made.
+    pub(super) proposals: usize,
 }
 
 /// Makes an SA for `request`, the message in `datagram`.
@@ -141,6 +144,7 @@ pub(crate) fn accept(
         fragmentation: request.notifies.fragmentation,
         peer_hashes: common.collect(),
         is_windows: request.is_windows,
+        proposals: request.proposals.len(),
         slot: datagram.slot,
     };
     let agree = Job::Agree {
@@ -260,6 +264,7 @@ impl Responding {
         });
         let handshake = Handshake {
             is_windows: self.is_windows,
+            proposals: self.proposals,
             request: self.request,
             response,
             nonce_i: self.nonce_i,

@@ -21,6 +21,7 @@ use crate::config::{Config, Uniqueness};
 use crate::crypto::cert::CertifiedKey;
 use crate::error::Error;
 use crate::event::FailureReason;
+use crate::identity::Identity;
 use crate::job::{Job, JobResult};
 use crate::limits::IKE_SAS_OF_A_PEER_MAX;
 use crate::message::auth::{AuthMessage, OwnAuthentication};
@@ -43,8 +44,10 @@ pub(super) struct Installing {
 pub(super) struct Answering {
     channel: Channel,
     reply_to: ReplyTo,
-    estate: Box<Estate>,
+    /// Who we say we are.
+    identity: Identity,
     proof: Proof,
+    estate: Box<Estate>,
     configuration: Option<Configuration<'static>>,
 }
 
@@ -148,14 +151,16 @@ impl Answering {
     pub(super) const fn new(
         channel: Channel,
         reply_to: ReplyTo,
-        estate: Box<Estate>,
+        identity: Identity,
         proof: Proof,
+        estate: Box<Estate>,
     ) -> Self {
         Self {
             channel,
             reply_to,
-            estate,
+            identity,
             proof,
+            estate,
             configuration: None,
         }
     }
@@ -216,7 +221,7 @@ impl Answering {
             (Some(child), Some(negotiated.payloads))
         });
         let notify = refusal.as_ref().and_then(Error::notify);
-        let identity = id::body(&self.estate.connection.local_identity);
+        let identity = id::body(&self.identity);
         let named = !matches!(self.proof, Proof::Eap(_));
         let notifies = mobike(cx.config, core, &self.estate);
         let response = AuthMessage {

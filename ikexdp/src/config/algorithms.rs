@@ -8,6 +8,7 @@ use ikexdp_proto::crypto::cipher::{Encryption, Integrity};
 use ikexdp_proto::crypto::kex::Group;
 use ikexdp_proto::crypto::prf::Prf;
 use ikexdp_proto::profile::Profile;
+use ikexdp_proto::wire::iana::AuthMethod;
 
 use super::caution::Caution;
 use super::context::Context;
@@ -26,7 +27,10 @@ pub(super) fn profile(cx: &mut Context<'_>, table: &file::Gateway) -> Option<Pro
     let integrity = weak(profile.integrity(), Integrity::is_weak);
     let prf = weak(profile.prf(), Prf::is_weak);
     let groups = weak(profile.groups(), Group::is_weak);
-    warn_of(cx, &key, text.span(), &[integrity, prf, groups].concat());
+    let signatures = profile.rsa_sha1().then(|| AuthMethod::RSA_SHA1.to_string());
+    let signatures = Vec::from_iter(signatures);
+    let names = [integrity, prf, groups, signatures].concat();
+    warn_of(cx, &key, text.span(), &names);
     Some(profile)
 }
 
@@ -47,7 +51,17 @@ pub(super) fn ike(cx: &mut Context<'_>, ike: &Ike, profile: Profile) -> Option<I
     };
     let prf = prf.read(cx, &key.at("prf"), ike.prf.as_ref());
     let groups = groups(profile).read(cx, &key.at("groups"), ike.groups.as_ref());
+    let rsa_sha1 = ike.rsa_sha1.as_ref().map_or_else(
+        || profile.rsa_sha1(),
+        |allowed| {
+            let weak = allowed.get_ref().then(|| AuthMethod::RSA_SHA1.to_string());
+            let at = key.at("rsa-sha1");
+            warn_of(cx, &at, allowed.span(), &Vec::from_iter(weak));
+            *allowed.get_ref()
+        },
+    );
     Some(IkeAlgorithms {
+        rsa_sha1,
         encryption: encryption?,
         integrity: integrity?,
         prf: prf?,

@@ -87,6 +87,9 @@ pub enum Caution {
         /// Which.
         names: String,
     },
+    /// Clients that do not know RFC 7427 cannot verify an RSA signature of ours.
+    #[error("has RSA certificates alone, which Windows and Apple's clients verify with SHA-1 only")]
+    RsaAlone,
     /// The key has no effect.
     #[error("has no effect with transport = \"udp\"")]
     OnlyXdp,
@@ -130,6 +133,7 @@ impl Caution {
                 "give clients a policy (Windows: `Set-VpnConnectionIPsecConfiguration`), then take \
                  these out of the list, or the profile \"compatible\""
             }
+            Self::RsaAlone => "add one for ECDSA to `local.certificates`, or allow `ike.rsa-sha1`",
             Self::OnlyXdp => "remove it, or set transport = \"xdp\"",
             Self::UnusedRadius => "set `remote.eap-radius` in a connection, or remove them",
             Self::UnusedPool => "set `pool` in a connection, or remove it",

@@ -14,11 +14,12 @@ use super::algorithms;
 use super::binding::binding;
 use super::caution::Caution;
 use super::context::Context;
-use super::credential::{Proof, credential, requirement};
+use super::credential::{Proof, requirement};
 use super::eap::Ourselves;
 use super::fault::Fault;
 use super::file::{self, Text, Texts};
 use super::lifetimes::{lifetimes, uniqueness};
+use super::local::{OwnProof, credential};
 use super::networks::{PlacedPool, selectors};
 use super::problem::Key;
 use crate::radius::Radius;
@@ -27,7 +28,7 @@ use crate::radius::Radius;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Proofs {
     /// What we show.
-    pub local: Proof,
+    pub local: OwnProof,
     /// What the peer must show.
     pub remote: Proof,
 }

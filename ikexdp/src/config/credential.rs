@@ -1,15 +1,13 @@
-//! How both sides prove who they are: shared keys, certificates, authorities.
+//! How peers prove who they are, and what files say of that: shared keys, certificates,
+//! authorities.
 
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use ikexdp_proto::config::{Credential, Requirement};
-use ikexdp_proto::crypto::cert::{CertifiedKey, TrustAnchors};
-use ikexdp_proto::crypto::sign::SigningKey;
-use ikexdp_proto::identity::Identity;
+use ikexdp_proto::config::Requirement;
+use ikexdp_proto::crypto::cert::TrustAnchors;
 use ikexdp_proto::types::Secret;
-use ring::rand::SystemRandom;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use toml::Spanned;
@@ -19,7 +17,7 @@ use super::certificate::{CertificateSummary, Parsed};
 use super::context::Context;
 use super::eap::{EapMethod, Ourselves, eap};
 use super::fault::Fault;
-use super::file::{Local, Remote, SecretText};
+use super::file::{Remote, SecretText};
 use super::problem::Key;
 use super::revocation::{no_revocation, revocation};
 
@@ -27,58 +25,15 @@ use super::revocation::{no_revocation, revocation};
 /// base64 are the first to carry 128 bits.
 const SECRET_LEN_MIN: usize = 22;
 
-/// How somebody proves who they are, for people.
+/// How a peer proves who it is, for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Proof {
     /// By a shared key.
     SharedKey,
-    /// By a certificate: the gateway's chain as it is sent, or the authorities
-    /// that may vouch for a peer.
+    /// By a certificate of one of these authorities.
     Certificates(Vec<CertificateSummary>),
     /// By EAP, in one of these ways.
     Eap(Vec<EapMethod>),
-}
-
-/// How we prove that we are `identity`.
-pub(super) fn credential(
-    cx: &mut Context<'_>,
-    key: &Key<'_>,
-    local: &Spanned<Local>,
-    identity: Option<&Identity>,
-) -> Option<(Credential, Proof)> {
-    let table = local.get_ref();
-    let given = [
-        (
-            "local.certificate",
-            table.certificate.as_ref().map(Source::Certificates),
-        ),
-        ("local.secret", table.secret.as_ref().map(Source::Secret)),
-        (
-            "local.secret-file",
-            table.secret_file.as_ref().map(Source::SecretFile),
-        ),
-    ];
-    let example = "certificate = \"gateway.pem\", key = \"gateway.key\"";
-    match sole(cx, key, ("local", local.span()), given, example)? {
-        (_, Source::Certificates(certificate)) => {
-            let Some(private_key) = &table.key else {
-                let example = "key = \"gateway.key\"";
-                let fault = Fault::Missing { example };
-                return cx.problems.fault(&key.at("local.key"), local.span(), fault);
-            };
-            certified_key(cx, key, certificate, private_key, identity)
-        }
-        (name, secret) => {
-            if let Some(private_key) = &table.key {
-                let fault = Fault::Both { other: name };
-                return cx
-                    .problems
-                    .fault(&key.at("local.key"), private_key.span(), fault);
-            }
-            let secret = shared_key(cx, &key.at(name), &secret)?;
-            Some((Credential::SharedKey(secret), Proof::SharedKey))
-        }
-    }
 }
 
 /// How a peer must prove who it is.
@@ -163,7 +118,11 @@ pub(super) fn sole<'a, const N: usize>(
     Some((name, source))
 }
 
-fn shared_key(cx: &mut Context<'_>, key: &Key<'_>, source: &Source<'_>) -> Option<Secret<Vec<u8>>> {
+pub(super) fn shared_key(
+    cx: &mut Context<'_>,
+    key: &Key<'_>,
+    source: &Source<'_>,
+) -> Option<Secret<Vec<u8>>> {
     let secret = secret(cx, key, source)?;
     let length = secret.expose().len();
     if length < SECRET_LEN_MIN {
@@ -199,66 +158,6 @@ pub(super) fn secret(
         return cx.problems.fault(key, source.span(), fault);
     }
     Some(secret)
-}
-
-fn certified_key(
-    cx: &mut Context<'_>,
-    key: &Key<'_>,
-    certificate: &Spanned<PathBuf>,
-    private_key: &Spanned<PathBuf>,
-    identity: Option<&Identity>,
-) -> Option<(Credential, Proof)> {
-    // Both files are looked at, even if the first is no good.
-    let chain = certificates(cx, &key.at("local.certificate"), certificate);
-    let signing_key = signing_key(cx, &key.at("local.key"), private_key);
-    let ((path, chain), signing_key) = (chain?, signing_key?);
-    let key = &key.at("local.certificate");
-    let certified = match CertifiedKey::new(chain, signing_key) {
-        Ok(certified) => certified,
-        Err(source) => {
-            let fault = Fault::Certificate { path, source };
-            return cx.problems.fault(key, certificate.span(), fault);
-        }
-    };
-    let parsed = Parsed::all(certified.chain());
-    check_chain(cx, key, certificate, &parsed);
-    if let Some(identity) = identity.filter(|identity| !certified.asserts(identity)) {
-        let names: Vec<_> = certified.names().iter().map(Identity::to_string).collect();
-        let fault = Fault::NotAsserted {
-            identity: identity.to_string(),
-            path,
-            names: names.join(", "),
-        };
-        return cx.problems.fault(key, certificate.span(), fault);
-    }
-    let summaries = parsed.iter().map(Parsed::summary).collect();
-    Some((
-        Credential::Certificate(Arc::new(certified)),
-        Proof::Certificates(summaries),
-    ))
-}
-
-/// Notes what clients will not like about the chain.
-fn check_chain(cx: &mut Context<'_>, key: &Key<'_>, file: &Spanned<PathBuf>, chain: &[Parsed]) {
-    let path = cx.resolve(file.get_ref());
-    if chain.first().is_some_and(|leaf| !leaf.is_for_servers()) {
-        let path = path.clone();
-        cx.problems
-            .caution(key, file.span(), Caution::NoServerAuth { path });
-    }
-    for certificate in chain {
-        if let Some(caution) = certificate.untimely(&path, cx.now) {
-            cx.problems.caution(key, file.span(), caution);
-        }
-    }
-    let pairs = chain.iter().zip(chain.iter().skip(1));
-    for (place, (certificate, issuer)) in (1..).zip(pairs) {
-        if !certificate.is_issued_by(issuer) {
-            let path = path.clone();
-            cx.problems
-                .caution(key, file.span(), Caution::BrokenChain { path, place });
-        }
-    }
 }
 
 pub(super) fn authorities(
@@ -301,16 +200,6 @@ pub(super) fn certificates(
             cx.problems
                 .fault(key, file.span(), Fault::NotPem { path, kind })
         }
-    }
-}
-
-fn signing_key(cx: &mut Context<'_>, key: &Key<'_>, file: &Spanned<PathBuf>) -> Option<SigningKey> {
-    let (path, der) = private_key(cx, key, file)?;
-    match SigningKey::from_der(&der, &SystemRandom::new()) {
-        Ok(signing_key) => Some(signing_key),
-        Err(_) => cx
-            .problems
-            .fault(key, file.span(), Fault::PrivateKey { path }),
     }
 }
 

@@ -196,10 +196,12 @@ fn tls(
         return cx.problems.fault(at, fetch.span(), Fault::EapFetches);
     }
     // What is wrong with it has been said.
-    let Credential::Certificate(certified) = ourselves.credential? else {
+    let Credential::Certificates(keys) = ourselves.credential? else {
         return None;
     };
-    let private_key_file = ourselves.local.get_ref().key.as_ref()?;
+    // TLS has ways of its own to choose; clients of EAP-TLS get the first.
+    let certified = keys.first()?;
+    let private_key_file = ourselves.local.get_ref().first_key()?;
     let (_, private_key) = private_key(cx, &key.at("local.key"), private_key_file)?;
     let settings = client_verifier(&roots)
         .and_then(|verifier| TlsSettings::new(certified.chain().to_vec(), private_key, verifier));

@@ -88,6 +88,7 @@ pub(super) struct Ike {
     pub(super) integrity: Option<Texts>,
     pub(super) prf: Option<Texts>,
     pub(super) groups: Option<Texts>,
+    pub(super) rsa_sha1: Option<Spanned<bool>>,
 }
 
 /// Algorithms of CHILD SAs.
@@ -167,8 +168,26 @@ pub(super) struct Local {
     pub(super) id: Text,
     pub(super) certificate: Option<Spanned<PathBuf>>,
     pub(super) key: Option<Spanned<PathBuf>>,
+    pub(super) certificates: Option<Spanned<Vec<CertifiedKey>>>,
     pub(super) secret: Option<SecretText>,
     pub(super) secret_file: Option<Spanned<PathBuf>>,
+}
+
+impl Local {
+    /// The private key of the first certificate.
+    pub(super) fn first_key(&self) -> Option<&Spanned<PathBuf>> {
+        let several = self.certificates.as_ref();
+        let first = several.and_then(|several| several.get_ref().first());
+        first.map(|first| &first.key).or(self.key.as_ref())
+    }
+}
+
+/// A certificate and its private key.
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct CertifiedKey {
+    pub(super) certificate: Spanned<PathBuf>,
+    pub(super) key: Spanned<PathBuf>,
 }
 
 /// Who the peer may be, and how it must prove it.

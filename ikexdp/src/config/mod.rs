@@ -13,6 +13,7 @@ mod fault;
 mod file;
 mod gateway;
 mod lifetimes;
+mod local;
 mod networks;
 mod numbers;
 mod problem;
@@ -36,6 +37,7 @@ pub use credential::Proof;
 pub use eap::EapMethod;
 pub use fault::Fault;
 pub use gateway::CONTROL_SOCKET;
+pub use local::OwnProof;
 pub use problem::{ConfigError, Problem};
 pub use revocation::RevocationFault;
 pub use settings::{
@@ -145,10 +147,11 @@ fn convert(cx: &mut Context<'_>, file: &File) -> Option<(Settings, Vec<Proofs>)>
     // Without it, what connections say of it would be guesses.
     let radius: Vec<_> = radius?.into_iter().map(Radius::new).map(Arc::new).collect();
     let connections = connection::connections(cx, &file.connections, &pools, &radius, assumed);
-    let (connections, proofs) = connections.into_iter().unzip();
+    let (connections, proofs): (Vec<_>, _) = connections.into_iter().unzip();
     let (gateway, ike) = (gateway?, ike?);
     profile?;
     gateway::consider_init(cx, &file.gateway, &ike);
+    local::consider_rsa(cx, &file.connections, &connections, assumed, &ike);
     let engine = Config {
         connections,
         pools: pools.into_iter().map(|pool| pool.pool).collect(),

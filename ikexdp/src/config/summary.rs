@@ -11,7 +11,9 @@ use crate::listed::Listed;
 use crate::radius;
 
 use super::networks::Capacity;
-use super::{CertificateSummary, Loaded, Proof, Proofs, Transport, binding, lifetimes, revocation};
+use super::{
+    CertificateSummary, Loaded, OwnProof, Proof, Proofs, Transport, binding, lifetimes, revocation,
+};
 
 /// Octets of an IP datagram that hold no part of a message when it is cut: the
 /// headers of IPv4 (20), UDP (8), the non-ESP marker (4), IKE (28), SKF (8), and
@@ -75,6 +77,9 @@ impl Loaded {
             format_args!("of {} octets, {how}", fragmentation.datagram_len),
         )?;
         row(f, "algorithms", &settings.engine.ike)?;
+        if settings.engine.ike.rsa_sha1 {
+            row(f, "signatures", "RSA with SHA-1 as well")?;
+        }
         row(f, "data plane", settings.data_plane)?;
         row(f, "control", settings.control_socket.display())?;
         row(f, "state", settings.state_dir.display())
@@ -88,10 +93,12 @@ impl Loaded {
     ) -> fmt::Result {
         row(f, "local", &connection.local_identity)?;
         match &proofs.local {
-            Proof::SharedKey => row(f, "shows", "a pre-shared key")?,
-            Proof::Certificates(chain) => self.chain(f, chain)?,
-            // Only peers do that.
-            Proof::Eap(_) => {}
+            OwnProof::SharedKey => row(f, "shows", "a pre-shared key")?,
+            OwnProof::Certificates(chains) => {
+                for chain in chains {
+                    self.chain(f, chain)?;
+                }
+            }
         }
         let identities: Vec<_> = connection.remote_identities.iter().map(Pattern).collect();
         row(f, "remote", Listed(&identities))?;

@@ -60,8 +60,12 @@ addresses = [{addresses}]
 
 [[connection]]
 name = "clients"
-# Who the gateway is, and how it proves it. There is a certificate for an RSA key as well: pki/gateway-rsa.pem.
-local = {{ id = "{name}", certificate = "pki/gateway-ecdsa.pem", key = "pki/gateway-ecdsa.key" }}
+# Who the gateway is, and how it proves it: by the first certificate that the client can verify. An iPhone that is set up
+# by hand can verify the one for RSA alone, and that with `rsa-sha1 = true` in [ike].
+local = {{ id = "{name}", certificates = [
+    {{ certificate = "pki/gateway-ecdsa.pem", key = "pki/gateway-ecdsa.key" }},
+    {{ certificate = "pki/gateway-rsa.pem", key = "pki/gateway-rsa.key" }},
+] }}
 # Whose certificates clients must have, and which of them count no more.
 remote = {{ ca = "pki/ca.pem", crl = ["pki/clients.crl"] }}
 pool = "clients"
@@ -71,7 +75,10 @@ local-networks = ["0.0.0.0/0", "::/0"]
 # Clients with a password, as `ikexdp client add --eap` makes them.
 [[connection]]
 name = "users"
-local = {{ id = "{name}", certificate = "pki/gateway-ecdsa.pem", key = "pki/gateway-ecdsa.key" }}
+local = {{ id = "{name}", certificates = [
+    {{ certificate = "pki/gateway-ecdsa.pem", key = "pki/gateway-ecdsa.key" }},
+    {{ certificate = "pki/gateway-rsa.pem", key = "pki/gateway-rsa.key" }},
+] }}
 remote = {{ eap-users = "users.toml" }}
 pool = "clients"
 local-networks = ["0.0.0.0/0", "::/0"]

@@ -32,7 +32,7 @@ use super::transport::{Ports, Transport};
 use crate::lab::Ends;
 use crate::mschapv2::Client;
 use crate::namespace::Namespace;
-use crate::script::Answer;
+use crate::answer::Answer;
 
 /// A client that does what its profile says, on the network of a test.
 pub struct Emulator {

@@ -8,7 +8,7 @@ use super::exchange::Talk;
 use super::line::Line;
 use super::reading::find;
 use crate::mschapv2::Client;
-use crate::script::Answer;
+use crate::answer::Answer;
 
 /// What comes of a conversation.
 pub(crate) enum End {

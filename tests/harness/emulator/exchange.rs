@@ -9,7 +9,7 @@ use ikexdp_proto::wire::writer::{Chain, ChainWriter};
 use super::line::{Line, Pieces, Place};
 use super::profile::Cut;
 use super::transport::Transport;
-use crate::script::Answer;
+use crate::answer::Answer;
 
 /// How often a request is sent.
 const TRIES: usize = 10;

@@ -17,7 +17,7 @@ use ikexdp_proto::wire::writer::Chain;
 
 use super::profile::Cut;
 use super::reading::payloads;
-use crate::script::Answer;
+use crate::answer::Answer;
 
 /// The algorithms of an IKE SA.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! Who proves what to whom, and how.
 
 use ikexdp_proto::crypto::cert::{Credentials, NoStatusSource, TrustAnchors, Usage};
-use ikexdp_proto::crypto::sign::SigningKey;
+use ikexdp_proto::crypto::sign::{SigningKey, Verifier};
 use ikexdp_proto::identity::Identity;
 use ikexdp_proto::types::Role;
 use ikexdp_proto::wire::iana::{AuthMethod, HashAlgorithm, PayloadType};
@@ -18,7 +18,7 @@ use super::line::Line;
 use super::profile::Signature;
 use super::reading::{all, find};
 use crate::pki::Chain;
-use crate::script::Answer;
+use crate::answer::Answer;
 
 /// Who uses a client.
 #[derive(Clone, Debug)]
@@ -102,11 +102,17 @@ impl Said {
                 let random = SystemRandom::new();
                 let key = PrivateKeyDer::from_pem_slice(own.key.as_bytes()).unwrap();
                 let key = SigningKey::from_der(&key, &random).unwrap();
-                let hashes = match signature {
-                    Signature::Old => &[],
-                    Signature::Digital => self.hashes.as_slice(),
+                let gateway = match signature {
+                    Signature::Old => Verifier {
+                        rsa_sha1: true,
+                        ..Verifier::default()
+                    },
+                    Signature::Digital => Verifier {
+                        hashes: &self.hashes,
+                        ..Verifier::default()
+                    },
                 };
-                let scheme = key.scheme(hashes, false).expect("both know a scheme");
+                let scheme = key.scheme(&gateway).expect("both know a scheme");
                 let signed = key.sign(scheme, &octets, &random).unwrap();
                 let identifier = scheme.to_der().unwrap();
                 auth::encode_signature(chain, scheme.method(), &identifier, &signed);

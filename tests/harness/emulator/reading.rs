@@ -3,7 +3,7 @@
 use ikexdp_proto::wire::iana::PayloadType;
 use ikexdp_proto::wire::payload::Payloads;
 
-use crate::script::Answer;
+use crate::answer::Answer;
 
 /// Payloads that may come more than once.
 const SEVERAL: [PayloadType; 5] = [

@@ -14,7 +14,7 @@ use ring::rand::SystemRandom;
 
 use super::connect::{Emulator, everything, is_of, with_spi};
 use super::line::{Line, Suite};
-use crate::script::{Answer, chain};
+use crate::answer::{Answer, chain};
 
 /// What the gateway agrees to.
 struct Agreed {

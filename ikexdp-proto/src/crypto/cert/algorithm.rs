@@ -2,13 +2,17 @@
 
 use p256::ecdsa::signature::hazmat::PrehashVerifier;
 use ring::digest::{SHA512, digest};
-use ring::signature::{ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, UnparsedPublicKey};
+use ring::signature::{
+    ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, RSA_PKCS1_2048_8192_SHA1_FOR_LEGACY_USE_ONLY,
+    UnparsedPublicKey,
+};
 use rustls_pki_types::{
     AlgorithmIdentifier, InvalidSignature, SignatureVerificationAlgorithm, alg_id,
 };
-use webpki::EndEntityCert;
+use webpki::{EndEntityCert, ring as algorithm};
 
 use super::{CredentialError, Credentials};
+use crate::crypto::p521::signature::{EcdsaP521, Form};
 use crate::crypto::scheme::{Hash, SignatureScheme};
 
 /// A scheme does not tell the curve: each algorithm is tried until one goes
@@ -31,38 +35,87 @@ pub(super) fn verify_signature(
     Err(CredentialError::UnsupportedSignature(credentials.scheme))
 }
 
-fn algorithms(
-    scheme: SignatureScheme,
-) -> impl Iterator<Item = &'static dyn SignatureVerificationAlgorithm> {
-    use webpki::ring as algorithm;
-    type Algorithm = &'static dyn SignatureVerificationAlgorithm;
-    let (first, second): (Algorithm, Option<Algorithm>) = match scheme {
-        SignatureScheme::RsaPkcs1(Hash::Sha256) => (algorithm::RSA_PKCS1_2048_8192_SHA256, None),
-        SignatureScheme::RsaPkcs1(Hash::Sha384) => (algorithm::RSA_PKCS1_2048_8192_SHA384, None),
-        SignatureScheme::RsaPkcs1(Hash::Sha512) => (algorithm::RSA_PKCS1_2048_8192_SHA512, None),
+type Algorithm = &'static dyn SignatureVerificationAlgorithm;
+
+/// Those that certificates may be signed by.
+pub(super) static OF_CERTIFICATES: &[Algorithm] = &[
+    algorithm::ECDSA_P256_SHA256,
+    algorithm::ECDSA_P256_SHA384,
+    algorithm::ECDSA_P384_SHA256,
+    algorithm::ECDSA_P384_SHA384,
+    &EcdsaP521(Form::Der),
+    algorithm::ED25519,
+    algorithm::RSA_PKCS1_2048_8192_SHA256,
+    algorithm::RSA_PKCS1_2048_8192_SHA384,
+    algorithm::RSA_PKCS1_2048_8192_SHA512,
+    algorithm::RSA_PKCS1_2048_8192_SHA256_ABSENT_PARAMS,
+    algorithm::RSA_PKCS1_2048_8192_SHA384_ABSENT_PARAMS,
+    algorithm::RSA_PKCS1_2048_8192_SHA512_ABSENT_PARAMS,
+    algorithm::RSA_PSS_2048_8192_SHA256_LEGACY_KEY,
+    algorithm::RSA_PSS_2048_8192_SHA384_LEGACY_KEY,
+    algorithm::RSA_PSS_2048_8192_SHA512_LEGACY_KEY,
+];
+
+fn algorithms(scheme: SignatureScheme) -> impl Iterator<Item = Algorithm> {
+    let one = |algorithm| [Some(algorithm), None, None];
+    let two = |p256, p384| [Some(p256), Some(p384), None];
+    let algorithms: [Option<Algorithm>; 3] = match scheme {
+        SignatureScheme::RsaPkcs1(Hash::Sha256) => one(algorithm::RSA_PKCS1_2048_8192_SHA256),
+        SignatureScheme::RsaPkcs1(Hash::Sha384) => one(algorithm::RSA_PKCS1_2048_8192_SHA384),
+        SignatureScheme::RsaPkcs1(Hash::Sha512) => one(algorithm::RSA_PKCS1_2048_8192_SHA512),
         SignatureScheme::RsaPss(Hash::Sha256) => {
-            (algorithm::RSA_PSS_2048_8192_SHA256_LEGACY_KEY, None)
+            one(algorithm::RSA_PSS_2048_8192_SHA256_LEGACY_KEY)
         }
         SignatureScheme::RsaPss(Hash::Sha384) => {
-            (algorithm::RSA_PSS_2048_8192_SHA384_LEGACY_KEY, None)
+            one(algorithm::RSA_PSS_2048_8192_SHA384_LEGACY_KEY)
         }
         SignatureScheme::RsaPss(Hash::Sha512) => {
-            (algorithm::RSA_PSS_2048_8192_SHA512_LEGACY_KEY, None)
+            one(algorithm::RSA_PSS_2048_8192_SHA512_LEGACY_KEY)
         }
-        SignatureScheme::Ecdsa(Hash::Sha256) => (
-            algorithm::ECDSA_P256_SHA256,
-            Some(algorithm::ECDSA_P384_SHA256),
-        ),
-        SignatureScheme::Ecdsa(Hash::Sha384) => (
-            algorithm::ECDSA_P256_SHA384,
-            Some(algorithm::ECDSA_P384_SHA384),
-        ),
-        SignatureScheme::Ecdsa(Hash::Sha512) => (&EcdsaSha512::P256, Some(&EcdsaSha512::P384)),
-        SignatureScheme::Ed25519 => (algorithm::ED25519, None),
-        SignatureScheme::EcdsaP256 => (&EcdsaFixed::P256, None),
-        SignatureScheme::EcdsaP384 => (&EcdsaFixed::P384, None),
+        SignatureScheme::Ecdsa(Hash::Sha256) => {
+            two(algorithm::ECDSA_P256_SHA256, algorithm::ECDSA_P384_SHA256)
+        }
+        SignatureScheme::Ecdsa(Hash::Sha384) => {
+            two(algorithm::ECDSA_P256_SHA384, algorithm::ECDSA_P384_SHA384)
+        }
+        SignatureScheme::Ecdsa(Hash::Sha512) => [
+            Some(&EcdsaSha512::P256),
+            Some(&EcdsaSha512::P384),
+            Some(&EcdsaP521(Form::Der)),
+        ],
+        SignatureScheme::Ed25519 => one(algorithm::ED25519),
+        SignatureScheme::EcdsaP256 => one(&EcdsaFixed::P256),
+        SignatureScheme::EcdsaP384 => one(&EcdsaFixed::P384),
+        SignatureScheme::EcdsaP521 => one(&EcdsaP521(Form::Fixed)),
+        SignatureScheme::RsaSha1 => one(&RsaSha1),
     };
-    core::iter::once(first).chain(second)
+    algorithms.into_iter().flatten()
+}
+
+/// RSASSA-PKCS1-v1_5 with SHA-1: of an AUTH payload alone, never of a certificate.
+#[derive(Debug)]
+struct RsaSha1;
+
+impl SignatureVerificationAlgorithm for RsaSha1 {
+    fn verify_signature(
+        &self,
+        public_key: &[u8],
+        message: &[u8],
+        signature: &[u8],
+    ) -> Result<(), InvalidSignature> {
+        UnparsedPublicKey::new(&RSA_PKCS1_2048_8192_SHA1_FOR_LEGACY_USE_ONLY, public_key)
+            .verify(message, signature)
+            .map_err(|_| InvalidSignature)
+    }
+
+    fn public_key_alg_id(&self) -> AlgorithmIdentifier {
+        alg_id::RSA_ENCRYPTION
+    }
+
+    /// No certificate's: this one takes parameters of its own there.
+    fn signature_alg_id(&self) -> AlgorithmIdentifier {
+        alg_id::RSA_ENCRYPTION
+    }
 }
 
 /// ECDSA with the hash that is as long as the curve, as two numbers (RFC 4754 §7).

@@ -15,11 +15,11 @@ use der::{Decode, Encode};
 use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use rustls_pki_types::{CertificateDer, TrustAnchor, UnixTime};
 use webpki::{
-    ALL_VERIFICATION_ALGS, EndEntityCert, ExtendedKeyUsageValidator, KeyPurposeId,
-    KeyPurposeIdIter, VerifiedPath,
+    EndEntityCert, ExtendedKeyUsageValidator, KeyPurposeId, KeyPurposeIdIter, VerifiedPath,
 };
 use x509_cert::Certificate;
 
+use self::algorithm::OF_CERTIFICATES;
 use super::scheme::SignatureScheme;
 use super::sign::SigningKey;
 use crate::identity::{Identity, asserted_names};
@@ -40,13 +40,14 @@ pub type AuthorityHash = [u8; 20];
 #[derive(Debug)]
 pub struct CertifiedKey {
     chain: Vec<CertificateDer<'static>>,
+    authorities: Vec<AuthorityHash>,
     key: SigningKey,
 }
 
 impl CertifiedKey {
     /// Joins the certificates to send, the leaf first, with the leaf's key.
-    /// A self-signed certificate behind the leaf is left out: the peer has it
-    /// or does not trust it.
+    /// A self-signed certificate behind the leaf is not sent: the peer has it or does
+    /// not trust it.
     ///
     /// # Errors
     /// [`CertificateError`] if there is no certificate, one cannot be read, or
@@ -65,21 +66,36 @@ impl CertifiedKey {
             return Err(CertificateError::KeyMismatch);
         }
         let mut sent = Vec::with_capacity(chain.len());
+        let mut authorities = Vec::with_capacity(chain.len());
         for (place, certificate) in chain.into_iter().enumerate() {
             let parsed =
                 Certificate::from_der(&certificate).map_err(|_| CertificateError::Unreadable)?;
             let content = parsed.tbs_certificate();
+            if place != 0 {
+                authorities.push(authority_hash(&parsed)?);
+            }
             if place == 0 || content.issuer() != content.subject() {
                 sent.push(certificate);
             }
         }
-        Ok(Self { chain: sent, key })
+        Ok(Self {
+            chain: sent,
+            authorities,
+            key,
+        })
     }
 
     /// The certificates to send, the leaf first.
     #[must_use]
     pub fn chain(&self) -> &[CertificateDer<'static>] {
         &self.chain
+    }
+
+    /// The authorities behind the leaf, as far as their certificates came with it: what a
+    /// CERTREQ that wants them names.
+    #[must_use]
+    pub fn authorities(&self) -> &[AuthorityHash] {
+        &self.authorities
     }
 
     /// The private key.
@@ -108,6 +124,16 @@ impl CertifiedKey {
     }
 }
 
+/// What a CERTREQ names the owner of `certificate` by.
+fn authority_hash(certificate: &Certificate) -> Result<AuthorityHash, CertificateError> {
+    let public_key = certificate.tbs_certificate().subject_public_key_info();
+    let encoded = public_key
+        .to_der()
+        .map_err(|_| CertificateError::Unreadable)?;
+    let hash = digest(&SHA1_FOR_LEGACY_USE_ONLY, &encoded);
+    AuthorityHash::try_from(hash.as_ref()).map_err(|_| CertificateError::Unreadable)
+}
+
 /// The authorities a connection trusts.
 #[derive(Clone, Debug)]
 pub struct TrustAnchors {
@@ -133,12 +159,7 @@ impl TrustAnchors {
             anchors.push(anchor.to_owned());
             let parsed =
                 Certificate::from_der(certificate).map_err(|_| CertificateError::Unreadable)?;
-            let public_key = parsed.tbs_certificate().subject_public_key_info();
-            let encoded = public_key
-                .to_der()
-                .map_err(|_| CertificateError::Unreadable)?;
-            let hash = digest(&SHA1_FOR_LEGACY_USE_ONLY, &encoded);
-            hashes.extend(AuthorityHash::try_from(hash.as_ref()));
+            hashes.push(authority_hash(&parsed)?);
         }
         Ok(Self {
             anchors,
@@ -283,7 +304,7 @@ impl TrustAnchors {
         now: UnixTime,
     ) -> Result<VerifiedPath<'a>, CredentialError> {
         let path = end_entity.verify_for_usage(
-            ALL_VERIFICATION_ALGS,
+            OF_CERTIFICATES,
             &self.anchors,
             intermediates,
             now,

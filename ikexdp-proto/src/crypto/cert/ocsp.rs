@@ -9,10 +9,9 @@ use der::asn1::{BitString, GeneralizedTime, ObjectIdentifier, OctetString};
 use der::{Any, Decode, Encode, Enumerated, Reader, Sequence, SliceReader, Tag, TagNumber, Tagged};
 use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use rustls_pki_types::{CertificateDer, TrustAnchor, UnixTime};
-use webpki::{
-    ALL_VERIFICATION_ALGS, EndEntityCert, ExtendedKeyUsageValidator, KeyPurposeId, KeyPurposeIdIter,
-};
+use webpki::{EndEntityCert, ExtendedKeyUsageValidator, KeyPurposeId, KeyPurposeIdIter};
 
+use super::algorithm::OF_CERTIFICATES;
 use super::crl::currency;
 use super::path::{Issued, Signed, has_signed};
 use super::revocation::{Revoked, Status, Unknown};
@@ -207,7 +206,7 @@ impl Issued {
             return false;
         };
         let verified = end_entity.verify_for_usage(
-            ALL_VERIFICATION_ALGS,
+            OF_CERTIFICATES,
             core::slice::from_ref(&anchor),
             &[],
             now,

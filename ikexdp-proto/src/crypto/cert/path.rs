@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use der::asn1::ObjectIdentifier;
 use der::{AnyRef, Decode, Encode, Tag};
 use rustls_pki_types::{SubjectPublicKeyInfoDer, TrustAnchor};
-use webpki::{ALL_VERIFICATION_ALGS, Cert, EndEntityCert, RawPublicKeyEntity, VerifiedPath};
+use webpki::{Cert, EndEntityCert, RawPublicKeyEntity, VerifiedPath};
 use x509_cert::Certificate;
 use x509_cert::ext::pkix::name::{DistributionPointName, GeneralName};
 use x509_cert::ext::pkix::{
@@ -14,6 +14,7 @@ use x509_cert::ext::pkix::{
 };
 
 use super::CredentialError;
+use super::algorithm::OF_CERTIFICATES;
 use crate::identity::Identity;
 use crate::limits::{STATUS_ADDRESS_LEN_MAX, STATUS_ADDRESSES_MAX};
 
@@ -101,7 +102,7 @@ pub(super) fn has_signed(public_key: &[u8], signed: &Signed) -> bool {
     };
     // An algorithm does not tell the curve: each is tried until one goes with the
     // key.
-    let mut algorithms = ALL_VERIFICATION_ALGS
+    let mut algorithms = OF_CERTIFICATES
         .iter()
         .filter(|it| it.signature_alg_id().as_ref() == signed.algorithm);
     algorithms.any(|algorithm| {

@@ -128,7 +128,7 @@ impl Applicant {
         let [identifier] = cx.random::<1>();
         let packet = eap::identity_request(identifier);
         let opening = EapOpening {
-            identity: &id::body(&claimant.connection.local_identity),
+            identity: &id::body(&claimant.ours.identity),
             certificates: proof.map_or(&[], Proof::certificates),
             authentication: proof.map(Proof::authentication),
             packet: &packet,

@@ -10,6 +10,7 @@
 //! hears why.
 
 mod eap;
+mod ours;
 mod signing;
 
 use alloc::boxed::Box;
@@ -21,6 +22,7 @@ use subtle::ConstantTimeEq;
 
 use self::eap::Applicant;
 pub(super) use self::eap::{Admitted, Asked, Asking};
+use self::ours::Ours;
 use self::signing::Purpose;
 pub(super) use self::signing::Signing;
 use super::channel::{Channel, Message, ReplyTo};
@@ -52,8 +54,8 @@ struct Claimant {
     handshake: Handshake,
     connection: Arc<Connection>,
     identity: Identity,
-    /// Whether it signs with RSA-PSS, so that we may.
-    uses_pss: bool,
+    /// Who we are to it.
+    ours: Ours,
     offer: ChildOffer,
     /// Whether it says that it knows of no other IKE SA with us.
     initial_contact: bool,
@@ -106,18 +108,13 @@ pub(super) fn respond(
         Ok(connection) => connection,
         Err(reason) => return fail(channel, cx, core, &reply_to, Some(claimed), reason),
     };
+    let ours = Ours::new(cx.config, &connection, &handshake, &request);
     let claimant = Claimant {
         channel,
         handshake,
         connection,
         identity: claimed,
-        uses_pss: matches!(
-            request.authentication,
-            Some(Authentication::Signature {
-                scheme: Some(SignatureScheme::RsaPss(_)),
-                ..
-            })
-        ),
+        ours,
         offer: ChildOffer::new(request.configuration.as_ref(), request.child),
         initial_contact: request.initial_contact,
         mobike: request.mobike,
@@ -155,21 +152,40 @@ pub(super) fn owned(certificates: Vec<CertificateDer<'_>>) -> Vec<CertificateDer
     certificates.map(CertificateDer::into_owned).collect()
 }
 
-/// The first connection that is for both identities and this way of
-/// authenticating.
+/// The first connection that is for both identities and this way of authenticating. A
+/// peer that wants one of the other names in our certificates gets what the connection
+/// has that is not called so.
 fn find_connection(
     connections: &[Arc<Connection>],
     request: &AuthRequest<'_>,
 ) -> Result<Arc<Connection>, FailureReason> {
-    let wanted = request.wanted.as_ref().map(|wanted| &wanted.identity);
+    let Some(wanted) = request.wanted.as_ref().map(|wanted| &wanted.identity) else {
+        return first_connection(connections, request, |_| true);
+    };
+    let called = |connection: &Connection| wanted.is_same_as(&connection.local_identity);
+    first_connection(connections, request, called).or_else(|reason| {
+        let asserted = |connection: &Connection| connection.credential.asserts(wanted);
+        // If it fits nowhere else, what did not fit where we are called so is the reason.
+        first_connection(connections, request, asserted).map_err(|other| match reason {
+            FailureReason::NoConnection { .. } => other,
+            reason => reason,
+        })
+    })
+}
+
+/// The first of those that are `ours`.
+fn first_connection(
+    connections: &[Arc<Connection>],
+    request: &AuthRequest<'_>,
+    ours: impl Fn(&Connection) -> bool,
+) -> Result<Arc<Connection>, FailureReason> {
     let method = request.authentication.as_ref().map(Authentication::method);
     let mut other_method = None;
     for connection in connections {
-        let ours = wanted.is_none_or(|wanted| wanted.is_same_as(&connection.local_identity));
         // With EAP the peer says later who it is; here it is often but an address.
         let theirs = matches!(connection.requirement, Requirement::Eap(_))
             || connection.admits(&request.initiator.identity);
-        if !(ours && theirs) {
+        if !(theirs && ours(connection)) {
             continue;
         }
         match (&connection.requirement, &request.authentication) {
@@ -186,7 +202,10 @@ fn find_connection(
         // Without AUTH the peer wants EAP (RFC 7296 §2.16).
         Some(None) => FailureReason::EapWanted,
         None => FailureReason::NoConnection {
-            wanted: wanted.cloned(),
+            wanted: request
+                .wanted
+                .as_ref()
+                .map(|wanted| wanted.identity.clone()),
         },
     })
 }
@@ -262,6 +281,9 @@ impl Claimant {
                     signature,
                 }),
             ) => {
+                if scheme == SignatureScheme::RsaSha1 && !cx.config.ike.rsa_sha1 {
+                    return self.fail(cx, core, FailureReason::AuthMethod(scheme.method()));
+                }
                 let verification = Verification {
                     anchors: Arc::clone(anchors),
                     usage: Usage::Client,
@@ -289,7 +311,7 @@ impl Claimant {
             Role::Responder,
             &self.handshake.response,
             &self.handshake.nonce_i,
-            &id::body(&self.connection.local_identity),
+            &id::body(&self.ours.identity),
         )
     }
 
@@ -341,7 +363,13 @@ impl Claimant {
             terms: self.terms,
             predecessor: None,
         };
-        let answering = Answering::new(self.channel, self.reply_to, Box::new(estate), proof);
+        let answering = Answering::new(
+            self.channel,
+            self.reply_to,
+            self.ours.identity,
+            proof,
+            Box::new(estate),
+        );
         answering.begin(cx, core, self.handshake, answer)
     }
 

@@ -95,10 +95,8 @@ impl Purpose {
                 let mic = claimant.channel.keys.shared_key_auth(key.expose(), &octets);
                 self.proved(cx, core, Proof::SharedKey(mic))
             }
-            Credential::Certificate(key) => {
-                let key = Arc::clone(key);
-                let accepted = &claimant.handshake.peer_hashes;
-                let Some(scheme) = key.key().scheme(accepted, claimant.uses_pss) else {
+            Credential::Certificates(_) => {
+                let Some((key, scheme)) = claimant.ours.certified.clone() else {
                     return self.fail(cx, core, FailureReason::NoSignatureHash);
                 };
                 let sign = Job::Sign {

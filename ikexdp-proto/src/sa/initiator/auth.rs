@@ -12,6 +12,7 @@ use super::{Begun, Initiating, Stage};
 use crate::config::{Connection, Credential, RemoteSelectors, Requirement};
 use crate::crypto::cert::{CertifiedKey, CredentialError, Usage};
 use crate::crypto::scheme::SignatureScheme;
+use crate::crypto::sign::Verifier;
 use crate::error::{Error, Unacceptable};
 use crate::event::{ChildSummary, FailureReason};
 use crate::identity::Identity;
@@ -91,9 +92,16 @@ impl AuthSent {
                 let ready = Ready { channel, handshake };
                 Self::send(begun, cx, core, ready, &[], authentication)
             }
-            Credential::Certificate(key) => {
-                let key = Arc::clone(key);
-                let Some(scheme) = key.key().scheme(&handshake.peer_hashes, false) else {
+            Credential::Certificates(keys) => {
+                let verifier = Verifier {
+                    hashes: &handshake.peer_hashes,
+                    pss: false,
+                    rsa_sha1: cx.config.ike.rsa_sha1,
+                };
+                let mut choices = keys
+                    .iter()
+                    .filter_map(|key| Some((Arc::clone(key), key.key().scheme(&verifier)?)));
+                let Some((key, scheme)) = choices.next() else {
                     return begun.fail(cx, core, Some(&channel), FailureReason::NoSignatureHash);
                 };
                 let sign = Job::Sign {

@@ -156,6 +156,7 @@ impl InitSent {
         let agreeing = Agreeing {
             handshake: Handshake {
                 is_windows: false,
+                proposals: 1,
                 request: self.request.to_vec(),
                 response: Bytes::copy_from_slice(datagram.payload),
                 nonce_i: begun.nonce.clone(),

@@ -16,7 +16,7 @@ use crate::wire::writer::ChainWriter;
 pub enum Authentication<'a> {
     /// Method 2: a MIC under a shared secret.
     SharedKey(&'a [u8]),
-    /// Method 9, 10 or 14: a signature; the scheme is `None` if it is not one of ours.
+    /// Method 1, 9, 10, 11 or 14: a signature; the scheme is `None` if it is not one of ours.
     Signature {
         /// The algorithms.
         scheme: Option<SignatureScheme>,

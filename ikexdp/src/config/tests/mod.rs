@@ -1,6 +1,7 @@
 //! A good configuration, and what each change to it makes of it.
 
 mod eap;
+mod local;
 mod revocation;
 
 use std::fs::{self, Permissions};
@@ -138,7 +139,7 @@ fn a_good_file_says_what_it_says() {
         Identity::Fqdn("vpn.example.com".to_owned())
     );
     assert_eq!(connection.remote_identities, [IdentityPattern::Any]);
-    assert!(matches!(connection.credential, Credential::Certificate(_)));
+    assert!(matches!(connection.credential, Credential::Certificates(_)));
     assert!(matches!(
         connection.requirement,
         Requirement::Certificate(_)
@@ -457,8 +458,8 @@ fn a_summary_shows_what_would_be_served() {
     let text = GOOD.replace("gateway.pem", "chain.pem");
     let loaded = Lab::new().load(&text).unwrap();
     let length: usize = match &loaded.proofs[0].local {
-        super::Proof::Certificates(chain) => chain.iter().map(|one| one.length).sum(),
-        super::Proof::SharedKey | super::Proof::Eap(_) => panic!("not a certificate"),
+        super::OwnProof::Certificates(chains) => chains[0].iter().map(|one| one.length).sum(),
+        super::OwnProof::SharedKey => panic!("not a certificate"),
     };
     let expected = format!(
         "\

@@ -8,6 +8,8 @@
     reason = "a test ends by a panic"
 )]
 
+mod messages;
+
 use std::fs;
 use std::process::Command;
 use std::time::Duration;
@@ -18,18 +20,9 @@ use ikexdp_proto::crypto::cert::{
     Usage,
 };
 use ikexdp_proto::crypto::scheme::{Hash, SignatureScheme};
-use ikexdp_proto::crypto::sign::SigningKey;
+use ikexdp_proto::crypto::sign::{SigningKey, Verifier};
 use ikexdp_proto::identity::Identity;
-use ikexdp_proto::message::init::{InitNotifies, InitRequest};
-use ikexdp_proto::nat::NatHashes;
-use ikexdp_proto::types::{MessageId, Role, Spi, Spis};
-use ikexdp_proto::wire::header::{HEADER_LEN, Header, VERSION};
-use ikexdp_proto::wire::iana::{
-    AuthMethod, ExchangeType, GroupId, HashAlgorithm, ProtocolId, TransformType,
-};
-use ikexdp_proto::wire::payload::ke::KeyExchange;
-use ikexdp_proto::wire::payload::sa::{Proposal, Transform};
-use ipsec_parser::IkeV2PayloadContent;
+use ikexdp_proto::wire::iana::{AuthMethod, HashAlgorithm};
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
     KeyPair, PKCS_ECDSA_P256_SHA256,
@@ -67,6 +60,22 @@ const EVERY_HASH: [HashAlgorithm; 4] = [
     HashAlgorithm::SHA2_512,
     HashAlgorithm::IDENTITY,
 ];
+
+/// A peer that does not know RFC 7427, and may have RSA with SHA-1.
+const LEGACY: Verifier<'static> = Verifier {
+    hashes: &[],
+    pss: false,
+    rsa_sha1: true,
+};
+
+/// A peer that announces `hashes`.
+fn peer(hashes: &[HashAlgorithm], pss: bool) -> Verifier<'_> {
+    Verifier {
+        hashes,
+        pss,
+        rsa_sha1: false,
+    }
+}
 
 /// A client of a chain of three, and what a gateway makes of it.
 struct Claim {
@@ -127,9 +136,10 @@ fn a_peer_without_rfc_7427_gets_a_method_of_its_own() {
     for (key, method, length) in [
         (Key::EcdsaP256, AuthMethod::ECDSA_256, 64),
         (Key::EcdsaP384, AuthMethod::ECDSA_384, 96),
+        (Key::Rsa2048, AuthMethod::RSA_SHA1, 256),
     ] {
         let claim = Claim::new(key);
-        let scheme = claim.key.scheme(&[], false).unwrap();
+        let scheme = claim.key.scheme(&LEGACY).unwrap();
         assert_eq!(scheme.method(), method);
         assert_eq!(SignatureScheme::of(method), Some(scheme));
         assert!(scheme.to_der().unwrap().is_empty());
@@ -149,9 +159,9 @@ fn a_peer_without_rfc_7427_gets_a_method_of_its_own() {
         let unsupported = Err(CredentialError::UnsupportedSignature(scheme));
         assert_eq!(other.verify_signature(scheme, &signature), unsupported);
     }
-    for key in [Key::Rsa2048, Key::Ed25519] {
-        assert_eq!(Claim::new(key).key.scheme(&[], false), None);
-    }
+    let strict = Verifier::default();
+    assert_eq!(Claim::new(Key::Rsa2048).key.scheme(&strict), None);
+    assert_eq!(Claim::new(Key::Ed25519).key.scheme(&LEGACY), None);
 }
 
 #[test]
@@ -160,11 +170,11 @@ fn every_kind_of_key_signs_and_verifies() {
         let claim = Claim::new(key);
         for pss in [false, true] {
             for hash in EVERY_HASH {
-                if let Some(scheme) = claim.key.scheme(&[hash], pss) {
+                if let Some(scheme) = claim.key.scheme(&peer(&[hash], pss)) {
                     assert_eq!(claim.verify(scheme), Ok(()), "{key:?} {scheme}");
                 }
             }
-            let preferred = claim.key.scheme(&EVERY_HASH, pss).unwrap();
+            let preferred = claim.key.scheme(&peer(&EVERY_HASH, pss)).unwrap();
             let mut signature = claim
                 .key
                 .sign(preferred, b"octets", &SystemRandom::new())
@@ -213,6 +223,105 @@ fn a_hash_need_not_fit_its_curve() {
             Err(CredentialError::UnsupportedSignature(other))
         );
     }
+}
+
+/// Method 1 and openssl mean the same.
+#[test]
+fn rsa_with_sha1_is_what_others_make() {
+    let pki = Pki::new(Key::Rsa2048);
+    let ours = signing_key(&pki.client.key)
+        .sign(SignatureScheme::RsaSha1, b"octets", &SystemRandom::new())
+        .unwrap();
+    // There is nothing random in PKCS #1.
+    assert_eq!(ours, openssl_sign(&pki.client.key, "-sha1"));
+}
+
+/// A client of a chain of two on P-521, which rcgen cannot make, and its key in PEM.
+fn p521() -> (Claim, String) {
+    let directory = TempDir::new().unwrap();
+    let openssl = |arguments: &[&str]| {
+        let output = Command::new("openssl")
+            .args(arguments)
+            .current_dir(&directory)
+            .output()
+            .expect("openssl runs");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{said}");
+    };
+    let make = [
+        "req",
+        "-x509",
+        "-sha512",
+        "-nodes",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:P-521",
+        "-days",
+        "3650",
+    ];
+    let root = [
+        "-subj",
+        "/CN=Lab Root CA",
+        "-keyout",
+        "root.key",
+        "-out",
+        "root.pem",
+    ];
+    openssl(&[&make[..], &root].concat());
+    let name = format!("subjectAltName=DNS:{CLIENT}");
+    let leaf = [
+        "-CA",
+        "root.pem",
+        "-CAkey",
+        "root.key",
+        "-subj",
+        "/CN=client",
+        "-addext",
+        &name,
+        "-addext",
+        "basicConstraints=critical,CA:FALSE",
+        "-keyout",
+        "leaf.key",
+        "-out",
+        "leaf.pem",
+    ];
+    openssl(&[&make[..], &leaf].concat());
+    let read = |file: &str| fs::read_to_string(directory.path().join(file)).unwrap();
+    let key = read("leaf.key");
+    let claim = Claim {
+        anchors: TrustAnchors::new(&[certificate(&read("root.pem"))]).unwrap(),
+        chain: vec![certificate(&read("leaf.pem"))],
+        key: signing_key(&key),
+        identity: CLIENT.parse().unwrap(),
+        usage: Usage::Client,
+        now: now(),
+    };
+    (claim, key)
+}
+
+/// The chain and its signatures, by RFC 7427 and without.
+#[test]
+fn p521_is_as_good_as_the_other_curves() {
+    let (claim, key) = p521();
+    assert_eq!(claim.key.to_string(), "ECDSA P-521");
+    let digital = claim.key.scheme(&peer(&EVERY_HASH, false)).unwrap();
+    assert_eq!(digital, SignatureScheme::Ecdsa(Hash::Sha512));
+    let legacy = claim.key.scheme(&LEGACY).unwrap();
+    assert_eq!(legacy.method(), AuthMethod::ECDSA_521);
+    for scheme in [digital, legacy] {
+        let random = SystemRandom::new();
+        let mut signature = claim.key.sign(scheme, b"octets", &random).unwrap();
+        assert_eq!(claim.verify_signature(scheme, &signature), Ok(()));
+        *signature.last_mut().unwrap() ^= 1;
+        let bad = Err(CredentialError::BadSignature);
+        assert_eq!(claim.verify_signature(scheme, &signature), bad);
+    }
+    let theirs = openssl_sign(&key, "-sha512");
+    assert_eq!(claim.verify_signature(digital, &theirs), Ok(()));
+    let other = Claim::new(Key::EcdsaP256);
+    let unsupported = Err(CredentialError::UnsupportedSignature(legacy));
+    assert_eq!(other.verify_signature(legacy, &[0; 132]), unsupported);
 }
 
 fn openssl_sign(key: &str, hash: &str) -> Vec<u8> {
@@ -315,111 +424,4 @@ fn our_own_certificate_goes_with_its_key_and_without_its_root() {
     assert_eq!(mismatch.err(), Some(CertificateError::KeyMismatch));
     let nothing = CertifiedKey::new(Vec::new(), signing_key(&pki.gateway.key));
     assert_eq!(nothing.err(), Some(CertificateError::None));
-}
-
-/// What an unconfigured Windows 10 offers: 12 proposals, one algorithm of each
-/// type in each, all with 1024-bit MODP.
-fn windows_proposals() -> Vec<Proposal> {
-    let ciphers = [(3, None), (12, Some(128)), (12, Some(192)), (12, Some(256))];
-    let hashes = [(2, 2), (12, 5), (13, 6)];
-    let every = ciphers
-        .into_iter()
-        .flat_map(|cipher| hashes.map(|hash| (cipher, hash)));
-    every
-        .zip(1..)
-        .map(|(((cipher, bits), (integrity, prf)), number)| Proposal {
-            number,
-            protocol: ProtocolId::IKE,
-            spi: Vec::new(),
-            transforms: vec![
-                Transform::new(TransformType::ENCRYPTION, cipher, bits),
-                Transform::new(TransformType::INTEGRITY, integrity, None),
-                Transform::new(TransformType::PRF, prf, None),
-                Transform::new(TransformType::KEY_EXCHANGE, 2, None),
-            ],
-        })
-        .collect()
-}
-
-fn message(request: &InitRequest<'_>) -> Vec<u8> {
-    let chain = request.encode();
-    let header = Header {
-        spis: Spis {
-            initiator: Spi(0x0102_0304_0506_0708),
-            responder: Spi::ZERO,
-        },
-        next_payload: chain.first,
-        version: VERSION,
-        exchange: ExchangeType::IKE_SA_INIT,
-        from: Role::Initiator,
-        response: false,
-        message_id: MessageId(0),
-    };
-    let mut message = Vec::new();
-    header.encode(HEADER_LEN + chain.octets.len(), &mut message);
-    message.extend(chain.octets);
-    message
-}
-
-/// ipsec-parser reads what we write, payload by payload.
-#[test]
-fn another_parser_reads_what_we_write() {
-    let request = InitRequest {
-        is_windows: true,
-        cookie: Some(b"cookie"),
-        proposals: windows_proposals(),
-        key_exchange: KeyExchange {
-            group: GroupId::CURVE25519,
-            data: &[7; 32],
-        },
-        nonce: &[9; 32],
-        notifies: InitNotifies {
-            nat: NatHashes {
-                sources: vec![[1; 20]],
-                destination: Some([2; 20]),
-            },
-            fragmentation: true,
-            signature_hashes: EVERY_HASH.to_vec(),
-            childless: false,
-        },
-    };
-    let message = message(&request);
-    let (rest, header) = ipsec_parser::parse_ikev2_header(&message).unwrap();
-    assert_eq!(usize::try_from(header.length).unwrap(), message.len());
-    assert_eq!(header.init_spi, 0x0102_0304_0506_0708);
-    let first = header.next_payload;
-    let (rest, payloads) = ipsec_parser::parse_ikev2_payload_list(rest, first).unwrap();
-    assert!(rest.is_empty());
-    let payloads: Vec<_> = payloads
-        .unwrap()
-        .into_iter()
-        .map(|payload| payload.content)
-        .collect();
-    let IkeV2PayloadContent::Notify(cookie) = &payloads[1] else {
-        panic!("the cookie comes first: {payloads:?}")
-    };
-    // Its data come out four octets short; that much is theirs.
-    assert_eq!(cookie.notify_type, ipsec_parser::NotifyType(16_390));
-    let IkeV2PayloadContent::SA(proposals) = &payloads[2] else {
-        panic!("then the proposals")
-    };
-    assert_eq!(proposals.len(), 12);
-    for (theirs, ours) in proposals.iter().zip(&request.proposals) {
-        assert_eq!(theirs.proposal_num, ours.number);
-        let ids: Vec<u16> = theirs.transforms.iter().map(|t| t.transform_id).collect();
-        let expected: Vec<u16> = ours.transforms.iter().map(|t| t.id).collect();
-        assert_eq!(ids, expected);
-    }
-    let IkeV2PayloadContent::KE(key_exchange) = &payloads[3] else {
-        panic!("then the public value")
-    };
-    assert_eq!(key_exchange.kex_data, [7; 32]);
-    let IkeV2PayloadContent::Nonce(nonce) = &payloads[4] else {
-        panic!("then the nonce")
-    };
-    assert_eq!(nonce.nonce_data, [9; 32]);
-    let notifies = payloads[5..]
-        .iter()
-        .filter(|payload| matches!(payload, IkeV2PayloadContent::Notify(_)));
-    assert_eq!(notifies.count(), 4);
 }

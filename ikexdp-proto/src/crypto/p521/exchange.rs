@@ -1,4 +1,4 @@
-//! The key exchange on the NIST curve P-521 (RFC 5903), which ring does not have.
+//! The key exchange on the NIST curve P-521 (RFC 5903).
 
 use alloc::vec::Vec;
 
@@ -8,25 +8,25 @@ use p521::{PublicKey, SecretKey};
 use ring::rand::SecureRandom;
 use zeroize::Zeroizing;
 
-use super::CryptoError;
-use super::kex::UNCOMPRESSED;
+use crate::crypto::CryptoError;
+use crate::crypto::kex::UNCOMPRESSED;
 use crate::types::Secret;
 
 /// Octets of a coordinate.
 const COORDINATE: usize = 66;
 
 /// Octets of a public value in a KE payload: both coordinates.
-pub(super) const PUBLIC_LEN: usize = 2 * COORDINATE;
+pub(in crate::crypto) const PUBLIC_LEN: usize = 2 * COORDINATE;
 
 /// A private key, wiped when it is dropped.
-pub(super) struct PrivateKey(SecretKey);
+pub(in crate::crypto) struct PrivateKey(SecretKey);
 
 impl PrivateKey {
     /// A key for one exchange.
     ///
     /// # Errors
     /// [`CryptoError::Random`] if `random` fails.
-    pub(super) fn generate(random: &dyn SecureRandom) -> Result<Self, CryptoError> {
+    pub(in crate::crypto) fn generate(random: &dyn SecureRandom) -> Result<Self, CryptoError> {
         // The order is just below 2^521: next to no number of so many bits is no key.
         const TRIES: usize = 8;
         for _ in 0..TRIES {
@@ -43,7 +43,7 @@ impl PrivateKey {
     }
 
     /// The public value as a KE payload carries it.
-    pub(super) fn public(&self) -> Vec<u8> {
+    pub(in crate::crypto) fn public(&self) -> Vec<u8> {
         let point = self.0.public_key().to_sec1_point(false);
         point.as_bytes().get(1..).unwrap_or_default().to_vec()
     }
@@ -52,7 +52,7 @@ impl PrivateKey {
     ///
     /// # Errors
     /// [`CryptoError::PublicValue`] if `peer` is not on the curve.
-    pub(super) fn agree(&self, peer: &[u8]) -> Result<Secret<Vec<u8>>, CryptoError> {
+    pub(in crate::crypto) fn agree(&self, peer: &[u8]) -> Result<Secret<Vec<u8>>, CryptoError> {
         let point = [&[UNCOMPRESSED], peer].concat();
         let peer = PublicKey::from_sec1_bytes(&point).map_err(|_| CryptoError::PublicValue)?;
         let shared = diffie_hellman(self.0.to_nonzero_scalar(), peer.as_affine());
