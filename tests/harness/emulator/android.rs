@@ -67,6 +67,7 @@ pub fn android() -> Profile {
         esp: pair(ProtocolId::ESP, &[SHORT]),
         cut: Cut::Datagram(1280),
         signature: Signature::Digital,
+        refuses_ecdsa: false,
         rekey: Rekey {
             esp: pair(ProtocolId::ESP, &[SHORT]),
             group: None,
@@ -127,6 +128,7 @@ pub fn strongswan_app() -> Profile {
         esp: proposals(ProtocolId::ESP, &first),
         cut: Cut::Datagram(1280),
         signature: Signature::Digital,
+        refuses_ecdsa: false,
         rekey: Rekey {
             esp: proposals(ProtocolId::ESP, &esp),
             group: Some(Group::Ecp256),

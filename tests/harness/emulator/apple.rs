@@ -51,6 +51,7 @@ fn with(
         esp,
         cut: Cut::Blocks(576),
         signature: Signature::Old,
+        refuses_ecdsa: false,
         rekey: Rekey {
             esp: rekeyed,
             group: None,
@@ -89,8 +90,10 @@ pub fn ios() -> Profile {
     Profile {
         name: "iOS set up by hand",
         opening_len: Some(604),
+        refuses_ecdsa: true,
         ..profile
     }
+    .without_certreq()
 }
 
 /// macOS with a profile that names one proposal.
@@ -132,6 +135,7 @@ pub fn macos_14() -> Profile {
         name: "macOS 14",
         ..profile
     }
+    .without_certreq()
 }
 
 impl Profile {

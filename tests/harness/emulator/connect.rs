@@ -29,10 +29,10 @@ use super::profile::{Cut, Fresh, Item, Profile};
 use super::proof::{Proof, Said, User};
 use super::reading::{all, find, payloads};
 use super::transport::{Ports, Transport};
+use crate::answer::Answer;
 use crate::lab::Ends;
 use crate::mschapv2::Client;
 use crate::namespace::Namespace;
-use crate::answer::Answer;
 
 /// A client that does what its profile says, on the network of a test.
 pub struct Emulator {
@@ -45,6 +45,8 @@ pub struct Emulator {
     /// The number and the transforms of the proposal that was chosen.
     pub(crate) chosen: Option<Proposal>,
     pub(crate) line: Option<Line>,
+    /// The IPv6 address that it had before, for which it asks.
+    pub previous: Option<IpAddr>,
     auth_sent: Vec<usize>,
     methods: [AuthMethod; 2],
     /// What it got.
@@ -103,6 +105,7 @@ impl Emulator {
             },
             chosen: None,
             line: None,
+            previous: None,
             auth_sent: Vec::new(),
             methods: [AuthMethod::NULL; 2],
             granted: Granted::default(),
@@ -163,9 +166,11 @@ impl Emulator {
             }
             let response = self.talk.open(&self.said.request, was_sent);
             was_sent = false;
-            let (header, payloads) = Header::decode(&response).unwrap();
+            let (header, octets) = Header::decode(&response).unwrap();
             assert_eq!(header.spis.initiator, self.spis.initiator);
-            match InitReply::decode(header.next_payload, payloads).unwrap() {
+            // Android is strict here as well.
+            let _ = payloads(header.next_payload, octets);
+            match InitReply::decode(header.next_payload, octets).unwrap() {
                 InitReply::Cookie(octets) => cookie = Some(octets.to_vec()),
                 InitReply::InvalidKe(wanted) => {
                     let group = Group::ALL.into_iter().find(|group| group.id() == wanted);
@@ -266,6 +271,9 @@ impl Emulator {
             return Err(refused(&answer).expect("a reason"));
         }
         let theirs = self.said.verify(&line, &self.user, signature, &answer);
+        let is_taken = !self.profile.refuses_ecdsa
+            || matches!(theirs, AuthMethod::RSA_SHA1 | AuthMethod::SHARED_KEY);
+        assert!(is_taken, "{} takes no {theirs}", self.profile.name);
         self.methods = [method_in(&request), theirs];
         if let Proof::Password { name, password } = &self.user.proof {
             let body = find(&answer, PayloadType::ID_RESPONDER).unwrap().to_vec();
@@ -325,7 +333,7 @@ impl Emulator {
             Item::Configuration => {
                 let attribute = |kind: &u16| Attribute {
                     kind: ConfigurationAttribute(*kind),
-                    value: (&[][..]).into(),
+                    value: self.value_of(*kind).into(),
                 };
                 Configuration {
                     kind: ConfigurationType::REQUEST,
@@ -338,6 +346,16 @@ impl Emulator {
                 selectors: Selectors::new(everything(), everything()),
             }
             .encode(chain),
+        }
+    }
+
+    /// What is in an attribute of its CFG_REQUEST: nothing, or an address with the length of a prefix.
+    fn value_of(&self, kind: u16) -> Vec<u8> {
+        match self.previous {
+            Some(IpAddr::V6(address)) if kind == ConfigurationAttribute::INTERNAL_IP6_ADDRESS.0 => {
+                [&address.octets()[..], &[64]].concat()
+            }
+            _ => Vec::new(),
         }
     }
 

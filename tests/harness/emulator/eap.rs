@@ -7,8 +7,8 @@ use ikexdp_proto::wire::writer::ChainWriter;
 use super::exchange::Talk;
 use super::line::Line;
 use super::reading::find;
-use crate::mschapv2::Client;
 use crate::answer::Answer;
+use crate::mschapv2::{self, Client};
 
 /// What comes of a conversation.
 pub(crate) enum End {
@@ -25,7 +25,7 @@ pub(crate) fn converse(
     mut answer: Answer,
     user: &Client<'_>,
 ) -> End {
-    let mut msk = Vec::new();
+    let mut said = mschapv2::Answer::default();
     loop {
         let Some(request) = find(&answer, PayloadType::EAP) else {
             return End::Refused(answer);
@@ -34,16 +34,15 @@ pub(crate) fn converse(
         // Nobody may add anything behind it.
         assert_eq!(packet.octets(), request);
         let response = match (packet.code, packet.method) {
-            (EapCode::SUCCESS, None) => return End::Success(msk),
+            (EapCode::SUCCESS, None) => return End::Success(said.msk),
             (EapCode::REQUEST, Some((EapType::IDENTITY, _))) => {
                 response(packet.identifier, EapType::IDENTITY, user.name.as_bytes())
             }
             (EapCode::REQUEST, Some((EapType::MSCHAPV2, [1, ..]))) => {
-                let (response, key) = user.answer(request);
-                msk = key;
-                response
+                said = user.answer(request);
+                said.response.clone()
             }
-            (EapCode::REQUEST, Some((EapType::MSCHAPV2, _))) => Client::acknowledge(request),
+            (EapCode::REQUEST, Some((EapType::MSCHAPV2, _))) => said.acknowledge(request),
             (EapCode::REQUEST, Some(_)) => {
                 response(packet.identifier, EapType::NAK, &[EapType::MSCHAPV2.0])
             }

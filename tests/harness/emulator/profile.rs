@@ -38,6 +38,8 @@ pub struct Profile {
     pub cut: Cut,
     /// How it signs, and has the gateway sign.
     pub signature: Signature,
+    /// Whether it takes no certificate for ECDSA from a gateway.
+    pub refuses_ecdsa: bool,
     /// How it replaces a CHILD SA.
     pub rekey: Rekey,
     /// Whether it says that there is a NAT though there is none.
@@ -102,7 +104,7 @@ pub enum Cut {
 /// How AUTH is signed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signature {
-    /// By methods that are older than RFC 7427: 9 and 10 for ECDSA.
+    /// By methods that are older than RFC 7427: 1 for RSA, with SHA-1, 9 and 10 for ECDSA.
     Old,
     /// By method 14.
     Digital,

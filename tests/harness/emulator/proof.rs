@@ -17,8 +17,8 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 use super::line::Line;
 use super::profile::Signature;
 use super::reading::{all, find};
-use crate::pki::Chain;
 use crate::answer::Answer;
+use crate::pki::Chain;
 
 /// Who uses a client.
 #[derive(Clone, Debug)]

@@ -81,6 +81,7 @@ fn with(proposals: Vec<Proposal>, group: Group, opening_len: usize) -> Profile {
         esp: default_esp(),
         cut: Cut::Ciphertext(CIPHERTEXT),
         signature: Signature::Old,
+        refuses_ecdsa: false,
         rekey: Rekey {
             esp: default_esp(),
             group: None,

@@ -16,7 +16,7 @@ const FRAGMENT: usize = 1280 - 20 - 8 - 4;
 #[ignore = "needs CAP_NET_ADMIN"]
 fn android_retries_with_the_group_that_is_asked_for() {
     for key in [Key::EcdsaP256, Key::Rsa4096] {
-        let fleet = Fleet::new(key, "", &Path::FRAGMENTS_DROPPED);
+        let fleet = Fleet::new(&[key], "", &Path::FRAGMENTS_DROPPED);
         fleet.live(android(), fleet.known("kim@lab.test"), None);
         fleet.live(android(), fleet.guest("kim@lab.test"), None);
         fleet.live(android(), fleet.holder(CLIENT), Some(FRAGMENT));
@@ -30,7 +30,7 @@ fn android_retries_with_the_group_that_is_asked_for() {
 #[test]
 #[ignore = "needs CAP_NET_ADMIN"]
 fn strongswans_app_pretends_that_there_is_a_nat() {
-    let fleet = Fleet::new(Key::Rsa4096, "", &Path::FRAGMENTS_DROPPED);
+    let fleet = Fleet::new(&[Key::Rsa4096], "", &Path::FRAGMENTS_DROPPED);
     fleet.live(strongswan_app(), fleet.known("kim"), Some(FRAGMENT));
     fleet.live(strongswan_app(), fleet.holder(CLIENT), Some(FRAGMENT));
     fleet.stop();

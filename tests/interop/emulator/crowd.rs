@@ -21,13 +21,13 @@ fn a_thousand_clients_behind_one_address() {
         nat: true,
         ..Path::FRAGMENTS_DROPPED
     };
-    let fleet = Fleet::new(Key::EcdsaP256, COMPATIBLE, &path);
+    let fleet = Fleet::new(&[Key::EcdsaP256], COMPATIBLE, &path);
     // Each of them has two sockets.
     let pid = process::id();
     let limit = format!("prlimit --nofile=8192 --pid {pid}");
     fleet.lab.client.exec(&limit);
     let client = |number| {
-        let user = fleet.guest(&format!("laptop-{number}@lab.test"));
+        let user = fleet.guest(&format!("laptop-{number}@crowd.test"));
         Emulator::new(&fleet.lab.client, V4, Ports::Any, macos(), user)
     };
     let mut clients: Vec<Emulator> = (0..CLIENTS).map(client).collect();

@@ -1,8 +1,8 @@
 //! Clients that cannot run here, as their emulators: what they get of the daemon over XDP, on a path
 //! that drops IP fragments.
 //!
-//! Each test is a gateway with three connections, which serve passwords, certificates and secrets, and
-//! all profiles of a kind.
+//! Each test is a gateway with connections for secrets, passwords and certificates, and one profile or
+//! a few.
 
 mod android;
 mod apple;
@@ -16,10 +16,9 @@ use harness::{
     emulator::{Emulator, Ports, Proof, User, profile::Profile},
     gateway::{Gateway, Setup, count},
     lab::{Lab, Path, V4},
-    pki::{GATEWAY, Key, Pki},
+    pki::{Chain, GATEWAY, Key, Pki},
 };
 use ikexdp::view::Sa;
-use ikexdp_proto::identity::Identity;
 
 use crate::{IKEXDP, counters::redirected};
 
@@ -29,58 +28,101 @@ const COMPATIBLE: &str = "algorithms = \"compatible\"";
 /// "password", as `ikexdp client add --eap` writes it.
 const USERS: &str = "[users]\n\"kim\" = \"nt:8846f7eaee8fb117ad06bdd830b7586c\"\n";
 
-/// Windows offers ESP with SHA-1 only, unless a policy says otherwise.
-const ESP: &str = "esp.integrity = [\"sha2-256\", \"sha2-384\", \"sha1-96\"]";
-
-const CONNECTIONS: &str = r#"
+/// Connections for passwords and for certificates, and for a crowd with a secret. Windows offers ESP
+/// with SHA-1 only, unless a policy says otherwise.
+macro_rules! connections {
+    ($certificates:literal) => {
+        concat!(
+            r#"
 [[pool]]
 name = "crowd"
 addresses = ["10.10.0.0/16"]
-dns = ["10.9.0.1"]
 
 [[connection]]
-name = "machines"
-local = { id = "gateway.lab.test", certificate = "own.pem", key = "own.key" }
-remote = { ca = "clients.pem" }
+name = "crowd"
+local = { id = "gateway.lab.test", secret = "a secret that both know" }
+remote = { secret = "a secret that both know", ids = ["*@crowd.test"] }
+pool = "crowd"
+
+[[connection]]
+name = "passwords"
+local = { id = "gateway.lab.test", certificates = ["#,
+            $certificates,
+            r#"] }
+remote = { eap-ca = "clients.pem", eap-users = "users.toml" }
 pool = "lab"
 esp.integrity = ["sha2-256", "sha2-384", "sha1-96"]
 
 [[connection]]
-name = "secrets"
-local = { id = "gateway.lab.test", secret = "a secret that both know" }
-remote = { secret = "a secret that both know" }
-pool = "crowd"
-"#;
+name = "machines"
+local = { id = "gateway.lab.test", certificates = ["#,
+            $certificates,
+            r#"] }
+remote = { ca = "clients.pem" }
+pool = "lab"
+esp.integrity = ["sha2-256", "sha2-384", "sha1-96"]
+"#
+        )
+    };
+}
+
+const ONE: &str = connections!(r#"{ certificate = "own-0.pem", key = "own-0.key" }"#);
+const TWO: &str = connections!(
+    r#"{ certificate = "own-0.pem", key = "own-0.key" }, { certificate = "own-1.pem", key = "own-1.key" }"#
+);
 
 /// A gateway for all of them.
 struct Fleet {
     lab: Lab,
     gateway: Gateway,
     pki: Pki,
+    /// The authorities of all certificates.
+    roots: String,
 }
 
 impl Fleet {
-    /// With certificates for this kind of keys, and further lines of `[gateway]`.
-    fn new(key: Key, gateway: &'static str, path: &Path) -> Self {
-        let pki = Pki::new(key);
-        let files = vec![
-            ("users.toml", USERS.to_owned()),
-            ("clients.pem", pki.root.clone()),
-        ];
-        let credentials = Credentials::eap_gateway(&pki, "eap-users = \"users.toml\"", files);
+    /// With a certificate for each of these kinds of keys, of which clients have the first, and further
+    /// lines of `[gateway]`.
+    fn new(keys: &[Key], gateway: &'static str, path: &Path) -> Self {
         let lab = Lab::new();
         lab.set_path(path);
         // As Windows does it: what is sent may be cut on its way, and does cross many routers.
         lab.client.write("/proc/sys/net/ipv4/ip_no_pmtu_disc", "1");
         lab.client.write("/proc/sys/net/ipv4/ip_default_ttl", "128");
+        let pkis: Vec<Pki> = keys.iter().map(|key| Pki::new(*key)).collect();
+        let roots: String = pkis.iter().map(|pki| pki.root.as_str()).collect();
+        let write = |file: &str, text: &str| {
+            lab.gateway.write(format!("/run/ikexdp/{file}"), text);
+        };
+        for (number, pki) in pkis.iter().enumerate() {
+            let Chain {
+                leaf,
+                intermediate,
+                key,
+                ..
+            } = &pki.gateway;
+            let chain = [leaf, intermediate, &pki.root].map(String::as_str);
+            write(&format!("own-{number}.pem"), &chain.concat());
+            write(&format!("own-{number}.key"), key);
+        }
+        write("users.toml", USERS);
+        write("clients.pem", &roots);
         let setup = Setup {
             gateway,
-            connection: ESP,
-            tables: CONNECTIONS,
-            ..Setup::new(credentials)
+            tables: if pkis.len() == 1 { ONE } else { TWO },
+            ..Setup::new(Credentials::Psk {
+                secret: SECRET.to_owned(),
+                local_id: GATEWAY.to_owned(),
+                remote_id: "*@lab.test".to_owned(),
+            })
         };
         let gateway = Gateway::start(IKEXDP, &lab.gateway, &setup);
-        Self { lab, gateway, pki }
+        Self {
+            lab,
+            gateway,
+            pki: pkis.into_iter().next().expect("a kind of key"),
+            roots,
+        }
     }
 
     fn client(&self, profile: Profile, user: User) -> Emulator {
@@ -92,18 +134,14 @@ impl Fleet {
             identity: identity.parse().unwrap(),
             proof,
             gateway: GATEWAY.parse().unwrap(),
-            root: self.pki.root.clone(),
+            root: self.roots.clone(),
         }
     }
 
     /// Kim, who knows a password, on a machine that says what its own address is.
     fn kim(&self) -> User {
         User {
-            identity: Identity::decode(
-                ikexdp_proto::wire::iana::IdType::IPV4_ADDR,
-                &[192, 0, 2, 2],
-            )
-            .unwrap(),
+            identity: V4.client.to_string().parse().unwrap(),
             ..self.known("kim@lab.test")
         }
     }

@@ -1,8 +1,10 @@
 //! Windows.
 
+use std::net::IpAddr;
+
 use harness::{
-    emulator::{Cipher, windows, windows_custom, windows_dh2048},
-    lab::Path,
+    emulator::{Cipher, Proof, User, windows, windows_custom, windows_dh2048},
+    lab::{Path, V4},
     pki::Key,
 };
 use ikexdp_proto::{
@@ -20,7 +22,7 @@ const FRAGMENT_SHA384: usize = 588;
 const LEGACY: &str = "algorithms = \"legacy-windows\"";
 
 fn fleet(key: Key) -> Fleet {
-    Fleet::new(key, COMPATIBLE, &Path::FRAGMENTS_DROPPED)
+    Fleet::new(&[key], COMPATIBLE, &Path::FRAGMENTS_DROPPED)
 }
 
 #[test]
@@ -36,7 +38,7 @@ fn windows_with_2048_bits() {
 #[test]
 #[ignore = "needs CAP_NET_ADMIN"]
 fn windows_as_it_comes() {
-    let fleet = Fleet::new(Key::EcdsaP256, LEGACY, &Path::FRAGMENTS_DROPPED);
+    let fleet = Fleet::new(&[Key::EcdsaP256], LEGACY, &Path::FRAGMENTS_DROPPED);
     for user in [fleet.kim(), fleet.machine()] {
         fleet.live(windows(), user, Some(FRAGMENT_SHA256));
     }
@@ -62,7 +64,8 @@ fn windows_as_it_comes_hears_why_not() {
 #[ignore = "needs CAP_NET_ADMIN"]
 fn windows_before_1803() {
     let lines = "algorithms = \"legacy-windows\"\nip-fragments = true";
-    let fleet = Fleet::new(Key::EcdsaP256, lines, &Path::default());
+    let fleet = Fleet::new(&[Key::EcdsaP256], lines, &Path::default());
+    let capture = fleet.lab.capture_router();
     let mut client = fleet.client(windows().before_1803(), fleet.machine());
     client.connect().unwrap();
     let [request] = client.auth_sent() else {
@@ -76,6 +79,11 @@ fn windows_before_1803() {
     client.rekey_child().unwrap();
     client.disconnect();
     assert_eq!(fleet.gateway.sas(), []);
+    let datagrams = capture.stop();
+    let theirs = datagrams.iter().filter(|it| it.source == V4.client);
+    let mut theirs = theirs.peekable();
+    assert!(theirs.peek().is_some());
+    assert!(theirs.all(|datagram| !datagram.dont_fragment));
 }
 
 /// A policy of its own has one proposal, and a key exchange of its own whenever a CHILD SA is replaced.
@@ -110,6 +118,81 @@ fn windows_with_ecdsa() {
         client.disconnect();
         fleet.stop();
     }
+}
+
+/// With a certificate for RSA it has nothing but SHA-1, and verifies nothing else.
+#[test]
+#[ignore = "needs CAP_NET_ADMIN"]
+fn windows_with_rsa() {
+    for key in [Key::Rsa2048, Key::Rsa4096] {
+        let fleet = Fleet::new(&[key], LEGACY, &Path::FRAGMENTS_DROPPED);
+        let mut client = fleet.client(windows(), fleet.machine());
+        client.connect().unwrap();
+        assert_eq!(client.methods(), [AuthMethod::RSA_SHA1; 2]);
+        client.disconnect();
+        for user in [fleet.kim(), fleet.machine()] {
+            fleet.live(windows(), user, Some(FRAGMENT_SHA256));
+        }
+        fleet.stop();
+    }
+}
+
+/// Where SHA-1 is not allowed, it is refused, and the log says what to do.
+#[test]
+#[ignore = "needs CAP_NET_ADMIN"]
+fn windows_with_rsa_hears_why_not() {
+    let fleet = fleet(Key::Rsa2048);
+    for user in [fleet.kim(), fleet.machine()] {
+        let mut client = fleet.client(windows_dh2048(), user);
+        assert_eq!(client.connect(), Err(NotifyType::AUTHENTICATION_FAILED));
+    }
+    let line = fleet.gateway.line("handshake failed");
+    assert!(line.contains("rsa-sha1"), "{line}");
+    fleet.stop();
+}
+
+/// The name as people type it; a wrong password, which it does not say twice; and the password after
+/// that.
+#[test]
+#[ignore = "needs CAP_NET_ADMIN"]
+fn windows_with_a_domain_and_a_password() {
+    let fleet = fleet(Key::EcdsaP256);
+    let profile = || windows_custom(Cipher::Aes256, Group::Ecp384);
+    let user = |name: &str, password: &str| User {
+        proof: Proof::Password {
+            name: name.to_owned(),
+            password: password.to_owned(),
+        },
+        ..fleet.kim()
+    };
+    let mut client = fleet.client(profile(), user("LAB\\kim", "passwort"));
+    assert_eq!(client.connect(), Err(NotifyType::AUTHENTICATION_FAILED));
+    fleet.gateway.wait_for_line("wrong password");
+    drop(client);
+    let mut client = fleet.client(profile(), user("LAB\\kim", "password"));
+    client.connect().unwrap();
+    assert_eq!(fleet.sa().identity.as_deref(), Some("kim"));
+    client.disconnect();
+    fleet.stop();
+}
+
+/// It asks for the IPv6 address that it had, and for any IPv4 address.
+#[test]
+#[ignore = "needs CAP_NET_ADMIN"]
+fn windows_comes_back() {
+    let fleet = fleet(Key::EcdsaP256);
+    let profile = || windows_custom(Cipher::Aes128, Group::Ecp256);
+    let mut client = fleet.client(profile(), fleet.machine());
+    client.connect().unwrap();
+    let addresses = client.granted.addresses.clone();
+    client.disconnect();
+    let mut client = fleet.client(profile(), fleet.machine());
+    client.previous = addresses.iter().copied().find(IpAddr::is_ipv6);
+    assert!(client.previous.is_some());
+    client.connect().unwrap();
+    assert_eq!(client.granted.addresses, addresses);
+    client.disconnect();
+    fleet.stop();
 }
 
 /// Every root in the store of a machine is named: a request of 29 fragments was seen.
