@@ -14,8 +14,8 @@ use crate::answer::Answer;
 /// How often a request is sent.
 const TRIES: usize = 10;
 
-/// The longest IKE message in a datagram of 1,280 octets, which is as much as every path takes.
-const LENGTH_MAX: usize = 1280 - 20 - 8 - 4;
+/// The longest datagram that comes from a gateway: as much as every path takes with IPv6.
+const LENGTH_MAX: usize = 1280;
 
 /// ERROR_IPSEC_IKE_INVALID_SITUATION: what Windows says behind a NAT to somebody who wants to replace
 /// an SA.
@@ -62,14 +62,16 @@ impl Talk {
             id,
             response: false,
         };
-        let request = line.seal(place, payloads, self.cut, &mut self.random);
+        let cut = (self.cut, self.transport.path().overhead());
+        let request = line.seal(place, payloads, cut, &mut self.random);
         self.sent = request.iter().map(Vec::len).collect();
         let mut pieces = Pieces::default();
         for _ in 0..TRIES {
             request.iter().for_each(|part| self.transport.send(part));
             while let Some(message) = self.transport.receive() {
-                let fits = message.len() <= LENGTH_MAX || self.cut == Cut::Never;
-                assert!(fits, "{} octets", message.len());
+                let length = message.len() + self.transport.path().overhead();
+                let fits = length <= LENGTH_MAX || self.cut == Cut::Never;
+                assert!(fits, "{length} octets");
                 let (header, _) = Header::decode(&message).unwrap();
                 if header.spis != line.spis {
                     continue;
@@ -127,7 +129,8 @@ impl Talk {
             id: header.message_id.0,
             response: true,
         };
-        line.said = line.seal(place, &chain.finish(), self.cut, &mut self.random);
+        let cut = (self.cut, self.transport.path().overhead());
+        line.said = line.seal(place, &chain.finish(), cut, &mut self.random);
         line.said.iter().for_each(|part| self.transport.send(part));
         self.asked.push((header.exchange, asked));
     }

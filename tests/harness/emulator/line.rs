@@ -94,10 +94,10 @@ impl Line {
         &mut self,
         place: Place,
         payloads: &Chain,
-        cut: Cut,
+        (cut, overhead): (Cut, usize),
         random: &mut ChaCha8Rng,
     ) -> Vec<Vec<u8>> {
-        let room = cut.plaintext(self.suite.cipher);
+        let room = cut.plaintext(self.suite.cipher, overhead);
         let room = room.filter(|room| payloads.octets.len() > *room);
         let Some(room) = room else {
             return vec![self.seal_part(place, payloads.first, None, &payloads.octets, random)];
@@ -168,8 +168,14 @@ impl Pieces {
             return Some(payloads(encrypted.first, &plaintext));
         };
         assert!(fragment.total > 1, "a fragment of one is a message");
-        let total = *self.total.get_or_insert(fragment.total);
-        assert_eq!(total, fragment.total, "fragments of one message agree");
+        // RFC 7383 §2.6: more and smaller ones take the place of fewer, and fewer are forgotten.
+        if self.total.is_none_or(|total| fragment.total > total) {
+            *self = Self {
+                total: Some(fragment.total),
+                ..Self::default()
+            };
+        }
+        let total = self.total.filter(|total| *total == fragment.total)?;
         if fragment.number == 1 {
             self.first = Some(encrypted.first);
         }

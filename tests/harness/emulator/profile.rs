@@ -122,18 +122,16 @@ pub struct Rekey {
     pub keeps_number: bool,
 }
 
-/// Octets around an IKE message on port 4500: IPv4, UDP, non-ESP marker.
-const OVERHEAD: usize = 20 + 8 + 4;
-
 /// Octets of an IKE header, a generic payload header and the numbers of a fragment.
 const FRAGMENT_HEAD: usize = 28 + 4 + 4;
 
 impl Cut {
-    /// How many octets of plaintext a fragment has; `None` if there are none.
+    /// How many octets of plaintext a fragment has, with so many octets around an IKE message; `None` if
+    /// there are no fragments.
     #[must_use]
-    pub fn plaintext(self, cipher: Cipher) -> Option<usize> {
+    pub fn plaintext(self, cipher: Cipher, overhead: usize) -> Option<usize> {
         const BLOCK: usize = 16;
-        let room = |datagram: usize| datagram - OVERHEAD - FRAGMENT_HEAD;
+        let room = |datagram: usize| datagram - overhead - FRAGMENT_HEAD;
         let blocks = |octets: usize| octets - octets % BLOCK;
         Some(match self {
             Self::Never => return None,
@@ -253,4 +251,32 @@ pub fn proposals(protocol: ProtocolId, rows: &[Vec<Row>]) -> Vec<Proposal> {
             .collect(),
     });
     proposals.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ikexdp_proto::crypto::cipher::{Encryption, Integrity};
+
+    /// Lengths of IKE messages on port 4500 that captures and logs of servers show, with IPv4.
+    #[test]
+    fn fragments_are_as_long_as_those_that_were_seen() {
+        const OVERHEAD: usize = 20 + 8 + 4;
+        let cbc = |integrity| Cipher::new(Encryption::AesCbc256, Some(integrity)).unwrap();
+        let gcm = Cipher::new(Encryption::AesGcm16_256, None).unwrap();
+        let windows = Cut::Ciphertext(512);
+        for (cut, cipher, length) in [
+            (windows, cbc(Integrity::HmacSha1_96), 576),
+            (windows, cbc(Integrity::HmacSha2_256_128), 580),
+            (windows, cbc(Integrity::HmacSha2_384_192), 588),
+            (windows, gcm, 572),
+            (Cut::Blocks(576), cbc(Integrity::HmacSha2_256_128), 532),
+            (Cut::Blocks(576), gcm, 540),
+            (Cut::Datagram(1280), gcm, 1248),
+        ] {
+            let plaintext = cut.plaintext(cipher, OVERHEAD).unwrap();
+            assert_eq!(FRAGMENT_HEAD + cipher.sealed_len(plaintext), length);
+        }
+        assert_eq!(Cut::Never.plaintext(gcm, OVERHEAD), None);
+    }
 }

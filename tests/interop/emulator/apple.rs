@@ -1,22 +1,17 @@
 //! iOS and macOS.
 
 use harness::{
-    emulator::{
-        Cipher, android, ios, macos, macos_14, strongswan_app, windows_custom, windows_dh2048,
-    },
+    emulator::{ios, macos, macos_14},
     lab::Path,
     pki::{CLIENT, Key},
 };
-use ikexdp_proto::{crypto::kex::Group, wire::iana::AuthMethod};
+use ikexdp_proto::wire::iana::AuthMethod;
 
-use super::{COMPATIBLE, Fleet};
+use super::{COMPATIBLE, Fleet, MIXED};
 
 /// Octets of a fragment, with AES-CBC and SHA2-256, and with AES-GCM.
 const FRAGMENT_CBC: usize = 532;
 const FRAGMENT_GCM: usize = 540;
-
-/// A gateway for Windows, iPhones and Android: a certificate for ECDSA, and one for RSA.
-const MIXED: &str = "algorithms = \"compatible\"\n[ike]\nrsa-sha1 = true";
 
 /// The first group that it tries is not the one that we like best. It takes no certificate for ECDSA.
 #[test]
@@ -33,32 +28,6 @@ fn ios_set_up_by_hand() {
     fleet.live(ios(), fleet.holder(CLIENT), Some(FRAGMENT_CBC));
     let stats = |name| fleet.gateway.count(|stats| &stats.engine, name);
     assert_eq!(stats("invalid_ke_sent"), 4);
-    fleet.stop();
-}
-
-/// Beside it, others see what they can verify, and no SHA-1.
-#[test]
-#[ignore = "needs CAP_NET_ADMIN"]
-fn a_fleet_of_many_kinds() {
-    let keys = [Key::EcdsaP256, Key::Rsa2048];
-    let fleet = Fleet::new(&keys, MIXED, &Path::FRAGMENTS_DROPPED);
-    let (old, new) = (AuthMethod::ECDSA_256, AuthMethod::DIGITAL_SIGNATURE);
-    for (profile, method) in [
-        (windows_dh2048(), old),
-        (windows_custom(Cipher::Aes256, Group::Ecp384), old),
-        (macos(), old),
-        (macos().without_certreq(), old),
-        (android(), new),
-        (strongswan_app(), new),
-    ] {
-        let name = profile.name;
-        let mut client = fleet.client(profile, fleet.known("kim@lab.test"));
-        client
-            .connect()
-            .unwrap_or_else(|error| panic!("{name}: {error}"));
-        assert_eq!(client.methods()[1], method, "{name}");
-        client.disconnect();
-    }
     fleet.stop();
 }
 

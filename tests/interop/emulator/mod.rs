@@ -7,23 +7,31 @@
 mod android;
 mod apple;
 mod crowd;
+mod everybody;
 mod windows;
 
 use std::net::Ipv4Addr;
 
 use harness::{
     credentials::{Credentials, SECRET},
-    emulator::{Emulator, Ports, Proof, User, profile::Profile},
+    emulator::{
+        Cipher, Emulator, Ports, Proof, User, android, ios, macos, macos_14, profile::Profile,
+        strongswan_app, windows, windows_custom, windows_dh2048,
+    },
     gateway::{Gateway, Setup, count},
     lab::{Lab, Path, V4},
     pki::{Chain, GATEWAY, Key, Pki},
 };
 use ikexdp::view::Sa;
+use ikexdp_proto::crypto::kex::Group;
 
 use crate::{IKEXDP, counters::redirected};
 
 /// For clients with CBC.
 const COMPATIBLE: &str = "algorithms = \"compatible\"";
+
+/// For Windows, iPhones and Android: a certificate for ECDSA, and one for RSA.
+const MIXED: &str = "algorithms = \"compatible\"\n[ike]\nrsa-sha1 = true";
 
 /// "password", as `ikexdp client add --eap` writes it.
 const USERS: &str = "[users]\n\"kim\" = \"nt:8846f7eaee8fb117ad06bdd830b7586c\"\n";
@@ -175,6 +183,22 @@ impl Fleet {
         let mut sas = self.gateway.sas();
         assert_eq!(sas.len(), 1, "{sas:?}");
         sas.remove(0)
+    }
+
+    /// Every client that there is, with a password.
+    fn everybody() -> Vec<Profile> {
+        vec![
+            windows(),
+            windows_dh2048(),
+            windows_custom(Cipher::Aes128, Group::Ecp256),
+            windows_custom(Cipher::Aes256, Group::Ecp384),
+            ios(),
+            macos(),
+            macos().without_certreq(),
+            macos_14(),
+            android(),
+            strongswan_app(),
+        ]
     }
 
     /// Connects with a first request of fragments of so many octets, or of one message, does what clients
