@@ -16,13 +16,13 @@ use crate::wire::payload::ts::TrafficSelector;
 
 /// Where CHILD SAs are kept: the kernel, or something that plays it.
 pub trait DataPlane: fmt::Debug + Send + Sync {
-    /// Does all of `batch` in order. If something cannot be installed or moved,
-    /// what the batch has installed before is removed again; to remove what is
-    /// not there is no error.
+    /// Does all of `batch` in order, and tells what had gone through the SAs that it
+    /// has removed. If something cannot be installed or moved, what the batch has
+    /// installed before is removed again; to remove what is not there is no error.
     ///
     /// # Errors
     /// [`DataPlaneError`] if something could not be installed or moved.
-    fn apply(&self, batch: &[Operation]) -> Result<(), DataPlaneError>;
+    fn apply(&self, batch: &[Operation]) -> Result<Volume, DataPlaneError>;
 
     /// What has gone through each of `sas`; one that is not there counts as having carried nothing.
     ///
@@ -195,6 +195,46 @@ pub struct Carried {
     pub packets: u64,
 }
 
+/// What has gone through SAs, each way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Volume {
+    /// From the peer.
+    pub received: Carried,
+    /// To the peer.
+    pub sent: Carried,
+}
+
+impl Carried {
+    /// What both have carried.
+    #[must_use]
+    pub const fn plus(self, other: Self) -> Self {
+        Self {
+            octets: self.octets.saturating_add(other.octets),
+            packets: self.packets.saturating_add(other.packets),
+        }
+    }
+}
+
+impl Volume {
+    /// Adds what an SA has carried.
+    pub const fn add(&mut self, direction: Direction, carried: Carried) {
+        let sum = match direction {
+            Direction::Inbound => &mut self.received,
+            Direction::Outbound => &mut self.sent,
+        };
+        *sum = sum.plus(carried);
+    }
+
+    /// What both have carried.
+    #[must_use]
+    pub const fn plus(self, other: Self) -> Self {
+        Self {
+            received: self.received.plus(other.received),
+            sent: self.sent.plus(other.sent),
+        }
+    }
+}
+
 impl DataPlaneEvent {
     /// Whose SA it is about.
     #[must_use]
@@ -218,6 +258,8 @@ pub enum DataPlaneEvent {
         spi: EspSpi,
         /// Whether the kernel has given it up already.
         hard: bool,
+        /// What has gone through it.
+        carried: Carried,
     },
     /// Authentic ESP in UDP came from another address or port than before: a NAT
     /// has forgotten its mapping.
@@ -259,8 +301,8 @@ impl core::error::Error for DataPlaneError {}
 pub struct NoDataPlane;
 
 impl DataPlane for NoDataPlane {
-    fn apply(&self, _: &[Operation]) -> Result<(), DataPlaneError> {
-        Ok(())
+    fn apply(&self, _: &[Operation]) -> Result<Volume, DataPlaneError> {
+        Ok(Volume::default())
     }
 
     fn carried(&self, sas: &[EspSaName]) -> Result<Vec<Carried>, DataPlaneError> {

@@ -122,6 +122,8 @@ impl Identity {
                     _ => false,
                 }
             }
+            // Users write their names as they like.
+            (Self::User(ours), Self::User(theirs)) => ours.eq_ignore_ascii_case(theirs),
             _ => self == other,
         }
     }
@@ -173,6 +175,40 @@ fn same_name(a: &Name, b: &Name) -> bool {
     !a.is_empty()
         && a.len() == b.len()
         && a.iter_rdn().zip(b.iter_rdn()).all(|(a, b)| same_rdn(a, b))
+}
+
+/// Whether the distinguished name `name` has all that `pattern` has and no more, where
+/// `*` stands for any one value.
+pub(crate) fn is_name_like(name: &[u8], pattern: &[u8]) -> bool {
+    let (Ok(name), Ok(pattern)) = (Name::from_der(name), Name::from_der(pattern)) else {
+        return false;
+    };
+    let like = |given: &AttributeTypeAndValue, pattern: &AttributeTypeAndValue| {
+        (is_open(pattern) && given.oid == pattern.oid) || same_attribute(given, pattern)
+    };
+    // What a star stands for decides where it is sorted to.
+    let all_like = |(given, pattern): (&RelativeDistinguishedName, &RelativeDistinguishedName)| {
+        given.len() == pattern.len()
+            && given
+                .iter()
+                .all(|it| pattern.iter().any(|one| like(it, one)))
+            && pattern
+                .iter()
+                .all(|one| given.iter().any(|it| like(it, one)))
+    };
+    name.len() == pattern.len() && name.iter_rdn().zip(pattern.iter_rdn()).all(all_like)
+}
+
+/// How many values of the distinguished name `pattern` are open.
+pub(crate) fn open_values(pattern: &[u8]) -> usize {
+    Name::from_der(pattern).map_or(0, |name| {
+        let attributes = name.iter_rdn().flat_map(RelativeDistinguishedName::iter);
+        attributes.filter(|attribute| is_open(attribute)).count()
+    })
+}
+
+fn is_open(attribute: &AttributeTypeAndValue) -> bool {
+    attribute.value.value() == b"*"
 }
 
 /// Both are sorted, as DER has it.
@@ -235,7 +271,8 @@ impl fmt::Display for UnreadableIdentity {
 
 impl core::error::Error for UnreadableIdentity {}
 
-fn from_hex(text: &str) -> Option<Vec<u8>> {
+/// Octets, at least one, of two digits each.
+pub(crate) fn from_hex(text: &str) -> Option<Vec<u8>> {
     let digits: Vec<u8> = text
         .chars()
         .map(|digit| {
@@ -297,6 +334,14 @@ mod tests {
         for text in ["", "@#", "@#abc", "@#xy", "two words", "X=", "\u{7}"] {
             assert_eq!(text.parse::<Identity>(), Err(UnreadableIdentity), "{text}");
         }
+    }
+
+    /// Whoever comes as Kim has the SAs of kim.
+    #[test]
+    fn names_of_users_know_no_case() {
+        let user = Identity::of_user("CORP\\kim");
+        assert!(user.is_same_as(&Identity::of_user("corp\\Kim")));
+        assert!(!user.is_same_as(&Identity::of_user("corp\\lee")));
     }
 
     #[test]

@@ -14,8 +14,8 @@ use crate::crypto::cert::{
 };
 use crate::crypto::kex::{Group, KeyPair};
 use crate::crypto::scheme::SignatureScheme;
-use crate::data_plane::{Carried, DataPlane, DataPlaneError, EspSaName, Operation};
-use crate::eap::{Conversation, Turn};
+use crate::data_plane::{Carried, DataPlane, DataPlaneError, EspSaName, Operation, Volume};
+use crate::eap::{Account, Conversation, Turn};
 use crate::identity::Identity;
 use crate::types::Secret;
 
@@ -60,9 +60,20 @@ pub enum Job {
     Inquire(Inquiry),
     /// Have the kernel carry, or no longer carry, CHILD SAs. These jobs and the
     /// next are done in the order in which they were handed out.
-    DataPlane(Vec<Operation>),
+    DataPlane {
+        /// What to do, in order.
+        batch: Vec<Operation>,
+        /// On whose account: the peer's authenticator may want to know what went
+        /// through what is removed.
+        account: Option<Account>,
+    },
     /// Ask the kernel how much has gone through SAs.
-    Measure(Vec<EspSaName>),
+    Measure {
+        /// Which.
+        sas: Vec<EspSaName>,
+        /// Whose they are, if it is the host that wants to know.
+        account: Option<Account>,
+    },
 }
 
 /// What a peer presented.
@@ -98,7 +109,7 @@ pub enum JobResult {
     /// Of [`Job::Eap`].
     Eap(Turn),
     /// Of [`Job::DataPlane`].
-    DataPlane(Result<(), DataPlaneError>),
+    DataPlane(Result<Volume, DataPlaneError>),
     /// Of [`Job::Measure`], in the order asked for.
     Carried(Result<Vec<Carried>, DataPlaneError>),
     /// It takes another job to come to a result.
@@ -130,11 +141,17 @@ pub struct JobHost<'a> {
 }
 
 impl Job {
+    /// To be done on nobody's account: nothing is removed.
+    pub(crate) const fn data_plane(batch: Vec<Operation>) -> Self {
+        let account = None;
+        Self::DataPlane { batch, account }
+    }
+
     /// Whether it must be done after those handed out before and before those
     /// handed out later that are such, too.
     #[must_use]
     pub const fn is_ordered(&self) -> bool {
-        matches!(self, Self::DataPlane(_) | Self::Measure(_))
+        matches!(self, Self::DataPlane { .. } | Self::Measure { .. })
     }
 
     /// Whether it waits for others, for as long as they take; it must not hold up
@@ -142,6 +159,13 @@ impl Job {
     #[must_use]
     pub const fn is_remote(&self) -> bool {
         matches!(self, Self::Inquire(_))
+    }
+
+    /// Whether a peer's authenticator is asked, which may have to ask others: however
+    /// many wait for it, what only computes must not be refused for that.
+    #[must_use]
+    pub const fn is_eap(&self) -> bool {
+        matches!(self, Self::Eap { .. })
     }
 
     /// Does the work, which takes up to some milliseconds unless it is
@@ -167,8 +191,8 @@ impl Job {
                 Err(error) => JobResult::Verified(Err(error)),
             },
             Self::Inquire(inquiry) => JobResult::Verified(inquiry.run(host.status, host.unix_time)),
-            Self::DataPlane(batch) => JobResult::DataPlane(host.data_plane.apply(&batch)),
-            Self::Measure(sas) => JobResult::Carried(host.data_plane.carried(&sas)),
+            Self::DataPlane { batch, .. } => JobResult::DataPlane(host.data_plane.apply(&batch)),
+            Self::Measure { sas, .. } => JobResult::Carried(host.data_plane.carried(&sas)),
             Self::Eap {
                 conversation,
                 response,

@@ -98,3 +98,8 @@ pub const STATUS_ADDRESS_LEN_MAX: usize = 1024;
 /// Octets of a revocation list (RFC 5280 §5): the largest of public authorities
 /// have 10 million, those of companies some thousand.
 pub const REVOCATION_LIST_LEN_MAX: usize = 16 << 20;
+
+/// How long after its request a peer hears that it is not let in: longer than it
+/// takes to verify a chain of certificates, and next to nothing to a person. What
+/// takes longer, as a RADIUS server may, is told at the next multiple.
+pub const DENIAL_STEP: Duration = Duration::from_millis(250);

@@ -1,10 +1,13 @@
 //! Identities of which a part is left open, as a configuration names peers.
 
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 use core::fmt;
 use core::str::FromStr;
 
-use crate::identity::Identity;
+use ipnet::IpNet;
+
+use crate::identity::{Identity, from_hex, is_name_like, open_values};
 
 /// Which identities fit.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +20,13 @@ pub enum IdentityPattern {
     Below(String),
     /// Every mail address at this host, which is in lower case.
     At(String),
+    /// Every distinguished name with these attributes, in DER, where `*` stands for any
+    /// one value.
+    Like(Vec<u8>),
+    /// Every address in this network.
+    Within(IpNet),
+    /// Every KEY_ID that begins with these octets.
+    KeyId(Vec<u8>),
 }
 
 impl IdentityPattern {
@@ -45,6 +55,18 @@ impl IdentityPattern {
                     .is_some_and(|(user, at)| !user.is_empty() && at == host),
                 _ => false,
             },
+            Self::Like(pattern) => match identity {
+                Identity::DistinguishedName(name) => is_name_like(name, pattern),
+                _ => false,
+            },
+            Self::Within(network) => match identity {
+                Identity::Address(address) => network.contains(address),
+                _ => false,
+            },
+            Self::KeyId(start) => match identity {
+                Identity::KeyId(octets) => octets.starts_with(start),
+                _ => false,
+            },
         }
     }
 }
@@ -61,8 +83,30 @@ fn is_domain(text: &str) -> bool {
 impl FromStr for IdentityPattern {
     type Err = NoPattern;
 
-    /// Reads `*`, `*.example.com`, `*@example.com`, or an identity without a star.
+    /// Reads `*`, `*.example.com`, `*@example.com`, `CN=*, O=Example`, `192.0.2.0/24`, `@#c0ff*`, or an
+    /// identity without a star.
     fn from_str(text: &str) -> Result<Self, NoPattern> {
+        if let Ok(network) = text.parse::<IpNet>() {
+            return Ok(Self::Within(network.trunc()));
+        }
+        if let Some(start) = text.strip_prefix("@#").and_then(|it| it.strip_suffix('*')) {
+            let start = if start.is_empty() {
+                Some(Vec::new())
+            } else {
+                from_hex(start)
+            };
+            return start.map(Self::KeyId).ok_or(NoPattern);
+        }
+        if text.contains('=') && text.contains('*') {
+            return match text.parse() {
+                Ok(Identity::DistinguishedName(name))
+                    if open_values(&name) == text.matches('*').count() =>
+                {
+                    Ok(Self::Like(name))
+                }
+                _ => Err(NoPattern),
+            };
+        }
         let domain = |text: &str| match text.parse() {
             Ok(Identity::Fqdn(domain)) if is_domain(&domain) => Ok(domain),
             _ => Err(NoPattern),
@@ -87,6 +131,15 @@ impl fmt::Display for IdentityPattern {
             Self::Exactly(identity) => write!(f, "{identity}"),
             Self::Below(domain) => write!(f, "*.{domain}"),
             Self::At(host) => write!(f, "*@{host}"),
+            Self::Like(name) => write!(f, "{}", Identity::DistinguishedName(name.clone())),
+            Self::Within(network) => write!(f, "{network}"),
+            Self::KeyId(start) => {
+                f.write_str("@#")?;
+                start
+                    .iter()
+                    .try_for_each(|octet| write!(f, "{octet:02x}"))?;
+                f.write_str("*")
+            }
         }
     }
 }
@@ -157,6 +210,51 @@ mod tests {
     }
 
     #[test]
+    fn a_star_stands_for_a_value_in_a_distinguished_name() {
+        let pattern: IdentityPattern = "CN=*,OU=Staff,O=Example".parse().unwrap();
+        assert_eq!(pattern.to_string(), "CN=*,OU=Staff,O=Example");
+        for (name, expected) in [
+            ("CN=Kim,OU=Staff,O=Example", true),
+            ("CN=*,OU=Staff,O=Example", true),
+            ("CN=Kim,OU=Staff,O=Example Two", false),
+            ("CN=Kim,OU=Guests,O=Example", false),
+            ("CN=Kim,O=Example", false),
+            ("CN=Kim,OU=Staff,O=Example,C=CH", false),
+            ("CN=Kim,OU=Evil,OU=Staff,O=Example", false),
+            ("UID=Kim,OU=Staff,O=Example", false),
+            ("CN=Kim+UID=7,OU=Staff,O=Example", false),
+            ("OU=Staff,CN=Kim,O=Example", false),
+            ("kim.example.com", false),
+        ] {
+            assert_eq!(pattern.fits(&name.parse().unwrap()), expected, "{name}");
+        }
+        let two: IdentityPattern = "CN=*+UID=7,O=Example".parse().unwrap();
+        for (name, expected) in [
+            ("UID=7+CN=Kim,O=Example", true),
+            ("UID=8+CN=Kim,O=Example", false),
+            ("CN=Kim+CN=Lee,O=Example", false),
+        ] {
+            assert_eq!(two.fits(&name.parse().unwrap()), expected, "{name}");
+        }
+        let broken = Identity::DistinguishedName(alloc::vec![0x30, 3, 1]);
+        assert!(!pattern.fits(&broken));
+    }
+
+    #[test]
+    fn addresses_and_key_ids_have_beginnings() {
+        for (text, fits, fits_not) in [
+            ("192.0.2.0/24", "192.0.2.7", "192.0.3.7"),
+            ("2001:db8::/32", "2001:db8:7::1", "192.0.2.7"),
+            ("@#c0ff*", "@#c0ffee", "@#c0fe"),
+            ("@#*", "@#07", "a.example.com"),
+        ] {
+            let pattern = pattern(text);
+            assert!(pattern.fits(&fits.parse().unwrap()), "{text}");
+            assert!(!pattern.fits(&fits_not.parse().unwrap()), "{text}");
+        }
+    }
+
+    #[test]
     fn a_star_stands_nowhere_else() {
         for text in [
             "a*",
@@ -170,6 +268,11 @@ mod tests {
             "*..com",
             "*.com.",
             "*@#ab",
+            "@#abc*",
+            "@#*ab",
+            "X=*",
+            "CN=a*,O=Example",
+            "192.0.2.*",
         ] {
             assert_eq!(text.parse::<IdentityPattern>(), Err(NoPattern), "{text}");
         }

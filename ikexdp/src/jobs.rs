@@ -35,11 +35,14 @@ pub struct JobPool<J = Job, R = JobResult> {
 }
 
 /// The threads for the engine's jobs: one for those that are done in order, which
-/// the kernel does, some for those that wait for others on the network, and some
-/// for the rest, which only compute.
+/// the kernel does, some for those that wait for others on the network, some for
+/// EAP, and some for the rest, which only compute.
 #[derive(Debug)]
 pub struct Jobs {
     computing: JobPool,
+    /// One that a RADIUS server is asked for is out until it has answered, without a
+    /// thread: however many those are, the others go on.
+    eap: JobPool,
     remote: JobPool,
     in_order: JobPool,
 }
@@ -107,7 +110,7 @@ const REMOTE_THREADS: NonZeroUsize = NonZeroUsize::new(4).unwrap();
 impl Jobs {
     /// Starts `threads` threads for what computes, and a few more; `waker` is woken
     /// whenever a job is done. Of those that compute, `limit` may be out, and as
-    /// many that wait for others.
+    /// many of EAP, and as many that wait for others.
     ///
     /// # Errors
     /// [`io::Error`] if the system gives no more threads.
@@ -131,6 +134,7 @@ impl Jobs {
         let one = NonZeroUsize::MIN;
         Ok(Self {
             computing: JobPool::with("ikexdp-job", threads, limit, waker.clone(), run.clone())?,
+            eap: JobPool::with("ikexdp-eap", threads, limit, waker.clone(), run.clone())?,
             remote: JobPool::with(
                 "ikexdp-status",
                 REMOTE_THREADS,
@@ -151,20 +155,25 @@ impl Jobs {
             self.in_order.submit(id, job)
         } else if job.is_remote() {
             self.remote.submit(id, job)
+        } else if job.is_eap() {
+            self.eap.submit(id, job)
         } else {
             self.computing.submit(id, job)
         }
     }
 
-    /// Changes how many of those that compute may be out, and of those that wait.
+    /// Changes how many of those that compute may be out, of those of EAP, and of
+    /// those that wait.
     pub const fn set_limit(&mut self, limit: usize) {
         self.computing.limit = limit;
+        self.eap.limit = limit;
         self.remote.limit = limit;
     }
 
     /// Takes one job back that is done.
     pub fn done(&mut self) -> Option<Done> {
         let done = self.in_order.done().or_else(|| self.computing.done());
+        let done = done.or_else(|| self.eap.done());
         done.or_else(|| self.remote.done())
     }
 
@@ -172,7 +181,8 @@ impl Jobs {
     #[must_use]
     pub const fn out(&self) -> usize {
         let here = self.computing.out().saturating_add(self.in_order.out());
-        here.saturating_add(self.remote.out())
+        let elsewhere = self.eap.out().saturating_add(self.remote.out());
+        here.saturating_add(elsewhere)
     }
 }
 
@@ -281,189 +291,4 @@ impl<J, R> fmt::Debug for JobPool<J, R> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use ikexdp_proto::crypto::cert::NoStatusSource;
-    use ikexdp_proto::crypto::kex::Group;
-    use ikexdp_proto::data_plane::{
-        Binding, Carried, DataPlaneError, Direction, EspSaName, Lineage, NoDataPlane, Operation,
-        Tunnel,
-    };
-    use ikexdp_proto::types::EspSpi;
-    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-    use std::os::fd::AsFd;
-    use std::sync::{Mutex, mpsc};
-
-    const ONE: NonZeroUsize = NonZeroUsize::MIN;
-
-    /// Sleeps until a job is done.
-    fn wait<R>(mut done: impl FnMut() -> Option<Done<R>>, waker: &Waker) -> Done<R> {
-        loop {
-            if let Some(done) = done() {
-                return done;
-            }
-            let mut fds = [PollFd::new(waker.as_fd(), PollFlags::POLLIN)];
-            poll(&mut fds, PollTimeout::NONE).unwrap();
-            waker.clear();
-        }
-    }
-
-    #[test]
-    fn a_job_of_the_engine_comes_back() {
-        let waker = Waker::new().unwrap();
-        let mut jobs = Jobs::start(
-            ONE,
-            1,
-            waker.clone(),
-            Arc::new(NoDataPlane),
-            Arc::new(NoStatusSource),
-        )
-        .unwrap();
-        let job = Job::GenerateKey(Group::Curve25519);
-        jobs.submit(JobId(7), job).unwrap();
-        assert_eq!(jobs.out(), 1);
-        let (id, result) = wait(|| jobs.done(), &waker);
-        assert_eq!((id, jobs.out()), (JobId(7), 0));
-        let Ok(JobResult::Key(Ok(key))) = result else {
-            panic!("no key: {result:?}");
-        };
-        assert_eq!(key.public().len(), 32);
-    }
-
-    /// A data plane that lets nobody by until the gate is open, and notes how long
-    /// each batch was.
-    #[derive(Debug)]
-    struct Gated {
-        gate: Mutex<mpsc::Receiver<()>>,
-        batches: Mutex<Vec<usize>>,
-    }
-
-    impl DataPlane for Gated {
-        fn apply(&self, batch: &[Operation]) -> Result<(), DataPlaneError> {
-            let _ = self.gate.lock().unwrap().recv();
-            self.batches.lock().unwrap().push(batch.len());
-            Ok(())
-        }
-
-        fn carried(&self, _: &[EspSaName]) -> Result<Vec<Carried>, DataPlaneError> {
-            Ok(Vec::new())
-        }
-    }
-
-    #[test]
-    fn what_the_kernel_does_is_done_in_order_and_holds_up_nothing_else() {
-        let waker = Waker::new().unwrap();
-        let (open, gate) = mpsc::channel::<()>();
-        let plane = Arc::new(Gated {
-            gate: Mutex::new(gate),
-            batches: Mutex::default(),
-        });
-        let two = NonZeroUsize::new(2).unwrap();
-        let shared = Arc::clone(&plane);
-        let mut jobs =
-            Jobs::start(two, 1, waker.clone(), shared, Arc::new(NoStatusSource)).unwrap();
-        let end = "192.0.2.1:500".parse().unwrap();
-        let remove = || {
-            Operation::RemoveSa(EspSaName {
-                direction: Direction::Inbound,
-                spi: EspSpi(7),
-                tunnel: Tunnel {
-                    local: end,
-                    remote: end,
-                    in_udp: false,
-                },
-                lineage: Lineage(1),
-                binding: Binding::default(),
-            })
-        };
-        for length in 0..4_u8 {
-            let batch = (0..length).map(|_| remove()).collect();
-            jobs.submit(JobId(length.into()), Job::DataPlane(batch))
-                .unwrap();
-        }
-        jobs.submit(JobId(9), Job::GenerateKey(Group::Curve25519))
-            .unwrap();
-        assert_eq!(wait(|| jobs.done(), &waker).0, JobId(9));
-        drop(open);
-        let done = [(); 4].map(|()| wait(|| jobs.done(), &waker).0.0);
-        assert_eq!(done, [0, 1, 2, 3]);
-        assert_eq!(*plane.batches.lock().unwrap(), [0, 1, 2, 3]);
-    }
-
-    #[test]
-    fn a_panic_is_the_outcome_of_its_job_alone() {
-        let waker = Waker::new().unwrap();
-        let run = |number: u32, reply: Reply<u32>| {
-            assert_ne!(number, 13, "unlucky");
-            reply.send(number);
-        };
-        let mut pool = JobPool::with("test", ONE, 2, waker.clone(), run).unwrap();
-        pool.submit(JobId(1), 13).unwrap();
-        pool.submit(JobId(2), 14).unwrap();
-        let ends = [(); 2].map(|()| wait(|| pool.done(), &waker));
-        assert_eq!(ends, [(JobId(1), Err(Lost::Panicked)), (JobId(2), Ok(14))]);
-    }
-
-    #[test]
-    fn a_result_may_come_later_or_never() {
-        let waker = Waker::new().unwrap();
-        let (keep, kept) = mpsc::channel();
-        let run = move |number: u32, reply: Reply<u32>| keep.send((number, reply)).unwrap();
-        let mut pool = JobPool::with("test", ONE, 2, waker.clone(), run).unwrap();
-        pool.submit(JobId(1), 7).unwrap();
-        pool.submit(JobId(2), 8).unwrap();
-        let [(_, first), (number, second)] = [(); 2].map(|()| kept.recv().unwrap());
-        assert_eq!((pool.done(), pool.out()), (None, 2));
-        second.send(number);
-        assert_eq!(wait(|| pool.done(), &waker), (JobId(2), Ok(8)));
-        drop(first);
-        let lost = (JobId(1), Err(Lost::GivenUp));
-        assert_eq!(wait(|| pool.done(), &waker), lost);
-        assert_eq!(pool.out(), 0);
-    }
-
-    #[test]
-    fn at_the_limit_a_job_is_refused_until_one_was_taken_back() {
-        let waker = Waker::new().unwrap();
-        let (open, gate) = mpsc::channel::<()>();
-        let gate = Mutex::new(gate);
-        let run = move |(), reply: Reply<&'static str>| {
-            reply.send(gate.lock().unwrap().recv().map_or("shut", |()| "open"));
-        };
-        let mut pool = JobPool::with("test", ONE, 2, waker.clone(), run).unwrap();
-        pool.submit(JobId(1), ()).unwrap();
-        pool.submit(JobId(2), ()).unwrap();
-        assert_eq!(pool.submit(JobId(3), ()), Err(Full));
-        assert_eq!(pool.out(), 2);
-        open.send(()).unwrap();
-        assert_eq!(wait(|| pool.done(), &waker), (JobId(1), Ok("open")));
-        pool.submit(JobId(3), ()).unwrap();
-        drop(open);
-        assert_eq!(wait(|| pool.done(), &waker), (JobId(2), Ok("shut")));
-    }
-
-    #[test]
-    fn what_waits_is_thrown_away_with_the_pool() {
-        let (started, wait_for_start) = mpsc::channel();
-        let (open, gate) = mpsc::channel::<()>();
-        let gate = Mutex::new(gate);
-        let run = move |started: mpsc::Sender<()>, reply: Reply<()>| {
-            started.send(()).unwrap();
-            drop(started);
-            let _ = gate.lock().unwrap().recv();
-            reply.send(());
-        };
-        let mut pool = JobPool::with("test", ONE, 3, Waker::new().unwrap(), run).unwrap();
-        pool.submit(JobId(1), started.clone()).unwrap();
-        wait_for_start.recv().unwrap();
-        pool.submit(JobId(2), started.clone()).unwrap();
-        pool.submit(JobId(3), started).unwrap();
-        // The first job ends only after the others were thrown away.
-        let opener = thread::spawn(move || {
-            assert!(wait_for_start.recv().is_err());
-            drop(open);
-        });
-        drop(pool);
-        opener.join().unwrap();
-    }
-}
+mod tests;

@@ -122,6 +122,25 @@ pub struct Stats {
     pub daemon: Counters,
     /// The engine.
     pub engine: Counters,
+    /// RADIUS, by table, role and server.
+    #[serde(default)]
+    pub radius: Vec<Radius>,
+}
+
+/// What a table `[[radius]]` has to do with one server, or with all.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Radius {
+    /// The name of the table.
+    pub table: String,
+    /// What it is about: servers are asked for `authentication` and `accounting`,
+    /// `records` wait for any of them, and `disconnect` is what is asked of us.
+    pub role: String,
+    /// The server, if it is about one.
+    pub server: Option<SocketAddr>,
+    /// Whether it is asked before others.
+    pub is_up: Option<bool>,
+    /// What happened since the daemon started or the configuration was read again.
+    pub counters: Counters,
 }
 
 /// Counters by name, in the order in which they are shown; in JSON an object.
@@ -129,6 +148,13 @@ pub struct Stats {
 pub struct Counters(pub Vec<(String, u64)>);
 
 impl Counters {
+    /// Adds those of the same names.
+    pub fn add(&mut self, others: &Self) {
+        for ((_, sum), (_, value)) in self.0.iter_mut().zip(&others.0) {
+            *sum = sum.saturating_add(*value);
+        }
+    }
+
     /// Gives the counter `name` a value, if there is one of that name.
     pub fn set(&mut self, name: &str, value: u64) {
         let named = self.0.iter_mut().filter(|(known, _)| known == name);

@@ -5,6 +5,7 @@ use std::time::Duration;
 use harness::parties::selector;
 use harness::script::{Answer, KEY, Script, config, kinds};
 use ikexdp_proto::event::{Event, FailureReason};
+use ikexdp_proto::limits::DENIAL_STEP;
 use ikexdp_proto::message::child::ChildPayloads;
 use ikexdp_proto::wire::iana::{ExchangeType, NotifyType, PayloadType};
 use ikexdp_proto::wire::payload::notify::Notify;
@@ -37,6 +38,8 @@ fn the_right_key_opens() {
     assert_eq!(script.endpoint.established(), 1);
 }
 
+/// How soon it hears that says nothing of what was wrong.
+///
 /// --> IKE_AUTH { IDi, AUTH, ... }
 /// <-- IKE_AUTH { N(AUTHENTICATION_FAILED) }
 #[test]
@@ -45,7 +48,11 @@ fn the_wrong_key_does_not() {
     script.init();
     let payloads = script.auth_payloads(b"wrong", Some(Script::child()));
     let request = script.seal(ExchangeType::IKE_AUTH, 1, &payloads);
-    let sent = script.deliver(&request);
+    let soon = Duration::from_micros(1);
+    assert!(script.deliver(&request).is_empty());
+    assert!(script.wait(DENIAL_STEP - soon).is_empty());
+    assert!(script.deliver(&request).is_empty());
+    let sent = script.wait(soon);
     let answer = script.open(&sent[0]);
     assert_eq!(kinds(&answer), [PayloadType::NOTIFY]);
     assert_eq!(notified(&answer), Some(NotifyType::AUTHENTICATION_FAILED));

@@ -8,7 +8,7 @@ use harness::parties::proposal;
 use harness::script::{Answer, CHILD_SPI, Script, config, kinds};
 use ikexdp_proto::Command;
 use ikexdp_proto::crypto::kex::Group;
-use ikexdp_proto::data_plane::{DataPlaneEvent, Direction};
+use ikexdp_proto::data_plane::{Carried, DataPlaneEvent, Direction};
 use ikexdp_proto::event::{CloseReason, Event};
 use ikexdp_proto::message::child::Selectors;
 use ikexdp_proto::message::create_child::CreateChild;
@@ -132,6 +132,7 @@ fn wear_out(script: &mut Script) -> Bytes {
         direction: Direction::Inbound,
         spi: ours(script)[0],
         hard: true,
+        carried: Carried::default(),
     };
     let sent = script.tell(expired);
     assert_eq!(sent.len(), 1);

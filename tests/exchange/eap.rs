@@ -375,7 +375,7 @@ fn a_user_gets_the_connection_of_its_group() {
     }
 }
 
-fn let_in(change: impl FnOnce(&mut Admission)) -> Script {
+pub(crate) fn let_in(change: impl FnOnce(&mut Admission)) -> Script {
     let (mut script, _) = says(config(&Doorman::new(change)), "DOMAIN\\kim", WORD);
     let proof = script.eap_proof(&MSK);
     script.exchange(IKE_AUTH, 4, &proof);

@@ -16,6 +16,7 @@ use ikexdp_proto::data_plane::NoDataPlane;
 use ikexdp_proto::event::{CloseReason, Event, FailureReason};
 use ikexdp_proto::identity::Identity;
 use ikexdp_proto::job::{Job, JobResult};
+use ikexdp_proto::limits::DENIAL_STEP;
 use ikexdp_proto::message::init::notify_only;
 use ikexdp_proto::pattern::IdentityPattern;
 use ikexdp_proto::stats::Stat;
@@ -140,6 +141,13 @@ impl Line {
             .iter()
             .flat_map(|datagram| self.gateway.receive(self.now, datagram))
             .collect();
+        let from_gateway = if from_gateway.is_empty() {
+            // It takes its time to say who is not let in.
+            self.now = self.now + DENIAL_STEP;
+            self.gateway.handle(self.now, Input::Timeout)
+        } else {
+            from_gateway
+        };
         from_gateway
             .iter()
             .flat_map(|datagram| self.client.receive(self.now, datagram))

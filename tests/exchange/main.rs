@@ -10,6 +10,7 @@
     reason = "a test ends by a panic"
 )]
 
+mod account;
 mod auth;
 mod certificates;
 mod channel;

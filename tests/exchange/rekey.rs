@@ -6,7 +6,7 @@ use harness::net::{Net, Side, Weather};
 use harness::parties::{Parties, Proof};
 use ikexdp_proto::Command;
 use ikexdp_proto::crypto::kex::Group;
-use ikexdp_proto::data_plane::{DataPlaneError, DataPlaneEvent, Direction};
+use ikexdp_proto::data_plane::{Carried, DataPlaneError, DataPlaneEvent, Direction};
 use ikexdp_proto::error::Error;
 use ikexdp_proto::event::{CloseReason, Event, IkeSaSummary};
 use ikexdp_proto::stats::Stat;
@@ -310,11 +310,14 @@ fn a_worn_child_sa_is_replaced_and_a_worn_out_one_deleted() {
     let mut net = up(&psk());
     let before = only(&net, Side::Gateway).children[0].clone();
     let lineage = net.kernel(Side::Gateway).names().1[0];
+    let owner = only(&net, Side::Gateway).id;
+    assert_eq!(net.endpoint(Side::Gateway).owner(lineage), Some(owner));
     let expired = |direction, spi, hard| DataPlaneEvent::Expired {
         lineage,
         direction,
         spi,
         hard,
+        carried: Carried::default(),
     };
     let soft = expired(Direction::Outbound, before.spi_out, false);
     net.tell(Side::Gateway, soft);

@@ -15,6 +15,7 @@ use ikexdp_proto::crypto::cert::{
 use ikexdp_proto::data_plane::NoDataPlane;
 use ikexdp_proto::event::{Event, FailureReason};
 use ikexdp_proto::job::{Job, JobId, JobResult};
+use ikexdp_proto::limits::DENIAL_STEP;
 use ikexdp_proto::time::Instant;
 use ikexdp_proto::types::{Datagram, Path};
 use ikexdp_proto::wire::iana::NotifyType;
@@ -152,6 +153,11 @@ impl Both {
                 .iter()
                 .flat_map(|datagram| self.gateway.receive(self.now, datagram))
                 .collect();
+            let answers = if answers.is_empty() {
+                self.denial()
+            } else {
+                answers
+            };
             if answers.is_empty() {
                 return sent;
             }
@@ -161,6 +167,12 @@ impl Both {
             }
             sent = next;
         }
+    }
+
+    /// What the gateway says when it is time for that.
+    fn denial(&mut self) -> Vec<Bytes> {
+        self.now = self.now + DENIAL_STEP;
+        self.gateway.handle(self.now, Input::Timeout)
     }
 
     fn answer(&mut self, answers: &[Bytes]) -> Vec<Bytes> {
@@ -255,6 +267,7 @@ fn the_whole_handshake_waits_for_what_is_asked() {
         }
         assert_eq!(both.gateway.inquiries, 1);
         let answers = both.gateway.release(both.now);
+        let answers = if opens { answers } else { both.denial() };
         both.answer(&answers);
         if opens {
             assert_eq!(both.gateway.endpoint.established(), 1, "{status:?}");

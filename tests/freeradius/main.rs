@@ -16,9 +16,10 @@ use harness::freeradius::{FreeRadius, SECRET, Settings, User, disconnect};
 use harness::mschapv2::{Answer, Client};
 use ikexdp::radius::{
     self, AccountingSettings, DisconnectSettings, Disconnections, Facts, Radius, Session,
-    TerminateCause, Volume,
+    TerminateCause,
 };
 use ikexdp_proto::{
+    data_plane::{Carried, Volume},
     eap::{Admission, Authenticator, Caller, RejectionReason, Turn},
     types::Secret,
 };
@@ -202,24 +203,46 @@ fn freeradius_writes_down_what_a_session_carried() {
         let session = Session::of(&account).unwrap();
         let facts = Facts {
             addresses: vec!["10.9.0.7".parse().unwrap(), "2001:db8::7".parse().unwrap()],
-            volume: Some(Volume {
-                octets_in: 0x2_0000_0001,
-                octets_out: 7,
-                packets_in: 3,
-                packets_out: 4,
-            }),
+            volume: Volume {
+                received: Carried {
+                    octets: 0x2_0000_0001,
+                    packets: 3,
+                },
+                sent: Carried {
+                    octets: 7,
+                    packets: 4,
+                },
+            },
             age: Duration::from_secs(61),
         };
+        radius.begin_accounting();
         session.started(&facts);
-        session.stopped(&facts, TerminateCause::USER_REQUEST);
+        session.interim(&facts);
+        // What waits would give way to a later one.
         assert_eq!(radius.settle().await, 0);
-        session.id()
+        session.stopped(&facts, TerminateCause::USER_REQUEST);
+        radius.end_accounting();
+        assert_eq!(radius.settle().await, 0);
+        session.id().to_string()
     });
     let records = server.records();
-    let [start, stop] = records.as_slice() else {
-        panic!("two records: {records:?}");
+    let [on, start, interim, stop, off] = records.as_slice() else {
+        panic!("five records: {records:?}");
     };
     for (record, name, value) in [
+        (on, "Acct-Status-Type", "Accounting-On"),
+        (on, "NAS-Identifier", "ikexdp"),
+        (on, "NAS-IP-Address", "127.0.0.1"),
+        (off, "Acct-Status-Type", "Accounting-Off"),
+        (off, "NAS-Identifier", "ikexdp"),
+        (interim, "Acct-Status-Type", "Interim-Update"),
+        (interim, "Acct-Session-Id", &id),
+        (interim, "User-Name", "kim"),
+        (interim, "Acct-Session-Time", "61"),
+        (interim, "Acct-Input-Octets", "1"),
+        (interim, "Acct-Input-Gigawords", "2"),
+        (interim, "Acct-Input-Packets", "3"),
+        (interim, "Acct-Output-Octets", "7"),
         (start, "Acct-Status-Type", "Start"),
         (start, "User-Name", "kim"),
         (start, "Acct-Session-Id", &id),

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 
 use ikexdp_proto::data_plane::{
     Carried, DataPlane, DataPlaneError, Direction, EspSa, EspSaName, Lineage, Operation, Policies,
-    Tunnel,
+    Tunnel, Volume,
 };
 use ikexdp_proto::event::IkeSaSummary;
 use ikexdp_proto::types::EspSpi;
@@ -120,7 +120,8 @@ impl Kernel {
 }
 
 impl Books {
-    fn apply(&mut self, batch: &[Operation]) -> Result<(), DataPlaneError> {
+    fn apply(&mut self, batch: &[Operation]) -> Result<Volume, DataPlaneError> {
+        let mut volume = Volume::default();
         for operation in batch {
             match operation {
                 Operation::InstallSa(sa) => self.install(sa)?,
@@ -129,7 +130,10 @@ impl Books {
                 }
                 Operation::RemoveSa(name) => {
                     if self.sa(name).is_some() {
-                        self.sas.remove(&(name.direction, name.spi));
+                        let key = (name.direction, name.spi);
+                        self.sas.remove(&key);
+                        let carried = self.carried.remove(&key).unwrap_or_default();
+                        volume.add(name.direction, carried);
                     }
                 }
                 Operation::RemovePolicies(policies) => {
@@ -138,7 +142,7 @@ impl Books {
                 Operation::Move { sas, policies, to } => self.relocate(sas, policies, *to)?,
             }
         }
-        Ok(())
+        Ok(volume)
     }
 
     /// The SA of that name, if it is of the lineage that is told.
@@ -190,7 +194,7 @@ impl Books {
 }
 
 impl DataPlane for Kernel {
-    fn apply(&self, batch: &[Operation]) -> Result<(), DataPlaneError> {
+    fn apply(&self, batch: &[Operation]) -> Result<Volume, DataPlaneError> {
         self.books(|books| {
             let before = (books.sas.clone(), books.policies.clone());
             let applied = books.apply(batch);

@@ -19,6 +19,7 @@ use ikexdp_proto::error::Malformed;
 use ikexdp_proto::event::Event;
 use ikexdp_proto::identity::Identity;
 use ikexdp_proto::job::{Job, JobId};
+use ikexdp_proto::limits::DENIAL_STEP;
 use ikexdp_proto::message::auth::{AuthMessage, OwnAuthentication};
 use ikexdp_proto::message::child::{ChildPayloads, Selectors};
 use ikexdp_proto::message::init::{InitNotifies, InitReply, InitRequest};
@@ -190,9 +191,8 @@ impl Script {
                 Output::Keepalive(path) => self.keepalives.push((self.now, path)),
                 Output::Event(event) => self.events.push(event),
                 Output::Job(id, job) => match (&mut self.waiting, job) {
-                    (Some(waiting), job) if self.all_wait || matches!(job, Job::DataPlane(_)) => {
-                        waiting.push_back((id, job));
-                    }
+                    (Some(waiting), job @ Job::DataPlane { .. }) => waiting.push_back((id, job)),
+                    (Some(waiting), job) if self.all_wait => waiting.push_back((id, job)),
                     (_, job) => self.work(id, job),
                 },
             }
@@ -451,10 +451,13 @@ impl Script {
         message.into()
     }
 
-    /// Sends a request and opens the response, which is whole.
+    /// Sends a request and opens the response, which is whole; a denial takes its time.
     pub fn exchange(&mut self, exchange: ExchangeType, id: u32, payloads: &Chain) -> Answer {
         let request = self.seal(exchange, id, payloads);
-        let sent = self.deliver(&request);
+        let mut sent = self.deliver(&request);
+        if sent.is_empty() {
+            sent = self.wait(DENIAL_STEP);
+        }
         let [response] = sent.as_slice() else {
             panic!("one response, not {}", sent.len())
         };

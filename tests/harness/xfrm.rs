@@ -15,6 +15,8 @@ pub struct State {
     pub spi: u32,
     /// Whether it is carried in UDP (RFC 3948).
     pub in_udp: bool,
+    /// Octets in the tunnel, sent or received.
+    pub octets: u64,
     /// ESP packets sent or received.
     pub packets: u64,
 }
@@ -52,15 +54,17 @@ impl State {
         };
         let spi = after("spi")?.strip_prefix("0x")?.split('(').next()?;
         let (_, current) = text.split_once("lifetime current:")?;
-        let packets = current
-            .split_whitespace()
-            .find_map(|word| word.strip_suffix("(packets)"))?;
+        let count = |suffix| {
+            let mut words = current.split_whitespace();
+            words.find_map(|word| word.trim_end_matches(',').strip_suffix(suffix))
+        };
         Some(Self {
             source: after("src")?.parse().ok()?,
             destination: after("dst")?.parse().ok()?,
             spi: u32::from_str_radix(spi, 16).ok()?,
             in_udp: words.contains(&"espinudp"),
-            packets: packets.parse().ok()?,
+            octets: count("(bytes)")?.parse().ok()?,
+            packets: count("(packets)")?.parse().ok()?,
         })
     }
 }

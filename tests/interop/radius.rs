@@ -1,11 +1,11 @@
 //! Users whom a real FreeRADIUS knows, and the gateway does not.
 
-use std::net::Ipv4Addr;
+use std::{net::Ipv4Addr, time::Duration};
 
 use harness::{
     credentials::{Credentials, Eap},
-    freeradius::{Certificates, FreeRadius, SECRET, Settings, User, disconnect_from},
-    gateway::Gateway,
+    freeradius::{Certificates, FreeRadius, Record, SECRET, Settings, User, disconnect_from},
+    gateway::{Gateway, count},
     lab::{Lab, V4},
     pki::{CLIENT, Key, Pki},
     strongswan::Strongswan,
@@ -71,16 +71,86 @@ fn a_user_of_the_server_comes_and_goes() {
     // It waits for the server to take what it is told.
     gateway.stop();
     let records = server.records();
-    let [start, stop] = &records[..] else {
-        panic!("two records: {records:?}")
-    };
-    for (record, status) in [(start, "Start"), (stop, "Stop")] {
-        assert_eq!(record.get("Acct-Status-Type"), Some(status));
+    assert_eq!(
+        statuses(&records),
+        ["Accounting-On", "Start", "Stop", "Accounting-Off"]
+    );
+    let (start, stop) = (&records[1], &records[2]);
+    for record in [start, stop] {
         assert_eq!(record.get("User-Name"), Some("kim"));
         assert_eq!(record.get("Class"), Some("0x6c6162"));
         assert_eq!(record.get("Framed-IP-Address"), Some("10.9.0.77"));
     }
     assert_eq!(stop.get("Acct-Terminate-Cause"), Some("User-Request"));
+    // Nothing is carried here.
+    for count in ["Acct-Input-Octets", "Acct-Output-Packets"] {
+        assert_eq!(stop.get(count), Some("0"));
+    }
+}
+
+/// The server says how often it wants to hear of a session; the first time comes earlier.
+#[test]
+#[ignore = "needs CAP_NET_ADMIN"]
+fn the_server_hears_that_a_session_goes_on() {
+    const INTERVAL: Duration = Duration::from_secs(60);
+    let pki = Pki::new(Key::EcdsaP256);
+    let case = case(&pki, "kim", Eap::Mschapv2("secret of kim".to_owned()));
+    let mut settings = settings(&pki, None);
+    let interval = format!("Acct-Interim-Interval = {}", INTERVAL.as_secs());
+    settings.users = settings
+        .users
+        .into_iter()
+        .map(|user| user.with(&interval))
+        .collect();
+    let (_lab, server, gateway, client) = start(&case, &settings);
+    client.initiate().unwrap();
+    let is_told = |lines: &[String]| {
+        let mut lines = lines.iter();
+        lines.find(|line| line.contains("Interim-Update")).cloned()
+    };
+    let told = server.log().wait_for(INTERVAL.saturating_mul(2), is_told);
+    told.expect("the server is told");
+    client.terminate().unwrap();
+    gateway.stop();
+    let records = server.records();
+    let statuses = statuses(&records);
+    assert_eq!(statuses[..3], ["Accounting-On", "Start", "Interim-Update"]);
+    let name = |place: usize| records[place].get("Acct-Session-Id");
+    assert_eq!(name(1), name(2));
+    let seconds: u64 = records[2]
+        .get("Acct-Session-Time")
+        .and_then(|time| time.parse().ok())
+        .expect("a time");
+    assert!(seconds >= INTERVAL.as_secs() / 2, "{seconds}");
+    assert_eq!(records[2].get("Acct-Input-Octets"), Some("0"));
+    assert_eq!(records[2].get("Acct-Terminate-Cause"), None);
+}
+
+fn statuses(records: &[Record]) -> Vec<&str> {
+    let statuses = records.iter();
+    let statuses = statuses.map(|record| record.get("Acct-Status-Type"));
+    statuses.map(|status| status.expect("a status")).collect()
+}
+
+/// The server hears of the end of a session that is up when the gateway ends, and then of that.
+#[test]
+#[ignore = "needs CAP_NET_ADMIN"]
+fn the_server_hears_that_the_gateway_ends() {
+    let pki = Pki::new(Key::EcdsaP256);
+    let case = case(&pki, "kim", Eap::Mschapv2("secret of kim".to_owned()));
+    let (_lab, server, gateway, client) = start(&case, &settings(&pki, None));
+    client.initiate().unwrap();
+    gateway.stop();
+    let records = server.records();
+    assert_eq!(
+        statuses(&records),
+        ["Accounting-On", "Start", "Stop", "Accounting-Off"]
+    );
+    let cause = records[2].get("Acct-Terminate-Cause");
+    assert_eq!(cause, Some("Admin-Reboot"));
+    for record in &records {
+        assert_eq!(record.get("NAS-Identifier"), Some("ikexdp"));
+    }
 }
 
 /// EAP-TLS and EAP-TTLS, which are between the client and the server.
@@ -118,10 +188,27 @@ fn the_server_ends_a_session() {
     let said = disconnect_from(&lab.gateway, here, "User-Name = \"kim\"");
     assert!(said.contains("Disconnect-ACK"), "{said}");
     assert_eq!(gateway.sas(), []);
+    for (role, name, value) in [
+        ("authentication", "accepts", 1),
+        ("authentication", "rejects", 0),
+        ("disconnect", "acknowledged", 1),
+        ("disconnect", "refused", 1),
+        ("records", "records_lost", 0),
+    ] {
+        assert_eq!(counted(&gateway, role, name), value, "{role} {name}");
+    }
     gateway.stop();
     let records = server.records();
-    let stop = records.last().unwrap();
+    let stop = &records[2];
     assert_eq!(stop.get("Acct-Terminate-Cause"), Some("Admin-Reset"));
+}
+
+/// A counter that `ikexdp stats` shows of the only table.
+fn counted(gateway: &Gateway, role: &str, name: &str) -> u64 {
+    let stats = gateway.stats();
+    let mut of_table = stats.radius.iter();
+    let of_role = of_table.find(|it| it.table == "lab" && it.role == role);
+    count(&of_role.expect("the role is shown").counters, name)
 }
 
 fn refused(case: &Case, settings: Option<&Settings>, says: &[&str]) {
@@ -134,6 +221,9 @@ fn refused(case: &Case, settings: Option<&Settings>, says: &[&str]) {
     }
     assert_eq!(gateway.sas(), []);
     assert_eq!(client.sas(), []);
+    let (rejects, timeouts) = if server.is_some() { (1, 0) } else { (0, 1) };
+    assert_eq!(counted(&gateway, "authentication", "rejects"), rejects);
+    assert_eq!(counted(&gateway, "authentication", "timeouts"), timeouts);
     gateway.stop();
     drop(server);
 }

@@ -34,7 +34,7 @@ const TUNNEL: Tunnel = Tunnel::ALL[1];
 /// How long anything may take that is waited for.
 const PATIENCE: Duration = Duration::from_secs(40);
 /// What the log says of a CHILD SA that has taken the place of another.
-const REKEYED: &str = " rekeyed=";
+pub(crate) const REKEYED: &str = " rekeyed=";
 /// What of the configuration is the same for all: a client that has disappeared is missed soon.
 const TABLES: &str = "
 [log]
@@ -60,7 +60,7 @@ fn start(tunnel: Tunnel, connection: &'static str) -> (Lab, Gateway) {
 }
 
 /// Waits until the log has had so many lines with this text.
-fn wait_for_lines(gateway: &Gateway, text: &str, count: usize) {
+pub(crate) fn wait_for_lines(gateway: &Gateway, text: &str, count: usize) {
     let has_come = |lines: &[String]| {
         let come = lines.iter().filter(|line| line.contains(text)).count();
         (come >= count).then_some(())
@@ -72,7 +72,7 @@ fn wait_for_lines(gateway: &Gateway, text: &str, count: usize) {
 }
 
 /// Looks again and again until there is something to see.
-fn look_until<T>(look: impl Fn() -> Option<T>) -> Option<T> {
+pub(crate) fn look_until<T>(look: impl Fn() -> Option<T>) -> Option<T> {
     let clock = Clock::start();
     let end = clock.now() + PATIENCE;
     iter::repeat_with(look)
@@ -81,7 +81,7 @@ fn look_until<T>(look: impl Fn() -> Option<T>) -> Option<T> {
 }
 
 /// Looks until there is one IKE SA with one CHILD SA, and exactly that in both kernels.
-fn settled(lab: &Lab, gateway: &Gateway) -> (Sa, Child) {
+pub(crate) fn settled(lab: &Lab, gateway: &Gateway) -> (Sa, Child) {
     let spis = |end: &Namespace| -> BTreeSet<String> {
         let states = xfrm::states(end).into_iter();
         states.map(|state| format!("{:08x}", state.spi)).collect()

@@ -10,6 +10,7 @@
     reason = "a test ends by a panic"
 )]
 
+mod accounts;
 mod carries;
 mod esp;
 mod guest;

@@ -6,7 +6,7 @@ use std::{
     fs,
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
 };
 
 use anyhow::{Context as _, Result, bail};
@@ -71,6 +71,30 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
         bail!("{line}: {status}");
     }
     Ok(())
+}
+
+/// Shows the command and starts it in the background, where it gives way to everything else.
+///
+/// # Errors
+/// It cannot be started.
+pub(crate) fn start_behind(command: &Command) -> Result<Child> {
+    let mut behind = Command::new("nice");
+    behind
+        .args(["-n", "19"])
+        .arg(command.get_program())
+        .args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => behind.env(name, value),
+            None => behind.env_remove(name),
+        };
+    }
+    if let Some(directory) = command.get_current_dir() {
+        behind.current_dir(directory);
+    }
+    let line = line(&behind);
+    eprintln!("$ {line} &");
+    behind.stdin(Stdio::null()).spawn().context(line)
 }
 
 /// What the command prints to standard output; `None` if it fails or is not there.

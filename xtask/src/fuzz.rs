@@ -3,12 +3,16 @@
 //! What cargo-fuzz adds to that is the sanitizers, which look for what `forbid(unsafe_code)` rules
 //! out; so it is not needed, and neither is a nightly compiler.
 
-use std::{fs, path::PathBuf, process::Command};
+use std::{
+    fs,
+    path::PathBuf,
+    process::{Child, Command},
+};
 
 use anyhow::{Context as _, Result, bail};
 
 use crate::{
-    command::{cargo, output, root, run, words},
+    command::{cargo, output, root, run, start_behind, words},
     setup,
 };
 
@@ -58,25 +62,77 @@ pub(crate) struct Target {
     file: PathBuf,
 }
 
+/// The build of every target, under way behind everything else.
+#[derive(Debug)]
+pub(crate) struct Building {
+    host: String,
+    cargo: Child,
+}
+
+impl Building {
+    /// Begins it.
+    ///
+    /// # Errors
+    /// The set-up fails, or the build cannot be started.
+    pub(crate) fn begin() -> Result<Self> {
+        let (host, mut build) = build()?;
+        // Between what others say its progress would be in the way.
+        let cargo = start_behind(build.arg("--quiet"))?;
+        Ok(Self { host, cargo })
+    }
+
+    /// Waits for it.
+    ///
+    /// # Errors
+    /// The build fails.
+    pub(crate) fn finish(mut self) -> Result<Vec<Target>> {
+        let status = self.cargo.wait().context("build of the fuzz targets")?;
+        if !status.success() {
+            bail!("build of the fuzz targets: {status}");
+        }
+        Target::all(&self.host)
+    }
+}
+
+impl Drop for Building {
+    /// Nobody waits for it any more; if it is over, that is an error of no interest.
+    fn drop(&mut self) {
+        let _ = self.cargo.kill();
+    }
+}
+
+/// For which host targets are built, and by what command.
+fn build() -> Result<(String, Command)> {
+    setup::for_fuzzing()?;
+    let compiler = output(Command::new("rustc").arg("-vV")).context("rustc -vV")?;
+    let host = compiler
+        .lines()
+        .find_map(|line| line.strip_prefix("host: "));
+    let host = host.context("rustc does not name its host")?.to_owned();
+    let mut cargo = cargo();
+    // With a target named, build scripts are not instrumented.
+    cargo
+        .args(words(
+            "build --release --manifest-path fuzz/Cargo.toml --target",
+        ))
+        .arg(&host)
+        .env("RUSTFLAGS", INSTRUMENTATION);
+    Ok((host, cargo))
+}
+
 impl Target {
     /// Builds every target.
     ///
     /// # Errors
     /// The set-up or the build fails.
-    pub(crate) fn build() -> Result<Vec<Self>> {
-        setup::for_fuzzing()?;
-        let compiler = output(Command::new("rustc").arg("-vV")).context("rustc -vV")?;
-        let host = compiler
-            .lines()
-            .find_map(|line| line.strip_prefix("host: "));
-        let host = host.context("rustc does not name its host")?;
-        // With a target named, build scripts are not instrumented.
-        run(cargo()
-            .args(words(
-                "build --release --manifest-path fuzz/Cargo.toml --target",
-            ))
-            .arg(host)
-            .env("RUSTFLAGS", INSTRUMENTATION))?;
+    fn build() -> Result<Vec<Self>> {
+        let (host, mut build) = build()?;
+        run(&mut build)?;
+        Self::all(&host)
+    }
+
+    /// Those that have been built for `host`.
+    fn all(host: &str) -> Result<Vec<Self>> {
         let executables = root().join("fuzz/target").join(host).join("release");
         let sources = fs::read_dir(root().join("fuzz/targets")).context("fuzz/targets")?;
         let mut targets = Vec::new();

@@ -12,7 +12,7 @@ use core::fmt;
 use rand_core::CryptoRng;
 
 use crate::config::Config;
-use crate::data_plane::DataPlaneEvent;
+use crate::data_plane::{DataPlaneEvent, Lineage};
 use crate::event::{Event, IkeSaSummary};
 use crate::gate::Gate;
 use crate::job::{Job, JobId, JobResult};
@@ -66,6 +66,9 @@ pub enum Command {
         /// The CHILD SA, by the SPI we receive on.
         child: Option<EspSpi>,
     },
+    /// Have the kernel asked what the CHILD SAs of an IKE SA have carried, with a
+    /// [`Job::Measure`] on its peer's account; nothing happens if it has none.
+    Measure(IkeSaId),
     /// Delete every IKE SA and make no more; the host is about to leave.
     Shutdown,
 }
@@ -204,6 +207,12 @@ impl Endpoint {
     #[must_use]
     pub fn is_quiet(&self) -> bool {
         self.summaries(None).next().is_none()
+    }
+
+    /// The IKE SA that has the CHILD SAs of a lineage.
+    #[must_use]
+    pub fn owner(&self, lineage: Lineage) -> Option<IkeSaId> {
+        self.host.lineages.owner(lineage)
     }
 
     /// The IKE SA `id`, unless it is closed.
@@ -348,7 +357,7 @@ impl Endpoint {
     }
 
     fn data_plane(&mut self, event: &DataPlaneEvent) {
-        if let Some(id) = self.host.lineages.owner(event.lineage()) {
+        if let Some(id) = self.owner(event.lineage()) {
             self.update(id, |sa, cx| sa.handle_data_plane(cx, event));
         }
     }
@@ -358,6 +367,7 @@ impl Endpoint {
             Command::Initiate { connection, path } => self.initiate(connection, *path),
             Command::Terminate(id) => self.update(*id, |sa, cx| sa.terminate(cx)),
             Command::CreateChild(id) => self.update(*id, |sa, cx| sa.create_child(cx)),
+            Command::Measure(id) => self.update(*id, |sa, cx| sa.measure(cx)),
             Command::Rekey { id, child } => self.update(*id, |sa, cx| sa.rekey(cx, *child)),
             Command::Shutdown => {
                 self.leaving = true;

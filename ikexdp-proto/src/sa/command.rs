@@ -3,6 +3,7 @@
 use super::{Context, IkeSa, State};
 use crate::data_plane::DataPlaneEvent;
 use crate::event::FailureReason;
+use crate::job::Job;
 use crate::types::EspSpi;
 
 impl IkeSa {
@@ -13,7 +14,8 @@ impl IkeSa {
         self.state = match state {
             State::Established(state) => state.terminate(cx, core),
             State::Installing(state) => state.terminate(cx, core),
-            state @ (State::Refused(_)
+            state @ (State::Denied(_)
+            | State::Refused(_)
             | State::Refusing(_)
             | State::Closing(_)
             | State::Heir(_)
@@ -32,6 +34,22 @@ impl IkeSa {
         if let State::Established(state) = &mut self.state {
             state.ask_for_child(cx, &self.core);
         }
+    }
+
+    /// The host wants to know what its CHILD SAs have carried, on the peer's account.
+    /// What those have that are gone came of the jobs that removed them.
+    pub(crate) fn measure(&self, cx: &mut Context<'_>) {
+        let State::Established(state) = &self.state else {
+            return;
+        };
+        let estate = &state.estate;
+        let Some(account) = estate.terms.account.clone() else {
+            return;
+        };
+        let children = estate.children.iter();
+        let sas = children.flat_map(|child| child.kept(estate.tunnel));
+        let (sas, account) = (sas.collect(), Some(account));
+        cx.job(self.core.id, Job::Measure { sas, account });
     }
 
     /// The host wants a CHILD SA, or the IKE SA itself, replaced.

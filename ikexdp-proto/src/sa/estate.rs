@@ -174,7 +174,7 @@ impl Estate {
             return;
         };
         if let Some(operation) = child.take_outbound(tunnel) {
-            let batch = Job::DataPlane(alloc::vec![operation]);
+            let batch = Job::data_plane(alloc::vec![operation]);
             child.installing = Some(cx.job(core.id, batch));
         }
     }
@@ -239,7 +239,8 @@ impl Estate {
         cx.inbound.release(child.spi());
         let last = cx.lineages.leave(child.lineage);
         let batch = child.removal(self.tunnel, last);
-        cx.job(core.id, Job::DataPlane(batch));
+        let account = self.terms.account.clone();
+        cx.job(core.id, Job::DataPlane { batch, account });
     }
 
     /// Has the kernel follow the peer, with what is being `installed` as well. One
@@ -267,7 +268,7 @@ impl Estate {
             return;
         }
         let moved = Operation::Move { sas, policies, to };
-        let job = cx.job(core.id, Job::DataPlane(alloc::vec![moved]));
+        let job = cx.job(core.id, Job::data_plane(alloc::vec![moved]));
         self.moving = Some((job, from));
     }
 

@@ -190,7 +190,7 @@ impl Answering {
             lineage: None,
         };
         let (child, batch) = self.estate.agree(cx, core, agreement, None);
-        cx.job(core.id, Job::DataPlane(batch));
+        cx.job(core.id, Job::data_plane(batch));
         State::Installing(Box::new(Installing {
             answering: self,
             negotiated,

@@ -123,6 +123,7 @@ impl IkeSa {
                 | State::Admitted(_)
                 | State::Succeeding(_)
                 | State::Installing(_)
+                | State::Denied(_)
                 | State::Refused(_)
                 | State::Failed
         )
@@ -280,6 +281,7 @@ impl IkeSa {
             State::Initiating(state) => state.handle_timeout(cx, core, dead),
             State::Refusing(_) | State::Closing(_) | State::Replaced(_) if dead => State::Gone,
             State::Refused(state) | State::Lingering(state) if state.is_over(cx.now) => State::Gone,
+            State::Denied(state) => state.handle_timeout(cx),
             State::Replaced(state) => state.handle_timeout(cx, core),
             State::Failed if half_open_over => State::Gone,
             state if half_open_over => {
@@ -297,6 +299,7 @@ impl IkeSa {
             State::Initiating(state) => state.deadline(),
             State::Established(state) => state.deadline(config, &self.core),
             State::Refused(state) | State::Lingering(state) => Some(state.until()),
+            State::Denied(state) => Some(state.due()),
             State::Replaced(state) => Some(state.until()),
             // The peer has until then, if it is waited for at all; else the host is at
             // work, or another SA.
@@ -335,6 +338,7 @@ impl IkeSa {
             State::Closing(_) => "closing",
             State::Heir(_)
             | State::Replaced(_)
+            | State::Denied(_)
             | State::Refused(_)
             | State::Lingering(_)
             | State::Failed

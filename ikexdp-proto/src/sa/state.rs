@@ -36,6 +36,8 @@ pub(super) enum State {
     Initiating(Box<initiator::Initiating>),
     /// Both sides know who the other is.
     Established(Box<established::Established>),
+    /// Responder: the peer did not prove who it is; it hears so when it is time.
+    Denied(Box<auth::Denied>),
     /// Responder: the peer did not prove who it is; its answer may have to be
     /// repeated.
     Refused(Box<closing::Lingering>),
@@ -69,6 +71,7 @@ impl State {
             Self::Installing(state) => Some(state.channel()),
             Self::Initiating(state) => state.channel(),
             Self::Established(state) => Some(&state.channel),
+            Self::Denied(state) => Some(&state.channel),
             Self::Refusing(state) | Self::Closing(state) => Some(&state.channel),
             Self::Replaced(state) => Some(&state.channel),
             Self::Refused(state) | Self::Lingering(state) => Some(&state.channel),
@@ -89,6 +92,7 @@ impl State {
             Self::Installing(state) => Some(state.channel_mut()),
             Self::Initiating(state) => state.channel_mut(),
             Self::Established(state) => Some(&mut state.channel),
+            Self::Denied(state) => Some(&mut state.channel),
             Self::Refusing(state) | Self::Closing(state) => Some(&mut state.channel),
             Self::Replaced(state) => Some(&mut state.channel),
             Self::Refused(state) | Self::Lingering(state) => Some(&mut state.channel),

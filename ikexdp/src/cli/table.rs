@@ -8,7 +8,8 @@ use ikexdp_proto::stats::Stat;
 
 use crate::listed::Listed;
 use crate::metrics::Metric;
-use crate::view::{Child, Counters, Fragmentation, PoolStatus, Sa, Stats, Status};
+use crate::radius::{self, DisconnectCounters};
+use crate::view::{Child, Counters, Fragmentation, PoolStatus, Radius, Sa, Stats, Status};
 use crate::xsk::QueueCounter;
 
 /// The daemon at a glance.
@@ -102,7 +103,29 @@ pub(super) fn stats(stats: &Stats, all: bool) -> String {
         let stat = Stat::ALL.iter().find(|stat| stat.name() == name);
         stat.map_or("", |stat| stat.help())
     });
+    for Radius {
+        table,
+        role,
+        server,
+        is_up,
+        counters,
+    } in &stats.radius
+    {
+        let server = server.map_or_else(String::new, |server| format!(", {server}"));
+        let down = if *is_up == Some(false) { ", down" } else { "" };
+        group(
+            &format!("radius {table}, {role}{server}{down}"),
+            counters,
+            help_of_radius,
+        );
+    }
     table.to_string()
+}
+
+fn help_of_radius(name: &str) -> &'static str {
+    let help = radius::Counters::help(name).or_else(|| radius::Records::help(name));
+    help.or_else(|| DisconnectCounters::help(name))
+        .unwrap_or_default()
 }
 
 /// What all queues have counted together.
@@ -111,9 +134,7 @@ fn sum(queues: &[Counters]) -> Counters {
     let mut queues = queues.iter().filter(|queue| !queue.0.is_empty());
     let mut sum = queues.next().cloned().unwrap_or_default();
     for queue in queues {
-        for ((_, total), (_, value)) in sum.0.iter_mut().zip(&queue.0) {
-            *total = total.saturating_add(*value);
-        }
+        sum.add(queue);
     }
     sum
 }
@@ -363,6 +384,39 @@ warning      no IPv6 on this host
         let expected = "\
 queues
   received  7  Frames received.
+";
+        assert_eq!(stats(&counted, false), expected);
+    }
+
+    #[test]
+    fn servers_stand_by_table_and_role() {
+        let group = |role: &str, server: Option<&str>, is_up, counter| Radius {
+            table: "lab".to_owned(),
+            role: role.to_owned(),
+            server: server.map(|server| server.parse().unwrap()),
+            is_up,
+            counters: [(counter, 3)].into_iter().collect(),
+        };
+        let counted = Stats {
+            radius: vec![
+                group(
+                    "authentication",
+                    Some("192.0.2.10:1812"),
+                    Some(false),
+                    "timeouts",
+                ),
+                group("records", None, None, "records_waiting"),
+                group("disconnect", None, None, "refused"),
+            ],
+            ..Stats::default()
+        };
+        let expected = "\
+radius lab, authentication, 192.0.2.10:1812, down
+  timeouts         3  Requests that nobody answered.
+radius lab, records
+  records_waiting  3  Accounting records that no server has taken yet.
+radius lab, disconnect
+  refused          3  Requests that were refused, or were for nobody.
 ";
         assert_eq!(stats(&counted, false), expected);
     }

@@ -87,6 +87,12 @@ pub enum Caution {
         /// Which.
         names: String,
     },
+    /// Nobody is asked for its users.
+    #[error("its users are never asked for: {other} has the same `local.id`, and asks first")]
+    NeverAsked {
+        /// The connection that comes first.
+        other: String,
+    },
     /// Clients that do not know RFC 7427 cannot verify an RSA signature of ours.
     #[error("has RSA certificates alone, which Windows and Apple's clients verify with SHA-1 only")]
     RsaAlone,
@@ -132,6 +138,10 @@ impl Caution {
             Self::WeakAlgorithms { .. } => {
                 "give clients a policy (Windows: `Set-VpnConnectionIPsecConfiguration`), then take \
                  these out of the list, or the profile \"compatible\""
+            }
+            Self::NeverAsked { .. } => {
+                "give the two different `local.id`s, or all users to one, in one file, of one \
+                 authority or by RADIUS"
             }
             Self::RsaAlone => "add one for ECDSA to `local.certificates`, or allow `ike.rsa-sha1`",
             Self::OnlyXdp => "remove it, or set transport = \"xdp\"",

@@ -8,6 +8,7 @@ use ikexdp_proto::identity::Identity;
 use ikexdp_proto::pattern::IdentityPattern;
 use ikexdp_proto::profile::Profile;
 use ikexdp_proto::wire::payload::ts::TrafficSelector;
+use ipnet::IpNet;
 use toml::Spanned;
 
 use super::algorithms;
@@ -173,7 +174,9 @@ fn patterns(
 
 fn pattern(cx: &mut Context<'_>, key: &Key<'_>, text: &Text) -> Option<IdentityPattern> {
     let value = text.get_ref();
-    if !value.contains('*') {
+    // What has no star and is no network is one identity.
+    let is_network = value.parse::<IpNet>().is_ok();
+    if !value.contains('*') && !is_network {
         return identity(cx, key, text).map(IdentityPattern::Exactly);
     }
     value.parse().ok().or_else(|| {

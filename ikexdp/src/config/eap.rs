@@ -6,16 +6,17 @@ use std::str;
 use std::sync::Arc;
 
 use ikexdp_eap::{LocalAuthenticator, Methods, TlsSettings, Users, client_verifier};
-use ikexdp_proto::config::{Credential, EapRequirement, Requirement};
+use ikexdp_proto::config::{Connection, Credential, EapRequirement, Requirement};
 use ikexdp_proto::eap::Authenticator;
 use ikexdp_proto::identity::Identity;
 use toml::Spanned;
 
+use super::caution::Caution;
 use super::certificate::CertificateSummary;
 use super::context::Context;
 use super::credential::{Proof, authorities, certificates, private_key};
 use super::fault::Fault;
-use super::file::{Local, Remote};
+use super::file::{self, Local, Remote};
 use super::problem::Key;
 use super::revocation::{no_revocation, revocation};
 use crate::listed::Listed;
@@ -117,6 +118,35 @@ pub(super) fn eap(
         groups: groups.map(|group| group.get_ref().clone()).collect(),
     };
     Some((Requirement::Eap(requirement), Proof::Eap(shown)))
+}
+
+/// Notes connections with users of their own that nobody gets to: a peer does not say
+/// who it is before it has been asked, and the first connection asks.
+pub(super) fn consider_order(
+    cx: &mut Context<'_>,
+    tables: &[Spanned<file::Connection>],
+    connections: &[Arc<Connection>],
+) {
+    for (place, connection) in connections.iter().enumerate() {
+        let Requirement::Eap(requirement) = &connection.requirement else {
+            continue;
+        };
+        let mut before = connections.iter().take(place);
+        let asks_first = before.find(|other| {
+            let is_called_so = other.local_identity.is_same_as(&connection.local_identity);
+            matches!(&other.requirement, Requirement::Eap(it)
+                if is_called_so && !Arc::ptr_eq(&it.authenticator, &requirement.authenticator))
+        });
+        let mut tables = tables.iter().map(Spanned::get_ref);
+        let table = tables.find(|table| *table.name.get_ref() == connection.name);
+        if let (Some(other), Some(table)) = (asks_first, table) {
+            let key = Key::named("connection", &connection.name);
+            let span = table.remote.span();
+            let other = other.name.clone();
+            let caution = Caution::NeverAsked { other };
+            cx.problems.caution(&key.at("remote"), span, caution);
+        }
+    }
 }
 
 /// Who knows the peers.

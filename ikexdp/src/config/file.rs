@@ -127,6 +127,7 @@ pub(super) struct Radius {
     pub(super) source_address: Option<Text>,
     pub(super) accounting: Option<Spanned<bool>>,
     pub(super) accounting_servers: Option<Texts>,
+    pub(super) interim_interval: Option<Text>,
     pub(super) disconnect: Option<Spanned<Disconnect>>,
 }
 

@@ -152,6 +152,7 @@ fn convert(cx: &mut Context<'_>, file: &File) -> Option<(Settings, Vec<Proofs>)>
     profile?;
     gateway::consider_init(cx, &file.gateway, &ike);
     local::consider_rsa(cx, &file.connections, &connections, assumed, &ike);
+    eap::consider_order(cx, &file.connections, &connections);
     let engine = Config {
         connections,
         pools: pools.into_iter().map(|pool| pool.pool).collect(),

@@ -13,7 +13,7 @@ use super::fault::Fault;
 use super::file::{self, Text, Texts};
 use super::numbers::{between, duration};
 use super::problem::Key;
-use crate::radius::limits::SERVERS_MAX;
+use crate::radius::limits::{INTERIM_INTERVAL_MAX, INTERIM_INTERVAL_MIN, SERVERS_MAX};
 use crate::radius::{
     ACCOUNTING_PORT, AUTHENTICATION_PORT, AccountingSettings, DISCONNECT_PORT, DisconnectSettings,
     Settings,
@@ -219,11 +219,21 @@ fn accounting(
         }
         None => Some(None),
     };
+    let interim_interval = match &table.interim_interval {
+        Some(text) => interim_interval(cx, &key.at("interim-interval"), text).map(Some),
+        None => Some(None),
+    };
     if !table.accounting.as_ref().is_some_and(|it| *it.get_ref()) {
-        let spans = [(
-            "accounting-servers",
-            table.accounting_servers.as_ref().map(Spanned::span),
-        )];
+        let spans = [
+            (
+                "accounting-servers",
+                table.accounting_servers.as_ref().map(Spanned::span),
+            ),
+            (
+                "interim-interval",
+                table.interim_interval.as_ref().map(Spanned::span),
+            ),
+        ];
         for (field, span) in spans {
             if let Some(span) = span {
                 cx.problems
@@ -239,9 +249,20 @@ fn accounting(
     };
     Some(Some(AccountingSettings {
         servers,
-        // Nothing measures sessions that go on yet.
-        interim_interval: None,
+        interim_interval: interim_interval?,
     }))
+}
+
+fn interim_interval(cx: &mut Context<'_>, key: &Key<'_>, text: &Text) -> Option<Duration> {
+    let interval = at_most(cx, key, text, INTERIM_INTERVAL_MAX)?;
+    if interval >= INTERIM_INTERVAL_MIN {
+        return Some(interval);
+    }
+    let fault = Fault::TooShort {
+        value: text.get_ref().clone(),
+        min: INTERIM_INTERVAL_MIN,
+    };
+    cx.problems.fault(key, text.span(), fault)
 }
 
 fn disconnect(

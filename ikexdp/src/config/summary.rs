@@ -175,7 +175,11 @@ fn radius(f: &mut fmt::Formatter<'_>, table: &radius::Settings) -> fmt::Result {
         None => row(f, "as", &table.nas_identifier)?,
     }
     if let Some(accounting) = &table.accounting {
-        row(f, "accounts", Listed(&accounting.servers))?;
+        let servers = Listed(&accounting.servers);
+        match accounting.interim_interval {
+            Some(interval) => row(f, "accounts", format_args!("{servers} every {interval:?}"))?,
+            None => row(f, "accounts", servers)?,
+        }
     }
     if let Some(disconnect) = &table.disconnect {
         let (listen, clients) = (disconnect.listen, Listed(&disconnect.clients));

@@ -118,6 +118,7 @@ impl ControlPlane {
             .daemon
             .set(Metric::UdpDropped.name(), self.drops.count());
         stats.daemon.set(Metric::LogLinesLost.name(), lost);
+        stats.radius = self.users.stats();
         stats
     }
 

@@ -111,7 +111,10 @@ impl Desk {
             }
             Order::Leave => {
                 self.leaving = true;
+                driver.accounts.leave();
                 driver.command(Command::Shutdown);
+                // Peers that are in the middle of something else may not answer in time.
+                driver.measure(driver.accounts.sas());
             }
         }
     }
@@ -163,6 +166,7 @@ fn stats(driver: &Driver) -> Stats {
             .map(|(metric, value)| (metric.name(), value))
             .collect(),
         engine: stats.map(|(stat, value)| (stat.name(), value)).collect(),
+        radius: Vec::new(),
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use ikexdp_proto::config::Fragmentation;
 use ikexdp_proto::job::{Job, JobId, JobResult};
 use ikexdp_proto::time::Instant;
-use ikexdp_proto::types::{Datagram, Transmit};
+use ikexdp_proto::types::{Datagram, IkeSaId, Transmit};
 use ikexdp_proto::{Command, Endpoint, Input, Output};
 
 use super::accounts::Accounts;
@@ -101,6 +101,9 @@ impl Driver {
         };
         let read = source.read(|event| {
             self.metrics.count(Metric::DataPlaneEvent);
+            if let Some(sa) = self.engine.owner(event.lineage()) {
+                self.accounts.hear_kernel(sa, &event);
+            }
             self.handle(Input::DataPlane(event));
         });
         self.events = Some(source);
@@ -121,6 +124,7 @@ impl Driver {
             }
             JobResult::Abandoned
         });
+        self.accounts.done(self.clock.now(), id, &result);
         self.handle(Input::JobDone(id, result));
         true
     }
@@ -128,6 +132,13 @@ impl Driver {
     /// Gives the engine a command.
     pub(super) fn command(&mut self, command: Command) {
         self.handle(Input::Command(command));
+    }
+
+    /// Has the kernel asked what sessions have carried.
+    pub(super) fn measure(&mut self, sas: Vec<IkeSaId>) {
+        for id in sas {
+            self.command(Command::Measure(id));
+        }
     }
 
     /// Acts on other settings from now on, as far as they can change while it
@@ -144,7 +155,11 @@ impl Driver {
 
     /// When [`Self::timeout`] is to be called, unless something comes earlier.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        let others = [self.journal.deadline(), self.leases.deadline()];
+        let others = [
+            self.journal.deadline(),
+            self.leases.deadline(),
+            self.accounts.deadline(),
+        ];
         let engine = self.engine.poll_timeout();
         engine.into_iter().chain(others.into_iter().flatten()).min()
     }
@@ -155,6 +170,7 @@ impl Driver {
         if self.engine.poll_timeout().is_some_and(|due| due <= now) {
             self.handle(Input::Timeout);
         }
+        self.measure(self.accounts.due(now));
         self.journal.timeout(now);
         let changes = self.engine.assignment_changes();
         let leases = self.engine.assignments();
@@ -198,7 +214,7 @@ impl Driver {
                 Output::Job(id, job) => job_is_out |= self.submit(id, job),
                 Output::Event(event) => {
                     self.journal.event(now, &event);
-                    self.accounts.hear(&event);
+                    self.accounts.hear(now, &event);
                 }
             }
         }
@@ -206,11 +222,14 @@ impl Driver {
     }
 
     fn submit(&mut self, id: JobId, job: Job) -> bool {
+        self.accounts.submitted(id, &job);
         let submitted = self.jobs.submit(id, job);
         match submitted {
             Ok(()) => self.metrics.count(Metric::JobSubmitted),
             Err(Full) => {
                 self.metrics.count(Metric::JobRefused);
+                let now = self.clock.now();
+                self.accounts.done(now, id, &JobResult::Abandoned);
                 self.refused.push(id);
             }
         }

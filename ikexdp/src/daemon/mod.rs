@@ -43,7 +43,6 @@ use self::packet_loop::PacketLoop;
 use self::reload::Reloader;
 use self::users::Users;
 use crate::authorities::Authorities;
-use crate::clock::Clock;
 use crate::config::{DataPlane, Loaded, Settings, Transport};
 use crate::control::{ControlError, Listener};
 use crate::entropy;
@@ -137,6 +136,7 @@ pub fn run(loaded: &Loaded) -> Result<(), DaemonError> {
     let accounts = Arc::new(Accounts::default());
     let users = Users::new(runtime.handle().clone(), Arc::clone(&accounts));
     users.adopt(&settings.radius);
+    users.begin();
     let plane = ControlPlane {
         mailbox,
         reloader: Arc::new(Reloader::new(loaded.path.clone(), settings)),
@@ -239,7 +239,7 @@ fn prepare(
     );
     let status = status(settings, &sockets);
     let driver = Driver {
-        clock: Clock::start(),
+        clock: accounts.clock(),
         fragmentation,
         engine,
         sockets: Rc::new(sockets),

@@ -23,6 +23,10 @@ use crate::xsk::Frame;
 /// How long peers have to answer when we leave.
 const FAREWELL: Duration = Duration::from_millis(1500);
 
+/// How long the kernel has after that to say what sessions have carried: some
+/// thousands of SAs are removed in a second.
+const COUNT: Duration = Duration::from_secs(3);
+
 /// How long replies wait when the kernel had no room for them: nothing tells
 /// when it has.
 const STALL: Duration = Duration::from_millis(1);
@@ -124,7 +128,9 @@ impl PacketLoop {
             if self.desk.is_leaving() {
                 let now = self.driver.clock.now();
                 let end = *end.get_or_insert(now + FAREWELL);
-                if self.driver.engine.is_quiet() || end <= now {
+                let is_told = self.driver.engine.is_quiet() || end <= now;
+                let is_counted = !self.driver.accounts.is_owed() || end + COUNT <= now;
+                if is_told && is_counted {
                     self.driver.finish();
                     return Ok(());
                 }
@@ -140,7 +146,9 @@ impl PacketLoop {
         let stall = stall.then(|| now + STALL);
         let watchdog = self.watchdog.as_ref().map(Watchdog::deadline);
         let engine = self.driver.deadline().into_iter();
-        let dues = engine.chain(end).chain(stall).chain(watchdog);
+        let ends = [end, end.map(|end| end + COUNT)].into_iter().flatten();
+        let ends = ends.filter(|end| *end > now);
+        let dues = engine.chain(ends).chain(stall).chain(watchdog);
         let Some(due) = dues.min() else {
             return EpollTimeout::NONE;
         };

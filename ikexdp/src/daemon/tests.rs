@@ -23,7 +23,7 @@ use ring::rand::SystemRandom;
 use tempfile::TempDir;
 
 use super::*;
-use crate::clock::unix_time;
+use crate::clock::{Clock, unix_time};
 use crate::config::LogSettings;
 use crate::view::{Sa, Stats};
 

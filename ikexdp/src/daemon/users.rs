@@ -9,7 +9,8 @@ use tracing::warn;
 
 use super::accounts::Accounts;
 use super::order::{Mailbox, Order};
-use crate::radius::{Disconnections, Radius, Selector};
+use crate::radius::{Disconnections, Radius, Role, Selector, ServerStatus};
+use crate::view::{self, Counters};
 
 /// Servers that know users.
 #[derive(Debug)]
@@ -17,7 +18,14 @@ pub(super) struct Users {
     runtime: Handle,
     accounts: Arc<Accounts>,
     tables: Mutex<Vec<Arc<Radius>>>,
-    listening: Mutex<Vec<JoinHandle<()>>>,
+    listening: Mutex<Vec<Listening>>,
+}
+
+/// A table whose servers may end sessions.
+#[derive(Debug)]
+struct Listening {
+    requests: Arc<Disconnections>,
+    task: JoinHandle<()>,
 }
 
 impl Users {
@@ -27,6 +35,13 @@ impl Users {
             accounts,
             tables: Mutex::new(Vec::new()),
             listening: Mutex::new(Vec::new()),
+        }
+    }
+
+    /// Tells servers that the daemon begins. To be called once, when it does.
+    pub(super) fn begin(&self) {
+        for table in lock(&self.tables).iter() {
+            table.begin_accounting();
         }
     }
 
@@ -45,24 +60,27 @@ impl Users {
     /// to is said in the log: users come in without it.
     pub(super) async fn listen(&self, tables: &[Arc<Radius>], mailbox: &Mailbox) {
         let before = std::mem::take(&mut *lock(&self.listening));
-        for task in before {
+        for Listening { requests, task } in before {
             task.abort();
-            // The port is free when it is over.
+            // The port is free when nobody has it any more.
             let _ = task.await;
+            drop(requests);
         }
         for table in tables {
             match Disconnections::open(table.settings()) {
                 Ok(None) => {}
                 Ok(Some(requests)) => {
                     let (accounts, mailbox) = (Arc::clone(&self.accounts), mailbox.clone());
+                    let requests = Arc::new(requests);
+                    let serving = Arc::clone(&requests);
                     let task = spawn_local(async move {
                         let end = async |selector: Selector| {
                             disconnect(&accounts, &mailbox, &selector).await
                         };
-                        let Err(error) = requests.serve(end).await;
+                        let Err(error) = serving.serve(end).await;
                         warn!(%error, "requests to disconnect are not taken any more");
                     });
-                    lock(&self.listening).push(task);
+                    lock(&self.listening).push(Listening { requests, task });
                 }
                 Err(error) => {
                     warn!(reason = %error.source, "{error}");
@@ -71,13 +89,44 @@ impl Users {
         }
     }
 
+    /// What happened with all servers. A table that was read again has begun anew, and
+    /// goes on as it was for the sessions from before: both count as one.
+    pub(super) fn stats(&self) -> Vec<view::Radius> {
+        let mut all: Vec<view::Radius> = Vec::new();
+        let mut add = |one: view::Radius| {
+            let name = |it: &view::Radius| (it.table.clone(), it.role.clone(), it.server);
+            match all.iter_mut().find(|known| name(known) == name(&one)) {
+                Some(known) => {
+                    known.is_up = one.is_up;
+                    known.counters.add(&one.counters);
+                }
+                None => all.push(one),
+            }
+        };
+        for table in lock(&self.tables).iter() {
+            let name = &table.settings().name;
+            for server in table.servers() {
+                add(of_server(name, &server));
+            }
+            if let Some(records) = table.records() {
+                add(of_table(name, "records", records.iter().collect()));
+            }
+        }
+        for Listening { requests, .. } in lock(&self.listening).iter() {
+            let counters = requests.counters().iter().collect();
+            add(of_table(requests.table(), "disconnect", counters));
+        }
+        all
+    }
+
     /// Tells servers that whatever is left ends, and waits until they have taken what
     /// they were to be told; not for long.
     pub(super) async fn settle(&self) {
-        self.accounts.finish();
+        self.accounts.finish(self.accounts.clock().now());
         let tables = std::mem::take(&mut *lock(&self.tables));
         let settle = |table: Arc<Radius>| {
             spawn_local(async move {
+                table.end_accounting();
                 let left = table.settle().await;
                 if left > 0 {
                     let table = &table.settings().name;
@@ -102,6 +151,28 @@ async fn disconnect(accounts: &Accounts, mailbox: &Mailbox, selector: &Selector)
     let ids = accounts.selected(selector);
     let ended = mailbox.ask(|reply| Order::End { ids, reply }).await;
     ended.unwrap_or_default()
+}
+
+fn of_server(table: &str, server: &ServerStatus) -> view::Radius {
+    let role = match server.role {
+        Role::Authentication => "authentication",
+        Role::Accounting => "accounting",
+    };
+    view::Radius {
+        server: Some(server.address),
+        is_up: Some(server.is_up),
+        ..of_table(table, role, server.counters.iter().collect())
+    }
+}
+
+fn of_table(table: &str, role: &str, counters: Counters) -> view::Radius {
+    view::Radius {
+        table: table.to_owned(),
+        role: role.to_owned(),
+        server: None,
+        is_up: None,
+        counters,
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

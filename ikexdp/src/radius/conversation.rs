@@ -141,7 +141,7 @@ impl Table {
                     return Err(RejectionReason::RadiusSilent { servers });
                 }
             },
-            None => match self.servers.exchange(&draft).await {
+            None => match self.servers.exchange(&|| Ok(draft.clone())).await {
                 Ok(found) => found,
                 Err(Unanswered::TooLong) => return Err(too_long),
                 Err(Unanswered::Silent(servers)) => {

@@ -25,33 +25,79 @@ pub struct ServerStatus {
     pub counters: Counters,
 }
 
-/// What happened with a server since the daemon started or its table changed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counters {
-    /// Requests, without repeats.
-    pub requests: u64,
-    /// Repeats of them.
-    pub retransmissions: u64,
-    /// Answers that stood.
-    pub answers: u64,
-    /// Those among them that let somebody in.
-    pub accepts: u64,
-    /// Those that do not.
-    pub rejects: u64,
-    /// Those that ask for more.
-    pub challenges: u64,
-    /// Requests that nobody answered.
-    pub timeouts: u64,
-    /// Requests for which there was no identifier, and no room to wait for one.
-    pub overflows: u64,
-    /// Requests that could not be sent: there was no socket.
-    pub unsent: u64,
-    /// Answers thrown away: they are no packets.
-    pub dropped_malformed: u64,
-    /// The same: nobody waits for them, or not for such.
-    pub dropped_unexpected: u64,
-    /// The same: an authenticator is wrong, perhaps because the secrets differ.
-    pub dropped_unauthentic: u64,
-    /// The same: they let in, refuse or ask without a Message-Authenticator.
-    pub dropped_unsigned: u64,
+/// Declares a struct of counters, with a sentence for people to each.
+macro_rules! tally {
+    (
+        $(#[$meta:meta])*
+        pub struct $tally:ident {
+            $( #[doc = $help:literal] pub $field:ident, )+
+        }
+    ) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+        pub struct $tally {
+            $( #[doc = $help] pub $field: u64, )+
+        }
+
+        impl $tally {
+            /// Each by its name.
+            pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> + use<> {
+                [$( (stringify!($field), self.$field), )+].into_iter()
+            }
+
+            /// What the counter of that name counts; nothing if there is none.
+            #[must_use]
+            pub fn help(name: &str) -> Option<&'static str> {
+                let mut all = [$( (stringify!($field), $help), )+].into_iter();
+                let (_, help) = all.find(|(known, _)| *known == name)?;
+                Some(help.trim_ascii())
+            }
+        }
+    };
+}
+
+pub(super) use tally;
+
+tally! {
+    /// What happened with a server since the daemon started or its table was read.
+    pub struct Counters {
+        /// Requests, without repeats.
+        pub requests,
+        /// Requests that another server should have had: it is down, or has not answered.
+        pub failovers,
+        /// Repeats of requests.
+        pub retransmissions,
+        /// Answers that stood.
+        pub answers,
+        /// Answers that let somebody in.
+        pub accepts,
+        /// Answers that do not let somebody in.
+        pub rejects,
+        /// Answers that ask for more.
+        pub challenges,
+        /// Requests that nobody answered.
+        pub timeouts,
+        /// Requests for which there was no identifier, and no room to wait for one.
+        pub overflows,
+        /// Requests that could not be sent: there was no socket.
+        pub unsent,
+        /// Answers thrown away: they are no packets.
+        pub dropped_malformed,
+        /// Answers thrown away: nobody waits for them, or not for such.
+        pub dropped_unexpected,
+        /// Answers thrown away: an authenticator is wrong, perhaps because the secrets differ.
+        pub dropped_unauthentic,
+        /// Answers thrown away: they let in, refuse or ask without a Message-Authenticator.
+        pub dropped_unsigned,
+    }
+}
+
+tally! {
+    /// Accounting records of a table.
+    pub struct Records {
+        /// Accounting records that no server has taken yet.
+        pub records_waiting,
+        /// Accounting records that were given up: too many waited, or no server took them.
+        pub records_lost,
+    }
 }

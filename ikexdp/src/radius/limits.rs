@@ -71,6 +71,10 @@ pub(super) const RECORDS_MAX: usize = 16_384;
 /// milliseconds to a server were ten records a second.
 pub(super) const RECORDS_UNDER_WAY_MAX: usize = 64;
 
+/// How often no server may take the record that accounting begins while others wait
+/// for it; that is most of a minute, with the usual settings.
+pub(super) const REFUSALS_MAX: u32 = 3;
+
 /// How long records rest when no server has taken one.
 pub(super) const RECORD_PAUSE: Duration = Duration::from_secs(2);
 

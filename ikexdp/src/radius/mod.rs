@@ -34,9 +34,10 @@ use std::sync::Arc;
 use ikexdp_proto::eap::{Authenticator, Caller, Conversation};
 use tokio::runtime::Handle;
 
-pub use self::counters::{Counters, Role, ServerStatus};
+pub use self::counters::{Counters, Records, Role, ServerStatus};
 pub use self::disconnect::{DisconnectCounters, Disconnections, ListenError, Selector};
-pub use self::session::{Facts, Session, Volume};
+pub use self::ledger::SessionId;
+pub use self::session::{Facts, Session};
 pub use self::settings::{
     ACCOUNTING_PORT, AUTHENTICATION_PORT, AccountingSettings, DISCONNECT_PORT, DisconnectSettings,
     Settings,
@@ -44,6 +45,7 @@ pub use self::settings::{
 pub use self::terminate_cause::TerminateCause;
 
 use self::conversation::Talk;
+use self::ledger::Status;
 use self::table::Table;
 
 /// Servers that know users.
@@ -71,7 +73,8 @@ impl Radius {
     /// tell them.
     #[must_use]
     pub fn is_in_use(&self) -> bool {
-        Arc::strong_count(&self.table) > 1 || self.records_waiting() > 0
+        let waits = |records: Records| records.records_waiting > 0;
+        Arc::strong_count(&self.table) > 1 || self.records().is_some_and(waits)
     }
 
     /// What it was made of.
@@ -87,23 +90,30 @@ impl Radius {
         self.table.servers.status().chain(accounting).collect()
     }
 
-    /// Accounting records that no server has taken yet.
+    /// How accounting records are doing, if servers hear of sessions.
     #[must_use]
-    pub fn records_waiting(&self) -> usize {
-        let ledger = self.table.ledger.as_ref();
-        ledger.map_or(0, |ledger| ledger.waiting_and_lost().0)
+    pub fn records(&self) -> Option<Records> {
+        let (waiting, lost) = self.table.ledger.as_ref()?.waiting_and_lost();
+        Some(Records {
+            records_waiting: u64::try_from(waiting).unwrap_or(u64::MAX),
+            records_lost: lost,
+        })
     }
 
-    /// Accounting records that were given up: too many waited.
-    #[must_use]
-    pub fn records_lost(&self) -> u64 {
-        let ledger = self.table.ledger.as_ref();
-        ledger.map_or(0, |ledger| ledger.waiting_and_lost().1)
+    /// Tells that accounting begins: servers forget what the gateway had before.
+    /// For the start of the daemon, before the first session.
+    pub fn begin_accounting(&self) {
+        self.table.announce(Status::On);
+    }
+
+    /// Tells that accounting ends: for the end of the daemon, after the last session
+    /// has stopped.
+    pub fn end_accounting(&self) {
+        self.table.announce(Status::Off);
     }
 
     /// Waits until the servers have taken all records, at most
-    /// [`SETTLE_TIME_MAX`](limits::SETTLE_TIME_MAX); how many they have not. For the
-    /// end of the daemon, after the last session has stopped.
+    /// [`SETTLE_TIME_MAX`](limits::SETTLE_TIME_MAX); how many they have not.
     pub async fn settle(&self) -> usize {
         match &self.table.ledger {
             Some(ledger) => ledger.settle().await,
@@ -123,6 +133,6 @@ impl Authenticator for Radius {
 }
 
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;

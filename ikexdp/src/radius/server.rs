@@ -87,6 +87,11 @@ impl Server {
         }
     }
 
+    /// It is asked in the place of another.
+    pub(super) fn steps_in(&self) {
+        self.count(|counters| &mut counters.failovers);
+    }
+
     /// Asks, as often as the settings say; every try has the same octets
     /// (RFC 2865 §2.5), so that the server knows it for a repeat.
     pub(super) async fn exchange(&self, draft: &Draft) -> Result<Answer, Failure> {

@@ -7,7 +7,7 @@ use tokio::time::timeout;
 
 use super::counters::{Role, ServerStatus};
 use super::limits::SEARCH_TIME_MAX;
-use super::packet::Draft;
+use super::packet::{Draft, TooLong};
 use super::server::{Failure, Server};
 use super::settings::Settings;
 use super::socket::Answer;
@@ -37,17 +37,25 @@ impl Servers {
     }
 
     /// Asks one after the other, first those that are not known to be down, until
-    /// one answers.
+    /// one answers. Each is asked what there is to ask at that moment.
     pub(super) async fn exchange(
         &self,
-        draft: &Draft,
+        draft: &(dyn Fn() -> Result<Draft, TooLong> + Sync),
     ) -> Result<(Arc<Server>, Answer), Unanswered> {
         let (up, down): (Vec<_>, Vec<_>) = self.0.iter().partition(|server| server.is_up());
         let mut asked = Vec::new();
         let search = async {
             for server in up.into_iter().chain(down) {
                 asked.push(server.address);
-                match server.exchange(draft).await {
+                let preferred = self.0.first();
+                if preferred.is_some_and(|first| !Arc::ptr_eq(first, server)) {
+                    server.steps_in();
+                }
+                let asked = match draft() {
+                    Ok(draft) => server.exchange(&draft).await,
+                    Err(TooLong) => Err(Failure::TooLong),
+                };
+                match asked {
                     Ok(answer) => return Some(Ok((Arc::clone(server), answer))),
                     Err(Failure::TooLong) => return Some(Err(Unanswered::TooLong)),
                     Err(Failure::Silent) => {}

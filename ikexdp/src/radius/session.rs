@@ -4,15 +4,14 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ikexdp_proto::data_plane::Volume;
 use ikexdp_proto::eap::{Account, Caller};
-use ring::rand::{SecureRandom, SystemRandom};
 
 use super::attribute::Kind;
 use super::ledger::{Record, SessionId, Status};
-use super::packet::{Code, Draft, TooLong};
+use super::packet::{Draft, TooLong};
 use super::table::{Table, start_of, station};
 use super::terminate_cause::TerminateCause;
-use crate::clock::unix_time;
 
 /// A user that a server has let in. It travels with the IKE SA as its [`Account`].
 #[derive(Debug)]
@@ -30,23 +29,10 @@ pub struct Session {
 pub struct Facts {
     /// The addresses of the user.
     pub addresses: Vec<IpAddr>,
-    /// What it has carried, if that is known.
-    pub volume: Option<Volume>,
+    /// What it has carried.
+    pub volume: Volume,
     /// How long the IKE SA exists, with those that it replaced.
     pub age: Duration,
-}
-
-/// What an IKE SA has carried.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Volume {
-    /// Octets that came from the user.
-    pub octets_in: u64,
-    /// Octets that went to the user.
-    pub octets_out: u64,
-    /// Packets that came from the user.
-    pub packets_in: u64,
-    /// Packets that went to the user.
-    pub packets_out: u64,
 }
 
 impl Session {
@@ -57,16 +43,13 @@ impl Session {
         classes: Vec<Vec<u8>>,
         interim_interval: Option<Duration>,
     ) -> Self {
-        let mut random = [0; 8];
-        // Keys were made from the same source a moment ago.
-        let _ = SystemRandom::new().fill(&mut random);
         let accounting = table.settings.accounting.as_ref();
         let interim_interval = accounting.and_then(|accounting| {
             // What the server says of this user goes before what is said of all.
             interim_interval.or(accounting.interim_interval)
         });
         Self {
-            id: SessionId(u64::from_be_bytes(random)),
+            id: SessionId::random(),
             table: Arc::clone(table),
             caller: caller.clone(),
             user,
@@ -77,14 +60,14 @@ impl Session {
 
     /// The session that an IKE SA carries, if a RADIUS server let its user in.
     #[must_use]
-    pub fn of(account: &Account) -> Option<&Self> {
-        account.0.downcast_ref()
+    pub fn of(account: &Account) -> Option<Arc<Self>> {
+        Arc::clone(&account.0).downcast().ok()
     }
 
-    /// Acct-Session-Id: random, so that it is nobody else's after a restart either.
+    /// Acct-Session-Id.
     #[must_use]
-    pub fn id(&self) -> String {
-        self.id.to_string()
+    pub const fn id(&self) -> SessionId {
+        self.id
     }
 
     /// Who the user is.
@@ -111,6 +94,17 @@ impl Session {
         self.interim_interval
     }
 
+    /// How long after the start to do so first: between half an interval and a whole
+    /// one, another for each, so that sessions that began together do not stay so.
+    #[must_use]
+    pub fn first_interim(&self) -> Option<Duration> {
+        let half = self.interim_interval?.checked_div(2)?;
+        // The number is random.
+        let [part, ..] = self.id.0.to_be_bytes();
+        let part = half.saturating_mul(part.into()).checked_div(256)?;
+        Some(half.saturating_add(part))
+    }
+
     /// The IKE SA is up.
     pub fn started(&self, facts: &Facts) {
         self.record(Status::Start, facts, None);
@@ -132,7 +126,7 @@ impl Session {
         };
         // Every attribute is bounded, and all of them are less than a packet.
         if let Ok(draft) = self.draft(status, facts, cause) {
-            ledger.add(runtime, Record::new(self.id, status, draft));
+            ledger.add(runtime, Record::new(Some(self.id), status, draft));
         }
     }
 
@@ -145,14 +139,10 @@ impl Session {
         /// Acct-Authentic (RFC 2866 §5.6).
         const BY_RADIUS: u32 = 1;
 
-        let mut draft = Draft::unsigned(Code::ACCOUNTING_REQUEST);
-        draft.push_number(Kind::ACCT_STATUS_TYPE, status.number())?;
-        draft.push(Kind::ACCT_SESSION_ID, self.id().as_bytes())?;
+        let mut draft = status.draft(self.id)?;
         draft.push(Kind::USER_NAME, start_of(self.user.as_bytes()))?;
         self.table.describe(&mut draft, &self.caller)?;
         draft.push_number(Kind::ACCT_AUTHENTIC, BY_RADIUS)?;
-        let now = u32::try_from(unix_time().as_secs()).unwrap_or(u32::MAX);
-        draft.push_number(Kind::EVENT_TIMESTAMP, now)?;
         for class in &self.classes {
             // The server may have sent an empty one.
             if !class.is_empty() {
@@ -168,9 +158,7 @@ impl Session {
         if status != Status::Start {
             let seconds = u32::try_from(facts.age.as_secs()).unwrap_or(u32::MAX);
             draft.push_number(Kind::ACCT_SESSION_TIME, seconds)?;
-            if let Some(volume) = &facts.volume {
-                measure(&mut draft, volume)?;
-            }
+            measure(&mut draft, &facts.volume)?;
         }
         if let Some(TerminateCause(cause)) = cause {
             draft.push_number(Kind::ACCT_TERMINATE_CAUSE, cause)?;
@@ -182,22 +170,25 @@ impl Session {
 /// Adds what a session has carried.
 fn measure(draft: &mut Draft, volume: &Volume) -> Result<(), TooLong> {
     let low = |number: u64| u32::try_from(number & u64::from(u32::MAX)).unwrap_or_default();
-    for (octets, kind, gigawords) in [
+    // RFC 2866 §5.3: input is what has come from the user.
+    for (carried, octets, gigawords, packets) in [
         (
-            volume.octets_in,
+            volume.received,
             Kind::ACCT_INPUT_OCTETS,
             Kind::ACCT_INPUT_GIGAWORDS,
+            Kind::ACCT_INPUT_PACKETS,
         ),
         (
-            volume.octets_out,
+            volume.sent,
             Kind::ACCT_OUTPUT_OCTETS,
             Kind::ACCT_OUTPUT_GIGAWORDS,
+            Kind::ACCT_OUTPUT_PACKETS,
         ),
     ] {
-        draft.push_number(kind, low(octets))?;
+        draft.push_number(octets, low(carried.octets))?;
         // RFC 2869 §5.1: how often the other has wrapped around.
-        draft.push_number(gigawords, low(octets >> 32))?;
+        draft.push_number(gigawords, low(carried.octets >> 32))?;
+        draft.push_number(packets, low(carried.packets))?;
     }
-    draft.push_number(Kind::ACCT_INPUT_PACKETS, low(volume.packets_in))?;
-    draft.push_number(Kind::ACCT_OUTPUT_PACKETS, low(volume.packets_out))
+    Ok(())
 }

@@ -8,7 +8,7 @@ use tokio::runtime::Handle;
 
 use super::attribute::{FRAMED, Kind, VIRTUAL};
 use super::counters::Role;
-use super::ledger::Ledger;
+use super::ledger::{Ledger, Record, SessionId, Status};
 use super::limits::VALUE_LEN_MAX;
 use super::packet::{Draft, TooLong};
 use super::servers::Servers;
@@ -42,10 +42,32 @@ impl Table {
         }
     }
 
+    /// Tells those who hear of sessions that accounting begins or ends
+    /// (RFC 2866 §5.1).
+    pub(super) fn announce(&self, status: Status) {
+        let (Some(ledger), Some(runtime)) = (&self.ledger, self.runtime.get()) else {
+            return;
+        };
+        // The record has a name like a session, which is of none.
+        let draft = status.draft(SessionId::random()).and_then(|mut draft| {
+            self.identify(&mut draft)?;
+            Ok(draft)
+        });
+        // It is shorter than any of a session.
+        if let Ok(draft) = draft {
+            ledger.add(runtime, Record::new(None, status, draft));
+        }
+    }
+
+    /// Adds who we are.
+    fn identify(&self, draft: &mut Draft) -> Result<(), TooLong> {
+        let name = start_of(self.settings.nas_identifier.as_bytes());
+        draft.push(Kind::NAS_IDENTIFIER, name)
+    }
+
     /// Adds who we are, and who calls whom.
     pub(super) fn describe(&self, draft: &mut Draft, caller: &Caller) -> Result<(), TooLong> {
-        let name = start_of(self.settings.nas_identifier.as_bytes());
-        draft.push(Kind::NAS_IDENTIFIER, name)?;
+        self.identify(draft)?;
         draft.push_number(Kind::NAS_PORT_TYPE, VIRTUAL)?;
         draft.push_number(Kind::SERVICE_TYPE, FRAMED)?;
         // An attribute is never empty.

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use ikexdp_proto::eap::{Authenticator, Caller, Conversation, Turn};
+use ikexdp_proto::eap::{Account, Authenticator, Caller, Conversation, Turn};
 use ikexdp_proto::types::Secret;
 use tokio::net::UdpSocket;
 use tokio::runtime::{Builder, Handle};
@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 use super::attribute::Kind;
 use super::crypto::md5;
 use super::packet::{Code, Draft, Packet};
-use super::{Radius, Settings};
+use super::{AccountingSettings, Radius, Settings};
 
 pub(super) const SECRET: &[u8] = b"correct horse battery staple";
 
@@ -26,7 +26,7 @@ pub(super) const REQUEST: [u8; 6] = [1, 1, 0, 6, 26, 7];
 /// The response to it.
 pub(super) const RESPONSE: [u8; 6] = [2, 1, 0, 6, 26, 8];
 
-pub(super) fn block_on<F: Future>(future: F) -> F::Output {
+pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(future)
 }
@@ -41,7 +41,7 @@ pub(super) fn hasty(servers: Vec<SocketAddr>) -> Settings {
 }
 
 /// Settings that wait longer than any test takes.
-pub(super) fn patient(servers: Vec<SocketAddr>) -> Settings {
+pub(crate) fn patient(servers: Vec<SocketAddr>) -> Settings {
     Settings {
         timeout: Duration::from_secs(60),
         tries: 1,
@@ -50,7 +50,7 @@ pub(super) fn patient(servers: Vec<SocketAddr>) -> Settings {
 }
 
 /// What the settings say, on the runtime of the test.
-pub(super) fn started(settings: Settings) -> Radius {
+pub(crate) fn started(settings: Settings) -> Radius {
     let radius = Radius::new(settings);
     radius.start(&Handle::current());
     radius
@@ -62,6 +62,25 @@ pub(super) fn caller() -> Caller {
         local: "203.0.113.1:4500".parse().unwrap(),
         connection: "staff".to_owned(),
     }
+}
+
+/// Who hears of sessions, and how often.
+pub(crate) fn accounting(ledger: &Server, interim: Option<Duration>) -> AccountingSettings {
+    AccountingSettings {
+        servers: vec![ledger.address()],
+        interim_interval: interim,
+    }
+}
+
+/// Somebody whom the server lets in.
+pub(crate) async fn admitted(radius: &Radius, server: &Server) -> Account {
+    let turn = hear(begin(radius), &IDENTITY);
+    let classes = [(Kind::CLASS, &b"one"[..]), (Kind::CLASS, b"two")];
+    server.admit([32, 32], &classes).await;
+    let Turn::Accept(admission) = turn.await else {
+        panic!("the server lets in");
+    };
+    admission.account.unwrap()
 }
 
 pub(super) fn begin(radius: &Radius) -> Box<dyn Conversation> {
@@ -80,7 +99,7 @@ pub(super) fn hear(
 }
 
 /// A server that does as the test says.
-pub(super) struct Server(UdpSocket);
+pub(crate) struct Server(UdpSocket);
 
 /// A request that came to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,12 +129,42 @@ impl Received {
     }
 }
 
+/// What a server is told of a session.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Told {
+    pub(crate) status: u32,
+    /// Octets and packets from the user, and to it.
+    pub(crate) input: [u32; 2],
+    pub(crate) output: [u32; 2],
+    pub(crate) seconds: u32,
+    pub(crate) cause: u32,
+}
+
 impl Server {
-    pub(super) async fn open() -> Self {
+    /// The answer of one that writes down what it is told.
+    pub(super) const TAKES: Draft = Draft::unsigned(Code::ACCOUNTING_RESPONSE);
+
+    /// Takes a record.
+    pub(crate) async fn is_told(&self) -> Told {
+        let record = self.serve(&Self::TAKES).await;
+        let number = |kind| {
+            let attribute = record.packet().first(kind);
+            attribute.map_or(0, |it| it.number().unwrap())
+        };
+        Told {
+            status: number(Kind::ACCT_STATUS_TYPE),
+            input: [Kind::ACCT_INPUT_OCTETS, Kind::ACCT_INPUT_PACKETS].map(number),
+            output: [Kind::ACCT_OUTPUT_OCTETS, Kind::ACCT_OUTPUT_PACKETS].map(number),
+            seconds: number(Kind::ACCT_SESSION_TIME),
+            cause: number(Kind::ACCT_TERMINATE_CAUSE),
+        }
+    }
+
+    pub(crate) async fn open() -> Self {
         Self(UdpSocket::bind("127.0.0.1:0").await.unwrap())
     }
 
-    pub(super) fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.0.local_addr().unwrap()
     }
 

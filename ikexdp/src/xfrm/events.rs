@@ -16,7 +16,7 @@ use nix::sys::socket::{setsockopt, sockopt};
 
 use super::XfrmError;
 use super::address::address;
-use super::message::Message;
+use super::message::{Message, carried};
 use super::reqid::owner;
 use crate::netlink::{NetlinkError, parse};
 
@@ -113,6 +113,7 @@ fn expired(ExpireMessage { expire }: &ExpireMessage) -> Option<DataPlaneEvent> {
         direction,
         spi: EspSpi(expire.state.id.spi),
         hard: expire.hard != 0,
+        carried: carried(&expire.state),
     })
 }
 

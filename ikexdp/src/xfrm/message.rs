@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use ikexdp_proto::data_plane::Lineage;
+use ikexdp_proto::data_plane::{Carried, Lineage};
 use netlink_packet_core::{DecodeError, NetlinkDeserializable, NetlinkHeader, NetlinkSerializable};
-use netlink_packet_xfrm::{XfrmAttrs, XfrmMessage};
+use netlink_packet_xfrm::{UserSaInfo, XfrmAttrs, XfrmMessage};
 use zeroize::Zeroize;
 
 use super::reqid::owner;
@@ -36,6 +36,22 @@ impl Message {
             _ => return None,
         };
         owner(reqid).map(|(lineage, _)| lineage)
+    }
+
+    /// What has gone through the SA that it describes.
+    pub(super) fn carried(&self) -> Carried {
+        match &self.0 {
+            XfrmMessage::AddSa(sa) => carried(&sa.user_sa_info),
+            _ => Carried::default(),
+        }
+    }
+}
+
+/// What has gone through an SA.
+pub(super) const fn carried(sa: &UserSaInfo) -> Carried {
+    Carried {
+        octets: sa.lifetime_cur.bytes,
+        packets: sa.lifetime_cur.packets,
     }
 }
 

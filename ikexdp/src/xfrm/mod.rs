@@ -26,8 +26,7 @@ mod tests;
 
 use std::sync::{Mutex, PoisonError};
 
-use ikexdp_proto::data_plane::{Carried, DataPlane, DataPlaneError, EspSaName, Operation};
-use netlink_packet_xfrm::XfrmMessage;
+use ikexdp_proto::data_plane::{Carried, DataPlane, DataPlaneError, EspSaName, Operation, Volume};
 use netlink_sys::protocols::NETLINK_XFRM;
 
 pub use self::bypass::bypass;
@@ -77,7 +76,7 @@ impl Xfrm {
 }
 
 impl DataPlane for Xfrm {
-    fn apply(&self, batch: &[Operation]) -> Result<(), DataPlaneError> {
+    fn apply(&self, batch: &[Operation]) -> Result<Volume, DataPlaneError> {
         // After a panic what we know may be wrong, and what the kernel says
         // still counts.
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -92,7 +91,7 @@ impl DataPlane for Xfrm {
             .map_err(unreachable)?;
         let carried = replies.into_iter().zip(sas).map(|(reply, sa)| {
             let answer = owned(reply, sa.lineage).map_err(|why| failed("SA not read", why))?;
-            Ok(answer.as_ref().map(carried).unwrap_or_default())
+            Ok(answer.as_ref().map(Message::carried).unwrap_or_default())
         });
         carried.collect()
     }
@@ -100,14 +99,4 @@ impl DataPlane for Xfrm {
 
 fn channel() -> Result<Channel<Message>, NetlinkError> {
     Channel::open(NETLINK_XFRM)
-}
-
-fn carried(answer: &Message) -> Carried {
-    match answer.get() {
-        XfrmMessage::AddSa(sa) => Carried {
-            octets: sa.user_sa_info.lifetime_cur.bytes,
-            packets: sa.user_sa_info.lifetime_cur.packets,
-        },
-        _ => Carried::default(),
-    }
 }

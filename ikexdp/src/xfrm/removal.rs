@@ -4,7 +4,7 @@
 //! another client's SA, and policies of other programs are named like ours. So the
 //! kernel is asked first whose it is.
 
-use ikexdp_proto::data_plane::{DataPlaneError, EspSaName, Lineage};
+use ikexdp_proto::data_plane::{DataPlaneError, EspSaName, Lineage, Volume};
 use netlink_packet_xfrm::XfrmMessage;
 use netlink_packet_xfrm::policy::DelGetMessage as PolicyDelGetMessage;
 
@@ -46,17 +46,20 @@ impl Removal {
     }
 }
 
-/// Does all of `removals` in order. What is not there, or is not ours, is none.
+/// Does all of `removals` in order, and tells what had gone through the SAs: the
+/// kernel forgets it with them, and says it to those only who ask before. What is
+/// not there, or is not ours, is none.
 ///
 /// # Errors
 /// [`DataPlaneError`] of the first that failed.
 pub(super) fn remove(
     channel: &mut Channel<Message>,
     mut removals: &[Removal],
-) -> Result<(), DataPlaneError> {
+) -> Result<Volume, DataPlaneError> {
     /// Answers that were lost are asked for once more.
     const TRIES: usize = 2;
     let mut deletions = Vec::with_capacity(removals.len());
+    let mut volume = Volume::default();
     let mut result = Ok(());
     for _ in 0..TRIES {
         let mut answers = Vec::with_capacity(removals.len());
@@ -64,7 +67,12 @@ pub(super) fn remove(
         let (answered, rest) = removals.split_at(answers.len());
         for (answer, removal) in answers.into_iter().zip(answered) {
             match there(answer, |answer| removal.is(answer)) {
-                Ok(Some(_)) => deletions.push(removal.delete()),
+                Ok(Some(answer)) => {
+                    if let Removal::Sa(name) = removal {
+                        volume.add(name.direction, answer.carried());
+                    }
+                    deletions.push(removal.delete());
+                }
                 Ok(None) => {}
                 Err(refusal) => result = result.and(Err(failed("not read", refusal))),
             }
@@ -79,7 +87,7 @@ pub(super) fn remove(
     let mut refused = replies.into_iter().filter_map(Result::err);
     match refused.find(|refusal| !is_gone(refusal)) {
         Some(refusal) => result.and(Err(failed("not removed", refusal))),
-        None => result,
+        None => result.map(|()| volume),
     }
 }
 

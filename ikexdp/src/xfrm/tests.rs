@@ -6,7 +6,8 @@ use std::net::SocketAddr;
 use ikexdp_proto::crypto::cipher::{Cipher, Encryption, Integrity};
 use ikexdp_proto::crypto::keymat::EspKeys;
 use ikexdp_proto::data_plane::{
-    Binding, DataPlaneEvent, Direction, EspSa, Lineage, Mark, Policies, Tunnel, UsageLimits,
+    Binding, Carried, DataPlaneEvent, Direction, EspSa, Lineage, Mark, Policies, Tunnel,
+    UsageLimits,
 };
 use ikexdp_proto::suite::EspSuite;
 use ikexdp_proto::types::{EspSpi, Secret};
@@ -324,6 +325,7 @@ fn what_the_kernel_says_of_a_worn_sa_is_read() {
     octets[96..100].copy_from_slice(&[192, 0, 2, 1]);
     octets[112..120].copy_from_slice(&500_u64.to_ne_bytes());
     octets[176..184].copy_from_slice(&524_u64.to_ne_bytes());
+    octets[184..192].copy_from_slice(&6_u64.to_ne_bytes());
     octets[224..228].copy_from_slice(&0x5900_0001_u32.to_ne_bytes());
     octets[228..230].copy_from_slice(&2_u16.to_ne_bytes());
     let worn = |hard| DataPlaneEvent::Expired {
@@ -331,6 +333,10 @@ fn what_the_kernel_says_of_a_worn_sa_is_read() {
         direction: Direction::Outbound,
         spi: EspSpi(0x2001),
         hard,
+        carried: Carried {
+            octets: 524,
+            packets: 6,
+        },
     };
     assert_eq!(events::read(&octets).unwrap(), [worn(false)]);
     octets[240] = 1;

@@ -2,7 +2,7 @@
 
 use std::mem;
 
-use ikexdp_proto::data_plane::{DataPlaneError, EspSa, Operation};
+use ikexdp_proto::data_plane::{DataPlaneError, EspSa, Operation, Volume};
 
 use super::error::{failed, no_policy, not_installed, unreachable};
 use super::message::Message;
@@ -68,18 +68,19 @@ impl<'a> Transaction<'a> {
     }
 
     /// Does `batch` in order, and takes back what it has made if it cannot make
-    /// all.
+    /// all. Tells what had gone through the SAs that it has removed.
     ///
     /// # Errors
     /// [`DataPlaneError`] if something could not be made, or not be removed.
-    pub(super) fn run(mut self, batch: &[Operation]) -> Result<(), DataPlaneError> {
-        let mut left_over = Ok(());
+    pub(super) fn run(mut self, batch: &[Operation]) -> Result<Volume, DataPlaneError> {
+        let mut left_over = Ok(Volume::default());
         for operations in batch.chunk_by(|one, next| kind(one) == kind(next)) {
             let made = match operations.first().map(kind) {
                 Some(Kind::Install) => self.install(operations),
                 Some(Kind::Move) => operations.iter().try_for_each(|one| self.relocate(one)),
                 Some(Kind::Remove) | None => {
-                    left_over = left_over.and(self.remove(operations));
+                    let removed = self.remove(operations);
+                    left_over = left_over.and_then(|before| Ok(before.plus(removed?)));
                     Ok(())
                 }
             };
@@ -170,7 +171,7 @@ impl<'a> Transaction<'a> {
         }
     }
 
-    fn remove(&mut self, operations: &[Operation]) -> Result<(), DataPlaneError> {
+    fn remove(&mut self, operations: &[Operation]) -> Result<Volume, DataPlaneError> {
         let mut inherited = Vec::new();
         let mut removals = Vec::with_capacity(operations.len());
         for operation in operations {

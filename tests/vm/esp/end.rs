@@ -23,7 +23,7 @@ use ikexdp_proto::{
     },
     data_plane::{
         Binding, Carried, DataPlane, DataPlaneError, DataPlaneEvent, Direction, EspSa, EspSaName,
-        Lineage, Operation, Policies, Tunnel, UsageLimits,
+        Lineage, Operation, Policies, Tunnel, UsageLimits, Volume,
     },
     suite::EspSuite,
     types::{EspSpi, NAT_T_PORT, Secret},
@@ -105,7 +105,7 @@ pub(super) fn ends() -> [End; 2] {
 }
 
 impl End {
-    pub(super) fn apply(&self, batch: Vec<Operation>) -> Result<(), DataPlaneError> {
+    pub(super) fn apply(&self, batch: Vec<Operation>) -> Result<Volume, DataPlaneError> {
         let xfrm = Arc::clone(&self.xfrm);
         self.namespace.run(move || xfrm.apply(&batch))
     }

@@ -31,23 +31,36 @@ fn an_sa_says_when_it_is_worn_and_when_it_is_over() {
                 }
             )
         });
-        let soft = |direction, spi| DataPlaneEvent::Expired {
-            lineage: agreed.lineage,
-            direction,
-            spi,
-            hard: false,
-        };
-        assert_eq!(
-            worn,
-            [
-                soft(Direction::Inbound, inbound),
-                soft(Direction::Outbound, outbound)
-            ]
-        );
+        let both = [
+            (Direction::Inbound, inbound),
+            (Direction::Outbound, outbound),
+        ];
+        for (event, (direction, spi)) in worn.into_iter().zip(both) {
+            let DataPlaneEvent::Expired { carried, .. } = event else {
+                panic!("{event:?}");
+            };
+            let soft = DataPlaneEvent::Expired {
+                lineage: agreed.lineage,
+                direction,
+                spi,
+                hard: false,
+                carried,
+            };
+            assert_eq!(event, soft);
+            assert!((500..700).contains(&carried.octets), "{carried:?}");
+        }
     }
     assert!(pings(&ends, 10) > 0);
-    let hard = |event: &DataPlaneEvent| matches!(event, DataPlaneEvent::Expired { hard: true, .. });
-    assert!(hard(&ends[0].event()));
+    let over = ends[0].event();
+    let DataPlaneEvent::Expired {
+        hard: true,
+        carried,
+        ..
+    } = over
+    else {
+        panic!("{over:?}");
+    };
+    assert_eq!(carried.packets, 20);
     // What the kernel has given up is no error to remove, nor to move.
     for (place, end) in ends.iter().enumerate() {
         end.apply(agreed.remove(place)).unwrap();

@@ -13,11 +13,12 @@ use super::archive::Archive;
 use crate::command::{find, output};
 
 /// What the harness runs.
-const PROGRAMS: [&str; 10] = [
+const PROGRAMS: [&str; 11] = [
     "certutil",
     "charon-systemd",
     "chmod",
     "ethtool",
+    "freeradius",
     "ip",
     "nft",
     "ping",
@@ -27,10 +28,24 @@ const PROGRAMS: [&str; 10] = [
 ];
 /// strongSwan's plug-ins, which it loads by name.
 const PLUGINS: &str = "/usr/lib/ipsec/plugins";
-/// Parts of NSS, Libreswan's cryptography, which it loads by name.
-const LIBRARIES: [&str; 2] = [
+/// FreeRADIUS's modules, those that the harness configures, which it loads by name.
+const MODULES: [&str; 7] = [
+    "rlm_detail.so",
+    "rlm_eap.so",
+    "rlm_eap_md5.so",
+    "rlm_eap_mschapv2.so",
+    "rlm_files.so",
+    "rlm_mschap.so",
+    "rlm_pap.so",
+];
+const MODULES_DIRECTORY: &str = "/usr/lib/freeradius";
+/// What FreeRADIUS knows attributes by.
+const DICTIONARIES: &str = "/usr/share/freeradius";
+/// Parts of NSS, Libreswan's cryptography, and of OpenSSL, FreeRADIUS's, which they load by name.
+const LIBRARIES: [&str; 3] = [
     "/usr/lib/x86_64-linux-gnu/libfreeblpriv3.so",
     "/usr/lib/x86_64-linux-gnu/libsoftokn3.so",
+    "/usr/lib/x86_64-linux-gnu/ossl-modules/legacy.so",
 ];
 /// What programs read.
 const FILES: [&str; 3] = [
@@ -84,6 +99,13 @@ impl Image {
         }
         for plugin in fs::read_dir(PLUGINS).context(PLUGINS)? {
             image.program(plugin?.path())?;
+        }
+        for module in MODULES {
+            image.program(Path::new(MODULES_DIRECTORY).join(module))?;
+        }
+        for dictionary in fs::read_dir(DICTIONARIES).context(DICTIONARIES)? {
+            let dictionary = dictionary?.path();
+            image.copy(&dictionary, &dictionary)?;
         }
         for library in LIBRARIES {
             image.program(library.into())?;

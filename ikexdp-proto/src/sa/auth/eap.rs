@@ -152,6 +152,7 @@ impl Applicant {
         message: &Message,
     ) -> Result<Self, State> {
         self.claimant.reply_to = message.reply_to();
+        self.claimant.heard = cx.now;
         match message.exchange {
             ExchangeType::IKE_AUTH => Ok(self),
             ExchangeType::INFORMATIONAL => Err(self.given_up(cx, core, message)),
@@ -189,9 +190,8 @@ impl Applicant {
     ) -> State {
         let failure = eap::end(EapCode::FAILURE, identifier);
         let payloads = eap_only(&failure, Some(NotifyType::AUTHENTICATION_FAILED));
-        let mut claimant = self.claimant;
-        claimant.channel.respond(cx, &claimant.reply_to, payloads);
-        claimant.end(cx, core, FailureReason::Eap(reason))
+        let reason = FailureReason::Eap(reason);
+        self.claimant.deny(cx, core, payloads, reason)
     }
 
     /// The peer gave up, with what it says of why.

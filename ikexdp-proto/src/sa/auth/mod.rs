@@ -9,6 +9,7 @@
 //! Whatever goes wrong, the peer hears AUTHENTICATION_FAILED; the operator
 //! hears why.
 
+mod denial;
 mod eap;
 mod ours;
 mod signing;
@@ -20,6 +21,7 @@ use alloc::vec::Vec;
 use rustls_pki_types::CertificateDer;
 use subtle::ConstantTimeEq;
 
+pub(super) use self::denial::Denied;
 use self::eap::Applicant;
 pub(super) use self::eap::{Admitted, Asked, Asking};
 use self::ours::Ours;
@@ -41,11 +43,15 @@ use crate::event::FailureReason;
 use crate::identity::Identity;
 use crate::job::{Job, Verification};
 use crate::message::auth::AuthRequest;
+use crate::message::init::notify_only;
 use crate::nat::is_translated;
+use crate::time::Instant;
 use crate::types::Role;
-use crate::wire::iana::ExchangeType;
+use crate::wire::iana::{ExchangeType, NotifyType};
 use crate::wire::payload::auth::Authentication;
 use crate::wire::payload::id;
+use crate::wire::payload::notify::Notify;
+use crate::wire::writer::Chain;
 
 /// A peer that has said who it is, and what it wants.
 #[derive(Debug)]
@@ -64,6 +70,8 @@ struct Claimant {
     /// On what terms it is let in.
     terms: Terms,
     reply_to: ReplyTo,
+    /// When it was last heard.
+    heard: Instant,
 }
 
 /// The peer has proved who it is; its other IKE SAs are being closed, so that
@@ -89,24 +97,24 @@ pub(super) fn respond(
     let reply_to = message.reply_to();
     if message.exchange != ExchangeType::IKE_AUTH {
         let reason = FailureReason::Refused(Violation::UnexpectedExchange.into());
-        return fail(channel, cx, core, &reply_to, None, reason);
+        return fail(channel, cx, core, reply_to, None, reason);
     }
     let payloads = &message.payloads;
     let request = match AuthRequest::decode(payloads.first, &payloads.octets) {
         Ok(request) => request,
         Err(error) => {
             let reason = FailureReason::Refused(error);
-            return fail(channel, cx, core, &reply_to, None, reason);
+            return fail(channel, cx, core, reply_to, None, reason);
         }
     };
     let claimed = request.initiator.identity.clone();
     if is_translated(request.no_nats_allowed.as_ref(), &message.path) {
         let reason = FailureReason::Refused(Unacceptable::Nat.into());
-        return fail(channel, cx, core, &reply_to, Some(claimed), reason);
+        return fail(channel, cx, core, reply_to, Some(claimed), reason);
     }
     let connection = match find_connection(&cx.config.connections, &request) {
         Ok(connection) => connection,
-        Err(reason) => return fail(channel, cx, core, &reply_to, Some(claimed), reason),
+        Err(reason) => return fail(channel, cx, core, reply_to, Some(claimed), reason),
     };
     let ours = Ours::new(cx.config, &connection, &handshake, &request);
     let claimant = Claimant {
@@ -120,6 +128,7 @@ pub(super) fn respond(
         mobike: request.mobike,
         terms: Terms::default(),
         reply_to,
+        heard: cx.now,
     };
     let octets = claimant.channel.keys.signed_octets(
         Role::Initiator,
@@ -383,8 +392,23 @@ impl Claimant {
     }
 
     fn fail(mut self, cx: &mut Context<'_>, core: &Core, reason: FailureReason) -> State {
-        tell(&mut self.channel, cx, &self.reply_to, &reason);
-        self.end(cx, core, reason)
+        if !is_denial(&reason) {
+            tell(&mut self.channel, cx, &self.reply_to, &reason);
+            return self.end(cx, core, reason);
+        }
+        self.deny(cx, core, denial(), reason)
+    }
+
+    /// The peer hears `answer` when it is time, and the host at once why.
+    fn deny(
+        self,
+        cx: &mut Context<'_>,
+        core: &Core,
+        answer: Chain,
+        reason: FailureReason,
+    ) -> State {
+        cx.handshake_failed(core, self.progress(), reason);
+        Denied::begin(cx, self.channel, self.reply_to, self.heard, answer)
     }
 
     /// The peer has been told.
@@ -399,11 +423,14 @@ fn fail(
     mut channel: Channel,
     cx: &mut Context<'_>,
     core: &Core,
-    reply_to: &ReplyTo,
+    reply_to: ReplyTo,
     claimed: Option<Identity>,
     reason: FailureReason,
 ) -> State {
-    tell(&mut channel, cx, reply_to, &reason);
+    let is_denial = is_denial(&reason);
+    if !is_denial {
+        tell(&mut channel, cx, &reply_to, &reason);
+    }
     let progress = Progress {
         connection: None,
         claimed,
@@ -411,18 +438,31 @@ fn fail(
         spi_in: None,
     };
     cx.handshake_failed(core, progress, reason);
-    State::Refused(Box::new(Lingering::new(channel, cx.now)))
+    if is_denial {
+        Denied::begin(cx, channel, reply_to, cx.now, denial())
+    } else {
+        State::Refused(Box::new(Lingering::new(channel, cx.now)))
+    }
 }
 
-/// A peer that cannot be understood hears what was wrong; one that is not who
-/// it says hears no more than that.
+/// Whether the peer can be understood, but is not who it says, or nobody we know: it
+/// hears no more than that.
+const fn is_denial(reason: &FailureReason) -> bool {
+    !matches!(
+        reason,
+        FailureReason::Refused(_) | FailureReason::JobAbandoned
+    )
+}
+
+fn denial() -> Chain {
+    notify_only(&Notify::new(NotifyType::AUTHENTICATION_FAILED, &[]))
+}
+
+/// A peer that cannot be understood hears what was wrong.
 fn tell(channel: &mut Channel, cx: &mut Context<'_>, reply_to: &ReplyTo, reason: &FailureReason) {
     match reason {
         FailureReason::Refused(error) => refuse(channel, cx, reply_to, error),
         // It is no fault of the peer's, which may come again.
-        FailureReason::JobAbandoned => {
-            refuse(channel, cx, reply_to, &Unacceptable::Overload.into());
-        }
-        _ => refuse(channel, cx, reply_to, &Unacceptable::Authentication.into()),
+        _ => refuse(channel, cx, reply_to, &Unacceptable::Overload.into()),
     }
 }

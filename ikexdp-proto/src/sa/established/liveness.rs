@@ -68,11 +68,12 @@ impl Established {
         }
         let children = self.estate.children.iter();
         let inbound = children.map(|child| child.names(self.estate.tunnel)[0]);
-        let inbound: Vec<EspSaName> = inbound.collect();
-        if inbound.is_empty() {
+        let sas: Vec<EspSaName> = inbound.collect();
+        if sas.is_empty() {
             return self.ask(cx, core);
         }
-        self.liveness.measuring = Some(cx.job(core.id, Job::Measure(inbound)));
+        let account = None;
+        self.liveness.measuring = Some(cx.job(core.id, Job::Measure { sas, account }));
     }
 
     /// The kernel has said what has come: authentic ESP is as good as an answer.

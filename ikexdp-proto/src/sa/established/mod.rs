@@ -475,7 +475,7 @@ impl Established {
 /// What came of a job of the data plane.
 pub(super) fn data_plane(result: JobResult) -> Result<(), DataPlaneError> {
     match result {
-        JobResult::DataPlane(result) => result,
+        JobResult::DataPlane(result) => result.map(drop),
         _ => Err(DataPlaneError::Failed("the job was given up".to_string())),
     }
 }

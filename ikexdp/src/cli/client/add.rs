@@ -6,15 +6,15 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use ikexdp_eap::NtHash;
-use ikexdp_proto::config::{AddressPool, Connection, RemoteSelectors, Requirement};
+use ikexdp_proto::config::{AddressPool, Connection, RemoteSelectors};
 use ikexdp_proto::wire::payload::ts::TrafficSelector;
 use ipnet::{IpNet, IpSubnets, Ipv4Subnets, Ipv6Subnets};
 use zeroize::Zeroizing;
 
-use super::{Daemon, Place, reload};
+use super::{Daemon, Place, anchors, reload};
 use crate::cli::CliError;
 use crate::clock::unix_time;
-use crate::config::{self, Settings};
+use crate::config::{self, EapMethod, Loaded, Settings};
 use crate::control::ClientError;
 use crate::pki::{
     self, Authority, Client, ClientName, Directory, GatewayName, Index, Kind, Moment, PkiError,
@@ -64,14 +64,14 @@ pub(in crate::cli) struct Options {
 /// Why there is no such client.
 #[derive(Debug, thiserror::Error)]
 pub enum AddError {
-    /// The configuration serves nobody who would prove anything by a certificate.
-    #[error("no connection takes certificates; hint: give one `remote.ca`, with {}", authority.display())]
+    /// The configuration serves nobody with a certificate of this authority.
+    #[error("no connection takes certificates of this authority; hint: give one `remote.ca`, with {}", authority.display())]
     NoConnection {
         /// The authority.
         authority: PathBuf,
     },
-    /// The configuration serves nobody who would prove anything by a password.
-    #[error("no connection takes users by EAP; hint: give one `remote.eap-users`, with {}", users.display())]
+    /// The configuration serves nobody with a password of its own.
+    #[error("no connection takes users by EAP-MSCHAPv2; hint: give one `remote.eap-users`, with {}", users.display())]
     NoUsers {
         /// The file of users.
         users: PathBuf,
@@ -107,15 +107,17 @@ pub(super) fn execute(options: Options, out: &mut impl Write) -> Result<(), CliE
     let directory = Directory::new(options.place.directory.clone());
     let now = unix_time();
     let authority = Authority::open(&directory)?;
-    let settings = config::load(&directory.configuration(), now)?.settings;
-    let connection = connection(&settings, options.eap).ok_or_else(|| match options.eap {
-        true => AddError::NoUsers {
+    let loaded = config::load(&directory.configuration(), now)?;
+    let connection = if options.eap {
+        of_users(&loaded).ok_or_else(|| AddError::NoUsers {
             users: directory.file(Directory::USERS),
-        },
-        false => AddError::NoConnection {
+        })?
+    } else {
+        trusting(&loaded, &authority).ok_or_else(|| AddError::NoConnection {
             authority: directory.file(Directory::AUTHORITY),
-        },
-    })?;
+        })?
+    };
+    let settings = &loaded.settings;
     let suite = options.platform.suite();
     if let Some(missing) = suite.missing(&settings.engine, connection) {
         let platform = options.platform;
@@ -129,7 +131,7 @@ pub(super) fn execute(options: Options, out: &mut impl Write) -> Result<(), CliE
         directory: &directory,
         authority: &authority,
         connection,
-        pool: pool(&settings, connection),
+        pool: pool(settings, connection),
         gateway,
         now: now.into(),
     };
@@ -247,11 +249,8 @@ fn add(options: &Options, context: &Context<'_>) -> Result<Added, CliError> {
         users.save(directory)?;
     }
     write(&path, &files)?;
-    // PEM for Linux has no password, and a password of one's own is known.
-    let is_told = match options.platform {
-        Platform::Linux => options.eap,
-        _ => true,
-    };
+    // For Linux it is in the files, if there is one; a password of one's own is known.
+    let is_told = !matches!(options.platform, Platform::Linux);
     Ok(Added {
         identity,
         path,
@@ -260,15 +259,24 @@ fn add(options: &Options, context: &Context<'_>) -> Result<Added, CliError> {
     })
 }
 
-/// The connection of clients that prove who they are by what is issued here.
-fn connection(settings: &Settings, eap: bool) -> Option<&Connection> {
-    let mut connections = settings.engine.connections.iter();
-    let found = connections.find(|it| match it.requirement {
-        Requirement::SharedKey(_) => false,
-        Requirement::Certificate(_) => !eap,
-        Requirement::Eap(_) => eap,
-    });
+/// The connection of clients with certificates of `authority`.
+fn trusting<'a>(loaded: &'a Loaded, authority: &Authority) -> Option<&'a Connection> {
+    let mut connections = loaded.settings.engine.connections.iter();
+    let found = connections.find(|connection| anchors(connection, authority).is_some());
     found.map(|connection| &**connection)
+}
+
+/// The connection of clients with passwords that the gateway knows.
+fn of_users(loaded: &Loaded) -> Option<&Connection> {
+    let connections = &loaded.settings.engine.connections;
+    let mut shown = connections.iter().zip(&loaded.proofs);
+    let found = shown.find(|(_, proofs)| match &proofs.remote {
+        config::Proof::Eap(methods) => methods
+            .iter()
+            .any(|method| matches!(method, EapMethod::Mschapv2(_))),
+        config::Proof::SharedKey | config::Proof::Certificates(_) => false,
+    });
+    found.map(|(connection, _)| &**connection)
 }
 
 fn pool<'a>(settings: &'a Settings, connection: &Connection) -> Option<&'a AddressPool> {

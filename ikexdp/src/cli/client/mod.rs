@@ -8,13 +8,17 @@ mod tests;
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::slice;
 
 use clap::{Args, Subcommand};
+use ikexdp_proto::config::{Connection, Requirement};
+use ikexdp_proto::crypto::cert::TrustAnchors;
 
 pub use add::AddError;
 
 use super::{CliError, DIRECTORY};
 use crate::control::{ClientError, Request, call};
+use crate::pki::Authority;
 use crate::view::Reloaded;
 
 #[derive(Debug, Subcommand)]
@@ -58,6 +62,17 @@ pub(super) fn execute(command: Command, out: &mut impl Write) -> Result<(), CliE
         Command::List { json, place } => list::execute(json, place, out),
         Command::Revoke(options) => revoke::execute(options, out),
     }
+}
+
+/// What `connection` trusts, if that is `authority` among others.
+fn anchors<'a>(connection: &'a Connection, authority: &Authority) -> Option<&'a TrustAnchors> {
+    let Requirement::Certificate(anchors) = &connection.requirement else {
+        return None;
+    };
+    let own = TrustAnchors::new(slice::from_ref(&authority.der)).ok()?;
+    let mut own = own.hashes().iter();
+    own.any(|hash| anchors.hashes().contains(hash))
+        .then_some(anchors)
 }
 
 /// Has the daemon read what was written.

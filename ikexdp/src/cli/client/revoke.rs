@@ -5,12 +5,13 @@ use std::io::Write;
 use std::path::Path;
 
 use clap::Args;
+use ikexdp_proto::crypto::cert::RevocationPolicy;
 use ikexdp_proto::identity::Identity;
 
-use super::{Daemon, Place, reload};
+use super::{Daemon, Place, anchors, reload};
 use crate::cli::{CliError, sas};
 use crate::clock::unix_time;
-use crate::config;
+use crate::config::{self, Settings};
 use crate::control::{ClientError, Request, call};
 use crate::pki::{Authority, Client, ClientName, Directory, Index, Kind, Users, replace_crl};
 use crate::view::Sa;
@@ -32,14 +33,19 @@ pub(super) fn execute(options: Options, out: &mut impl Write) -> Result<(), CliE
         Kind::Certificate => writeln!(out, "revoked: {}, in the CRL now", client.name)?,
         Kind::Eap => writeln!(out, "revoked: {}, no user any more", client.name)?,
     }
-    let socket = match options.daemon.socket {
-        Some(socket) => socket,
-        None => {
-            config::load(&directory.configuration(), unix_time())?
-                .settings
-                .control_socket
+    let settings = config::load(&directory.configuration(), unix_time())?.settings;
+    if client.kind == Kind::Certificate {
+        let authority = Authority::open(&directory)?;
+        for name in without_list(&settings, &authority) {
+            writeln!(
+                out,
+                "warning: connection {name} does not look at the CRL, and still lets it in; hint: \
+                 `remote.crl`, with {}",
+                directory.file(Directory::CRL).display()
+            )?;
         }
-    };
+    }
+    let socket = options.daemon.socket.unwrap_or(settings.control_socket);
     match close(&socket, &client) {
         Ok(closed) => writeln!(out, "closed: {closed} IKE SAs")?,
         Err(ClientError::NotRunning { .. }) => {
@@ -72,6 +78,20 @@ fn revoke(directory: &Directory, name: &ClientName) -> Result<Client, CliError> 
     // A key that opens nothing any more; it may never have been there.
     let _ = fs::remove_dir_all(directory.client(&client.name));
     Ok(client)
+}
+
+/// The connections that trust `authority` whatever it has revoked.
+fn without_list<'a>(
+    settings: &'a Settings,
+    authority: &Authority,
+) -> impl Iterator<Item = &'a str> {
+    let connections = settings.engine.connections.iter();
+    connections.filter_map(|connection| {
+        let revocation = anchors(connection, authority)?.revocation();
+        let looks = !revocation.lists.is_empty() || revocation.fetch;
+        let is_off = revocation.policy == RevocationPolicy::Off;
+        (is_off || !looks).then_some(connection.name.as_str())
+    })
 }
 
 /// Has the daemon take note, and ends what the client has; how many IKE SAs that

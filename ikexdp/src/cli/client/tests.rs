@@ -316,6 +316,49 @@ fn what_a_profile_would_ask_for_in_vain_is_said_before() {
     );
 }
 
+/// What is issued here is for those who trust it, and what is revoked here for those
+/// who look.
+#[test]
+fn a_client_is_for_the_connection_that_knows_it() {
+    let fresh = Fresh::new();
+    let other = Fresh::new();
+    let path = fresh.directory.configuration();
+    let text = fs::read_to_string(&path).unwrap();
+    let ca = other.directory.file(Directory::AUTHORITY);
+    let foreign = format!("remote = {{ ca = {ca:?} }}");
+    let remote = "remote = { ca = \"pki/ca.pem\", crl = [\"pki/clients.crl\"] }";
+    assert!(text.contains(remote));
+    fs::write(&path, text.replace(remote, &foreign)).unwrap();
+    let error = fresh.client(&["add", "a", "--for", "linux"]).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("no connection takes certificates of this authority")
+    );
+
+    let tls = "remote = { eap-ca = \"pki/ca.pem\" }";
+    let users = "remote = { eap-users = \"users.toml\" }";
+    assert!(text.contains(users));
+    fs::write(&path, text.replace(users, tls)).unwrap();
+    let error = fresh
+        .client(&["add", "a", "--for", "linux", "--eap"])
+        .unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("no connection takes users by EAP-MSCHAPv2")
+    );
+
+    fs::write(&path, text.replace(", crl = [\"pki/clients.crl\"]", "")).unwrap();
+    for (name, expected) in [("a", true), ("b", false)] {
+        fresh.add(&[name, "--for", "linux"]);
+        let said = fresh.client(&["revoke", name]).unwrap();
+        let warned = said.contains("warning: connection clients does not look at the CRL");
+        assert_eq!(warned, expected, "{said}");
+        fs::write(&path, &text).unwrap();
+    }
+}
+
 #[test]
 fn where_there_is_no_authority_init_is_named() {
     let root = TempDir::new().unwrap();

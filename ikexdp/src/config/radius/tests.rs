@@ -70,6 +70,7 @@ dead-time = \"30s\"
 nas-identifier = \"gw1\"
 source-address = \"192.0.2.1\"
 accounting = true
+interim-interval = \"10m\"
 disconnect = { listen = \"192.0.2.1\", require-message-authenticator = true }
 ";
     let text = GOOD.replace("servers = [\"192.0.2.10\", \"[2001:db8::1]:1645\"]\n", said);
@@ -88,7 +89,7 @@ disconnect = { listen = \"192.0.2.1\", require-message-authenticator = true }
   servers    192.0.2.10:1812
   asks       each 2 times, first for 1s; passes over silent ones for 30s
   as         gw1 from 192.0.2.1
-  accounts   192.0.2.10:1813
+  accounts   192.0.2.10:1813 every 600s
   disconnect at 192.0.2.1:3799 for 192.0.2.10
 ";
     assert!(shown.ends_with(expected), "{shown}");
@@ -107,6 +108,8 @@ source-address = "here" => radius.office.source-address: not an address: here
 source-address = "192.0.2.1" => radius.office.source-address: not of the same family as [2001:db8::1]:1645: 192.0.2.1
 accounting = true\naccounting-servers = ["here"] => radius.office.accounting-servers: not an address, or not with a port: here
 accounting = true\naccounting-servers = [] => radius.office.accounting-servers: is empty
+interim-interval = "59s" => radius.office.interim-interval: shorter than 60s: 59s; hint: take 60s or more
+accounting = true\ninterim-interval = "25h" => radius.office.interim-interval: longer than 86400s: 25h; hint: take 86400s or less
 disconnect = { listen = "port 3799" } => radius.office.disconnect.listen: not an address, or not with a port: port 3799
 disconnect = { listen = "::", clients = [] } => radius.office.disconnect.clients: is empty
 disconnect = { listen = "::", clients = ["x"] } => radius.office.disconnect.clients: not an address: x
@@ -169,11 +172,12 @@ fn two_tables_have_neither_a_name_nor_a_port_in_common() {
 #[test]
 fn what_deserves_a_second_look_is_said() {
     let (connection, table) = GOOD.split_at(GOOD.find("[[radius]]").unwrap());
-    let said = "secret = \"testing123\"\naccounting-servers = [\"::1\"]\n";
+    let said = "secret = \"testing123\"\naccounting-servers = [\"::1\"]\n\
+                interim-interval = \"10m\"\n";
     let table = table.replace("secret-file = \"psk\"\n", said);
     let loaded = load(&format!("{connection}{table}")).unwrap();
     let cautions: Vec<_> = loaded.cautions.iter().map(ToString::to_string).collect();
-    let [short, interim, unused] = cautions.as_slice() else {
+    let [short, servers, interim, unused] = cautions.as_slice() else {
         panic!("{cautions:?}");
     };
     assert!(
@@ -181,10 +185,13 @@ fn what_deserves_a_second_look_is_said() {
         "{short}"
     );
     assert!(!short.contains("testing123"));
-    assert!(
-        interim.contains("has no effect without accounting = true"),
-        "{interim}"
-    );
+    for (key, caution) in [
+        ("accounting-servers", servers),
+        ("interim-interval", interim),
+    ] {
+        let expected = format!("radius.office.{key}: has no effect without accounting = true");
+        assert!(caution.starts_with(&expected), "{caution}");
+    }
     assert!(
         unused.contains("no connection uses these servers"),
         "{unused}"

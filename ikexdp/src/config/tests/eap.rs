@@ -51,6 +51,35 @@ fn users_and_authorities_are_taken_and_shown() {
     }
 }
 
+/// A client that uses EAP says later who it is.
+#[test]
+fn users_whom_nobody_asks_for_are_noticed() {
+    let lab = lab();
+    let staff = GOOD.replace("ca = \"ca.pem\"", "eap-users = \"users.toml\"");
+    let (_, connection) = staff.split_once("[[connection]]").unwrap();
+    let noticed = |connection: String| {
+        let connection = connection.replacen("\"staff\"", "\"guests\"", 1);
+        let cautions = lab
+            .load(&format!("{staff}\n[[connection]]{connection}"))
+            .unwrap()
+            .cautions;
+        let mut texts = cautions.iter().map(ToString::to_string);
+        texts
+            .any(|it| it.contains("connection.guests.remote: its users are never asked for: staff"))
+    };
+    assert!(noticed(connection.to_owned()));
+    assert!(!noticed(
+        connection.replace("eap-users = \"users.toml\"", CA)
+    ));
+    let other = connection.replace("vpn.example.com", "guests.example.com");
+    let other = other.replace("gateway.pem", "guests.pem");
+    let mut leaf = CertificateParams::new(["guests.example.com".to_owned()]).unwrap();
+    leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    let key = KeyPair::from_pem(&fs::read_to_string(lab.path("gateway.key")).unwrap()).unwrap();
+    lab.write("guests.pem", &leaf.self_signed(&key).unwrap().pem());
+    assert!(!noticed(other));
+}
+
 const CA: &str = "ca = \"ca.pem\"";
 const LOCAL: &str =
     "certificate = \"gateway.pem\", key = \"gateway.key\" }\nremote = { ca = \"ca.pem\"";

@@ -18,6 +18,7 @@ pub use self::selector::Selector;
 
 use self::answers::Answers;
 use self::request::{ErrorCause, Unfit, Verdict};
+use super::counters::tally;
 use super::limits::{DISCONNECT_TIME_MAX, PACKET_LEN_MAX, RECEIVE_PAUSE};
 use super::packet::Packet;
 use super::settings::{DisconnectSettings, Settings};
@@ -37,25 +38,26 @@ pub struct ListenError {
     pub source: io::Error,
 }
 
-/// What came of requests to end sessions.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct DisconnectCounters {
-    /// Requests that were answered, without repeats.
-    pub requests: u64,
-    /// Those that ended a session.
-    pub acknowledged: u64,
-    /// Those that were refused, or were for nobody.
-    pub refused: u64,
-    /// Repeats, answered as the first time.
-    pub repeats: u64,
-    /// Thrown away: from an address that may not ask.
-    pub dropped_strangers: u64,
-    /// Thrown away: no packets, or not such.
-    pub dropped_malformed: u64,
-    /// Thrown away: an authenticator is wrong or missing.
-    pub dropped_unauthentic: u64,
-    /// Thrown away: too old, or of the future.
-    pub dropped_stale: u64,
+tally! {
+    /// What came of requests to end sessions.
+    pub struct DisconnectCounters {
+        /// Requests to end sessions that were answered, without repeats.
+        pub requests,
+        /// Requests that ended a session.
+        pub acknowledged,
+        /// Requests that were refused, or were for nobody.
+        pub refused,
+        /// Repeats, answered as the first time.
+        pub repeats,
+        /// Requests thrown away: from an address that may not ask.
+        pub dropped_strangers,
+        /// Requests thrown away: no packets, or not such.
+        pub dropped_malformed,
+        /// Requests thrown away: an authenticator is wrong or missing.
+        pub dropped_unauthentic,
+        /// Requests thrown away: too old, or of the future.
+        pub dropped_stale,
+    }
 }
 
 /// Where requests to end sessions come to.
@@ -97,6 +99,12 @@ impl Disconnections {
     /// [`io::Error`] if the system does not say.
     pub fn address(&self) -> io::Result<SocketAddr> {
         self.socket.local_addr()
+    }
+
+    /// The table whose servers may ask.
+    #[must_use]
+    pub fn table(&self) -> &str {
+        &self.settings.name
     }
 
     /// What came of requests so far.

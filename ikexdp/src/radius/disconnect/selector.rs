@@ -3,8 +3,6 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use ikexdp_proto::eap::Account;
-
 use super::super::session::Session;
 
 /// What sessions must have to be ended; at least one thing, and all that is given.
@@ -21,15 +19,12 @@ pub struct Selector {
 impl Selector {
     /// Whether it selects the session of an IKE SA with these addresses.
     #[must_use]
-    pub fn selects(&self, account: &Account, addresses: &[IpAddr]) -> bool {
-        let Some(session) = Session::of(account) else {
-            return false;
-        };
+    pub fn selects(&self, session: &Session, addresses: &[IpAddr]) -> bool {
         let is = |wanted: &Option<String>, actual: &str| {
             wanted.as_ref().is_none_or(|wanted| wanted == actual)
         };
         self.table == session.table()
-            && is(&self.session, &session.id())
+            && is(&self.session, &session.id().to_string())
             && is(&self.user, session.user())
             && is(&self.calling_station, &session.calling_station())
             && self.addresses.iter().all(|it| addresses.contains(it))

@@ -215,7 +215,10 @@ fn where_one_server_is_silent_the_next_is_asked_and_then_first() {
         let turn = hear(begin(&radius), &IDENTITY);
         good.serve(&challenge()).await;
         assert!(matches!(turn.await, Turn::Ask { .. }));
-        assert_eq!(radius.servers()[0].counters.requests, 1);
+        let servers = radius.servers();
+        assert_eq!(servers[0].counters.requests, 1);
+        let failovers: Vec<_> = servers.iter().map(|it| it.counters.failovers).collect();
+        assert_eq!(failovers, [0, 2]);
     });
 }
 

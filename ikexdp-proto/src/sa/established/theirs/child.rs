@@ -204,7 +204,7 @@ impl Established {
             lineage: None,
         };
         let (child, batch) = self.estate.agree(cx, core, agreement, peers.rekeyed);
-        let job = cx.job(core.id, Job::DataPlane(batch));
+        let job = cx.job(core.id, Job::data_plane(batch));
         peers.public = agreed.map(|agreed| agreed.public);
         peers.stage = Stage::Installing(job, Box::new(child));
         self.theirs = Theirs::Child(Box::new(peers));

@@ -155,7 +155,7 @@ impl Established {
         let (mut child, mut batch) = self.estate.agree(cx, core, agreement, request.rekeyed);
         // The peer has what it receives on.
         batch.extend(child.take_outbound(self.estate.tunnel));
-        let job = cx.job(core.id, Job::DataPlane(batch));
+        let job = cx.job(core.id, Job::data_plane(batch));
         request.stage = Stage::Installing(job, Box::new((child, nonces)));
         self.ours = Ours::Child(request);
     }
