@@ -5,19 +5,22 @@
 //!
 //! ```text
 //! profile.rs     what a client writes, in which order: windows.rs, apple.rs, android.rs
-//! connect.rs     IKE_SA_INIT, IKE_AUTH   ─┐
+//! connect.rs     IKE_SA_INIT             ─┐
+//! auth.rs        IKE_AUTH                 │
 //! eap.rs         EAP in between           ├─> exchange.rs ─> line.rs ─> transport.rs
 //! rekey.rs       what comes after         ┘   until there    SK, SKF    UDP
 //!                                             is an answer
-//! proof.rs       who is who               reading.rs: what the strictest of them takes
+//! proof.rs       who is who               reading.rs, offer.rs: what the strictest of them takes
 //! ```
 
 mod android;
 mod apple;
+mod auth;
 mod connect;
 mod eap;
 mod exchange;
 mod line;
+mod offer;
 pub mod profile;
 mod proof;
 mod reading;
@@ -27,7 +30,8 @@ mod windows;
 
 pub use self::android::{android, strongswan_app};
 pub use self::apple::{ios, macos, macos_14};
-pub use self::connect::{Emulator, Granted};
+pub use self::auth::Granted;
+pub use self::connect::Emulator;
 pub use self::proof::{Proof, User};
 pub use self::transport::Ports;
 pub use self::windows::{Cipher, windows, windows_custom, windows_dh2048};

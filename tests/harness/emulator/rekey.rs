@@ -12,8 +12,9 @@ use ikexdp_proto::wire::payload::ke::KeyExchange;
 use ikexdp_proto::wire::payload::sa::Proposal;
 use ring::rand::SystemRandom;
 
-use super::connect::{Emulator, everything, is_of, with_spi};
+use super::connect::Emulator;
 use super::line::{Line, Suite};
+use super::offer::{everything, is_of, with_spi};
 use crate::answer::{Answer, chain};
 
 /// What the gateway agrees to.

@@ -32,6 +32,8 @@ fn android_retries_with_the_group_that_is_asked_for() {
 fn strongswans_app_pretends_that_there_is_a_nat() {
     let fleet = Fleet::new(&[Key::Rsa4096], "", &Path::FRAGMENTS_DROPPED);
     fleet.live(strongswan_app(), fleet.known("kim"), Some(FRAGMENT));
+    let line = fleet.gateway.line("IKE SA established");
+    assert!(line.contains("nat_remote=true"), "{line}");
     fleet.live(strongswan_app(), fleet.holder(CLIENT), Some(FRAGMENT));
     fleet.stop();
 }

@@ -35,6 +35,23 @@ fn windows_with_2048_bits() {
     fleet.stop();
 }
 
+/// Without a policy it offers nothing but SHA-1 for ESP, whatever its registry says of IKE.
+#[test]
+#[ignore = "needs CAP_NET_ADMIN"]
+fn windows_without_a_policy_needs_sha1_for_esp() {
+    let fleet = fleet(Key::EcdsaP256);
+    let mut client = fleet.client(windows_dh2048(), fleet.guest("kim@lab.test"));
+    assert_eq!(client.connect(), Err(NotifyType::NO_PROPOSAL_CHOSEN));
+    let line = fleet.gateway.line("no common algorithms");
+    for part in [
+        "offered: aes256-cbc/sha1-96",
+        "Set-VpnConnectionIPsecConfiguration",
+    ] {
+        assert!(line.contains(part), "{line}");
+    }
+    fleet.stop();
+}
+
 #[test]
 #[ignore = "needs CAP_NET_ADMIN"]
 fn windows_as_it_comes() {
