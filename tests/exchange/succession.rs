@@ -83,13 +83,23 @@ fn refusal(answer: &Answer) -> Notify<'_> {
 /// <-- CREATE_CHILD_SA { SA, Nr, KEr }
 /// Returns what the old IKE SA needs.
 fn replace(script: &mut Script, id: u32) -> Line {
+    replace_by(script, id, offer(&SPI, 31), 1)
+}
+
+/// The same with another offer, of which the proposal `number` is chosen.
+fn replace_by(script: &mut Script, id: u32, proposals: Vec<Proposal>, number: u8) -> Line {
     let key = key();
-    let answer = script.exchange(CREATE_CHILD_SA, id, &request(&key).encode());
+    let request = CreateChild {
+        proposals,
+        ..request(&key)
+    };
+    let answer = script.exchange(CREATE_CHILD_SA, id, &request.encode());
     let chain = chain(&answer);
     let reply = CreateChildReply::decode(chain.first, &chain.octets);
     let Ok(CreateChildReply::Accepted(accepted)) = reply else {
         panic!("{reply:?}")
     };
+    assert_eq!(accepted.proposals[0].number, number);
     let theirs: [u8; 8] = accepted.proposals[0].spi.as_slice().try_into().unwrap();
     let spis = Spis {
         initiator: Spi(u64::from_be_bytes(SPI)),
@@ -99,6 +109,28 @@ fn replace(script: &mut Script, id: u32) -> Line {
     let nonce_r = accepted.nonce.to_vec();
     let secret = key.agree(&value).unwrap();
     script.move_to(spis, secret.expose(), [&NONCE, &nonce_r])
+}
+
+/// RFC 7296 §3.3.1 has proposals begin with 1 and count. macOS 14 offers the one that was chosen for
+/// the first IKE SA, with the number that it had there; and what is numbered alike is told apart by
+/// what it is.
+#[test]
+fn proposals_may_be_numbered_as_the_peer_likes() {
+    let numbered = |spi: u8, group, number| Proposal {
+        number,
+        ..offer(&[spi; 8], group).remove(0)
+    };
+    let ours = |number| numbered(SPI[0], 31, number);
+    for (proposals, number) in [
+        (vec![ours(3)], 3),
+        (vec![ours(0)], 0),
+        (vec![numbered(0xbb, 1, 9), ours(4)], 4),
+        (vec![numbered(0xbb, 1, 3), ours(3)], 3),
+    ] {
+        let mut script = up();
+        let _old = replace_by(&mut script, 2, proposals, number);
+        assert_eq!(script.exchange(INFORMATIONAL, 0, &nothing()), []);
+    }
 }
 
 /// RFC 7296 §2.18: the counters of the new IKE SA begin at 0, on both sides.

@@ -10,11 +10,10 @@
     reason = "a test ends by a panic, and its input is its own"
 )]
 
-mod mschapv2;
-
 use std::{net::SocketAddr, time::Duration};
 
 use harness::freeradius::{FreeRadius, SECRET, Settings, User, disconnect};
+use harness::mschapv2::{Answer, Client};
 use ikexdp::radius::{
     self, AccountingSettings, DisconnectSettings, Disconnections, Facts, Radius, Session,
     TerminateCause,
@@ -29,8 +28,6 @@ use tokio::{
     runtime::{Builder, Handle},
     sync::oneshot,
 };
-
-use self::mschapv2::Client;
 
 const KIM: Client<'static> = Client {
     name: "kim",
@@ -77,7 +74,7 @@ async fn converse(radius: &Radius, client: &Client<'_>) -> (Turn, Vec<u8>) {
     };
     let mut conversation = radius.begin(caller);
     let mut response = client.identity();
-    let mut msk = Vec::new();
+    let mut answer = Answer::default();
     loop {
         let (told, turn) = oneshot::channel();
         conversation.hear(response, Box::new(|turn| drop(told.send(turn))));
@@ -89,12 +86,15 @@ async fn converse(radius: &Radius, client: &Client<'_>) -> (Turn, Vec<u8>) {
                 conversation = next;
                 // A Challenge first, then a Success; or a Failure, to which nobody answers.
                 match request.get(5) {
-                    Some(1) => (response, msk) = client.answer(&request),
-                    Some(3) => response = Client::acknowledge(&request),
+                    Some(1) => {
+                        answer = client.answer(&request);
+                        response = answer.response.clone();
+                    }
+                    Some(3) => response = answer.acknowledge(&request),
                     _ => response = vec![2, request[1], 0, 6, 26, 4],
                 }
             }
-            turn => return (turn, msk),
+            turn => return (turn, answer.msk),
         }
     }
 }

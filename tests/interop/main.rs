@@ -14,6 +14,7 @@ mod case;
 mod connects;
 mod counters;
 mod eap;
+mod emulator;
 mod hostile;
 mod interface;
 mod ip_fragments;

@@ -21,6 +21,8 @@ use crate::wire::payload::sa::Proposal;
 pub(crate) struct Chosen<T> {
     pub(crate) suite: T,
     pub(crate) number: u8,
+    /// The sender's SPI of the new IKE SA; none in IKE_SA_INIT.
+    pub(crate) spi: Option<Spi>,
 }
 
 /// What was chosen for a CHILD SA.
@@ -227,6 +229,7 @@ pub(crate) fn choose_ike(proposals: &[Proposal], ours: &IkeAlgorithms) -> Option
         let chosen = Chosen {
             suite: IkeSuite { cipher, prf, group },
             number: proposal.number,
+            spi: ike_spi_of(proposal),
         };
         Some((
             (
@@ -292,10 +295,8 @@ fn esp_spi_of(proposal: &Proposal) -> Option<EspSpi> {
     (!spi.is_reserved()).then_some(spi)
 }
 
-/// The sender's SPI of the new IKE SA, in the proposal `number` of CREATE_CHILD_SA.
-pub(crate) fn ike_spi_of(proposals: &[Proposal], number: u8) -> Option<Spi> {
-    let mut proposals = proposals.iter();
-    let proposal = proposals.find(|proposal| proposal.number == number)?;
+/// The sender's SPI of the new IKE SA, if there is one.
+fn ike_spi_of(proposal: &Proposal) -> Option<Spi> {
     let spi = u64::from_be_bytes(proposal.spi.as_slice().try_into().ok()?);
     (spi != 0).then_some(Spi(spi))
 }

@@ -16,7 +16,7 @@ use crate::message::create_child::{CreateChild, CreateChildReply};
 use crate::sa::channel::Message;
 use crate::sa::child::Nonces;
 use crate::sa::closing::Closing;
-use crate::sa::proposal::{choose_ike, ike_spi_of, offer_ike};
+use crate::sa::proposal::{choose_ike, offer_ike};
 use crate::sa::succession::{Bequest, NewIke};
 use crate::sa::{Context, Core, State};
 use crate::stats::Stat;
@@ -219,7 +219,7 @@ impl Established {
     ) -> State {
         let chosen = choose_ike(&answer.proposals, &cx.config.ike)
             .filter(|chosen| answer.proposals.len() == 1 && chosen.suite.group == request.group);
-        let responder = chosen.and_then(|chosen| ike_spi_of(&answer.proposals, chosen.number));
+        let responder = chosen.and_then(|chosen| chosen.spi);
         let theirs = answer.key_exchange;
         let theirs = theirs.filter(|theirs| theirs.group == request.group.id());
         let stage = core::mem::replace(&mut request.stage, Stage::Sent(None));

@@ -9,7 +9,7 @@ use crate::message::create_child::CreateChild;
 use crate::sa::channel::ReplyTo;
 use crate::sa::child::Nonces;
 use crate::sa::established::ours::{IkeRival, Ours};
-use crate::sa::proposal::{Chosen, choose_ike, chosen_ike, ike_mismatch, ike_spi_of};
+use crate::sa::proposal::{Chosen, choose_ike, chosen_ike, ike_mismatch};
 use crate::sa::succession::NewIke;
 use crate::sa::{Context, Core, IkeSa, State};
 use crate::suite::IkeSuite;
@@ -55,7 +55,8 @@ impl Established {
         let ours = &cx.config.ike;
         let chosen = choose_ike(&request.proposals, ours)
             .ok_or_else(|| ike_mismatch(&request.proposals, ours, self.estate.is_windows))?;
-        let initiator = ike_spi_of(&request.proposals, chosen.number)
+        let initiator = chosen
+            .spi
             .ok_or(Error::Unacceptable(Unacceptable::Proposal))?;
         let group = chosen.suite.group;
         let theirs = request

@@ -19,18 +19,22 @@ const PEER_CHALLENGE: [u8; 16] = [0x5a; 16];
 
 /// A user who knows the password.
 pub struct Client<'a> {
+    /// The name that goes with it.
     pub name: &'a str,
+    /// The password.
     pub password: &'a str,
 }
 
 impl Client<'_> {
     /// The response to EAP's first request.
+    #[must_use]
     pub fn identity(&self) -> Vec<u8> {
         eap(0, 1, self.name.as_bytes())
     }
 
-    /// The response to a Challenge, and the MSK if the server takes it.
-    pub fn answer(&self, request: &[u8]) -> (Vec<u8>, Vec<u8>) {
+    /// The response to a Challenge, and what comes of it.
+    #[must_use]
+    pub fn answer(&self, request: &[u8]) -> Answer {
         let [
             1,
             identifier,
@@ -49,7 +53,8 @@ impl Client<'_> {
         };
         let challenge = &rest[..16];
         let hash = self.password_hash();
-        let proof = self.proof(&hash, challenge);
+        let question = self.question(challenge);
+        let proof = proof(&hash, &question);
         let mut value = vec![49];
         value.extend(PEER_CHALLENGE);
         value.extend([0; 8]);
@@ -60,15 +65,11 @@ impl Client<'_> {
         let mut data = vec![RESPONSE, *number];
         data.extend(length.to_be_bytes());
         data.extend(value);
-        (eap(*identifier, TYPE, &data), msk(&hash, &proof))
-    }
-
-    /// The response to a Success.
-    pub fn acknowledge(request: &[u8]) -> Vec<u8> {
-        let [1, identifier, _, _, TYPE, SUCCESS, ..] = request else {
-            panic!("not a Success: {request:02x?}");
-        };
-        eap(*identifier, TYPE, &[SUCCESS])
+        Answer {
+            response: eap(*identifier, TYPE, &data),
+            msk: msk(&hash, &proof),
+            expected: proof_of_server(&hash, &proof, &question),
+        }
     }
 
     fn password_hash(&self) -> [u8; 16] {
@@ -80,18 +81,60 @@ impl Client<'_> {
         Md4::digest(unicode).into()
     }
 
-    /// NT-Response (RFC 2759 §8.1).
-    fn proof(&self, hash: &[u8; 16], challenge: &[u8]) -> Vec<u8> {
-        let question = sha1(&[&PEER_CHALLENGE, challenge, self.name.as_bytes()]);
-        let mut keys = hash.to_vec();
-        keys.resize(21, 0);
-        let parts = keys.chunks(7).flat_map(|key| {
-            let mut block: [u8; 8] = question[..8].try_into().unwrap();
-            Des::new((&with_parity(key)).into()).encrypt_block((&mut block).into());
-            block
-        });
-        parts.collect()
+    /// ChallengeHash (RFC 2759 §8.2), of the name without the domain of Windows.
+    fn question(&self, challenge: &[u8]) -> Vec<u8> {
+        let user = self.name.rsplit('\\').next().unwrap();
+        let mut hash = sha1(&[&PEER_CHALLENGE, challenge, user.as_bytes()]);
+        hash.truncate(8);
+        hash
     }
+}
+
+/// What has been answered to a Challenge.
+#[derive(Debug, Default)]
+pub struct Answer {
+    /// The response.
+    pub response: Vec<u8>,
+    /// The key, if the server takes it.
+    pub msk: Vec<u8>,
+    /// What a server says that knows the password.
+    expected: String,
+}
+
+impl Answer {
+    /// The response to a Success, from somebody who knows the password.
+    #[must_use]
+    pub fn acknowledge(&self, request: &[u8]) -> Vec<u8> {
+        let [1, identifier, _, _, TYPE, SUCCESS, _, _, _, said @ ..] = request else {
+            panic!("not a Success: {request:02x?}");
+        };
+        let said = String::from_utf8_lossy(said);
+        assert!(said.starts_with(&self.expected), "{said}");
+        eap(*identifier, TYPE, &[SUCCESS])
+    }
+}
+
+/// NT-Response (RFC 2759 §8.1).
+fn proof(hash: &[u8; 16], question: &[u8]) -> Vec<u8> {
+    let mut keys = hash.to_vec();
+    keys.resize(21, 0);
+    let parts = keys.chunks(7).flat_map(|key| {
+        let mut block: [u8; 8] = question.try_into().unwrap();
+        Des::new((&with_parity(key)).into()).encrypt_block((&mut block).into());
+        block
+    });
+    parts.collect()
+}
+
+/// Authenticator Response (RFC 2759 §8.7).
+fn proof_of_server(hash: &[u8; 16], proof: &[u8], question: &[u8]) -> String {
+    let hash_of_hash: [u8; 16] = Md4::digest(hash).into();
+    let magic = b"Magic server to client signing constant";
+    let inner = sha1(&[&hash_of_hash, proof, magic]);
+    let magic = b"Pad to make it do more than one iteration";
+    let outer = sha1(&[&inner, question, magic]);
+    let digits: String = outer.iter().map(|octet| format!("{octet:02X}")).collect();
+    format!("S={digits}")
 }
 
 /// Seven bits of `key` an octet, as DES takes them.
