@@ -11,6 +11,7 @@ use crate::crypto::cert::{CertifiedKey, TrustAnchors};
 use crate::crypto::cipher::{Encryption, Integrity};
 use crate::crypto::kex::Group;
 use crate::crypto::prf::Prf;
+use crate::crypto::scheme::SignatureScheme;
 use crate::data_plane::Binding;
 use crate::eap::Authenticator;
 use crate::identity::Identity;
@@ -73,6 +74,13 @@ impl IkeAlgorithms {
             groups: profile.groups().to_vec(),
             rsa_sha1: profile.rsa_sha1(),
         }
+    }
+}
+
+impl IkeAlgorithms {
+    /// Whether a signature by `scheme` is taken.
+    pub(crate) fn takes(&self, scheme: SignatureScheme) -> bool {
+        self.rsa_sha1 || scheme != SignatureScheme::RsaSha1
     }
 }
 

@@ -357,7 +357,7 @@ impl FailureReason {
         Some(match self {
             Self::NoCommonAlgorithms(mismatch) => mismatch.hint(),
             Self::NoConnection { .. } => {
-                "no `connection` has this `local.id` and this peer in `remote.ids`"
+                "no `connection` has this name, in `local.id` or its certificate, and this peer in `remote.ids`"
             }
             Self::AuthMethod(AuthMethod::SHARED_KEY) => {
                 "the client uses a pre-shared key, the connection wants a certificate"
@@ -373,7 +373,7 @@ impl FailureReason {
                 | AuthMethod::ECDSA_521,
             ) => "the client uses a certificate, the connection wants a pre-shared key",
             Self::EapWanted => {
-                "no `connection` with this `local.id` takes EAP: give one `remote.eap-users`, `remote.eap-ca` or \
+                "no `connection` with this name of ours takes EAP: give one `remote.eap-users`, `remote.eap-ca` or \
                  `remote.eap-radius`, or set the client to certificates"
             }
             Self::Eap(reason) => return reason.hint(),

@@ -87,7 +87,12 @@ impl FromStr for IdentityPattern {
     /// identity without a star.
     fn from_str(text: &str) -> Result<Self, NoPattern> {
         if let Ok(network) = text.parse::<IpNet>() {
-            return Ok(Self::Within(network.trunc()));
+            // One who writes an address means that one.
+            return if network.trunc() == network {
+                Ok(Self::Within(network))
+            } else {
+                Err(NoPattern)
+            };
         }
         if let Some(start) = text.strip_prefix("@#").and_then(|it| it.strip_suffix('*')) {
             let start = if start.is_empty() {
@@ -273,6 +278,7 @@ mod tests {
             "X=*",
             "CN=a*,O=Example",
             "192.0.2.*",
+            "192.0.2.7/24",
         ] {
             assert_eq!(text.parse::<IdentityPattern>(), Err(NoPattern), "{text}");
         }

@@ -4,7 +4,8 @@
 //! its memory is the driver's already. The engine answers at once or after a
 //! job; until then the frame waits here. Frames are few (they are the same that
 //! the driver receives into), so the oldest gives way when there are too many,
-//! and a reply that comes too late takes the kernel's sockets.
+//! and a reply that comes too late takes the kernel's sockets. So does one that
+//! comes later without a job: a denial, which has time.
 
 use std::collections::VecDeque;
 

@@ -98,6 +98,7 @@ impl Drop for Building {
     /// Nobody waits for it any more; if it is over, that is an error of no interest.
     fn drop(&mut self) {
         let _ = self.cargo.kill();
+        let _ = self.cargo.wait();
     }
 }
 

@@ -14,8 +14,8 @@ impl IkeSa {
         self.state = match state {
             State::Established(state) => state.terminate(cx, core),
             State::Installing(state) => state.terminate(cx, core),
-            state @ (State::Denied(_)
-            | State::Refused(_)
+            State::Denied(state) => state.answer(cx),
+            state @ (State::Refused(_)
             | State::Refusing(_)
             | State::Closing(_)
             | State::Heir(_)

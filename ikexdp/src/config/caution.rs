@@ -93,9 +93,9 @@ pub enum Caution {
         /// The connection that comes first.
         other: String,
     },
-    /// Clients that do not know RFC 7427 cannot verify an RSA signature of ours.
-    #[error("has RSA certificates alone, which Windows and Apple's clients verify with SHA-1 only")]
-    RsaAlone,
+    /// Clients that do not know RFC 7427 cannot verify a signature of ours.
+    #[error("has no certificate that Windows and Apple's clients can verify")]
+    Unverifiable,
     /// The key has no effect.
     #[error("has no effect with transport = \"udp\"")]
     OnlyXdp,
@@ -146,7 +146,9 @@ impl Caution {
                 "give the two different `local.id`s, or all users to one, in one file, of one \
                  authority or by RADIUS"
             }
-            Self::RsaAlone => "add one for ECDSA to `local.certificates`, or allow `ike.rsa-sha1`",
+            Self::Unverifiable => {
+                "add one for ECDSA to `local.certificates`, or one for RSA and allow `ike.rsa-sha1`"
+            }
             Self::OnlyXfrm => "remove it, or set data-plane = \"xfrm\"",
             Self::OnlyXdp => "remove it, or set transport = \"xdp\"",
             Self::UnusedRadius => "set `remote.eap-radius` in a connection, or remove them",

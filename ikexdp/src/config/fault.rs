@@ -224,7 +224,7 @@ pub enum Fault {
         source: UnreadableIdentity,
     },
     /// A part of an identity is left open.
-    #[error("a `*` cannot stand there: {value}")]
+    #[error("no identity is like that: {value}")]
     Pattern {
         /// The value.
         value: String,
@@ -375,7 +375,7 @@ impl Fault {
                 "write \"vpn.example.com\", \"user@example.com\", \"192.0.2.1\", \"@#\" and hex digits, or \"CN=name, O=org\""
             }
             Self::Pattern { .. } => {
-                "write each identity, or \"*.example.com\", \"*@example.com\", \"CN=*, O=org\", \"@#c0ff*\", or \"*\" for everybody"
+                "write each identity, or \"*.example.com\", \"*@example.com\", \"CN=*, O=org\", \"192.0.2.0/24\", \"@#c0ff*\", or \"*\" for everybody"
             }
             Self::NoIntegrity { .. } => "add one, for example: integrity = [\"sha2-256\"]",
             Self::CookiesNever { .. } => "take a smaller number",

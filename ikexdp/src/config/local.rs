@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ikexdp_proto::config::{Connection, Credential, IkeAlgorithms};
 use ikexdp_proto::crypto::cert::CertifiedKey;
-use ikexdp_proto::crypto::sign::SigningKey;
+use ikexdp_proto::crypto::sign::{SigningKey, Verifier};
 use ikexdp_proto::identity::Identity;
 use ikexdp_proto::profile::Profile;
 use ring::rand::SystemRandom;
@@ -80,16 +80,20 @@ pub(super) fn credential(
 
 /// Notes what Windows and Apple's clients, for whom one takes another profile than
 /// `modern`, cannot verify.
-pub(super) fn consider_rsa(
+pub(super) fn consider_verifiers(
     cx: &mut Context<'_>,
     tables: &[Spanned<file::Connection>],
     connections: &[Arc<Connection>],
     profile: Profile,
     ike: &IkeAlgorithms,
 ) {
-    if ike.rsa_sha1 || profile == Profile::Modern {
+    if profile == Profile::Modern {
         return;
     }
+    let legacy = Verifier {
+        rsa_sha1: ike.rsa_sha1,
+        ..Verifier::default()
+    };
     for connection in connections {
         let Credential::Certificates(keys) = &connection.credential else {
             continue;
@@ -97,11 +101,11 @@ pub(super) fn consider_rsa(
         let mut keys = keys.iter().map(|it| it.key());
         let mut tables = tables.iter().map(Spanned::get_ref);
         let table = tables.find(|table| *table.name.get_ref() == connection.name);
-        if let (Some(table), true) = (table, keys.all(|key| matches!(key, SigningKey::Rsa(_)))) {
+        if let (Some(table), true) = (table, keys.all(|key| key.scheme(&legacy).is_none())) {
             let key = Key::named("connection", &connection.name);
             let span = table.local.span();
             cx.problems
-                .caution(&key.at("local"), span, Caution::RsaAlone);
+                .caution(&key.at("local"), span, Caution::Unverifiable);
         }
     }
 }

@@ -152,7 +152,7 @@ fn convert(cx: &mut Context<'_>, file: &File) -> Option<(Settings, Vec<Proofs>)>
     let (gateway, ike) = (gateway?, ike?);
     profile?;
     gateway::consider_init(cx, &file.gateway, &ike);
-    local::consider_rsa(cx, &file.connections, &connections, assumed, &ike);
+    local::consider_verifiers(cx, &file.connections, &connections, assumed, &ike);
     eap::consider_order(cx, &file.connections, &connections);
     let dhcp = services::scopes(cx, &connections, &pools, gateway.data_plane);
     let engine = Config {

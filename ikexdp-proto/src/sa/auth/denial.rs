@@ -43,10 +43,15 @@ impl Denied {
     }
 
     /// Time has passed.
-    pub(in crate::sa) fn handle_timeout(mut self: Box<Self>, cx: &mut Context<'_>) -> State {
+    pub(in crate::sa) fn handle_timeout(self: Box<Self>, cx: &mut Context<'_>) -> State {
         if self.due > cx.now {
             return State::Denied(self);
         }
+        self.answer(cx)
+    }
+
+    /// Answers, which the host's end may bring forward.
+    pub(in crate::sa) fn answer(mut self: Box<Self>, cx: &mut Context<'_>) -> State {
         self.channel.respond(cx, &self.reply_to, self.answer);
         State::Refused(Box::new(Lingering::new(self.channel, cx.now)))
     }

@@ -37,7 +37,6 @@ use super::succession::Superseding;
 use super::{Context, Core, Progress, State, refuse};
 use crate::config::{Connection, Requirement, Uniqueness};
 use crate::crypto::cert::{CredentialError, Usage};
-use crate::crypto::scheme::SignatureScheme;
 use crate::error::{Unacceptable, Violation};
 use crate::event::FailureReason;
 use crate::identity::Identity;
@@ -290,7 +289,7 @@ impl Claimant {
                     signature,
                 }),
             ) => {
-                if scheme == SignatureScheme::RsaSha1 && !cx.config.ike.rsa_sha1 {
+                if !cx.config.ike.takes(scheme) {
                     return self.fail(cx, core, FailureReason::AuthMethod(scheme.method()));
                 }
                 let verification = Verification {

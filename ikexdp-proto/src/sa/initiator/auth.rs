@@ -231,7 +231,7 @@ impl AuthSent {
                     scheme: Some(scheme),
                     signature,
                 },
-            ) => {
+            ) if cx.config.ike.takes(scheme) => {
                 let verification = Verification {
                     anchors: Arc::clone(anchors),
                     usage: Usage::Gateway,

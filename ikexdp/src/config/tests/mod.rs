@@ -294,7 +294,7 @@ fn what_is_wrong_with_connections_is_named() {
         r#"vpn.example.com => vpn example => connection.staff.local.id: neither an address & @#
 "*" => "a b" => connection.staff.remote.ids
 ["*"] => [] => connection.staff.remote.ids: is empty
-"*" => "kim@*" => connection.staff.remote.ids: a `*` cannot stand there: kim@* & write each identity
+"*" => "kim@*" => connection.staff.remote.ids: no identity is like that: kim@* & write each identity
 pool = "staff"\nlocal => local => connection.staff.pool: is missing
 pool = "staff"\nlocal => pool = "staff"\nremote-networks = ["10.0.0.0/8"]\nlocal => connection.staff.pool: given along with `remote-networks`
 "::/0" => "::1/0" => connection.staff.local-networks & write "::/0"
