@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use harness::parties::{Parties, Proof, selector};
-use harness::pki::{CLIENT, GATEWAY, Key, Pki};
+use harness::pki::{CLIENT, Chain, GATEWAY, Key, Pki};
 use harness::script::{Answer, KEY, Script};
 use ikexdp_proto::config::{Config, Credential, RemoteSelectors, Requirement};
 use ikexdp_proto::crypto::cert::{AuthorityHash, CertifiedKey, TrustAnchors};
@@ -33,12 +33,12 @@ fn signing_key(pem: &str) -> SigningKey {
 
 /// The gateway's certificate of this lab, with the root behind it.
 fn certified(pki: &Pki) -> Arc<CertifiedKey> {
-    let chain = vec![
-        certificate(&pki.gateway.leaf),
-        certificate(&pki.gateway.intermediate),
-        certificate(&pki.root),
-    ];
-    Arc::new(CertifiedKey::new(chain, signing_key(&pki.gateway.key)).unwrap())
+    certified_as(pki, &pki.gateway)
+}
+
+fn certified_as(pki: &Pki, own: &Chain) -> Arc<CertifiedKey> {
+    let chain = [&own.leaf, &own.intermediate, &pki.root].map(|pem| certificate(pem));
+    Arc::new(CertifiedKey::new(chain.to_vec(), signing_key(&own.key)).unwrap())
 }
 
 /// A gateway with a shared key for the client, and certificates of its own.
@@ -138,6 +138,7 @@ fn each_client_sees_the_certificate_that_it_can_verify() {
     };
     let windows = Client {
         is_windows: true,
+        wanted: Some(GATEWAY.parse().unwrap()),
         proposals: 3,
         domains: true,
         ..Client::default()
@@ -152,6 +153,11 @@ fn each_client_sees_the_certificate_that_it_can_verify() {
     let by_hand = Client {
         proposals: 5,
         ..profile.clone()
+    };
+    // It says what it trusts, so it is none.
+    let asking = Client {
+        authorities: vec![[0x5a; 20]],
+        ..by_hand.clone()
     };
     let trusting = |key: &CertifiedKey, others: usize| Client {
         authorities: [vec![[0x5a; 20]; others], vec![key.authorities()[1]]].concat(),
@@ -173,6 +179,7 @@ fn each_client_sees_the_certificate_that_it_can_verify() {
         ("a profile", &profile, ours, true, (p256, 0)),
         ("by hand", &by_hand, ours, true, (sha1, 1)),
         ("by hand, without SHA-1", &by_hand, ours, false, (p256, 0)),
+        ("by hand with CERTREQ", &asking, ours, true, (p256, 0)),
         ("CERTREQ", &trusting(&rsa, 0), ours, false, (digital, 1)),
         ("53 of them", &trusting(&rsa, 52), ours, false, (digital, 1)),
         ("CERTREQ", &trusting(&ecdsa, 0), ours, false, (digital, 0)),
@@ -202,6 +209,14 @@ fn a_peer_that_wants_another_name_of_ours_gets_it() {
         let said = body(&answer, PayloadType::ID_RESPONDER);
         assert_eq!(said, id::body(&identity), "{wanted}");
         assert_eq!(script.endpoint.established(), 1);
+    }
+    // Of two certificates it sees the one that asserts it.
+    let pki = Pki::new(Key::EcdsaP256);
+    let two = vec![certified(&pki), certified_as(&pki, &pki.client)];
+    for (wanted, expected) in [(GATEWAY, 0), (CLIENT, 1)] {
+        let (_, answer) = linux(wanted).connect(config(two.clone()));
+        let digital = AuthMethod::DIGITAL_SIGNATURE;
+        assert_eq!(shown(&answer, &two), (digital, expected), "{wanted}");
     }
     // A connection that is called so goes before one that could be.
     let mut two = config(keys.clone());

@@ -408,7 +408,7 @@ fn an_address_may_be_the_authenticators_choice() {
             let request = script.seal(IKE_AUTH, 4, &proof);
             assert_eq!(script.deliver(&request).len(), 2);
         }
-        let kim = Identity::User("DOMAIN\\kim".to_owned());
+        let kim = Identity::of_user("DOMAIN\\kim");
         let closed = |event: &Event| matches!(event, Event::Closed { reason: CloseReason::Superseded, peer, .. } if *peer == kim);
         assert!(script.events.iter().any(closed));
     }

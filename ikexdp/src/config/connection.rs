@@ -27,7 +27,7 @@ use super::services::services;
 use crate::radius::Radius;
 
 /// How both sides of a connection prove who they are, for people.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Proofs {
     /// What we show.
     pub local: OwnProof,

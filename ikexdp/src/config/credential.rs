@@ -26,7 +26,7 @@ use super::revocation::{no_revocation, revocation};
 const SECRET_LEN_MIN: usize = 22;
 
 /// How a peer proves who it is, for people.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Proof {
     /// By a shared key.
     SharedKey,

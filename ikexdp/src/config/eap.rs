@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use ikexdp_eap::{LocalAuthenticator, Methods, TlsSettings, Users, client_verifier};
 use ikexdp_proto::config::{Connection, Credential, EapRequirement, Requirement};
+use ikexdp_proto::crypto::cert::{CertifiedKey, TrustAnchors};
+use ikexdp_proto::crypto::sign::SigningKey;
 use ikexdp_proto::eap::Authenticator;
 use ikexdp_proto::identity::Identity;
 use toml::Spanned;
@@ -23,14 +25,23 @@ use crate::listed::Listed;
 use crate::radius::Radius;
 
 /// A way to prove by EAP who one is, for people.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum EapMethod {
     /// By a certificate of one of these authorities.
-    Tls(Vec<CertificateSummary>),
+    Tls(TlsAuthorities),
     /// By the password of one of so many users.
     Mschapv2(usize),
     /// By what the servers of this table want.
     Radius(String),
+}
+
+/// Whose certificates are taken in EAP-TLS.
+#[derive(Clone, Debug)]
+pub struct TlsAuthorities {
+    /// They, and what they have revoked.
+    pub anchors: Arc<TrustAnchors>,
+    /// The same for people.
+    pub summaries: Vec<CertificateSummary>,
 }
 
 /// Who we are, as far as it is known.
@@ -215,7 +226,7 @@ fn tls(
     key: &Key<'_>,
     (table, file): (&Remote, &Spanned<PathBuf>),
     ourselves: &Ourselves<'_>,
-) -> Option<(TlsSettings, Vec<CertificateSummary>)> {
+) -> Option<(TlsSettings, TlsAuthorities)> {
     let at = &key.at("remote.eap-ca");
     let (path, roots) = certificates(cx, at, file)?;
     let (anchors, summaries) = authorities(cx, at, file)?;
@@ -229,14 +240,25 @@ fn tls(
     let Credential::Certificates(keys) = ourselves.credential? else {
         return None;
     };
-    // TLS has ways of its own to choose; clients of EAP-TLS get the first.
-    let certified = keys.first()?;
-    let private_key_file = ourselves.local.get_ref().first_key()?;
+    // TLS has ways of its own to choose; clients of EAP-TLS get the first it can use.
+    let files = ourselves.local.get_ref().keys();
+    let usable = |(certified, _): &(&Arc<CertifiedKey>, &Spanned<PathBuf>)| {
+        !matches!(certified.key(), SigningKey::EcdsaP521(_))
+    };
+    let Some((certified, private_key_file)) = keys.iter().zip(files).find(usable) else {
+        let span = ourselves.local.span();
+        return cx.problems.fault(&key.at("local"), span, Fault::TlsKey);
+    };
     let (_, private_key) = private_key(cx, &key.at("local.key"), private_key_file)?;
     let settings = client_verifier(&roots)
         .and_then(|verifier| TlsSettings::new(certified.chain().to_vec(), private_key, verifier));
     match settings {
-        Ok(settings) => Some((settings.judged_by(Arc::new(anchors)), summaries)),
+        Ok(settings) => {
+            let anchors = Arc::new(anchors);
+            let settings = settings.judged_by(Arc::clone(&anchors));
+            let authorities = TlsAuthorities { anchors, summaries };
+            Some((settings, authorities))
+        }
         Err(source) => cx
             .problems
             .fault(at, file.span(), Fault::Tls { path, source }),
@@ -247,7 +269,8 @@ impl fmt::Display for EapMethod {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Tls(authorities) => {
-                write!(f, "by EAP-TLS a certificate of {}", Listed(authorities))
+                let shown = Listed(&authorities.summaries);
+                write!(f, "by EAP-TLS a certificate of {shown}")
             }
             Self::Radius(table) => write!(f, "by EAP what the servers of {table} want"),
             Self::Mschapv2(users) => write!(f, "by EAP-MSCHAPv2 a password; users: {users}"),

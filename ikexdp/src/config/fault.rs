@@ -318,6 +318,9 @@ pub enum Fault {
         /// Why.
         source: TlsError,
     },
+    /// No certificate of ours is for a key that TLS can use.
+    #[error("has no certificate that EAP-TLS can use: P-521 is none of its curves here")]
+    TlsKey,
     /// The certificate may not vouch for others.
     #[error("not a certificate authority: {subject}: {}", path.display())]
     NotAuthority {
@@ -437,6 +440,9 @@ impl Fault {
             }
             Self::Users { .. } => {
                 "write `[users]`, and for each a line such as \"kim\" = \"nt:8846f7eaee8fb117ad06bdd830b7586c\""
+            }
+            Self::TlsKey => {
+                "add one for ECDSA on P-256 or P-384, or for RSA, to `local.certificates`"
             }
             Self::Tls { .. } => "look at the certificates with `openssl x509 -text`",
             _ => return None,

@@ -178,11 +178,10 @@ pub(super) struct Local {
 }
 
 impl Local {
-    /// The private key of the first certificate.
-    pub(super) fn first_key(&self) -> Option<&Spanned<PathBuf>> {
-        let several = self.certificates.as_ref();
-        let first = several.and_then(|several| several.get_ref().first());
-        first.map(|first| &first.key).or(self.key.as_ref())
+    /// The private key of each certificate.
+    pub(super) fn keys(&self) -> impl Iterator<Item = &Spanned<PathBuf>> {
+        let several = self.certificates.iter().flat_map(Spanned::get_ref);
+        several.map(|it| &it.key).chain(&self.key)
     }
 }
 

@@ -35,7 +35,7 @@ pub use caution::Caution;
 pub use certificate::CertificateSummary;
 pub use connection::Proofs;
 pub use credential::Proof;
-pub use eap::EapMethod;
+pub use eap::{EapMethod, TlsAuthorities};
 pub use fault::Fault;
 pub use gateway::CONTROL_SOCKET;
 pub use local::OwnProof;

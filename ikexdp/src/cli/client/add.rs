@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use ikexdp_eap::NtHash;
-use ikexdp_proto::config::{AddressPool, Connection, RemoteSelectors};
+use ikexdp_proto::config::{AddressPool, Connection, RemoteSelectors, Requirement};
 use ikexdp_proto::wire::payload::ts::TrafficSelector;
 use ipnet::{IpNet, IpSubnets, Ipv4Subnets, Ipv6Subnets};
 use zeroize::Zeroizing;
 
-use super::{Daemon, Place, anchors, reload};
+use super::{Daemon, Place, reload, trust};
 use crate::cli::CliError;
 use crate::clock::unix_time;
 use crate::config::{self, EapMethod, Loaded, Settings};
@@ -262,7 +262,10 @@ fn add(options: &Options, context: &Context<'_>) -> Result<Added, CliError> {
 /// The connection of clients with certificates of `authority`.
 fn trusting<'a>(loaded: &'a Loaded, authority: &Authority) -> Option<&'a Connection> {
     let mut connections = loaded.settings.engine.connections.iter();
-    let found = connections.find(|connection| anchors(connection, authority).is_some());
+    let found = connections.find(|connection| match &connection.requirement {
+        Requirement::Certificate(anchors) => trust(anchors, authority),
+        Requirement::SharedKey(_) | Requirement::Eap(_) => false,
+    });
     found.map(|connection| &**connection)
 }
 

@@ -11,7 +11,6 @@ use std::path::{Path, PathBuf};
 use std::slice;
 
 use clap::{Args, Subcommand};
-use ikexdp_proto::config::{Connection, Requirement};
 use ikexdp_proto::crypto::cert::TrustAnchors;
 
 pub use add::AddError;
@@ -64,15 +63,14 @@ pub(super) fn execute(command: Command, out: &mut impl Write) -> Result<(), CliE
     }
 }
 
-/// What `connection` trusts, if that is `authority` among others.
-fn anchors<'a>(connection: &'a Connection, authority: &Authority) -> Option<&'a TrustAnchors> {
-    let Requirement::Certificate(anchors) = &connection.requirement else {
-        return None;
-    };
-    let own = TrustAnchors::new(slice::from_ref(&authority.der)).ok()?;
-    let mut own = own.hashes().iter();
-    own.any(|hash| anchors.hashes().contains(hash))
-        .then_some(anchors)
+/// Whether `authority` is one of `anchors`.
+fn trust(anchors: &TrustAnchors, authority: &Authority) -> bool {
+    own(authority).is_some_and(|own| own.hashes().iter().any(|it| anchors.hashes().contains(it)))
+}
+
+/// `authority` and no other.
+fn own(authority: &Authority) -> Option<TrustAnchors> {
+    TrustAnchors::new(slice::from_ref(&authority.der)).ok()
 }
 
 /// Has the daemon read what was written.

@@ -5,13 +5,14 @@ use std::io::Write;
 use std::path::Path;
 
 use clap::Args;
-use ikexdp_proto::crypto::cert::RevocationPolicy;
+use ikexdp_proto::config::Requirement;
+use ikexdp_proto::crypto::cert::{RevocationList, RevocationPolicy, Signer, TrustAnchors};
 use ikexdp_proto::identity::Identity;
 
-use super::{Daemon, Place, anchors, reload};
+use super::{Daemon, Place, own, reload, trust};
 use crate::cli::{CliError, sas};
 use crate::clock::unix_time;
-use crate::config::{self, Settings};
+use crate::config::{self, EapMethod, Loaded, Proof};
 use crate::control::{ClientError, Request, call};
 use crate::pki::{Authority, Client, ClientName, Directory, Index, Kind, Users, replace_crl};
 use crate::view::Sa;
@@ -33,10 +34,10 @@ pub(super) fn execute(options: Options, out: &mut impl Write) -> Result<(), CliE
         Kind::Certificate => writeln!(out, "revoked: {}, in the CRL now", client.name)?,
         Kind::Eap => writeln!(out, "revoked: {}, no user any more", client.name)?,
     }
-    let settings = config::load(&directory.configuration(), unix_time())?.settings;
+    let loaded = config::load(&directory.configuration(), unix_time())?;
     if client.kind == Kind::Certificate {
         let authority = Authority::open(&directory)?;
-        for name in without_list(&settings, &authority) {
+        for name in without_list(&loaded, &authority) {
             writeln!(
                 out,
                 "warning: connection {name} does not look at the CRL, and still lets it in; hint: \
@@ -45,7 +46,10 @@ pub(super) fn execute(options: Options, out: &mut impl Write) -> Result<(), CliE
             )?;
         }
     }
-    let socket = options.daemon.socket.unwrap_or(settings.control_socket);
+    let socket = options
+        .daemon
+        .socket
+        .unwrap_or(loaded.settings.control_socket);
     match close(&socket, &client) {
         Ok(closed) => writeln!(out, "closed: {closed} IKE SAs")?,
         Err(ClientError::NotRunning { .. }) => {
@@ -80,18 +84,42 @@ fn revoke(directory: &Directory, name: &ClientName) -> Result<Client, CliError> 
     Ok(client)
 }
 
-/// The connections that trust `authority` whatever it has revoked.
-fn without_list<'a>(
-    settings: &'a Settings,
-    authority: &Authority,
-) -> impl Iterator<Item = &'a str> {
-    let connections = settings.engine.connections.iter();
-    connections.filter_map(|connection| {
-        let revocation = anchors(connection, authority)?.revocation();
-        let looks = !revocation.lists.is_empty() || revocation.fetch;
-        let is_off = revocation.policy == RevocationPolicy::Off;
-        (is_off || !looks).then_some(connection.name.as_str())
+/// The connections that trust `authority` whatever it has revoked, by IKE or in EAP-TLS.
+fn without_list<'a>(loaded: &'a Loaded, authority: &Authority) -> impl Iterator<Item = &'a str> {
+    let connections = loaded.settings.engine.connections.iter();
+    let shown = connections.zip(&loaded.proofs);
+    shown.filter_map(|(connection, proofs)| {
+        let anchors = match (&connection.requirement, &proofs.remote) {
+            (Requirement::Certificate(anchors), _) => anchors,
+            (_, Proof::Eap(methods)) => methods.iter().find_map(|method| match method {
+                EapMethod::Tls(authorities) => Some(&authorities.anchors),
+                EapMethod::Mschapv2(_) | EapMethod::Radius(_) => None,
+            })?,
+            _ => return None,
+        };
+        let is_let_in = trust(anchors, authority) && !looks(anchors, authority);
+        is_let_in.then_some(connection.name.as_str())
     })
+}
+
+/// Whether what `authority` has revoked is no longer trusted. Its certificates name
+/// nobody who could be asked, so that takes a list of its own, or leave for nobody
+/// without.
+fn looks(anchors: &TrustAnchors, authority: &Authority) -> bool {
+    let Some(own) = own(authority) else {
+        return false;
+    };
+    let revocation = anchors.revocation();
+    let mut lists = revocation.lists.iter();
+    let listed = lists.any(|list| {
+        let mut list = RevocationList::clone(list);
+        list.find_signer(&own) == Signer::Anchor
+    });
+    match revocation.policy {
+        RevocationPolicy::Off => false,
+        RevocationPolicy::Relaxed => listed,
+        RevocationPolicy::Strict => true,
+    }
 }
 
 /// Has the daemon take note, and ends what the client has; how many IKE SAs that

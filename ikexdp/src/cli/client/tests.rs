@@ -350,13 +350,38 @@ fn a_client_is_for_the_connection_that_knows_it() {
             .contains("no connection takes users by EAP-MSCHAPv2")
     );
 
-    fs::write(&path, text.replace(", crl = [\"pki/clients.crl\"]", "")).unwrap();
-    for (name, expected) in [("a", true), ("b", false)] {
+    let crl = ", crl = [\"pki/clients.crl\"]";
+    let lists = other.directory.file(Directory::CRL);
+    let without = text.replace(crl, "");
+    let tls = without.replace(users, "remote = { eap-ca = \"pki/ca.pem\" }");
+    for (name, text, expected) in [
+        ("a", &text, &[][..]),
+        ("b", &without, &["clients"]),
+        (
+            "c",
+            &text.replace(crl, ", fetch-revocation = true"),
+            &["clients"],
+        ),
+        (
+            "d",
+            &text.replace("crl = [\"pki/clients.crl\"]", &format!("crl = [{lists:?}]")),
+            &["clients"],
+        ),
+        ("e", &tls, &["clients", "users"]),
+        (
+            "f",
+            &text.replace(crl, ", fetch-revocation = true, revocation = \"strict\""),
+            &[],
+        ),
+    ] {
+        fs::write(&path, text).unwrap();
         fresh.add(&[name, "--for", "linux"]);
         let said = fresh.client(&["revoke", name]).unwrap();
-        let warned = said.contains("warning: connection clients does not look at the CRL");
-        assert_eq!(warned, expected, "{said}");
-        fs::write(&path, &text).unwrap();
+        for connection in ["clients", "users"] {
+            let warning = format!("warning: connection {connection} does not look at the CRL");
+            let warned = said.contains(&warning);
+            assert_eq!(warned, expected.contains(&connection), "{name}: {said}");
+        }
     }
 }
 

@@ -47,7 +47,8 @@ fn users_and_authorities_are_taken_and_shown() {
             panic!("no EAP: {keys}");
         };
         assert_eq!(methods.len(), shown.len());
-        assert!(!methods.contains(&EapMethod::Mschapv2(0)));
+        let nobody = |method: &EapMethod| matches!(method, EapMethod::Mschapv2(0));
+        assert!(!methods.iter().any(nobody));
     }
 }
 
