@@ -22,7 +22,7 @@ pub(super) struct Carrier {
 }
 
 /// Sees to it that nothing of ours stays in the kernel when it is dropped.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Sweeper(Option<Arc<Xfrm>>);
 
 /// Makes the data plane that the configuration asks for. `sockets` are bound by
@@ -100,13 +100,20 @@ pub(super) fn rehearse(connections: &[Arc<Connection>]) -> io::Result<()> {
         .map(drop)
 }
 
-impl Drop for Sweeper {
-    fn drop(&mut self) {
+impl Sweeper {
+    /// To be called when nobody installs anything any more; once is enough.
+    pub(super) fn sweep(&mut self) {
         let swept = self.0.take().map(|xfrm| xfrm.sweep());
         if let Some(Err(error)) = swept {
             let error: &(dyn Error + 'static) = &error;
             let hint = "the next start removes them; until then `ip xfrm state` shows them";
             warn!(error, hint, "SAs and policies stay in the kernel");
         }
+    }
+}
+
+impl Drop for Sweeper {
+    fn drop(&mut self) {
+        self.sweep();
     }
 }

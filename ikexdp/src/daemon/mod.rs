@@ -35,7 +35,7 @@ use tracing::{info, warn};
 
 use self::accounts::Accounts;
 use self::control_plane::ControlPlane;
-use self::data_plane::Carrier;
+use self::data_plane::{Carrier, Sweeper};
 use self::desk::Desk;
 use self::driver::Driver;
 use self::fast_path::FastPath;
@@ -125,7 +125,7 @@ pub fn run(loaded: &Loaded) -> Result<(), DaemonError> {
         warn!(hint = obstacle.hint(), "{obstacle}");
     }
     // Dropped when the packet loop has ended, and its jobs with it.
-    let (carrier, _sweeper) = data_plane::open(settings.data_plane, &sockets)?;
+    let (carrier, mut sweeper) = data_plane::open(settings.data_plane, &sockets)?;
     if settings.data_plane == DataPlane::Xfrm {
         data_plane::rehearse(&settings.engine.connections).map_err(DaemonError::Threads)?;
     }
@@ -162,7 +162,7 @@ pub fn run(loaded: &Loaded) -> Result<(), DaemonError> {
         })
         .map_err(DaemonError::Threads)?;
     let mailbox = plane.mailbox.clone();
-    let result = serve(&runtime, &listener, plane, settings, end);
+    let result = serve(&runtime, &listener, plane, settings, (end, &mut sweeper));
     if let Err(DaemonError::Impatient) = result {
         // The packet loop ends with the process.
         return result;
@@ -180,7 +180,7 @@ fn serve(
     listener: &Listener,
     plane: ControlPlane,
     settings: &Settings,
-    end: oneshot::Receiver<Result<(), DaemonError>>,
+    (end, sweeper): (oneshot::Receiver<Result<(), DaemonError>>, &mut Sweeper),
 ) -> Result<(), DaemonError> {
     let signals = plane.clone();
     let users = Arc::clone(&plane.users);
@@ -191,6 +191,8 @@ fn serve(
         tokio::select! {
             // A panic drops the sender.
             result = end => {
+                // First, as servers may keep us until somebody ends us.
+                sweeper.sweep();
                 users.settle().await;
                 result.unwrap_or(Err(DaemonError::Panicked))
             }

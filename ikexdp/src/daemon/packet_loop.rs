@@ -243,6 +243,19 @@ impl From<u64> for Source {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::radius::limits::SETTLE_TIME_MAX;
+
+    /// What systemd ends tells servers nothing, and leaves SAs in the kernel.
+    #[test]
+    fn systemd_waits_until_the_daemon_has_ended() {
+        const UNIT: &str = include_str!("../../../dist/systemd/ikexdp.service");
+        let mut lines = UNIT.lines();
+        let limit = lines.find_map(|line| line.strip_prefix("TimeoutStopSec="));
+        let seconds = limit.unwrap().strip_suffix('s').unwrap().parse().unwrap();
+        // As much again is for a kernel and a machine that are slow.
+        let usual = FAREWELL + COUNT + SETTLE_TIME_MAX;
+        assert!(Duration::from_secs(seconds) >= 2 * usual);
+    }
 
     #[test]
     fn a_source_survives_epoll() {

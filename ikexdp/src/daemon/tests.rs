@@ -435,6 +435,12 @@ fn a_panic_of_the_packet_loop_ends_the_daemon() {
     });
     assert!(packets.join().is_err());
     let settings = settings(PathBuf::new());
-    let result = serve(&runtime, &listener, plane, &settings, end);
+    let result = serve(
+        &runtime,
+        &listener,
+        plane,
+        &settings,
+        (end, &mut Sweeper::default()),
+    );
     assert!(matches!(result, Err(DaemonError::Panicked)), "{result:?}");
 }

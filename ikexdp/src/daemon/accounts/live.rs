@@ -25,7 +25,7 @@ pub(super) struct Live {
     is_out_of_order: bool,
     /// What those of its SAs have carried that are gone.
     gone: Volume,
-    /// What all of them had when they were measured.
+    /// The most that all of them had when they were measured.
     measured: Volume,
     /// Jobs that are out and remove SAs.
     removals: usize,
@@ -90,11 +90,12 @@ impl Live {
 
     /// SAs that are there have carried `volume`: jobs are done in order, so that
     /// none of them has been counted among those that are gone. Only what the kernel
-    /// says by itself may have come in between.
+    /// says by itself may have come in between. If nobody could tell, `volume` is
+    /// nothing: what was known before stands, for a server must not hear of less.
     pub(super) fn measured(&mut self, now: Instant, volume: Volume) {
         self.is_being_measured = false;
         if !std::mem::take(&mut self.is_out_of_order) {
-            self.measured = self.gone.plus(volume);
+            self.measured = most(self.measured, self.gone.plus(volume));
         }
         if self.closed.is_none() {
             self.session.interim(&self.facts(now));
@@ -119,18 +120,23 @@ impl Live {
     }
 
     fn facts(&self, now: Instant) -> Facts {
-        // SAs that went without us, or with the daemon, were measured at most.
-        let most = |gone: Carried, measured: Carried| Carried {
-            octets: gone.octets.max(measured.octets),
-            packets: gone.packets.max(measured.packets),
-        };
         Facts {
             addresses: self.addresses.clone(),
-            volume: Volume {
-                received: most(self.gone.received, self.measured.received),
-                sent: most(self.gone.sent, self.measured.sent),
-            },
+            // SAs that went without us, or with the daemon, were measured at most.
+            volume: most(self.gone, self.measured),
             age: now.since(self.since),
         }
+    }
+}
+
+/// The greater of each number.
+fn most(one: Volume, other: Volume) -> Volume {
+    let most = |one: Carried, other: Carried| Carried {
+        octets: one.octets.max(other.octets),
+        packets: one.packets.max(other.packets),
+    };
+    Volume {
+        received: most(one.received, other.received),
+        sent: most(one.sent, other.sent),
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ikexdp_proto::data_plane::{
-    Binding, Carried, Direction, EspSaName, Lineage, Operation, Tunnel, Volume,
+    Binding, Carried, DataPlaneError, Direction, EspSaName, Lineage, Operation, Tunnel, Volume,
 };
 use ikexdp_proto::eap::Account;
 use ikexdp_proto::event::CloseReason;
@@ -168,6 +168,36 @@ fn a_session_that_goes_on_is_measured_now_and_then() {
         all.state().close(at(2000), SA, CloseReason::SessionTimeout);
         assert_eq!(all.deadline(), None);
         assert_eq!(ledger.is_told().await, told(STOP, 600, 2000, 5));
+    });
+}
+
+/// A server that hears of less than before takes it for a mistake, or for a free ride.
+#[test]
+fn a_measurement_that_fails_takes_nothing_away() {
+    block_on(async {
+        let (_radius, users, ledger) = accounts(1).await;
+        let (all, kim) = (Accounts::default(), &users[0]);
+        all.state().begin(at(0), SA, kim, &[]);
+        ledger.is_told().await;
+        let failed = || JobResult::Carried(Err(DataPlaneError::Failed("no answer".to_owned())));
+        let results = [
+            (measured(200), 200),
+            (JobResult::Abandoned, 200),
+            (failed(), 200),
+            (measured(400), 400),
+            (failed(), 400),
+        ];
+        for (job, (result, known)) in (1..).zip(results) {
+            all.submitted(JobId(job), &measurement(kim));
+            all.done(at(job), JobId(job), &result);
+            let seconds = u32::try_from(job).unwrap();
+            assert_eq!(ledger.is_told().await, told(INTERIM, known, seconds, 0));
+        }
+        // Nobody could remove its SAs either.
+        all.submitted(JobId(6), &removal(kim));
+        all.state().close(at(6), SA, CloseReason::SessionTimeout);
+        all.done(at(6), JobId(6), &JobResult::Abandoned);
+        assert_eq!(ledger.is_told().await, told(STOP, 400, 6, 5));
     });
 }
 
