@@ -128,7 +128,8 @@ pub(super) fn services(pool: &PlacedPool) -> Vec<TrafficSelector> {
         .collect()
 }
 
-/// What is answered by DHCP, and to whom.
+/// What is answered by DHCP, and to whom; whether a daemon does so depends on the data
+/// plane that it was started with, which need not be that of this file.
 pub(super) fn scopes(
     cx: &mut Context<'_>,
     connections: &[Arc<Connection>],
@@ -137,12 +138,11 @@ pub(super) fn scopes(
 ) -> Vec<Scope> {
     let asked = pools.iter().filter(|placed| placed.dhcp);
     if data_plane == DataPlane::None {
-        for placed in asked {
+        for placed in asked.clone() {
             let key = Key::named("pool", &placed.pool.name).at("dhcp");
             cx.problems
                 .caution(&key, placed.span.clone(), Caution::OnlyXfrm);
         }
-        return Vec::new();
     }
     let scopes = connections.iter().filter_map(|connection| {
         let RemoteSelectors::Pool(name) = &connection.child.remote else {
