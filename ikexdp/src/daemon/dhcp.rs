@@ -97,7 +97,6 @@ async fn find(holders: &Holders, mailbox: &Mailbox, address: Ipv4Addr) -> Option
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ikexdp_proto::data_plane::Binding;
 
     #[test]
     fn nobody_is_answered_by_a_daemon_that_was_started_without_policies() {
@@ -106,7 +105,6 @@ mod tests {
             gateway: Ipv4Addr::new(10, 9, 0, 1),
             name_servers: Vec::new(),
             domains: Vec::new(),
-            binding: Binding::default(),
         };
         let scopes = [scope];
         assert_eq!(Dhcp::new(DataPlane::Xfrm).answered(&scopes), &scopes);

@@ -92,6 +92,21 @@ fn where_nothing_is_carried_nobody_asks() {
 }
 
 #[test]
+fn dhcp_is_refused_where_policies_let_packets_in_the_clear_pass() {
+    let dhcp = with_dhcp("[\"192.0.2.0/24\"]");
+    for (key, bound) in [("if-id", "if-id = 7"), ("mark", "mark = \"0x10/0xff\"")] {
+        let pool = "pool = \"staff\"\n";
+        let text = dhcp.replace(pool, &format!("{pool}{bound}\n"));
+        let problem = Lab::new().load(&text).unwrap_err().to_string();
+        let expected = format!("connection.staff.{key}: does not go with `dhcp` in the pool");
+        assert!(problem.contains(&expected), "{problem}");
+        // Without DHCP there is nothing to object to.
+        let text = text.replace("dhcp = true", "dhcp = false");
+        assert!(Lab::new().load(&text).is_ok(), "{text}");
+    }
+}
+
+#[test]
 fn what_is_wrong_with_services_is_named() {
     assert_complaints(
         r#"dns = => gateway-addresses = ["here"]\ndns = => :9: pool.staff.gateway-addresses: not an address: here
