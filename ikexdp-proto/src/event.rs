@@ -8,7 +8,7 @@ use core::net::IpAddr;
 use core::time::Duration;
 
 use crate::crypto::cert::CredentialError;
-use crate::data_plane::EspSaName;
+use crate::data_plane::{Binding, EspSaName};
 use crate::eap::{Account, RejectionReason};
 use crate::error::Error;
 use crate::identity::Identity;
@@ -281,6 +281,8 @@ pub struct ChildSummary {
     pub local: Vec<TrafficSelector>,
     /// What lies behind the peer.
     pub remote: Vec<TrafficSelector>,
+    /// What binds its traffic: what the connection said when it was made.
+    pub binding: Binding,
 }
 
 /// An IKE SA, for people.

@@ -29,6 +29,8 @@ use crate::limits::KEPT_ADDRESSES_MAX;
 #[derive(Debug)]
 pub(crate) struct Pools {
     ranges: Vec<Range>,
+    /// Our own addresses, which nobody gets.
+    own: Vec<IpAddr>,
     /// Who has what, also what no pool has any more: it goes on until it is
     /// given back.
     in_use: BTreeMap<IpAddr, Holder>,
@@ -61,6 +63,7 @@ impl Pools {
     pub(crate) fn new(pools: &[AddressPool]) -> Self {
         let mut new = Self {
             ranges: Vec::new(),
+            own: Vec::new(),
             in_use: BTreeMap::new(),
             given_back: 0,
             changes: 0,
@@ -74,6 +77,8 @@ impl Pools {
     pub(crate) fn reconfigure(&mut self, pools: &[AddressPool]) {
         let before = core::mem::take(&mut self.ranges);
         self.ranges = pools.iter().flat_map(Range::of).collect();
+        let own = pools.iter().flat_map(|pool| &pool.gateway);
+        self.own = own.copied().collect();
         for range in &mut self.ranges {
             for address in self.in_use.range(range.first..=range.last) {
                 range.free.take(*address.0);
@@ -126,9 +131,9 @@ impl Pools {
     /// Gives `holder` this very address, whether it is in a pool or not.
     ///
     /// # Errors
-    /// [`NoAddress::Exhausted`] if somebody has it.
+    /// [`NoAddress::Exhausted`] if somebody has it, or we do.
     pub(crate) fn reserve(&mut self, holder: Holder, address: IpAddr) -> Result<IpAddr, NoAddress> {
-        if self.in_use.contains_key(&address) {
+        if self.in_use.contains_key(&address) || self.own.contains(&address) {
             return Err(NoAddress::Exhausted);
         }
         if let Some(range) = self.range_of(address) {

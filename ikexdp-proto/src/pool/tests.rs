@@ -252,3 +252,18 @@ fn every_change_is_told_and_giving_back_twice_is_none() {
     assert_eq!(pools.summaries().next().unwrap().kept, 1);
     assert_eq!(lease(&mut pools, "lee"), Some(address("10.0.0.2")));
 }
+
+#[test]
+fn nobody_gets_our_own_address_by_name() {
+    let own = AddressPool {
+        gateway: [address("10.0.0.1")].into(),
+        ..pool("staff", "10.0.0.2-10.0.0.9", None)
+    };
+    let mut pools = Pools::new(&[own]);
+    let refused = pools.reserve(holder("kim"), address("10.0.0.1"));
+    assert_eq!(refused, Err(NoAddress::Exhausted));
+    assert!(pools.reserve(holder("kim"), address("10.0.0.2")).is_ok());
+    // Nor is it held back where it is not ours any more.
+    pools.reconfigure(&[pool("staff", "10.0.0.2-10.0.0.9", None)]);
+    assert!(pools.reserve(holder("lee"), address("10.0.0.1")).is_ok());
+}

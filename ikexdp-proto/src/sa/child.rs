@@ -10,7 +10,7 @@ use super::{Context, Core};
 use crate::config::Lifetimes;
 use crate::crypto::keymat::{ChildKeys, EspKeys, IkeKeys};
 use crate::data_plane::{
-    Binding, Direction, EspSa, EspSaName, Lineage, Operation, Policies, Tunnel, UsageLimits,
+    Direction, EspSa, EspSaName, Lineage, Operation, Policies, Tunnel, UsageLimits,
 };
 use crate::event::ChildSummary;
 use crate::job::JobId;
@@ -29,7 +29,6 @@ pub(super) struct Child {
     pub(super) sends: bool,
     /// The job that installs it.
     pub(super) installing: Option<JobId>,
-    binding: Binding,
 }
 
 /// Where a CHILD SA is between its making and its deletion.
@@ -87,7 +86,6 @@ impl Child {
         agreement: Agreement<'_>,
     ) -> (Self, Vec<Operation>) {
         let (tunnel, lifetimes) = (estate.tunnel, estate.lifetimes());
-        let binding = estate.connection.child.binding;
         let Agreement {
             summary,
             keys,
@@ -96,6 +94,7 @@ impl Child {
             role,
             lineage,
         } = agreement;
+        let binding = summary.binding;
         let ChildKeys {
             from_initiator,
             from_responder,
@@ -136,7 +135,6 @@ impl Child {
             outbound: Some(Box::new(outbound)),
             sends: false,
             installing: None,
-            binding,
         };
         let mut first = alloc::vec![Operation::InstallSa(inbound)];
         if !replaces {
@@ -173,7 +171,7 @@ impl Child {
             spi,
             tunnel,
             lineage: self.lineage,
-            binding: self.binding,
+            binding: self.summary.binding,
         };
         [
             name(Direction::Inbound, self.summary.spi_in),
@@ -194,7 +192,7 @@ impl Child {
             tunnel,
             local: self.summary.local.clone(),
             remote: self.summary.remote.clone(),
-            binding: self.binding,
+            binding: self.summary.binding,
         }
     }
 

@@ -163,6 +163,7 @@ pub(super) fn negotiate(
             suite: chosen.suite,
             local: local.clone(),
             remote: remote.clone(),
+            binding: ends.child.binding,
         },
         group: chosen.group,
         payloads: ChildPayloads {
@@ -209,6 +210,7 @@ pub(super) fn accept(
         suite: chosen.suite,
         local: answered.initiator.clone(),
         remote: answered.responder.clone(),
+        binding: child.binding,
     })
 }
 

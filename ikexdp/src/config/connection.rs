@@ -23,7 +23,7 @@ use super::lifetimes::{lifetimes, uniqueness};
 use super::local::{OwnProof, credential};
 use super::networks::{PlacedPool, selectors};
 use super::problem::Key;
-use super::services::services;
+use super::services::{refuse_bound, services};
 use crate::radius::Radius;
 
 /// How both sides of a connection prove who they are, for people.
@@ -112,6 +112,9 @@ fn connection(
     let pool = table.pool.as_ref().map(Spanned::get_ref);
     let pool = pools.iter().find(|placed| pool == Some(&placed.pool.name));
     let binding = binding(cx, key, table);
+    if pool.is_some_and(|pool| pool.dhcp) {
+        refuse_bound(cx, key, table);
+    }
     let lifetimes = lifetimes(cx, key, table);
     let uniqueness = uniqueness(cx, key, table.uniqueness.as_ref());
     let (credential, local_proof) = credential?;

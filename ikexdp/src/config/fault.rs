@@ -209,6 +209,9 @@ pub enum Fault {
     /// There is no address to answer from.
     #[error("has no IPv4 address to answer from")]
     DhcpNeedsAddress,
+    /// The key lets packets in the clear be a client's.
+    #[error("does not go with `dhcp` in the pool")]
+    BoundDhcp,
     /// Two pools have addresses in common.
     #[error("shares addresses with pool {other}")]
     Overlap {
@@ -419,6 +422,10 @@ impl Fault {
             Self::Family { .. } => "take an address of that family, or one table for each",
             Self::TooMany { .. } => "remove some",
             Self::DhcpNeedsAddress => "write for example: gateway-addresses = [\"10.9.0.1\"]",
+            Self::BoundDhcp => {
+                "remove it, or have the connection use a pool without `dhcp`: policies that it \
+                 binds let others in the network ask for clients"
+            }
             Self::SecondAddress { .. } => "keep one of them",
             Self::NoHost { .. } => "take one that no other host has",
             Self::GivenToClients { .. } => {

@@ -4,13 +4,13 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
-use ikexdp_proto::config::{AddressPool, Connection, RemoteSelectors};
+use ikexdp_proto::config::{self, AddressPool, RemoteSelectors};
 use ikexdp_proto::wire::payload::ts::TrafficSelector;
 
 use super::caution::Caution;
 use super::context::Context;
 use super::fault::Fault;
-use super::file::{Pool, Text};
+use super::file::{Connection, Pool, Text};
 use super::networks::PlacedPool;
 use super::problem::Key;
 use super::settings::DataPlane;
@@ -117,6 +117,17 @@ pub(super) fn dhcp(cx: &mut Context<'_>, key: &Key<'_>, table: &Pool, pool: &Add
     true
 }
 
+/// Notes what would have a question in the clear taken for a client's: a policy that
+/// is bound lets every packet pass that is not, on every other interface.
+pub(super) fn refuse_bound(cx: &mut Context<'_>, key: &Key<'_>, table: &Connection) {
+    let if_id = table.if_id.as_ref().map(|it| ("if-id", it.span()));
+    let mark = table.mark.as_ref().map(|it| ("mark", it.span()));
+    for (name, span) in if_id.into_iter().chain(mark) {
+        cx.problems
+            .fault::<()>(&key.at(name), span, Fault::BoundDhcp);
+    }
+}
+
 /// Where clients of `pool` reach what the gateway answers by DHCP: they ask
 /// everybody, and know who answers by its address.
 pub(super) fn services(pool: &PlacedPool) -> Vec<TrafficSelector> {
@@ -128,21 +139,21 @@ pub(super) fn services(pool: &PlacedPool) -> Vec<TrafficSelector> {
         .collect()
 }
 
-/// What is answered by DHCP, and to whom.
+/// What is answered by DHCP, and to whom; whether a daemon does so depends on the data
+/// plane that it was started with, which need not be that of this file.
 pub(super) fn scopes(
     cx: &mut Context<'_>,
-    connections: &[Arc<Connection>],
+    connections: &[Arc<config::Connection>],
     pools: &[PlacedPool],
     data_plane: DataPlane,
 ) -> Vec<Scope> {
     let asked = pools.iter().filter(|placed| placed.dhcp);
     if data_plane == DataPlane::None {
-        for placed in asked {
+        for placed in asked.clone() {
             let key = Key::named("pool", &placed.pool.name).at("dhcp");
             cx.problems
                 .caution(&key, placed.span.clone(), Caution::OnlyXfrm);
         }
-        return Vec::new();
     }
     let scopes = connections.iter().filter_map(|connection| {
         let RemoteSelectors::Pool(name) = &connection.child.remote else {
@@ -158,7 +169,6 @@ pub(super) fn scopes(
             gateway: own_v4(&placed.pool)?,
             name_servers: placed.pool.dns.iter().filter_map(v4).collect(),
             domains: placed.pool.domains.clone(),
-            binding: connection.child.binding,
         })
     });
     scopes.collect()

@@ -37,6 +37,7 @@ use self::accounts::Accounts;
 use self::control_plane::ControlPlane;
 use self::data_plane::{Carrier, Sweeper};
 use self::desk::Desk;
+use self::dhcp::Dhcp;
 use self::driver::Driver;
 use self::fast_path::FastPath;
 pub use self::fast_path::FastPathError;
@@ -146,7 +147,7 @@ pub fn run(loaded: &Loaded) -> Result<(), DaemonError> {
         lost_lines: log.lost(),
         data_plane: Arc::clone(&carrier.data_plane),
         users: Arc::new(users),
-        dhcp: Arc::default(),
+        dhcp: Arc::new(Dhcp::new(settings.data_plane)),
     };
     let (ended, end) = oneshot::channel();
     let holders = Arc::clone(&plane.dhcp.holders);

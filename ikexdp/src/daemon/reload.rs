@@ -181,7 +181,7 @@ mod tests {
         });
         let runtime = Builder::new_current_thread().build().unwrap();
         let users = Users::new(runtime.handle().clone(), Arc::default());
-        let dhcp = Dhcp::default();
+        let dhcp = Dhcp::new(started.settings.data_plane);
         let reloading = reloader.reload(&mailbox, &users, &dhcp);
         let answer = runtime.block_on(reloading).unwrap();
         drop(mailbox);

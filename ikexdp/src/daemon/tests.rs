@@ -426,7 +426,7 @@ fn a_panic_of_the_packet_loop_ends_the_daemon() {
         data_plane: Arc::new(NoDataPlane),
         reloader: Arc::new(Reloader::new(PathBuf::new(), &settings(PathBuf::new()))),
         users: Arc::new(Users::new(runtime.handle().clone(), Arc::default())),
-        dhcp: Arc::default(),
+        dhcp: Arc::new(Dhcp::new(DataPlane::None)),
     };
     let (ended, end) = oneshot::channel();
     let packets = thread::spawn(move || {

@@ -192,7 +192,6 @@ const fn cost(length: usize) -> usize {
 mod tests {
     use super::super::inform::tests::{CLIENT, message, packet, windows};
     use super::*;
-    use ikexdp_proto::data_plane::Binding;
 
     fn scope() -> Scope {
         Scope {
@@ -200,7 +199,6 @@ mod tests {
             gateway: [10, 8, 0, 1].into(),
             name_servers: vec![[10, 8, 0, 53].into(), [10, 8, 0, 54].into()],
             domains: vec!["corp.example.com".to_owned(), "example.net.".to_owned()],
-            binding: Binding::default(),
         }
     }
 

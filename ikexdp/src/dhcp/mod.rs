@@ -19,8 +19,6 @@ mod socket;
 
 use std::net::Ipv4Addr;
 
-use ikexdp_proto::data_plane::Binding;
-
 pub use counters::{Counters, Counts};
 pub use server::{Client, Server};
 pub use socket::OpenError;
@@ -36,6 +34,4 @@ pub struct Scope {
     pub name_servers: Vec<Ipv4Addr>,
     /// The domains that those servers are for, as A-labels.
     pub domains: Vec<String>,
-    /// What binds the traffic to devices and routes.
-    pub binding: Binding,
 }

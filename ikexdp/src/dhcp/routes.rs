@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use ikexdp_proto::data_plane::Binding;
 use ikexdp_proto::event::ChildSummary;
 use ikexdp_proto::wire::payload::ts::TrafficSelector;
 use ipnet::{Ipv4Net, Ipv4Subnets};
@@ -45,6 +46,9 @@ pub(super) fn encode(prefix: Ipv4Net, option: &mut Vec<u8>) {
 /// Whether a CHILD SA carries what `client` asks of everybody, and the answer that
 /// `gateway` gives, whatever the ports: what leaves is protected before the kernel
 /// looks at them.
+///
+/// One that is bound to an interface or a mark, by a configuration from before, does
+/// not: neither question nor answer need be its packets.
 pub(super) fn carries(child: &ChildSummary, gateway: Ipv4Addr, client: Ipv4Addr) -> bool {
     let has = |selectors: &[TrafficSelector], address: Ipv4Addr| {
         let address = IpAddr::V4(address);
@@ -54,7 +58,8 @@ pub(super) fn carries(child: &ChildSummary, gateway: Ipv4Addr, client: Ipv4Addr)
                 && (selector.start..=selector.end).contains(&address)
         })
     };
-    has(&child.local, Ipv4Addr::BROADCAST)
+    child.binding == Binding::default()
+        && has(&child.local, Ipv4Addr::BROADCAST)
         && has(&child.local, gateway)
         && has(&child.remote, client)
 }
@@ -85,6 +90,7 @@ pub(super) mod tests {
             },
             local: local.iter().copied().map(selector).collect(),
             remote: vec![selector(remote)],
+            binding: Binding::default(),
         }
     }
 
@@ -145,6 +151,9 @@ pub(super) mod tests {
             let narrow = child(local, remote);
             assert!(!carries(&narrow, gateway, client), "{local:?} {remote}");
         }
+        let mut bound = full.clone();
+        bound.binding.if_id = Some(7);
+        assert!(!carries(&bound, gateway, client));
         for (protocol, end_port) in [(6, u16::MAX), (17, 67)] {
             let mut other = full.clone();
             for selector in &mut other.local {

@@ -60,14 +60,14 @@ impl Server {
         let mut complaints = Complaints::default();
         loop {
             for _ in 0..TURN {
-                let Ok((packet, interface)) = self.socket.receive(&mut buffer).await else {
+                let Ok(packet) = self.socket.receive(&mut buffer).await else {
                     sleep(RECEIVE_PAUSE).await;
                     continue;
                 };
                 let answer = self.answer(packet, &mut questions, &find).await;
                 let sent = answer.is_some_and(|answer| {
                     complaints.consider(&answer);
-                    self.send(&answer, interface, &mut complaints)
+                    self.send(&answer, &mut complaints)
                 });
                 self.counters.count(sent);
             }
@@ -116,12 +116,7 @@ impl Server {
     }
 
     /// Whether it could be sent.
-    fn send(
-        &self,
-        answer: &Answer<'_>,
-        interface: Option<i32>,
-        complaints: &mut Complaints,
-    ) -> bool {
+    fn send(&self, answer: &Answer<'_>, complaints: &mut Complaints) -> bool {
         let Answer {
             scope,
             address,
@@ -130,9 +125,6 @@ impl Server {
         let way = Way {
             from: scope.gateway,
             to: *address,
-            // By the xfrm interface again, whatever the routes.
-            interface: interface.filter(|_| scope.binding.if_id.is_some()),
-            mark: scope.binding.mark.map_or(0, |mark| mark.value),
         };
         let sent = self.socket.send(&way, &ack.datagram(way.from, way.to));
         let Err(error) = sent else {

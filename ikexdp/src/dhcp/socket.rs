@@ -5,16 +5,15 @@
 //! questions go to it sees broadcasts and nothing else. The kernel hands over only
 //! what its policies let in, and has taken fragments together.
 
-use std::io::{self, IoSlice, IoSliceMut};
+use std::io::{self, IoSlice};
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::os::fd::AsRawFd;
 
-use nix::cmsg_space;
 use nix::errno::Errno;
 use nix::libc;
 use nix::sys::socket::{
-    AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockProtocol, SockType,
-    SockaddrIn, bind, recvmsg, sendmsg, setsockopt, socket, sockopt,
+    AddressFamily, ControlMessage, MsgFlags, SockFlag, SockProtocol, SockType, SockaddrIn, bind,
+    recv, sendmsg, setsockopt, socket, sockopt,
 };
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
@@ -42,10 +41,6 @@ pub(super) struct Way {
     pub(super) from: Ipv4Addr,
     /// The client's.
     pub(super) to: Ipv4Addr,
-    /// The interface that it leaves by, if not that of the route.
-    pub(super) interface: Option<i32>,
-    /// What it is marked with.
-    pub(super) mark: u32,
 }
 
 impl Socket {
@@ -65,8 +60,6 @@ impl Socket {
         let fd = fd.map_err(refused("open a raw socket"))?;
         let broadcast = SockaddrIn::from(SocketAddrV4::new(Ipv4Addr::BROADCAST, 0));
         bind(fd.as_raw_fd(), &broadcast).map_err(refused("bind a raw socket"))?;
-        setsockopt(&fd, sockopt::Ipv4PacketInfo, &true)
-            .map_err(refused("learn where questions come in"))?;
         // Else an answer could leave only from an address on an interface.
         setsockopt(&fd, sockopt::IpTransparent, &true)
             .map_err(refused("answer from the address in the tunnel"))?;
@@ -83,9 +76,8 @@ impl Socket {
     /// # Errors
     /// [`Errno`] if the kernel refuses, as where it has no route.
     pub(super) fn send(&self, way: &Way, datagram: &[u8]) -> Result<(), Errno> {
-        setsockopt(&self.0, sockopt::Mark, &way.mark)?;
         let info = libc::in_pktinfo {
-            ipi_ifindex: way.interface.unwrap_or(0),
+            ipi_ifindex: 0,
             ipi_spec_dst: libc::in_addr {
                 s_addr: u32::from_ne_bytes(way.from.octets()),
             },
@@ -97,29 +89,14 @@ impl Socket {
         sendmsg(self.0.as_raw_fd(), &iov, &control, flags, Some(&to)).map(drop)
     }
 
-    /// Waits for an IP packet: its octets in `buffer`, cut where that ends, and the
-    /// interface that it came out of.
+    /// Waits for an IP packet: its octets in `buffer`, cut where that ends.
     ///
     /// # Errors
     /// [`io::Error`] if the socket cannot be read.
-    pub(super) async fn receive<'b>(
-        &self,
-        buffer: &'b mut [u8],
-    ) -> io::Result<(&'b [u8], Option<i32>)> {
-        let receive = || receive(&self.0, buffer);
-        let (length, interface) = self.0.async_io(Interest::READABLE, receive).await?;
-        Ok((buffer.get(..length).unwrap_or_default(), interface))
+    pub(super) async fn receive<'b>(&self, buffer: &'b mut [u8]) -> io::Result<&'b [u8]> {
+        let fd = self.0.as_raw_fd();
+        let receive = || Ok(recv(fd, buffer, MsgFlags::empty())?);
+        let length = self.0.async_io(Interest::READABLE, receive).await?;
+        Ok(buffer.get(..length).unwrap_or_default())
     }
-}
-
-fn receive(socket: &UdpSocket, buffer: &mut [u8]) -> io::Result<(usize, Option<i32>)> {
-    let mut control = cmsg_space!(libc::in_pktinfo);
-    let mut iov = [IoSliceMut::new(buffer)];
-    let fd = socket.as_raw_fd();
-    let message = recvmsg::<()>(fd, &mut iov, Some(&mut control), MsgFlags::empty())?;
-    let interface = message.cmsgs()?.find_map(|it| match it {
-        ControlMessageOwned::Ipv4PacketInfo(info) => Some(info.ipi_ifindex),
-        _ => None,
-    });
-    Ok((message.bytes, interface))
 }

@@ -87,7 +87,23 @@ fn where_nothing_is_carried_nobody_asks() {
         caution.contains("pool.staff.dhcp: has no effect"),
         "{caution}"
     );
-    assert!(loaded.settings.dhcp.is_empty());
+    // A daemon that was started with another data plane keeps that.
+    assert_eq!(loaded.settings.dhcp.len(), 1);
+}
+
+#[test]
+fn dhcp_is_refused_where_policies_let_packets_in_the_clear_pass() {
+    let dhcp = with_dhcp("[\"192.0.2.0/24\"]");
+    for (key, bound) in [("if-id", "if-id = 7"), ("mark", "mark = \"0x10/0xff\"")] {
+        let pool = "pool = \"staff\"\n";
+        let text = dhcp.replace(pool, &format!("{pool}{bound}\n"));
+        let problem = Lab::new().load(&text).unwrap_err().to_string();
+        let expected = format!("connection.staff.{key}: does not go with `dhcp` in the pool");
+        assert!(problem.contains(&expected), "{problem}");
+        // Without DHCP there is nothing to object to.
+        let text = text.replace("dhcp = true", "dhcp = false");
+        assert!(Lab::new().load(&text).is_ok(), "{text}");
+    }
 }
 
 #[test]
