@@ -42,8 +42,8 @@ pub(super) fn configuration(facts: &Facts) -> String {
     };
     let services = match pools.iter().find_map(own_address) {
         Some(own) => format!(
-            r#"# The gateway's own address among them, for Windows, which asks it what to send through the tunnel. No interface needs
-# to have it.
+            r#"# The gateway's own address among them, for Windows, which asks it what to send through the tunnel. Where the network
+# routes theirs back to this host, it should have the address: `ip address add {own}/32 dev lo`.
 gateway-addresses = ["{own}"]
 dhcp = true
 "#
