@@ -312,8 +312,9 @@ fn a_client_connects_is_shown_and_is_terminated() {
 
     let terminate = |id| move |reply| Order::Terminate { id, reply };
     let mut gone = gateway.order(terminate(IkeSaId(sa.id)));
-    // The peer has not answered yet.
-    assert_eq!(gateway.sas()[0].state, "closing");
+    // The peer has not answered yet; it may still owe the answer to a delete of the old
+    // CHILD SA, behind which this one waits.
+    assert_eq!(gateway.sas().len(), 1);
     assert!(gone.try_recv().is_err());
     client.run_until(closed);
     assert_eq!(gone.blocking_recv(), Ok(Ok(())));

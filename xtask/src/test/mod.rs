@@ -51,13 +51,13 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
     let filter = arguments.filter.as_deref();
     let artifacts = build(arguments.tier.as_deref())?;
     let executables = Executable::all(&artifacts);
-    let is_whole = arguments.tier.is_none() && filter.is_none();
-    // Those that need root spend their time waiting, and this takes as long to build as they do.
-    let fuzzing = is_whole.then(fuzz::Building::begin).transpose()?;
     let mut outcomes = Vec::new();
     for executable in &executables {
         outcomes.push(executable.run(filter)?);
     }
+    let is_whole = arguments.tier.is_none() && filter.is_none();
+    // Those that need root spend their time waiting, and this takes as long to build as they do.
+    let fuzzing = is_whole.then(fuzz::Building::begin).transpose()?;
     let mut total = Outcome::default();
     if arguments.tier.is_none() {
         total.add(&executable::run_documentation(filter)?);
