@@ -12,13 +12,13 @@ fail() {
 
 copy_host() {
     mount -t tmpfs tmpfs "$1"
-    mkdir "$1/upper" "$1/work" "$1/root"
-    mount -t overlay overlay -o "lowerdir=/,upperdir=$1/upper,workdir=$1/work" "$1/root"
+    mkdir "$1/upper" "$1/work" "$1/copy"
+    mount -t overlay overlay -o "lowerdir=/,upperdir=$1/upper,workdir=$1/work" "$1/copy"
     # Its /run is empty: no systemd runs there.
     for directory in dev proc; do
-        mount --rbind "/$directory" "$1/root/$directory"
+        mount --rbind "/$directory" "$1/copy/$directory"
     done
-    mount -t tmpfs tmpfs "$1/root/tmp"
+    mount -t tmpfs tmpfs "$1/copy/tmp"
 }
 
 check_files() {
@@ -96,9 +96,9 @@ check_upgrade_and_removal() {
 
 if [ "$1" != --inside ]; then
     copy_host "$2"
-    cp "$1" "$2/root/tmp/ikexdp.deb"
-    cp "$0" "$2/root/tmp/check.sh"
-    exec chroot "$2/root" sh /tmp/check.sh --inside /tmp/ikexdp.deb
+    cp "$1" "$2/copy/tmp/ikexdp.deb"
+    cp "$0" "$2/copy/tmp/check.sh"
+    exec chroot "$2/copy" sh /tmp/check.sh --inside /tmp/ikexdp.deb
 fi
 cd /
 export LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive

@@ -148,8 +148,7 @@ pub(super) fn consider_order(
             matches!(&other.requirement, Requirement::Eap(it)
                 if is_called_so && !Arc::ptr_eq(&it.authenticator, &requirement.authenticator))
         });
-        let mut tables = tables.iter().map(Spanned::get_ref);
-        let table = tables.find(|table| *table.name.get_ref() == connection.name);
+        let table = file::table(tables, &connection.name);
         if let (Some(other), Some(table)) = (asks_first, table) {
             let key = Key::named("connection", &connection.name);
             let span = table.remote.span();

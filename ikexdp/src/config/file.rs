@@ -165,6 +165,12 @@ pub(super) struct Connection {
     pub(super) esp: Esp,
 }
 
+/// The table of the connection of this name.
+pub(super) fn table<'a>(tables: &'a [Spanned<Connection>], name: &str) -> Option<&'a Connection> {
+    let mut tables = tables.iter().map(Spanned::get_ref);
+    tables.find(|table| table.name.get_ref() == name)
+}
+
 /// Who we are, and how we prove it.
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]

@@ -99,8 +99,7 @@ pub(super) fn consider_verifiers(
             continue;
         };
         let mut keys = keys.iter().map(|it| it.key());
-        let mut tables = tables.iter().map(Spanned::get_ref);
-        let table = tables.find(|table| *table.name.get_ref() == connection.name);
+        let table = file::table(tables, &connection.name);
         if let (Some(table), true) = (table, keys.all(|key| key.scheme(&legacy).is_none())) {
             let key = Key::named("connection", &connection.name);
             let span = table.local.span();

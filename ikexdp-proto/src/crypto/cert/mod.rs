@@ -40,6 +40,8 @@ pub type AuthorityHash = [u8; 20];
 #[derive(Debug)]
 pub struct CertifiedKey {
     chain: Vec<CertificateDer<'static>>,
+    /// Looked up in every handshake, so they are read once.
+    names: Vec<Identity>,
     authorities: Vec<AuthorityHash>,
     key: SigningKey,
 }
@@ -65,6 +67,7 @@ impl CertifiedKey {
         if public_key.raw_bytes() != key.public_key() {
             return Err(CertificateError::KeyMismatch);
         }
+        let names = asserted_names(&leaf);
         let mut sent = Vec::with_capacity(chain.len());
         let mut authorities = Vec::with_capacity(chain.len());
         for (place, certificate) in chain.into_iter().enumerate() {
@@ -80,6 +83,7 @@ impl CertifiedKey {
         }
         Ok(Self {
             chain: sent,
+            names,
             authorities,
             key,
         })
@@ -107,20 +111,13 @@ impl CertifiedKey {
     /// Whether the leaf asserts `identity`.
     #[must_use]
     pub fn asserts(&self, identity: &Identity) -> bool {
-        self.leaf()
-            .is_some_and(|leaf| identity.is_asserted_by(&leaf))
+        self.names.iter().any(|name| name.is_same_as(identity))
     }
 
     /// Every name the leaf asserts.
     #[must_use]
-    pub fn names(&self) -> Vec<Identity> {
-        self.leaf()
-            .map(|leaf| asserted_names(&leaf))
-            .unwrap_or_default()
-    }
-
-    fn leaf(&self) -> Option<Certificate> {
-        Certificate::from_der(self.chain.first()?).ok()
+    pub fn names(&self) -> &[Identity] {
+        &self.names
     }
 }
 

@@ -11,7 +11,7 @@ use ikexdp_proto::wire::payload::ts::TrafficSelector;
 use ipnet::{IpNet, IpSubnets, Ipv4Subnets, Ipv6Subnets};
 use zeroize::Zeroizing;
 
-use super::{Daemon, Place, reload, trust};
+use super::{Daemon, Place, own, reload, trust};
 use crate::cli::CliError;
 use crate::clock::unix_time;
 use crate::config::{self, EapMethod, Loaded, Settings};
@@ -261,9 +261,10 @@ fn add(options: &Options, context: &Context<'_>) -> Result<Added, CliError> {
 
 /// The connection of clients with certificates of `authority`.
 fn trusting<'a>(loaded: &'a Loaded, authority: &Authority) -> Option<&'a Connection> {
+    let own = own(authority)?;
     let mut connections = loaded.settings.engine.connections.iter();
     let found = connections.find(|connection| match &connection.requirement {
-        Requirement::Certificate(anchors) => trust(anchors, authority),
+        Requirement::Certificate(anchors) => trust(anchors, &own),
         Requirement::SharedKey(_) | Requirement::Eap(_) => false,
     });
     found.map(|connection| &**connection)

@@ -63,14 +63,15 @@ pub(super) fn execute(command: Command, out: &mut impl Write) -> Result<(), CliE
     }
 }
 
-/// Whether `authority` is one of `anchors`.
-fn trust(anchors: &TrustAnchors, authority: &Authority) -> bool {
-    own(authority).is_some_and(|own| own.hashes().iter().any(|it| anchors.hashes().contains(it)))
-}
-
-/// `authority` and no other.
+/// `authority` and no other, as connections trust it.
 fn own(authority: &Authority) -> Option<TrustAnchors> {
     TrustAnchors::new(slice::from_ref(&authority.der)).ok()
+}
+
+/// Whether `own`, our authority, is one of `anchors`.
+fn trust(anchors: &TrustAnchors, own: &TrustAnchors) -> bool {
+    let mut own = own.hashes().iter();
+    own.any(|hash| anchors.hashes().contains(hash))
 }
 
 /// Has the daemon read what was written.

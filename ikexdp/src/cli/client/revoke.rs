@@ -36,8 +36,8 @@ pub(super) fn execute(options: Options, out: &mut impl Write) -> Result<(), CliE
     }
     let loaded = config::load(&directory.configuration(), unix_time())?;
     if client.kind == Kind::Certificate {
-        let authority = Authority::open(&directory)?;
-        for name in without_list(&loaded, &authority) {
+        let own = own(&Authority::open(&directory)?);
+        for name in own.iter().flat_map(|own| without_list(&loaded, own)) {
             writeln!(
                 out,
                 "warning: connection {name} does not look at the CRL, and still lets it in; hint: \
@@ -84,8 +84,9 @@ fn revoke(directory: &Directory, name: &ClientName) -> Result<Client, CliError> 
     Ok(client)
 }
 
-/// The connections that trust `authority` whatever it has revoked, by IKE or in EAP-TLS.
-fn without_list<'a>(loaded: &'a Loaded, authority: &Authority) -> impl Iterator<Item = &'a str> {
+/// The connections that trust `own`, our authority, whatever it has revoked, by IKE or
+/// in EAP-TLS.
+fn without_list<'a>(loaded: &'a Loaded, own: &TrustAnchors) -> impl Iterator<Item = &'a str> {
     let connections = loaded.settings.engine.connections.iter();
     let shown = connections.zip(&loaded.proofs);
     shown.filter_map(|(connection, proofs)| {
@@ -97,23 +98,19 @@ fn without_list<'a>(loaded: &'a Loaded, authority: &Authority) -> impl Iterator<
             })?,
             _ => return None,
         };
-        let is_let_in = trust(anchors, authority) && !looks(anchors, authority);
+        let is_let_in = trust(anchors, own) && !looks(anchors, own);
         is_let_in.then_some(connection.name.as_str())
     })
 }
 
-/// Whether what `authority` has revoked is no longer trusted. Its certificates name
-/// nobody who could be asked, so that takes a list of its own, or leave for nobody
-/// without.
-fn looks(anchors: &TrustAnchors, authority: &Authority) -> bool {
-    let Some(own) = own(authority) else {
-        return false;
-    };
+/// Whether what `own` has revoked is no longer trusted. Its certificates name nobody
+/// who could be asked, so that takes a list of its own, or leave for nobody without.
+fn looks(anchors: &TrustAnchors, own: &TrustAnchors) -> bool {
     let revocation = anchors.revocation();
     let mut lists = revocation.lists.iter();
     let listed = lists.any(|list| {
         let mut list = RevocationList::clone(list);
-        list.find_signer(&own) == Signer::Anchor
+        list.find_signer(own) == Signer::Anchor
     });
     match revocation.policy {
         RevocationPolicy::Off => false,
