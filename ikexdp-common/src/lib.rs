@@ -12,9 +12,12 @@
     )
 )]
 
+pub mod address;
 pub mod classify;
 pub mod cookie;
 pub mod counter;
 pub mod header;
 pub mod maps;
+pub mod siphash;
+pub mod spi;
 pub mod verdict;
