@@ -14,7 +14,7 @@ use ikexdp_common::verdict::{Action, Verdict};
 use crate::guard::{Case, cases, configurations};
 use crate::host::{Here, Told, secrets};
 use crate::mutate::Mutations;
-use crate::table::{OURS_V4, OURS_V6, Row, table};
+use crate::table::{BROADCAST, OURS_V4, OURS_V6, Row, table};
 use crate::{configs, drawn_from};
 
 /// What the kernel runs no shorter frame than: an Ethernet header.
@@ -45,6 +45,7 @@ impl Kernel {
         let mut program = Program::load(told.config, SOURCES_DEFAULT).unwrap();
         let ours = [OURS_V4.into(), OURS_V6.into()].into();
         program.set_addresses(&ours).unwrap();
+        program.set_broadcasts(&[BROADCAST].into()).unwrap();
         program.set_secrets(&secrets()).unwrap();
         program.set_listed(&told.listed).unwrap();
         program.set_kept_spis(&told.kept_spis).unwrap();

@@ -127,6 +127,7 @@ impl FastPath {
         // Once more, now that changes are told of.
         interface.check()?;
         let left_out = program.set_addresses(addresses.addresses())?;
+        program.set_broadcasts(addresses.broadcasts())?;
         warn_of_left_out(left_out);
         let attachment = program.attach(&interface, modes)?;
         let transfers = match settings.transfer {
@@ -293,6 +294,7 @@ impl FastPath {
         } else {
             self.program.set_addresses(self.addresses.addresses())?
         };
+        self.program.set_broadcasts(self.addresses.broadcasts())?;
         if changed {
             warn_of_left_out(left_out);
             let addresses: Vec<IpAddr> = self.program.addresses().iter().copied().collect();
