@@ -27,6 +27,7 @@ use crossbeam_channel::Receiver;
 use ikexdp_proto::Endpoint;
 use ikexdp_proto::config::{Config, Fragmentation};
 use ikexdp_proto::limits::DATAGRAM_LEN_MIN;
+use ikexdp_proto::spi::RandomSpis;
 use nix::errno::Errno;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
@@ -234,7 +235,7 @@ fn prepare(
     .map_err(DaemonError::Threads)?;
     let (fragmentation, connections) = (config.fragmentation, config.connections.len());
     let path = settings.state_dir.join(LEASES);
-    let mut engine = Endpoint::new(Arc::new(config), Box::new(entropy));
+    let mut engine = Endpoint::new(Arc::new(config), Box::new(entropy), Box::new(RandomSpis));
     engine.restore(leases::load(&path));
     let leases = Keeper::start(path, engine.assignment_changes());
     let leases = leases.map_err(DaemonError::Threads)?;

@@ -16,6 +16,7 @@ use ikexdp_proto::event::Event;
 use ikexdp_proto::identity::Identity;
 use ikexdp_proto::job::JobHost;
 use ikexdp_proto::pattern::IdentityPattern;
+use ikexdp_proto::spi::RandomSpis;
 use ikexdp_proto::types::{Datagram, EspSpi, IkeSaId, NAT_T_PORT, Path, Secret, Transmit};
 use ikexdp_proto::wire::payload::ts::TrafficSelector;
 use ikexdp_proto::{Command, Input, Output};
@@ -178,7 +179,11 @@ impl Client {
         let patience = Duration::from_millis(100);
         socket.set_read_timeout(Some(patience)).unwrap();
         Self {
-            engine: Endpoint::new(config, Box::new(entropy::seeded().unwrap())),
+            engine: Endpoint::new(
+                config,
+                Box::new(entropy::seeded().unwrap()),
+                Box::new(RandomSpis),
+            ),
             clock: Clock::start(),
             socket,
             gateway,
