@@ -25,7 +25,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::clock::{Clock, unix_time};
-use crate::config::LogSettings;
+use crate::config::{Defence, LogSettings};
 use crate::view::{Sa, Stats};
 
 const MARKER: [u8; 4] = [0; 4];
@@ -78,6 +78,7 @@ fn engine(local: &str, remote: RemoteSelectors, request_addresses: bool) -> Arc<
 
 fn settings(state_dir: PathBuf) -> Settings {
     Settings {
+        defence: Defence::default(),
         engine: engine(
             "gateway.example",
             RemoteSelectors::Pool("staff".to_owned()),
