@@ -22,25 +22,20 @@ impl Address {
     #[inline(always)]
     pub const fn source(self) -> Self {
         let [a, b, c, d, e, f, g, h, ..] = self.0;
-        if self.is_v4() {
+        if self.to_v4().is_some() {
             return self;
         }
         Self([a, b, c, d, e, f, g, h, 0, 0, 0, 0, 0, 0, 0, 0])
     }
 
+    /// The IPv4 address, if it is one.
+    #[must_use]
     #[inline(always)]
-    const fn is_v4(self) -> bool {
-        matches!(self.0, [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, ..])
-    }
-
-    /// The octets as two words for a hash, the first octet lowest.
-    #[inline(always)]
-    pub(crate) const fn words(self) -> [u64; 2] {
-        let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = self.0;
-        [
-            u64::from_le_bytes([a, b, c, d, e, f, g, h]),
-            u64::from_le_bytes([i, j, k, l, m, n, o, p]),
-        ]
+    pub const fn to_v4(self) -> Option<[u8; 4]> {
+        match self.0 {
+            [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d] => Some([a, b, c, d]),
+            _ => None,
+        }
     }
 }
 

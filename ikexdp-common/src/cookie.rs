@@ -8,7 +8,10 @@
 //! ```
 //!
 //! The version byte names the secret, so that a cookie handed out just before
-//! a rotation is still good after it.
+//! a rotation is still good after it. Of the nonce its length and the first 16
+//! octets count, which every nonce has: they are what nobody can guess who has not
+//! seen the request, and a hash of so few words needs no loop, which the kernel's
+//! verifier would follow through all its ends.
 
 use core::net::IpAddr;
 
@@ -18,44 +21,94 @@ use crate::siphash::{Secret, SipHash24};
 /// Length of a cookie in octets. RFC 7296 §2.6 allows 1 to 64.
 pub const COOKIE_LEN: usize = 9;
 
-/// Longest nonce in octets (RFC 7296 §3.9).
-pub const NONCE_LEN_MAX: usize = 256;
+/// Octets of a nonce that a cookie is bound to: there are no shorter ones (RFC 7296
+/// §3.9).
+pub const NONCE_LEN: usize = 16;
 
-/// Room for the longest nonce, and the word behind it that ends a hash.
-pub const NONCE_WORDS: usize = NONCE_LEN_MAX / 8 + 1;
+/// A cookie as numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cookie {
+    version: u8,
+    tag: u64,
+}
+
+impl Cookie {
+    /// As it is sent.
+    #[must_use]
+    #[inline(always)]
+    pub const fn to_octets(self) -> [u8; COOKIE_LEN] {
+        let [a, b, c, d, e, f, g, h] = self.tag.to_be_bytes();
+        [self.version, a, b, c, d, e, f, g, h]
+    }
+
+    /// As it was sent.
+    #[must_use]
+    #[inline(always)]
+    pub const fn from_octets(octets: [u8; COOKIE_LEN]) -> Self {
+        let [version, a, b, c, d, e, f, g, h] = octets;
+        Self {
+            version,
+            tag: u64::from_be_bytes([a, b, c, d, e, f, g, h]),
+        }
+    }
+}
 
 /// What a cookie is bound to.
 #[derive(Clone, Copy, Debug)]
-pub struct Request<'a> {
+pub struct Request {
     /// Where the request comes from.
     pub address: Address,
     /// The initiator's SPI.
     pub spi_i: u64,
-    /// The nonce data as words, the first octet lowest, zeros behind it.
-    pub nonce: &'a [u64; NONCE_WORDS],
-    /// Octets of the nonce data.
+    /// The first octets of the nonce data.
+    pub nonce: [u8; NONCE_LEN],
+    /// Octets of the nonce data in all.
     pub nonce_len: usize,
 }
 
-impl Request<'_> {
-    #[inline(always)]
-    fn tag(&self, secret: Secret) -> u64 {
+impl Request {
+    /// A request from `address` with the nonce data `nonce`.
+    #[must_use]
+    pub fn new(address: IpAddr, spi_i: u64, nonce: &[u8]) -> Self {
+        let mut first = [0; NONCE_LEN];
+        for (to, octet) in first.iter_mut().zip(nonce) {
+            *to = *octet;
+        }
+        Self {
+            address: address.into(),
+            spi_i,
+            nonce: first,
+            nonce_len: nonce.len(),
+        }
+    }
+
+    // A function of its own even in the kernel: there the stack of one is short.
+    #[inline(never)]
+    const fn tag(&self, secret: Secret) -> u64 {
+        const LENGTH: usize = 40;
+
         let mut hash = SipHash24::new(secret);
-        let [high, low] = self.address.words();
+        let [high, low] = words(self.address.0);
         hash.word(high);
         hash.word(low);
         hash.word(self.spi_i.swap_bytes());
-        let whole = self.nonce_len >> 3;
-        // Bounded by the array, as the kernel's verifier wants it.
-        for (place, word) in self.nonce.iter().enumerate() {
-            if place == whole {
-                return hash.finish(*word, self.nonce_len.wrapping_add(24));
-            }
-            hash.word(*word);
-        }
-        // No nonce is this long.
-        hash.finish(0, 0)
+        let [high, low] = words(self.nonce);
+        hash.word(high);
+        hash.word(low);
+        // No nonce is longer than 256 octets, and so it takes two of the seven that
+        // are left in the last word.
+        hash.finish(self.nonce_len as u64 & 0xffff, LENGTH + 2)
     }
+}
+
+/// Two words for a hash, the first octet lowest.
+#[inline(always)]
+const fn words(octets: [u8; 16]) -> [u64; 2] {
+    let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = octets;
+    [
+        u64::from_le_bytes([a, b, c, d, e, f, g, h]),
+        u64::from_le_bytes([i, j, k, l, m, n, o, p]),
+    ]
 }
 
 /// The two secrets that are valid at a time.
@@ -97,36 +150,38 @@ impl CookieSecrets {
     }
 
     /// The cookie for an IKE_SA_INIT request from `address` with `spi_i` and
-    /// the nonce data `nonce`, of which [`NONCE_LEN_MAX`] octets count.
+    /// the nonce data `nonce`.
     #[must_use]
     pub fn mint(&self, address: IpAddr, spi_i: u64, nonce: &[u8]) -> [u8; COOKIE_LEN] {
-        with_request(address, spi_i, nonce, |request| self.mint_for(request))
+        self.mint_for(&Request::new(address, spi_i, nonce))
+            .to_octets()
     }
 
     /// Whether `cookie` was minted for this request with a secret still valid.
     #[must_use]
     pub fn verify(&self, cookie: &[u8], address: IpAddr, spi_i: u64, nonce: &[u8]) -> bool {
-        let Ok(cookie) = cookie.try_into() else {
+        let Ok(octets) = cookie.try_into() else {
             return false;
         };
-        with_request(address, spi_i, nonce, |request| {
-            self.verify_for(cookie, request)
-        })
+        let request = Request::new(address, spi_i, nonce);
+        self.verify_for(Cookie::from_octets(octets), &request)
     }
 
     /// The cookie for a request.
     #[must_use]
     #[inline(always)]
-    pub fn mint_for(&self, request: &Request<'_>) -> [u8; COOKIE_LEN] {
-        let [a, b, c, d, e, f, g, h] = request.tag(self.current).to_be_bytes();
-        [self.version, a, b, c, d, e, f, g, h]
+    pub const fn mint_for(&self, request: &Request) -> Cookie {
+        Cookie {
+            version: self.version,
+            tag: request.tag(self.current),
+        }
     }
 
     /// Whether `cookie` was minted for this request with a secret still valid.
     #[must_use]
     #[inline(always)]
-    pub fn verify_for(&self, cookie: [u8; COOKIE_LEN], request: &Request<'_>) -> bool {
-        let [version, a, b, c, d, e, f, g, h] = cookie;
+    pub const fn verify_for(&self, cookie: Cookie, request: &Request) -> bool {
+        let Cookie { version, tag } = cookie;
         let secret = if version == self.version {
             self.current
         } else if version == self.version.wrapping_sub(1) {
@@ -135,7 +190,7 @@ impl CookieSecrets {
             return false;
         };
         // Two words compare in one instruction: a forger learns no prefix.
-        u64::from_be_bytes([a, b, c, d, e, f, g, h]) == request.tag(secret)
+        tag == request.tag(secret)
     }
 
     /// As they are handed to the kernel.
@@ -156,30 +211,6 @@ impl CookieSecrets {
             previous: [c, d],
         }
     }
-}
-
-/// Words from octets, for those who have a stack.
-fn with_request<T>(
-    address: IpAddr,
-    spi_i: u64,
-    nonce: &[u8],
-    then: impl FnOnce(&Request<'_>) -> T,
-) -> T {
-    let nonce = nonce.get(..NONCE_LEN_MAX).unwrap_or(nonce);
-    let mut words = [0; NONCE_WORDS];
-    for (word, octets) in words.iter_mut().zip(nonce.chunks(8)) {
-        let mut whole = [0; 8];
-        for (to, octet) in whole.iter_mut().zip(octets) {
-            *to = *octet;
-        }
-        *word = u64::from_le_bytes(whole);
-    }
-    then(&Request {
-        address: address.into(),
-        spi_i,
-        nonce: &words,
-        nonce_len: nonce.len(),
-    })
 }
 
 #[cfg(test)]
@@ -213,13 +244,13 @@ mod tests {
     }
 
     #[test]
-    fn every_octet_of_a_nonce_counts_and_so_does_its_length() {
+    fn sixteen_octets_of_a_nonce_count_and_so_does_its_length() {
         let secrets = CookieSecrets::new([1, 2], [3, 4]);
-        for length in [16, 17, 31, 32, 255, 256] {
-            let nonce = [0; NONCE_LEN_MAX];
+        for length in [16, 17, 255, 256] {
+            let nonce = [0; 256];
             let cookie = secrets.mint(CLIENT, 7, &nonce[..length]);
             assert!(!secrets.verify(&cookie, CLIENT, 7, &nonce[..length - 1]));
-            for place in 0..length {
+            for place in 0..NONCE_LEN {
                 let mut other = nonce;
                 other[place] = 1;
                 let is_good = secrets.verify(&cookie, CLIENT, 7, &other[..length]);
