@@ -5,6 +5,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use ikexdp_common::maps::SOURCES_DEFAULT;
 use ikexdp_proto::config::Config;
 use ipnet::IpNet;
 use tracing_subscriber::filter::LevelFilter;
@@ -122,7 +123,7 @@ impl Default for Defence {
             init_rate: 10_000,
             init_rate_per_source: 100,
             init_burst_per_source: 1000,
-            sources: 65_536,
+            sources: SOURCES_DEFAULT,
             node: 0,
             allow: BTreeSet::new(),
             block: BTreeSet::new(),

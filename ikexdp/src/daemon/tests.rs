@@ -39,7 +39,7 @@ fn name(name: &str) -> Identity {
 }
 
 /// Both sides' configuration: who they are, and what lies behind the other.
-fn engine(local: &str, remote: RemoteSelectors, request_addresses: bool) -> Arc<Config> {
+pub(super) fn engine(local: &str, remote: RemoteSelectors, request_addresses: bool) -> Arc<Config> {
     let everything = TrafficSelector::addresses(
         "0.0.0.0".parse().unwrap(),
         "255.255.255.255".parse().unwrap(),
