@@ -51,13 +51,7 @@ impl Journal {
             Event::ChildEstablished { id, child, rekeyed } => {
                 child_established(*id, child, *rekeyed);
             }
-            Event::ChildRefused { id, reason } => {
-                let hint = match reason {
-                    ikexdp_proto::error::Error::Mismatch(mismatch) => Some(mismatch.hint()),
-                    _ => None,
-                };
-                warn!(%id, reason = reason.to_string(), hint, "CHILD SA refused");
-            }
+            Event::ChildRefused { id, reason } => child_refused(*id, reason),
             Event::ChildClosed { id, spi } => info!(%id, spi_in = %spi, "CHILD SA closed"),
             Event::Rekeyed {
                 id,
@@ -105,6 +99,11 @@ impl Journal {
                         %id, peer = %path.remote, datagram_len,
                         "fragments did not get through, now smaller"
                     );
+                }
+            }
+            Event::CookiesOn { .. } | Event::CookiesOff { .. } => {
+                if self.limiter.admit(now, "cookies") {
+                    cookies(event);
                 }
             }
         }
@@ -172,6 +171,24 @@ impl Journal {
     }
 }
 
+fn cookies(event: &Event) {
+    match event {
+        Event::CookiesOn {
+            half_open,
+            requests,
+        } => {
+            let hint = "somebody floods this host, or all clients come at once; they get in \
+                all the same, a round trip later";
+            warn!(half_open, requests, hint, "cookies are asked for");
+        }
+        Event::CookiesOff { lasted, cookies } => {
+            let seconds = lasted.as_secs();
+            info!(seconds, cookies, "cookies are no longer asked for");
+        }
+        _ => {}
+    }
+}
+
 fn established(sa: &Established) {
     info!(
         id = %sa.id,
@@ -228,9 +245,18 @@ const fn kind(reason: &FailureReason) -> &'static str {
         FailureReason::OwnKey => "own_key",
         FailureReason::PeerRefused(_) => "peer_refused",
         FailureReason::Timeout { .. } => "timeout",
+        FailureReason::Unauthentic => "unauthentic",
         FailureReason::JobAbandoned => "job_abandoned",
         FailureReason::Terminated => "terminated",
     }
+}
+
+fn child_refused(id: IkeSaId, reason: &ikexdp_proto::error::Error) {
+    let hint = match reason {
+        ikexdp_proto::error::Error::Mismatch(mismatch) => Some(mismatch.hint()),
+        _ => None,
+    };
+    warn!(%id, reason = reason.to_string(), hint, "CHILD SA refused");
 }
 
 fn child_established(id: IkeSaId, child: &ChildSummary, rekeyed: Option<EspSpi>) {
@@ -419,6 +445,28 @@ mod tests {
         assert!(lines[10].contains("kind=\"key_exchange\""), "{}", lines[10]);
         let sum = "WARN more of the same was not written kind=\"shared_key\" lines=490 seconds=10";
         assert_eq!(lines[11], sum);
+    }
+
+    #[test]
+    fn cookies_are_told_of_when_they_begin_and_when_they_end() {
+        let on = Event::CookiesOn {
+            half_open: 256,
+            requests: 12,
+        };
+        let off = Event::CookiesOff {
+            lasted: Duration::from_secs(61),
+            cookies: 7000,
+        };
+        let lines = lines(|| {
+            let mut journal = Journal::default();
+            for event in [on, off] {
+                journal.event(Instant::ZERO, &event);
+            }
+        });
+        let begin = "WARN cookies are asked for half_open=256 requests=12 hint=";
+        assert!(lines[0].starts_with(begin), "{}", lines[0]);
+        let end = "INFO cookies are no longer asked for seconds=61 cookies=7000";
+        assert_eq!(lines[1..], [end]);
     }
 
     #[test]

@@ -35,6 +35,9 @@ pub struct Status {
     pub shortcomings: Vec<String>,
     /// Half-open IKE SAs.
     pub half_open: usize,
+    /// How long everybody has been asked for a cookie, in seconds, if they are.
+    #[serde(default)]
+    pub challenging_s: Option<u64>,
     /// IKE SAs that are up.
     pub established: usize,
     /// Jobs that the job threads have.

@@ -46,6 +46,12 @@ pub(super) fn status(status: &Status) -> String {
     row("data plane", &status.data_plane);
     row("established", &status.established);
     row("half-open", &status.half_open);
+    if let Some(seconds) = status.challenging_s {
+        row(
+            "cookies",
+            &format_args!("asked of everybody for {seconds} s"),
+        );
+    }
     row("jobs", &status.jobs);
     row(
         "reassembly",

@@ -193,6 +193,7 @@ fn gate(cx: &mut Context<'_>, key: &Key<'_>, table: &file::Gateway) -> Option<Ga
     Some(Gate {
         cookie_threshold,
         half_open_max,
+        ..default
     })
 }
 

@@ -128,6 +128,7 @@ impl Desk {
             ip_fragments: driver.ip_fragments,
             uptime_s: driver.clock.now().since(Instant::ZERO).as_secs(),
             half_open: driver.engine.half_open(),
+            challenging_s: challenging_s(driver),
             established: driver.engine.established(),
             jobs: driver.jobs.out(),
             reassembly_octets: driver.engine.reassembly_octets(),
@@ -154,6 +155,15 @@ impl Waiting {
             Self::All { count, reply, .. } => drop(reply.send(count)),
         }
     }
+}
+
+/// How long everybody has been asked for a cookie; always, if not by what there is to do.
+fn challenging_s(driver: &Driver) -> Option<u64> {
+    let engine = &driver.engine;
+    engine.is_challenging().then(|| {
+        let since = engine.pressed_since().unwrap_or(Instant::ZERO);
+        driver.clock.now().since(since).as_secs()
+    })
 }
 
 fn stats(driver: &Driver) -> Stats {

@@ -14,6 +14,7 @@ use super::accounts::Accounts;
 use super::engine_config;
 use super::fast_path::FastPath;
 use super::holders::Holders;
+use super::shield::Shield;
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::jobs::{Full, Jobs, Lost};
@@ -31,6 +32,7 @@ pub(super) struct Driver {
     pub(super) engine: Endpoint,
     pub(super) sockets: Rc<Sockets>,
     pub(super) fast_path: Option<FastPath>,
+    pub(super) shield: Shield,
     pub(super) jobs: Jobs,
     /// What the kernel says of CHILD SAs, if it carries them.
     pub(super) events: Option<Events>,
@@ -57,6 +59,9 @@ impl Driver {
     /// Takes what a UDP socket received.
     pub(super) fn datagram(&mut self, received: Result<Datagram<'_>, Discard>) {
         match received {
+            Ok(datagram) if self.shield.blocks(datagram.path.remote.ip()) => {
+                self.metrics.count(Metric::UdpBlocked);
+            }
             Ok(datagram) => {
                 self.metrics.count(Metric::UdpReceived);
                 self.handle(Input::Datagram(datagram));
@@ -85,8 +90,21 @@ impl Driver {
         }
     }
 
+    /// Keeps XDP in step with the engine, which hears what XDP has done in its place.
+    pub(super) fn guard(&mut self) {
+        let now = self.clock.now();
+        let program = self.fast_path.as_mut().map(FastPath::program);
+        let answered = program.and_then(|it| self.shield.answered(now, &self.engine, it));
+        if let Some(answered) = answered {
+            self.handle(Input::Challenged(answered));
+        }
+        let program = self.fast_path.as_mut().map(FastPath::program);
+        self.shield.tend(now, &self.engine, program);
+    }
+
     /// Ends a turn of the loop.
     pub(super) fn flush(&mut self) {
+        self.guard();
         let changes = self.engine.assignment_changes();
         self.leases.look(self.clock.now(), changes);
         let flushed = self.fast_path.as_mut().map(FastPath::flush);
@@ -152,6 +170,7 @@ impl Driver {
         self.ip_fragments = settings.ip_fragments;
         self.journal.reconfigure(settings.ip_fragments);
         self.jobs.set_limit(config.gate.half_open_max);
+        self.shield.reconfigure(&settings.defence, config.gate);
         self.engine.reconfigure(Arc::new(config));
     }
 
@@ -161,6 +180,7 @@ impl Driver {
             self.journal.deadline(),
             self.leases.deadline(),
             self.accounts.deadline(),
+            Some(self.shield.deadline(&self.engine)),
         ];
         let engine = self.engine.poll_timeout();
         engine.into_iter().chain(others.into_iter().flatten()).min()

@@ -13,6 +13,7 @@ mod order;
 mod packet_loop;
 mod queues;
 mod reload;
+mod shield;
 mod systemd;
 mod users;
 
@@ -45,6 +46,7 @@ use self::holders::Holders;
 use self::order::{Mailbox, Order};
 use self::packet_loop::PacketLoop;
 use self::reload::Reloader;
+use self::shield::Shield;
 use self::users::Users;
 use crate::authorities::Authorities;
 use crate::config::{DataPlane, Loaded, Settings, Transport};
@@ -216,13 +218,14 @@ fn prepare(
 ) -> Result<PacketLoop, DaemonError> {
     let fast_path = match &settings.transport {
         Transport::Udp => None,
-        Transport::Xdp(settings) => {
-            let interface = Interface::find(&settings.interface).map_err(FastPathError::from)?;
-            Some(FastPath::open(interface, settings)?)
+        Transport::Xdp(xdp) => {
+            let interface = Interface::find(&xdp.interface).map_err(FastPathError::from)?;
+            Some(FastPath::open(interface, xdp, settings.defence.sources)?)
         }
     };
     let config = engine_config(settings, fast_path.as_ref().map(FastPath::interface));
-    let entropy = entropy::seeded().map_err(|_| DaemonError::Entropy)?;
+    let random = || entropy::seeded().map_err(|_| DaemonError::Entropy);
+    let shield = Shield::new(&settings.defence, config.gate, random()?);
     let threads = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
     let jobs = Jobs::start(
         threads,
@@ -234,7 +237,7 @@ fn prepare(
     .map_err(DaemonError::Threads)?;
     let (fragmentation, connections) = (config.fragmentation, config.connections.len());
     let path = settings.state_dir.join(LEASES);
-    let mut engine = Endpoint::new(Arc::new(config), Box::new(entropy));
+    let mut engine = Endpoint::new(Arc::new(config), Box::new(random()?), shield.allocator());
     engine.restore(leases::load(&path));
     let leases = Keeper::start(path, engine.assignment_changes());
     let leases = leases.map_err(DaemonError::Threads)?;
@@ -247,12 +250,13 @@ fn prepare(
         "ready"
     );
     let status = status(settings, &sockets);
-    let driver = Driver {
+    let mut driver = Driver {
         clock: accounts.clock(),
         fragmentation,
         engine,
         sockets: Rc::new(sockets),
         fast_path,
+        shield,
         jobs,
         events: carrier.events,
         journal: Journal::new(settings.ip_fragments),
@@ -263,6 +267,7 @@ fn prepare(
         refused: Vec::new(),
         ip_fragments: settings.ip_fragments,
     };
+    driver.guard();
     let xdp = driver.fast_path.as_ref().map(FastPath::status);
     let desk = Desk::new(orders, status);
     let packets = PacketLoop::new(driver, desk, waker).map_err(DaemonError::Wait)?;

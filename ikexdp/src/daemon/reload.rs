@@ -20,7 +20,7 @@ use crate::view::{Postponed, Reloaded};
 pub(super) struct Reloader {
     path: PathBuf,
     /// What the daemon was started with and keeps.
-    running: [(&'static str, String); 10],
+    running: [(&'static str, String); 12],
     /// Held while a configuration is read and taken, so that the last one asked
     /// for is the one that stays.
     turn: Mutex<()>,

@@ -16,6 +16,7 @@ use ikexdp_proto::event::Event;
 use ikexdp_proto::identity::Identity;
 use ikexdp_proto::job::JobHost;
 use ikexdp_proto::pattern::IdentityPattern;
+use ikexdp_proto::spi::RandomSpis;
 use ikexdp_proto::types::{Datagram, EspSpi, IkeSaId, NAT_T_PORT, Path, Secret, Transmit};
 use ikexdp_proto::wire::payload::ts::TrafficSelector;
 use ikexdp_proto::{Command, Input, Output};
@@ -24,7 +25,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::clock::{Clock, unix_time};
-use crate::config::LogSettings;
+use crate::config::{Defence, LogSettings};
 use crate::view::{Sa, Stats};
 
 const MARKER: [u8; 4] = [0; 4];
@@ -38,7 +39,7 @@ fn name(name: &str) -> Identity {
 }
 
 /// Both sides' configuration: who they are, and what lies behind the other.
-fn engine(local: &str, remote: RemoteSelectors, request_addresses: bool) -> Arc<Config> {
+pub(super) fn engine(local: &str, remote: RemoteSelectors, request_addresses: bool) -> Arc<Config> {
     let everything = TrafficSelector::addresses(
         "0.0.0.0".parse().unwrap(),
         "255.255.255.255".parse().unwrap(),
@@ -77,6 +78,7 @@ fn engine(local: &str, remote: RemoteSelectors, request_addresses: bool) -> Arc<
 
 fn settings(state_dir: PathBuf) -> Settings {
     Settings {
+        defence: Defence::default(),
         engine: engine(
             "gateway.example",
             RemoteSelectors::Pool("staff".to_owned()),
@@ -178,7 +180,11 @@ impl Client {
         let patience = Duration::from_millis(100);
         socket.set_read_timeout(Some(patience)).unwrap();
         Self {
-            engine: Endpoint::new(config, Box::new(entropy::seeded().unwrap())),
+            engine: Endpoint::new(
+                config,
+                Box::new(entropy::seeded().unwrap()),
+                Box::new(RandomSpis),
+            ),
             clock: Clock::start(),
             socket,
             gateway,

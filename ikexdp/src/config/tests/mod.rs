@@ -1,5 +1,6 @@
 //! A good configuration, and what each change to it makes of it.
 
+mod defence;
 mod eap;
 mod local;
 mod revocation;
