@@ -13,6 +13,7 @@ use ikexdp_proto::{Command, Endpoint, Input, Output};
 use super::accounts::Accounts;
 use super::engine_config;
 use super::fast_path::FastPath;
+use super::handshakes::Handshakes;
 use super::holders::Holders;
 use crate::clock::Clock;
 use crate::config::Settings;
@@ -36,6 +37,7 @@ pub(super) struct Driver {
     pub(super) events: Option<Events>,
     pub(super) journal: Journal,
     pub(super) accounts: Arc<Accounts>,
+    pub(super) handshakes: Handshakes,
     pub(super) holders: Arc<Holders>,
     pub(super) leases: Keeper,
     pub(super) metrics: Metrics,
@@ -217,6 +219,7 @@ impl Driver {
                 Output::Event(event) => {
                     self.journal.event(now, &event);
                     self.accounts.hear(now, &event);
+                    self.handshakes.hear(&event);
                     self.holders.hear(&event);
                 }
             }

@@ -8,6 +8,7 @@ mod desk;
 mod dhcp;
 mod driver;
 mod fast_path;
+mod handshakes;
 mod holders;
 mod order;
 mod packet_loop;
@@ -41,6 +42,7 @@ use self::dhcp::Dhcp;
 use self::driver::Driver;
 use self::fast_path::FastPath;
 pub use self::fast_path::FastPathError;
+use self::handshakes::Handshakes;
 use self::holders::Holders;
 use self::order::{Mailbox, Order};
 use self::packet_loop::PacketLoop;
@@ -257,6 +259,7 @@ fn prepare(
         events: carrier.events,
         journal: Journal::new(settings.ip_fragments),
         accounts,
+        handshakes: Handshakes::default(),
         holders,
         leases,
         metrics: Metrics::default(),
