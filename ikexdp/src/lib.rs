@@ -32,6 +32,7 @@ pub mod netlink;
 pub mod parked;
 pub mod pki;
 pub mod profiles;
+pub mod prometheus;
 pub mod radius;
 pub mod udp;
 pub mod view;

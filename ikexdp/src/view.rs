@@ -35,6 +35,9 @@ pub struct Status {
     pub shortcomings: Vec<String>,
     /// Half-open IKE SAs.
     pub half_open: usize,
+    /// Half-open IKE SAs at which no new one is made.
+    #[serde(default)]
+    pub half_open_max: usize,
     /// IKE SAs that are up.
     pub established: usize,
     /// Jobs that the job threads have.

@@ -171,6 +171,7 @@ fn convert(cx: &mut Context<'_>, file: &File) -> Option<(Settings, Vec<Proofs>)>
         data_plane: gateway.data_plane,
         control_socket: gateway.control_socket,
         state_dir: gateway.state_dir,
+        metrics_address: gateway.metrics_address,
         log: log?,
         radius,
         dhcp,

@@ -128,6 +128,7 @@ impl Desk {
             ip_fragments: driver.ip_fragments,
             uptime_s: driver.clock.now().since(Instant::ZERO).as_secs(),
             half_open: driver.engine.half_open(),
+            half_open_max: driver.half_open_max,
             established: driver.engine.established(),
             jobs: driver.jobs.out(),
             reassembly_octets: driver.engine.reassembly_octets(),

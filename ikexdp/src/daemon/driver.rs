@@ -44,6 +44,7 @@ pub(super) struct Driver {
     /// Jobs that could not be done, which the engine has yet to hear of.
     pub(super) refused: Vec<JobId>,
     pub(super) fragmentation: Fragmentation,
+    pub(super) half_open_max: usize,
     pub(super) ip_fragments: bool,
 }
 
@@ -153,6 +154,7 @@ impl Driver {
         self.fragmentation = config.fragmentation;
         self.ip_fragments = settings.ip_fragments;
         self.journal.reconfigure(settings.ip_fragments);
+        self.half_open_max = config.gate.half_open_max;
         self.jobs.set_limit(config.gate.half_open_max);
         self.engine.reconfigure(Arc::new(config));
     }

@@ -7,6 +7,7 @@ mod data_plane;
 mod desk;
 mod dhcp;
 mod driver;
+mod exporter;
 mod fast_path;
 mod handshakes;
 mod holders;
@@ -49,6 +50,7 @@ use self::packet_loop::PacketLoop;
 use self::reload::Reloader;
 use self::users::Users;
 use crate::authorities::Authorities;
+use crate::clock::unix_time;
 use crate::config::{DataPlane, Loaded, Settings, Transport};
 use crate::control::{ControlError, Listener};
 use crate::entropy;
@@ -150,6 +152,8 @@ pub fn run(loaded: &Loaded) -> Result<(), DaemonError> {
         data_plane: Arc::clone(&carrier.data_plane),
         users: Arc::new(users),
         dhcp: Arc::new(Dhcp::new(settings.data_plane)),
+        exporter: Arc::default(),
+        started: unix_time().as_secs(),
     };
     let (ended, end) = oneshot::channel();
     let holders = Arc::clone(&plane.dhcp.holders);
@@ -191,6 +195,7 @@ fn serve(
     tasks.block_on(runtime, async {
         users.listen(&settings.radius, &plane.mailbox).await;
         plane.dhcp.serve(&settings.dhcp, &plane.mailbox).await;
+        plane.export(settings.metrics_address).await;
         tokio::select! {
             // A panic drops the sender.
             result = end => {
@@ -226,9 +231,10 @@ fn prepare(
     let config = engine_config(settings, fast_path.as_ref().map(FastPath::interface));
     let entropy = entropy::seeded().map_err(|_| DaemonError::Entropy)?;
     let threads = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    let half_open_max = config.gate.half_open_max;
     let jobs = Jobs::start(
         threads,
-        config.gate.half_open_max,
+        half_open_max,
         waker.clone(),
         carrier.data_plane,
         Arc::new(Authorities::default()),
@@ -252,6 +258,7 @@ fn prepare(
     let driver = Driver {
         clock: accounts.clock(),
         fragmentation,
+        half_open_max,
         engine,
         sockets: Rc::new(sockets),
         fast_path,

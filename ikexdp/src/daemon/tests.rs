@@ -87,6 +87,7 @@ fn settings(state_dir: PathBuf) -> Settings {
         data_plane: DataPlane::None,
         control_socket: PathBuf::new(),
         state_dir,
+        metrics_address: None,
         log: LogSettings::default(),
         radius: Vec::new(),
         dhcp: Vec::new(),
@@ -422,17 +423,9 @@ fn a_panic_of_the_packet_loop_ends_the_daemon() {
     let directory = tempfile::TempDir::new().unwrap();
     let listener = Listener::bind(&directory.path().join("control.sock")).unwrap();
     let (mailbox, _orders) = Mailbox::open(Waker::new().unwrap());
-    let (writer, _guard) = tracing_appender::non_blocking(std::io::sink());
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
-    let plane = ControlPlane {
-        mailbox,
-        drops: Sockets::bind(Ports { ike: 0, nat_t: 0 }).unwrap().drops(),
-        lost_lines: writer.error_counter(),
-        data_plane: Arc::new(NoDataPlane),
-        reloader: Arc::new(Reloader::new(PathBuf::new(), &settings(PathBuf::new()))),
-        users: Arc::new(Users::new(runtime.handle().clone(), Arc::default())),
-        dhcp: Arc::new(Dhcp::new(DataPlane::None)),
-    };
+    let reloader = Reloader::new(PathBuf::new(), &settings(PathBuf::new()));
+    let plane = ControlPlane::alone(mailbox, reloader, &runtime);
     let (ended, end) = oneshot::channel();
     let packets = thread::spawn(move || {
         let _ended = ended;
