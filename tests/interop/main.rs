@@ -21,6 +21,7 @@ mod ip_fragments;
 mod lifecycle;
 mod loss;
 mod malformed;
+mod metrics;
 mod onboarding;
 mod radius;
 mod refusals;

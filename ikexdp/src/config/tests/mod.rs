@@ -2,6 +2,7 @@
 
 mod eap;
 mod local;
+mod metrics;
 mod revocation;
 mod services;
 
