@@ -18,6 +18,7 @@ mod emulator;
 mod hostile;
 mod interface;
 mod ip_fragments;
+mod journal;
 mod lifecycle;
 mod loss;
 mod malformed;
