@@ -4,12 +4,13 @@ use std::error::Error;
 use std::io;
 use std::time::Duration;
 
-use ikexdp_proto::event::{ChildSummary, Established, Event, FailureReason, HandshakeFailure};
+use ikexdp_proto::event::{ChildSummary, Established, Event, HandshakeFailure};
 use ikexdp_proto::time::Instant;
 use ikexdp_proto::types::{EspSpi, IkeSaId, Path};
 use nix::errno::Errno;
 use tracing::{info, warn};
 
+use crate::failure::FailureKind;
 use crate::limiter::{Limiter, PERIOD};
 use crate::listed::Listed;
 use crate::netlink::NetlinkError;
@@ -44,7 +45,8 @@ impl Journal {
         match event {
             Event::Established(sa) => established(sa),
             Event::HandshakeFailed(failure) => {
-                if self.limiter.admit(now, kind(&failure.reason)) {
+                let kind = FailureKind::from(&failure.reason);
+                if self.limiter.admit(now, kind.name()) {
                     handshake_failed(failure);
                 }
             }
@@ -210,7 +212,7 @@ fn established(sa: &Established) {
 
 fn handshake_failed(failure: &HandshakeFailure) {
     warn!(
-        kind = kind(&failure.reason),
+        kind = FailureKind::from(&failure.reason).name(),
         id = failure.id.map(|id| id.0),
         connection = failure.connection,
         peer = %failure.path.remote,
@@ -224,31 +226,6 @@ fn handshake_failed(failure: &HandshakeFailure) {
         hint = failure.hint(),
         "handshake failed"
     );
-}
-
-/// The name under which failures of one reason are limited, and can be counted.
-const fn kind(reason: &FailureReason) -> &'static str {
-    match reason {
-        FailureReason::Refused(_) => "refused",
-        FailureReason::NoCommonAlgorithms(_) => "no_common_algorithms",
-        FailureReason::KeyExchange => "key_exchange",
-        FailureReason::NoConnection { .. } => "no_connection",
-        FailureReason::AuthMethod(_) => "auth_method",
-        FailureReason::EapWanted => "eap_wanted",
-        FailureReason::Eap(_) => "eap",
-        FailureReason::EapKey => "eap_key",
-        FailureReason::EapSilent { .. } => "eap_silent",
-        FailureReason::NotAdmitted { .. } => "not_admitted",
-        FailureReason::SharedKey => "shared_key",
-        FailureReason::Credentials(_) => "credentials",
-        FailureReason::NoSignatureHash => "no_signature_hash",
-        FailureReason::OwnKey => "own_key",
-        FailureReason::PeerRefused(_) => "peer_refused",
-        FailureReason::Timeout { .. } => "timeout",
-        FailureReason::Unauthentic => "unauthentic",
-        FailureReason::JobAbandoned => "job_abandoned",
-        FailureReason::Terminated => "terminated",
-    }
 }
 
 fn child_refused(id: IkeSaId, reason: &ikexdp_proto::error::Error) {
@@ -282,7 +259,7 @@ mod tests {
     use ikexdp_proto::crypto::cipher::{Cipher, Encryption};
     use ikexdp_proto::crypto::kex::Group;
     use ikexdp_proto::crypto::prf::Prf;
-    use ikexdp_proto::event::{FragmentationSummary, NatSituation};
+    use ikexdp_proto::event::{FailureReason, FragmentationSummary, NatSituation};
     use ikexdp_proto::identity::Identity;
     use ikexdp_proto::suite::IkeSuite;
     use ikexdp_proto::types::{Role, Spi, Spis};

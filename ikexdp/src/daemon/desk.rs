@@ -129,6 +129,7 @@ impl Desk {
             uptime_s: driver.clock.now().since(Instant::ZERO).as_secs(),
             half_open: driver.engine.half_open(),
             challenging_s: challenging_s(driver),
+            half_open_max: driver.half_open_max,
             established: driver.engine.established(),
             jobs: driver.jobs.out(),
             reassembly_octets: driver.engine.reassembly_octets(),
@@ -177,6 +178,7 @@ fn stats(driver: &Driver) -> Stats {
             .map(|(metric, value)| (metric.name(), value))
             .collect(),
         engine: stats.map(|(stat, value)| (stat.name(), value)).collect(),
+        handshakes: driver.handshakes.view(),
         radius: Vec::new(),
     }
 }

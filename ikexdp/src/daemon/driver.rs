@@ -13,6 +13,7 @@ use ikexdp_proto::{Command, Endpoint, Input, Output};
 use super::accounts::Accounts;
 use super::engine_config;
 use super::fast_path::FastPath;
+use super::handshakes::Handshakes;
 use super::holders::Holders;
 use super::shield::Shield;
 use crate::clock::Clock;
@@ -38,12 +39,14 @@ pub(super) struct Driver {
     pub(super) events: Option<Events>,
     pub(super) journal: Journal,
     pub(super) accounts: Arc<Accounts>,
+    pub(super) handshakes: Handshakes,
     pub(super) holders: Arc<Holders>,
     pub(super) leases: Keeper,
     pub(super) metrics: Metrics,
     /// Jobs that could not be done, which the engine has yet to hear of.
     pub(super) refused: Vec<JobId>,
     pub(super) fragmentation: Fragmentation,
+    pub(super) half_open_max: usize,
     pub(super) ip_fragments: bool,
 }
 
@@ -169,6 +172,7 @@ impl Driver {
         self.fragmentation = config.fragmentation;
         self.ip_fragments = settings.ip_fragments;
         self.journal.reconfigure(settings.ip_fragments);
+        self.half_open_max = config.gate.half_open_max;
         self.jobs.set_limit(config.gate.half_open_max);
         self.shield.reconfigure(&settings.defence, config.gate);
         self.engine.reconfigure(Arc::new(config));
@@ -237,6 +241,7 @@ impl Driver {
                 Output::Event(event) => {
                     self.journal.event(now, &event);
                     self.accounts.hear(now, &event);
+                    self.handshakes.hear(&event);
                     self.holders.hear(&event);
                 }
             }

@@ -7,7 +7,9 @@ mod data_plane;
 mod desk;
 mod dhcp;
 mod driver;
+mod exporter;
 mod fast_path;
+mod handshakes;
 mod holders;
 mod order;
 mod packet_loop;
@@ -42,6 +44,7 @@ use self::dhcp::Dhcp;
 use self::driver::Driver;
 use self::fast_path::FastPath;
 pub use self::fast_path::FastPathError;
+use self::handshakes::Handshakes;
 use self::holders::Holders;
 use self::order::{Mailbox, Order};
 use self::packet_loop::PacketLoop;
@@ -49,6 +52,7 @@ use self::reload::Reloader;
 use self::shield::Shield;
 use self::users::Users;
 use crate::authorities::Authorities;
+use crate::clock::unix_time;
 use crate::config::{DataPlane, Loaded, Settings, Transport};
 use crate::control::{ControlError, Listener};
 use crate::entropy;
@@ -150,6 +154,8 @@ pub fn run(loaded: &Loaded) -> Result<(), DaemonError> {
         data_plane: Arc::clone(&carrier.data_plane),
         users: Arc::new(users),
         dhcp: Arc::new(Dhcp::new(settings.data_plane)),
+        exporter: Arc::default(),
+        started: unix_time().as_secs(),
     };
     let (ended, end) = oneshot::channel();
     let holders = Arc::clone(&plane.dhcp.holders);
@@ -191,6 +197,7 @@ fn serve(
     tasks.block_on(runtime, async {
         users.listen(&settings.radius, &plane.mailbox).await;
         plane.dhcp.serve(&settings.dhcp, &plane.mailbox).await;
+        plane.export(settings.metrics_address).await;
         tokio::select! {
             // A panic drops the sender.
             result = end => {
@@ -227,9 +234,10 @@ fn prepare(
     let random = || entropy::seeded().map_err(|_| DaemonError::Entropy);
     let shield = Shield::new(&settings.defence, config.gate, random()?);
     let threads = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    let half_open_max = config.gate.half_open_max;
     let jobs = Jobs::start(
         threads,
-        config.gate.half_open_max,
+        half_open_max,
         waker.clone(),
         carrier.data_plane,
         Arc::new(Authorities::default()),
@@ -253,6 +261,7 @@ fn prepare(
     let mut driver = Driver {
         clock: accounts.clock(),
         fragmentation,
+        half_open_max,
         engine,
         sockets: Rc::new(sockets),
         fast_path,
@@ -261,6 +270,7 @@ fn prepare(
         events: carrier.events,
         journal: Journal::new(settings.ip_fragments),
         accounts,
+        handshakes: Handshakes::default(),
         holders,
         leases,
         metrics: Metrics::default(),
