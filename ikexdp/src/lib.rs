@@ -30,6 +30,7 @@ pub mod metrics;
 pub mod netlink;
 pub mod parked;
 pub mod pki;
+pub mod process;
 pub mod profiles;
 pub mod radius;
 pub mod udp;
