@@ -10,6 +10,7 @@ use ikexdp_proto::types::{EspSpi, IkeSaId, Path};
 use nix::errno::Errno;
 use tracing::{info, warn};
 
+use crate::failures::Failure;
 use crate::limiter::{Limiter, PERIOD};
 use crate::listed::Listed;
 use crate::netlink::NetlinkError;
@@ -209,28 +210,9 @@ fn handshake_failed(failure: &HandshakeFailure) {
     );
 }
 
-/// The name under which failures of one reason are limited, and can be counted.
-const fn kind(reason: &FailureReason) -> &'static str {
-    match reason {
-        FailureReason::Refused(_) => "refused",
-        FailureReason::NoCommonAlgorithms(_) => "no_common_algorithms",
-        FailureReason::KeyExchange => "key_exchange",
-        FailureReason::NoConnection { .. } => "no_connection",
-        FailureReason::AuthMethod(_) => "auth_method",
-        FailureReason::EapWanted => "eap_wanted",
-        FailureReason::Eap(_) => "eap",
-        FailureReason::EapKey => "eap_key",
-        FailureReason::EapSilent { .. } => "eap_silent",
-        FailureReason::NotAdmitted { .. } => "not_admitted",
-        FailureReason::SharedKey => "shared_key",
-        FailureReason::Credentials(_) => "credentials",
-        FailureReason::NoSignatureHash => "no_signature_hash",
-        FailureReason::OwnKey => "own_key",
-        FailureReason::PeerRefused(_) => "peer_refused",
-        FailureReason::Timeout { .. } => "timeout",
-        FailureReason::JobAbandoned => "job_abandoned",
-        FailureReason::Terminated => "terminated",
-    }
+/// The name under which failures of one reason are limited and counted.
+fn kind(reason: &FailureReason) -> &'static str {
+    Failure::from(reason).name()
 }
 
 fn child_established(id: IkeSaId, child: &ChildSummary, rekeyed: Option<EspSpi>) {

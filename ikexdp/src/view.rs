@@ -122,6 +122,9 @@ pub struct Stats {
     pub daemon: Counters,
     /// The engine.
     pub engine: Counters,
+    /// Handshakes that failed, by reason.
+    #[serde(default)]
+    pub failures: Counters,
     /// RADIUS, by table, role and server.
     #[serde(default)]
     pub radius: Vec<Radius>,
@@ -141,6 +144,23 @@ pub struct Radius {
     pub is_up: Option<bool>,
     /// What happened since the daemon started or the configuration was read again.
     pub counters: Counters,
+}
+
+/// What the kernel knows of the XDP program on an interface.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct XdpCounters {
+    /// The interface.
+    pub interface: String,
+    /// Where the program runs: `native` or `generic`.
+    pub mode: String,
+    /// The program's id.
+    pub program: u32,
+    /// The process that keeps it there, if it can be found.
+    pub pid: Option<u32>,
+    /// What it did with each frame.
+    pub xdp: Counters,
+    /// The same by CPU.
+    pub cpus: Vec<Counters>,
 }
 
 /// Counters by name, in the order in which they are shown; in JSON an object.

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use ikexdp_proto::config::Fragmentation;
+use ikexdp_proto::event::Event;
 use ikexdp_proto::job::{Job, JobId, JobResult};
 use ikexdp_proto::time::Instant;
 use ikexdp_proto::types::{Datagram, IkeSaId, Transmit};
@@ -16,6 +17,7 @@ use super::fast_path::FastPath;
 use super::holders::Holders;
 use crate::clock::Clock;
 use crate::config::Settings;
+use crate::failures::Failures;
 use crate::jobs::{Full, Jobs, Lost};
 use crate::journal::Journal;
 use crate::leases::Keeper;
@@ -39,6 +41,7 @@ pub(super) struct Driver {
     pub(super) holders: Arc<Holders>,
     pub(super) leases: Keeper,
     pub(super) metrics: Metrics,
+    pub(super) failures: Failures,
     /// Jobs that could not be done, which the engine has yet to hear of.
     pub(super) refused: Vec<JobId>,
     pub(super) fragmentation: Fragmentation,
@@ -218,6 +221,9 @@ impl Driver {
                     self.journal.event(now, &event);
                     self.accounts.hear(now, &event);
                     self.holders.hear(&event);
+                    if let Event::HandshakeFailed(failure) = &event {
+                        self.failures.count((&failure.reason).into());
+                    }
                 }
             }
         }

@@ -50,6 +50,7 @@ use crate::authorities::Authorities;
 use crate::config::{DataPlane, Loaded, Settings, Transport};
 use crate::control::{ControlError, Listener};
 use crate::entropy;
+use crate::failures::Failures;
 use crate::host_checks::obstacles;
 use crate::jobs::Jobs;
 use crate::journal::Journal;
@@ -260,6 +261,7 @@ fn prepare(
         holders,
         leases,
         metrics: Metrics::default(),
+        failures: Failures::default(),
         refused: Vec::new(),
         ip_fragments: settings.ip_fragments,
     };
