@@ -175,6 +175,13 @@ impl Counters {
         }
     }
 
+    /// The counter of this name, if there is one.
+    #[must_use]
+    pub fn value(&self, name: &str) -> Option<u64> {
+        let mut named = self.0.iter().filter(|(known, _)| known == name);
+        named.next().map(|(_, value)| *value)
+    }
+
     /// Gives the counter `name` a value, if there is one of that name.
     pub fn set(&mut self, name: &str, value: u64) {
         let named = self.0.iter_mut().filter(|(known, _)| known == name);
