@@ -2,6 +2,8 @@
 //!
 //! Names and units are for good: scripts read them.
 
+mod event;
+
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
@@ -11,6 +13,8 @@ use ikexdp_proto::lease::RangeSummary;
 use ikexdp_proto::types::Role;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+pub use self::event::{Established, Event, HandshakeFailed, Happening, NAMES};
 
 /// The daemon at a glance.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -329,11 +333,7 @@ impl From<IkeSaSummary> for Sa {
             id: sa.id.0,
             state: sa.state.to_owned(),
             connection: sa.connection,
-            role: match sa.role {
-                Role::Initiator => "initiator",
-                Role::Responder => "responder",
-            }
-            .to_owned(),
+            role: role(sa.role),
             local: sa.path.local,
             remote: sa.path.remote,
             initiator_spi: sa.spis.initiator.to_string(),
@@ -346,6 +346,14 @@ impl From<IkeSaSummary> for Sa {
             children: sa.children.into_iter().map(Child::from).collect(),
         }
     }
+}
+
+fn role(role: Role) -> String {
+    match role {
+        Role::Initiator => "initiator",
+        Role::Responder => "responder",
+    }
+    .to_owned()
 }
 
 impl From<FragmentationSummary> for Fragmentation {

@@ -2,6 +2,7 @@
 
 mod amount;
 mod client;
+mod events;
 mod init;
 mod interval;
 mod printable;
@@ -60,6 +61,10 @@ enum Command {
     Stats(stats::Options),
     /// Show the IKE SAs, all or some of them, and their CHILD SAs
     Sas(sas::Options),
+    /// Show what happens, as it happens: handshakes, rekeying, peers that move, ends
+    ///
+    /// Goes on until it is stopped. Who reads too slowly is told how much was missed.
+    Events(events::Options),
     /// Have the daemon read its configuration again
     ///
     /// SAs go on as they are; new handshakes follow the new configuration. One with an error in it
@@ -143,6 +148,9 @@ pub enum CliError {
     /// The running daemon does not answer, or refuses.
     #[error(transparent)]
     Client(#[from] ClientError),
+    /// The daemon that was followed is no more.
+    #[error("the daemon has ended")]
+    Ended,
     /// The kernel does not tell what the XDP program counts.
     #[error(transparent)]
     Attached(#[from] AttachedError),
@@ -172,6 +180,7 @@ impl Cli {
             }
             Command::Stats(options) => stats::execute(&options, out)?,
             Command::Sas(options) => sas::execute(&options, out)?,
+            Command::Events(options) => events::execute(options, out)?,
             Command::Reload(daemon) => reload(&daemon.socket, out)?,
             Command::Rekey { id, child, daemon } => {
                 call::<()>(&daemon.socket, &Request::Rekey { id, child })?;
@@ -339,7 +348,7 @@ pool staff
 
     #[test]
     fn what_needs_a_daemon_says_that_there_is_none() {
-        for command in ["status", "stats", "sas"] {
+        for command in ["status", "stats", "sas", "events"] {
             let error = execute(&["ikexdp", command, "--json", "--socket", "/nowhere/c.sock"]);
             let error = error.unwrap_err().to_string();
             assert!(

@@ -18,7 +18,7 @@ use super::order::{Mailbox, Order, Unavailable};
 use super::reload::Reloader;
 use super::systemd;
 use super::users::Users;
-use crate::control::{Refusal, Request, Response, answer};
+use crate::control::{Answer, Feed, Refusal, Request, Response, answer};
 use crate::dhcp::Counts;
 use crate::metrics::Metric;
 use crate::udp::Drops;
@@ -34,13 +34,14 @@ pub(super) struct ControlPlane {
     pub(super) reloader: Arc<Reloader>,
     pub(super) users: Arc<Users>,
     pub(super) dhcp: Arc<Dhcp>,
+    pub(super) feed: Arc<Feed>,
 }
 
 impl ControlPlane {
     /// The answer to `request`, as it is sent.
-    pub(super) async fn handle(self, request: Request) -> String {
+    pub(super) async fn handle(self, request: Request) -> Answer {
         let mailbox = &self.mailbox;
-        match request {
+        Answer::Line(match request {
             Request::Status => line(mailbox.ask(Order::Status).await.map(Ok)),
             Request::Stats => {
                 let stats = mailbox.ask(Order::Stats).await;
@@ -65,7 +66,14 @@ impl ControlPlane {
                 // A panic has been reported already.
                 line(reloaded.unwrap_or(Err(Unavailable)))
             }
-        }
+            Request::Events => match self.feed.follow() {
+                Some(follower) => return Answer::Events(follower),
+                None => line::<()>(Ok(Err(Refusal {
+                    message: "too many follow events already".to_owned(),
+                    hint: Some("end an `ikexdp events`, or read the log".to_owned()),
+                }))),
+            },
+        })
     }
 
     /// Has the configuration read again; neither a signal nor whoever hangs up

@@ -17,6 +17,7 @@ use super::fast_path::FastPath;
 use super::holders::Holders;
 use crate::clock::Clock;
 use crate::config::Settings;
+use crate::control::Feed;
 use crate::failures::Failures;
 use crate::jobs::{Full, Jobs, Lost};
 use crate::journal::Journal;
@@ -39,6 +40,7 @@ pub(super) struct Driver {
     pub(super) journal: Journal,
     pub(super) accounts: Arc<Accounts>,
     pub(super) holders: Arc<Holders>,
+    pub(super) feed: Arc<Feed>,
     pub(super) leases: Keeper,
     pub(super) metrics: Metrics,
     pub(super) failures: Failures,
@@ -221,6 +223,7 @@ impl Driver {
                     self.journal.event(now, &event);
                     self.accounts.hear(now, &event);
                     self.holders.hear(&event);
+                    self.feed.tell(&event);
                     if let Event::HandshakeFailed(failure) = &event {
                         self.failures.count((&failure.reason).into());
                     }

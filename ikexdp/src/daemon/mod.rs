@@ -48,7 +48,7 @@ use self::reload::Reloader;
 use self::users::Users;
 use crate::authorities::Authorities;
 use crate::config::{DataPlane, Loaded, Settings, Transport};
-use crate::control::{ControlError, Listener};
+use crate::control::{ControlError, Feed, Listener};
 use crate::entropy;
 use crate::failures::Failures;
 use crate::host_checks::obstacles;
@@ -149,14 +149,16 @@ pub fn run(loaded: &Loaded) -> Result<(), DaemonError> {
         data_plane: Arc::clone(&carrier.data_plane),
         users: Arc::new(users),
         dhcp: Arc::new(Dhcp::new(settings.data_plane)),
+        feed: Arc::default(),
     };
     let (ended, end) = oneshot::channel();
     let holders = Arc::clone(&plane.dhcp.holders);
+    let feed = Arc::clone(&plane.feed);
     let packets = settings.clone();
     let packet_loop = thread::Builder::new()
         .name("ikexdp-packets".to_owned())
         .spawn(move || {
-            let hearers = (accounts, holders);
+            let hearers = (accounts, holders, feed);
             let result = prepare(&packets, sockets, carrier, waker, orders, hearers)
                 .and_then(|packets| packets.run().map_err(DaemonError::Wait));
             // If nobody listens any more, the process is ending.
@@ -213,7 +215,7 @@ fn prepare(
     carrier: Carrier,
     waker: Waker,
     orders: Receiver<Order>,
-    (accounts, holders): (Arc<Accounts>, Arc<Holders>),
+    (accounts, holders, feed): (Arc<Accounts>, Arc<Holders>, Arc<Feed>),
 ) -> Result<PacketLoop, DaemonError> {
     let fast_path = match &settings.transport {
         Transport::Udp => None,
@@ -259,6 +261,7 @@ fn prepare(
         journal: Journal::new(settings.ip_fragments),
         accounts,
         holders,
+        feed,
         leases,
         metrics: Metrics::default(),
         failures: Failures::default(),

@@ -119,7 +119,7 @@ impl Gateway {
         let (mailbox, orders) = Mailbox::open(waker.clone());
         let run = move || {
             let (carrier, _) = data_plane::open(settings.data_plane, &sockets)?;
-            let hearers = (Arc::default(), Arc::default());
+            let hearers = (Arc::default(), Arc::default(), Arc::default());
             let packets = prepare(&settings, sockets, carrier, waker, orders, hearers)?;
             packets.run().map_err(DaemonError::Wait)
         };
@@ -428,6 +428,7 @@ fn a_panic_of_the_packet_loop_ends_the_daemon() {
         reloader: Arc::new(Reloader::new(PathBuf::new(), &settings(PathBuf::new()))),
         users: Arc::new(Users::new(runtime.handle().clone(), Arc::default())),
         dhcp: Arc::new(Dhcp::new(DataPlane::None)),
+        feed: Arc::default(),
     };
     let (ended, end) = oneshot::channel();
     let packets = thread::spawn(move || {
