@@ -5,13 +5,13 @@ use std::io;
 use std::time::Duration;
 
 use ikexdp_proto::error::Error as Refused;
-use ikexdp_proto::event::{ChildSummary, Established, Event, FailureReason, HandshakeFailure};
+use ikexdp_proto::event::{ChildSummary, Established, Event, HandshakeFailure};
 use ikexdp_proto::time::Instant;
 use ikexdp_proto::types::{EspSpi, IkeSaId, Path};
 use nix::errno::Errno;
 use tracing::{info, warn};
 
-use crate::failures::Failure;
+use crate::failure::FailureKind;
 use crate::limiter::{Limiter, PERIOD};
 use crate::listed::Listed;
 use crate::netlink::NetlinkError;
@@ -46,7 +46,8 @@ impl Journal {
         match event {
             Event::Established(sa) => established(sa),
             Event::HandshakeFailed(failure) => {
-                if self.limiter.admit(now, kind(&failure.reason)) {
+                let kind = FailureKind::from(&failure.reason);
+                if self.limiter.admit(now, kind.name()) {
                     handshake_failed(failure);
                 }
             }
@@ -192,7 +193,7 @@ fn established(sa: &Established) {
 
 fn handshake_failed(failure: &HandshakeFailure) {
     warn!(
-        kind = kind(&failure.reason),
+        kind = FailureKind::from(&failure.reason).name(),
         id = failure.id.map(|id| id.0),
         connection = failure.connection,
         peer = %failure.path.remote,
@@ -206,11 +207,6 @@ fn handshake_failed(failure: &HandshakeFailure) {
         hint = failure.hint(),
         "handshake failed"
     );
-}
-
-/// The name under which failures of one reason are limited and counted.
-fn kind(reason: &FailureReason) -> &'static str {
-    Failure::from(reason).name()
 }
 
 fn child_established(id: IkeSaId, child: &ChildSummary, rekeyed: Option<EspSpi>) {
@@ -245,7 +241,7 @@ mod tests {
     use ikexdp_proto::crypto::cipher::{Cipher, Encryption};
     use ikexdp_proto::crypto::kex::Group;
     use ikexdp_proto::crypto::prf::Prf;
-    use ikexdp_proto::event::{FragmentationSummary, NatSituation};
+    use ikexdp_proto::event::{FailureReason, FragmentationSummary, NatSituation};
     use ikexdp_proto::identity::Identity;
     use ikexdp_proto::suite::IkeSuite;
     use ikexdp_proto::types::{Role, Spi, Spis};

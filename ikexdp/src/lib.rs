@@ -17,7 +17,7 @@ pub mod control;
 pub mod daemon;
 pub mod dhcp;
 pub mod entropy;
-pub mod failures;
+pub mod failure;
 pub mod frame;
 pub mod host_checks;
 pub mod init;

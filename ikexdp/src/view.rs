@@ -126,12 +126,74 @@ pub struct Stats {
     pub daemon: Counters,
     /// The engine.
     pub engine: Counters,
-    /// Handshakes that failed, by reason.
+    /// What became of handshakes.
     #[serde(default)]
-    pub failures: Counters,
+    pub handshakes: Handshakes,
     /// RADIUS, by table, role and server.
     #[serde(default)]
     pub radius: Vec<Radius>,
+}
+
+/// What became of handshakes since the daemon began.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Handshakes {
+    /// Those that ended with an IKE SA.
+    pub established: u64,
+    /// Those that did not, by reason.
+    pub failed: Counters,
+    /// How long those took that ended with an IKE SA, in microseconds.
+    pub duration_us: Histogram,
+    /// Fragments that came in each of them.
+    pub fragments_received: Histogram,
+    /// Fragments that were sent in each of them.
+    pub fragments_sent: Histogram,
+}
+
+/// How values are spread.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Histogram {
+    /// How many there were.
+    pub count: u64,
+    /// What they add up to.
+    pub sum: u64,
+    /// How many were at most so much, in steps that grow; a step counts those of
+    /// the steps below it as well.
+    pub steps: Vec<Step>,
+}
+
+/// A step of a histogram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    /// The largest value that counts.
+    pub at_most: u64,
+    /// How many there were.
+    pub count: u64,
+}
+
+impl Histogram {
+    /// One without values.
+    #[must_use]
+    pub fn new(steps: &[u64]) -> Self {
+        let empty = |at_most: &u64| Step {
+            at_most: *at_most,
+            count: 0,
+        };
+        Self {
+            count: 0,
+            sum: 0,
+            steps: steps.iter().map(empty).collect(),
+        }
+    }
+
+    /// Takes a value in.
+    pub fn observe(&mut self, value: u64) {
+        self.count = self.count.saturating_add(1);
+        self.sum = self.sum.saturating_add(value);
+        let steps = self.steps.iter_mut();
+        for step in steps.filter(|step| value <= step.at_most) {
+            step.count = step.count.saturating_add(1);
+        }
+    }
 }
 
 /// What a table `[[radius]]` has to do with one server, or with all.
@@ -390,6 +452,17 @@ impl From<ChildSummary> for Child {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_histogram_counts_a_value_in_its_step_and_all_above() {
+        let mut histogram = Histogram::new(&[0, 10, 100]);
+        for value in [0, 10, 11, 101] {
+            histogram.observe(value);
+        }
+        let counts: Vec<_> = histogram.steps.iter().map(|step| step.count).collect();
+        assert_eq!(counts, [1, 2, 3]);
+        assert_eq!((histogram.count, histogram.sum), (4, 122));
+    }
 
     #[test]
     fn counters_keep_their_order_in_json() {

@@ -167,11 +167,7 @@ fn stats(driver: &Driver) -> Stats {
             .map(|(metric, value)| (metric.name(), value))
             .collect(),
         engine: stats.map(|(stat, value)| (stat.name(), value)).collect(),
-        failures: driver
-            .failures
-            .iter()
-            .map(|(failure, value)| (failure.name(), value))
-            .collect(),
+        handshakes: driver.handshakes.view(),
         radius: Vec::new(),
     }
 }

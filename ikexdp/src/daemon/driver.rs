@@ -5,7 +5,6 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use ikexdp_proto::config::Fragmentation;
-use ikexdp_proto::event::Event;
 use ikexdp_proto::job::{Job, JobId, JobResult};
 use ikexdp_proto::time::Instant;
 use ikexdp_proto::types::{Datagram, IkeSaId, Transmit};
@@ -14,11 +13,11 @@ use ikexdp_proto::{Command, Endpoint, Input, Output};
 use super::accounts::Accounts;
 use super::engine_config;
 use super::fast_path::FastPath;
+use super::handshakes::Handshakes;
 use super::holders::Holders;
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::control::Feed;
-use crate::failures::Failures;
 use crate::jobs::{Full, Jobs, Lost};
 use crate::journal::Journal;
 use crate::leases::Keeper;
@@ -39,11 +38,11 @@ pub(super) struct Driver {
     pub(super) events: Option<Events>,
     pub(super) journal: Journal,
     pub(super) accounts: Arc<Accounts>,
+    pub(super) handshakes: Handshakes,
     pub(super) holders: Arc<Holders>,
     pub(super) feed: Arc<Feed>,
     pub(super) leases: Keeper,
     pub(super) metrics: Metrics,
-    pub(super) failures: Failures,
     /// Jobs that could not be done, which the engine has yet to hear of.
     pub(super) refused: Vec<JobId>,
     pub(super) fragmentation: Fragmentation,
@@ -222,11 +221,9 @@ impl Driver {
                 Output::Event(event) => {
                     self.journal.event(now, &event);
                     self.accounts.hear(now, &event);
+                    self.handshakes.hear(&event);
                     self.holders.hear(&event);
                     self.feed.tell(&event);
-                    if let Event::HandshakeFailed(failure) = &event {
-                        self.failures.count((&failure.reason).into());
-                    }
                 }
             }
         }

@@ -8,6 +8,7 @@ mod desk;
 mod dhcp;
 mod driver;
 mod fast_path;
+mod handshakes;
 mod holders;
 mod order;
 mod packet_loop;
@@ -41,6 +42,7 @@ use self::dhcp::Dhcp;
 use self::driver::Driver;
 use self::fast_path::FastPath;
 pub use self::fast_path::FastPathError;
+use self::handshakes::Handshakes;
 use self::holders::Holders;
 use self::order::{Mailbox, Order};
 use self::packet_loop::PacketLoop;
@@ -50,7 +52,6 @@ use crate::authorities::Authorities;
 use crate::config::{DataPlane, Loaded, Settings, Transport};
 use crate::control::{ControlError, Feed, Listener};
 use crate::entropy;
-use crate::failures::Failures;
 use crate::host_checks::obstacles;
 use crate::jobs::Jobs;
 use crate::journal::Journal;
@@ -260,11 +261,11 @@ fn prepare(
         events: carrier.events,
         journal: Journal::new(settings.ip_fragments),
         accounts,
+        handshakes: Handshakes::default(),
         holders,
         feed,
         leases,
         metrics: Metrics::default(),
-        failures: Failures::default(),
         refused: Vec::new(),
         ip_fragments: settings.ip_fragments,
     };

@@ -299,6 +299,10 @@ fn a_client_connects_is_shown_and_is_terminated() {
     // The key exchange, and each direction of the CHILD SA.
     assert_eq!(gateway.counter("job_submitted"), 3);
     assert_eq!(gateway.counter("established"), 1);
+    let handshakes = gateway.ask(Order::Stats).handshakes;
+    assert_eq!(handshakes.established, 1);
+    assert_eq!(handshakes.duration_us.count, 1);
+    assert_ne!(handshakes.duration_us.sum, 0);
 
     let rekey = |child| {
         let id = IkeSaId(sa.id);

@@ -8,7 +8,7 @@ use ikexdp_proto::stats::Stat;
 
 use crate::cli::amount::per_second;
 use crate::cli::table::Table;
-use crate::failures::Failure;
+use crate::failure::FailureKind;
 use crate::metrics::Metric;
 use crate::radius::{self, DisconnectCounters};
 use crate::view::{Counters, Radius, Stats, XdpCounters};
@@ -203,8 +203,8 @@ fn groups(stats: &Stats) -> Vec<Group<'_>> {
         group("engine", &stats.engine, |name| {
             help_of(Stat::ALL, Stat::name, Stat::help, name)
         }),
-        group("failures", &stats.failures, |name| {
-            help_of(Failure::ALL, Failure::name, Failure::help, name)
+        group("failures", &stats.handshakes.failed, |name| {
+            help_of(FailureKind::ALL, FailureKind::name, FailureKind::help, name)
         }),
     ];
     groups.extend(stats.radius.iter().map(|of_table| {

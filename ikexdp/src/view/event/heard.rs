@@ -3,7 +3,7 @@
 use ikexdp_proto::event as engine;
 
 use super::{Established, HandshakeFailed, Happening};
-use crate::failures::Failure;
+use crate::failure::FailureKind;
 use crate::journal::{hint_of_child, milliseconds};
 use crate::view::role;
 
@@ -114,7 +114,7 @@ impl From<&engine::HandshakeFailure> for HandshakeFailed {
             suite: failure.suite.as_ref().map(ToString::to_string),
             fragmentation: failure.fragmentation.into(),
             duration_ms: milliseconds(failure.handshake),
-            kind: Failure::from(&failure.reason).name().to_owned(),
+            kind: FailureKind::from(&failure.reason).name().to_owned(),
             reason: failure.reason.to_string(),
             hint: failure.hint().map(str::to_owned),
         }

@@ -1,14 +1,14 @@
-//! Failed handshakes by reason.
+//! Why handshakes fail, by name.
 
 use ikexdp_common::counters;
 use ikexdp_proto::event::FailureReason;
 
 counters! {
-    /// A reason why handshakes fail.
-    pub enum Failure {
-        /// A message that was refused: malformed, against the protocol, or against our policy.
+    /// The kind of a failure: what is limited in the log, and counted, as one.
+    pub enum FailureKind {
+        /// A message that was refused.
         Refused = "refused",
-        /// No algorithms in common.
+        /// No proposal of the peer that is taken.
         NoCommonAlgorithms = "no_common_algorithms",
         /// A public value that is not in its group.
         KeyExchange = "key_exchange",
@@ -18,34 +18,34 @@ counters! {
         AuthMethod = "auth_method",
         /// A client that wants EAP where there is none.
         EapWanted = "eap_wanted",
-        /// A user who did not prove by EAP who it is.
+        /// A client that did not prove by EAP who it is.
         Eap = "eap",
         /// An AUTH that is not by the key that EAP made.
         EapKey = "eap_key",
         /// A question of EAP that was not answered.
         EapSilent = "eap_silent",
-        /// A user who is known, but whom no connection is for.
+        /// A client who is who it says, and whom no connection is for.
         NotAdmitted = "not_admitted",
-        /// Pre-shared keys that differ.
+        /// Shared keys that differ.
         SharedKey = "shared_key",
-        /// A certificate or signature that does not stand.
+        /// A certificate or a signature that does not stand.
         Credentials = "credentials",
-        /// A client that takes no signature that our key can make.
+        /// A client that takes no signature that we can make.
         NoSignatureHash = "no_signature_hash",
-        /// Our own private key failed.
+        /// A private key of ours that failed.
         OwnKey = "own_key",
-        /// The client refused.
+        /// A refusal by the peer.
         PeerRefused = "peer_refused",
-        /// The client did not go on in time.
+        /// Time that ran out.
         Timeout = "timeout",
-        /// A job that could not be done, for want of time or by an error.
+        /// A computation that was given up.
         JobAbandoned = "job_abandoned",
-        /// The host asked for the end.
+        /// An end that was asked for.
         Terminated = "terminated",
     }
 }
 
-impl From<&FailureReason> for Failure {
+impl From<&FailureReason> for FailureKind {
     fn from(reason: &FailureReason) -> Self {
         match reason {
             FailureReason::Refused(_) => Self::Refused,
@@ -67,29 +67,5 @@ impl From<&FailureReason> for Failure {
             FailureReason::JobAbandoned => Self::JobAbandoned,
             FailureReason::Terminated => Self::Terminated,
         }
-    }
-}
-
-/// How many handshakes have failed for each reason since the daemon began.
-#[derive(Clone, Debug)]
-pub struct Failures([u64; Failure::COUNT]);
-
-impl Default for Failures {
-    fn default() -> Self {
-        Self([0; Failure::COUNT])
-    }
-}
-
-impl Failures {
-    /// Counts once.
-    pub fn count(&mut self, failure: Failure) {
-        if let Some(value) = self.0.get_mut(failure.index()) {
-            *value = value.wrapping_add(1);
-        }
-    }
-
-    /// Every reason with its count.
-    pub fn iter(&self) -> impl Iterator<Item = (Failure, u64)> {
-        Failure::ALL.iter().copied().zip(self.0)
     }
 }
