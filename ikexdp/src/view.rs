@@ -212,6 +212,25 @@ pub struct Radius {
     pub counters: Counters,
 }
 
+/// Who begins handshakes most often.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sources {
+    /// How many seconds were counted.
+    pub seconds: u64,
+    /// Addresses of IPv4 and networks of IPv6, the busiest first.
+    pub sources: Vec<Source>,
+}
+
+/// An address, or a network of which everybody has one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Source {
+    /// Which.
+    pub network: String,
+    /// IKE_SA_INIT requests that reached the daemon; in a crowd of sources rather too many than too
+    /// few.
+    pub requests: u64,
+}
+
 /// What the kernel knows of the XDP program on an interface.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct XdpCounters {

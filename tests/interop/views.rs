@@ -178,6 +178,10 @@ fn counters_are_watched_with_their_rates() {
     let (lab, gateway, client) = Case::psk(V4).start();
     let (_json, readings) = run(&lab, &["stats", "--json", "--watch", "100ms"]);
     let (_text, shown) = run(&lab, &["stats", "--watch", "100ms", "--all"]);
+    for lines in [&readings, &shown] {
+        let first = |lines: &[String]| lines.first().cloned();
+        lines.wait_for(PATIENCE, first).expect("there is a reading");
+    }
     client.initiate().unwrap();
     let engine = |line: &String| -> u64 {
         let reading: serde_json::Value = serde_json::from_str(line).unwrap();

@@ -46,6 +46,8 @@ pub enum Request {
     TerminateAll,
     /// Read the configuration again: [`Reloaded`](crate::view::Reloaded).
     Reload,
+    /// Who begins handshakes most often: [`Sources`](crate::view::Sources).
+    Sources,
     /// Tell what happens from now on: once that this is so, and then each
     /// [`Event`](crate::view::Event) on a line of its own, until the connection is
     /// closed.

@@ -47,6 +47,7 @@ impl ControlPlane {
                 let stats = mailbox.ask(Order::Stats).await;
                 line(stats.map(|stats| Ok(self.complete(stats))))
             }
+            Request::Sources => line(mailbox.ask(Order::Sources).await.map(Ok)),
             Request::Sas { after } => {
                 let after = after.map(IkeSaId);
                 let sas = mailbox.ask(|reply| Order::Sas { after, reply }).await;

@@ -15,6 +15,7 @@ use super::engine_config;
 use super::fast_path::FastPath;
 use super::handshakes::Handshakes;
 use super::holders::Holders;
+use super::sources::Senders;
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::control::Feed;
@@ -43,6 +44,7 @@ pub(super) struct Driver {
     pub(super) feed: Arc<Feed>,
     pub(super) leases: Keeper,
     pub(super) metrics: Metrics,
+    pub(super) senders: Senders,
     /// Jobs that could not be done, which the engine has yet to hear of.
     pub(super) refused: Vec<JobId>,
     pub(super) fragmentation: Fragmentation,
@@ -63,6 +65,7 @@ impl Driver {
         match received {
             Ok(datagram) => {
                 self.metrics.count(Metric::UdpReceived);
+                self.senders.see(self.clock.now(), &datagram);
                 self.handle(Input::Datagram(datagram));
             }
             Err(Discard::NotIke) => self.metrics.count(Metric::UdpNotIke),
@@ -77,7 +80,10 @@ impl Driver {
         };
         let now = self.clock.now();
         match fast_path.datagram(frame) {
-            Ok(datagram) => self.engine.handle(now, Input::Datagram(datagram)),
+            Ok(datagram) => {
+                self.senders.see(now, &datagram);
+                self.engine.handle(now, Input::Datagram(datagram));
+            }
             Err(_) => return self.metrics.count(Metric::FrameNotIke),
         }
         let job_is_out = self.conclude(now);

@@ -14,6 +14,7 @@ mod order;
 mod packet_loop;
 mod queues;
 mod reload;
+mod sources;
 mod systemd;
 mod users;
 
@@ -47,6 +48,7 @@ use self::holders::Holders;
 use self::order::{Mailbox, Order};
 use self::packet_loop::PacketLoop;
 use self::reload::Reloader;
+use self::sources::Senders;
 use self::users::Users;
 use crate::authorities::Authorities;
 use crate::config::{DataPlane, Loaded, Settings, Transport};
@@ -266,6 +268,7 @@ fn prepare(
         feed,
         leases,
         metrics: Metrics::default(),
+        senders: Senders::default(),
         refused: Vec::new(),
         ip_fragments: settings.ip_fragments,
     };
