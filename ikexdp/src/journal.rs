@@ -4,6 +4,7 @@ use std::error::Error;
 use std::io;
 use std::time::Duration;
 
+use ikexdp_proto::error::Error as Refused;
 use ikexdp_proto::event::{ChildSummary, Established, Event, HandshakeFailure};
 use ikexdp_proto::time::Instant;
 use ikexdp_proto::types::{EspSpi, IkeSaId, Path};
@@ -228,11 +229,8 @@ fn handshake_failed(failure: &HandshakeFailure) {
     );
 }
 
-fn child_refused(id: IkeSaId, reason: &ikexdp_proto::error::Error) {
-    let hint = match reason {
-        ikexdp_proto::error::Error::Mismatch(mismatch) => Some(mismatch.hint()),
-        _ => None,
-    };
+fn child_refused(id: IkeSaId, reason: &Refused) {
+    let hint = hint_of_child(reason);
     warn!(%id, reason = reason.to_string(), hint, "CHILD SA refused");
 }
 
@@ -249,7 +247,16 @@ fn child_established(id: IkeSaId, child: &ChildSummary, rekeyed: Option<EspSpi>)
     );
 }
 
-fn milliseconds(duration: Duration) -> u64 {
+/// What an operator can do about a CHILD SA that was refused, where there is
+/// something.
+pub(crate) const fn hint_of_child(reason: &Refused) -> Option<&'static str> {
+    match reason {
+        Refused::Mismatch(mismatch) => Some(mismatch.hint()),
+        _ => None,
+    }
+}
+
+pub(crate) fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 

@@ -2,6 +2,8 @@
 //!
 //! Names and units are for good: scripts read them.
 
+mod event;
+
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
@@ -11,6 +13,8 @@ use ikexdp_proto::lease::RangeSummary;
 use ikexdp_proto::types::Role;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+pub use self::event::{Established, Event, HandshakeFailed, Happening, NAMES};
 
 /// The daemon at a glance.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -214,6 +218,42 @@ pub struct Radius {
     pub counters: Counters,
 }
 
+/// Who begins handshakes most often.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sources {
+    /// How many seconds were counted.
+    pub seconds: u64,
+    /// Addresses of IPv4 and networks of IPv6, the busiest first.
+    pub sources: Vec<Source>,
+}
+
+/// An address, or a network of which everybody has one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Source {
+    /// Which.
+    pub network: String,
+    /// IKE_SA_INIT requests that reached the daemon; in a crowd of sources rather too many than too
+    /// few.
+    pub requests: u64,
+}
+
+/// What the kernel knows of the XDP program on an interface.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct XdpCounters {
+    /// The interface.
+    pub interface: String,
+    /// Where the program runs: `native` or `generic`.
+    pub mode: String,
+    /// The program's id.
+    pub program: u32,
+    /// The process that keeps it there, if it can be found.
+    pub pid: Option<u32>,
+    /// What it did with each frame.
+    pub xdp: Counters,
+    /// The same by CPU.
+    pub cpus: Vec<Counters>,
+}
+
 /// Counters by name, in the order in which they are shown; in JSON an object.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counters(pub Vec<(String, u64)>);
@@ -224,6 +264,13 @@ impl Counters {
         for ((_, sum), (_, value)) in self.0.iter_mut().zip(&others.0) {
             *sum = sum.saturating_add(*value);
         }
+    }
+
+    /// The counter of this name, if there is one.
+    #[must_use]
+    pub fn value(&self, name: &str) -> Option<u64> {
+        let mut named = self.0.iter().filter(|(known, _)| known == name);
+        named.next().map(|(_, value)| *value)
     }
 
     /// Gives the counter `name` a value, if there is one of that name.
@@ -373,11 +420,7 @@ impl From<IkeSaSummary> for Sa {
             id: sa.id.0,
             state: sa.state.to_owned(),
             connection: sa.connection,
-            role: match sa.role {
-                Role::Initiator => "initiator",
-                Role::Responder => "responder",
-            }
-            .to_owned(),
+            role: role(sa.role),
             local: sa.path.local,
             remote: sa.path.remote,
             initiator_spi: sa.spis.initiator.to_string(),
@@ -390,6 +433,14 @@ impl From<IkeSaSummary> for Sa {
             children: sa.children.into_iter().map(Child::from).collect(),
         }
     }
+}
+
+fn role(role: Role) -> String {
+    match role {
+        Role::Initiator => "initiator",
+        Role::Responder => "responder",
+    }
+    .to_owned()
 }
 
 impl From<FragmentationSummary> for Fragmentation {

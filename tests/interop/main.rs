@@ -31,6 +31,7 @@ mod repeats;
 mod service;
 mod suites;
 mod transit;
+mod views;
 mod wire;
 
 /// The daemon that was built along with these tests.

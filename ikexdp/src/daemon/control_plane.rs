@@ -20,7 +20,7 @@ use super::order::{Mailbox, Order, Unavailable};
 use super::reload::Reloader;
 use super::systemd;
 use super::users::Users;
-use crate::control::{Refusal, Request, Response, answer};
+use crate::control::{Answer, Feed, Refusal, Request, Response, answer};
 use crate::dhcp::Counts;
 use crate::metrics::Metric;
 use crate::prometheus::page;
@@ -48,18 +48,20 @@ pub(super) struct ControlPlane {
     pub(super) exporter: Arc<Exporter>,
     /// When the daemon began, in seconds since 1970.
     pub(super) started: u64,
+    pub(super) feed: Arc<Feed>,
 }
 
 impl ControlPlane {
     /// The answer to `request`, as it is sent.
-    pub(super) async fn handle(self, request: Request) -> String {
+    pub(super) async fn handle(self, request: Request) -> Answer {
         let mailbox = &self.mailbox;
-        match request {
+        Answer::Line(match request {
             Request::Status => line(mailbox.ask(Order::Status).await.map(Ok)),
             Request::Stats => {
                 let stats = mailbox.ask(Order::Stats).await;
                 line(stats.map(|stats| Ok(self.complete(stats))))
             }
+            Request::Sources => line(mailbox.ask(Order::Sources).await.map(Ok)),
             Request::Sas { after } => {
                 let after = after.map(IkeSaId);
                 let sas = mailbox.ask(|reply| Order::Sas { after, reply }).await;
@@ -79,7 +81,14 @@ impl ControlPlane {
                 // A panic has been reported already.
                 line(reloaded.unwrap_or(Err(Unavailable)))
             }
-        }
+            Request::Events => match self.feed.follow() {
+                Some(follower) => return Answer::Events(follower),
+                None => line::<()>(Ok(Err(Refusal {
+                    message: "too many follow events already".to_owned(),
+                    hint: Some("end an `ikexdp events`, or read the log".to_owned()),
+                }))),
+            },
+        })
     }
 
     /// Has the configuration read again; neither a signal nor whoever hangs up
@@ -198,6 +207,7 @@ impl ControlPlane {
             dhcp: Arc::new(Dhcp::new(config::DataPlane::None)),
             exporter: Arc::default(),
             started: 0,
+            feed: Arc::default(),
         }
     }
 }

@@ -71,6 +71,10 @@ impl Desk {
         match order {
             Order::Status(reply) => drop(reply.send(self.status(driver))),
             Order::Stats(reply) => drop(reply.send(stats(driver))),
+            Order::Sources(reply) => {
+                let now = driver.clock.now();
+                drop(reply.send(driver.senders.view(now)));
+            }
             Order::Sas { after, reply } => {
                 let sas = driver.engine.summaries(after);
                 drop(reply.send(sas.take(PAGE).collect()));

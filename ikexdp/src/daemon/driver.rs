@@ -16,8 +16,10 @@ use super::fast_path::FastPath;
 use super::handshakes::Handshakes;
 use super::holders::Holders;
 use super::shield::Shield;
+use super::sources::Senders;
 use crate::clock::Clock;
 use crate::config::Settings;
+use crate::control::Feed;
 use crate::jobs::{Full, Jobs, Lost};
 use crate::journal::Journal;
 use crate::leases::Keeper;
@@ -41,8 +43,10 @@ pub(super) struct Driver {
     pub(super) accounts: Arc<Accounts>,
     pub(super) handshakes: Handshakes,
     pub(super) holders: Arc<Holders>,
+    pub(super) feed: Arc<Feed>,
     pub(super) leases: Keeper,
     pub(super) metrics: Metrics,
+    pub(super) senders: Senders,
     /// Jobs that could not be done, which the engine has yet to hear of.
     pub(super) refused: Vec<JobId>,
     pub(super) fragmentation: Fragmentation,
@@ -67,6 +71,7 @@ impl Driver {
             }
             Ok(datagram) => {
                 self.metrics.count(Metric::UdpReceived);
+                self.senders.see(self.clock.now(), &datagram);
                 self.handle(Input::Datagram(datagram));
             }
             Err(Discard::NotIke) => self.metrics.count(Metric::UdpNotIke),
@@ -81,7 +86,10 @@ impl Driver {
         };
         let now = self.clock.now();
         match fast_path.datagram(frame) {
-            Ok(datagram) => self.engine.handle(now, Input::Datagram(datagram)),
+            Ok(datagram) => {
+                self.senders.see(now, &datagram);
+                self.engine.handle(now, Input::Datagram(datagram));
+            }
             Err(_) => return self.metrics.count(Metric::FrameNotIke),
         }
         let job_is_out = self.conclude(now);
@@ -243,6 +251,7 @@ impl Driver {
                     self.accounts.hear(now, &event);
                     self.handshakes.hear(&event);
                     self.holders.hear(&event);
+                    self.feed.tell(&event);
                 }
             }
         }

@@ -16,6 +16,7 @@ mod packet_loop;
 mod queues;
 mod reload;
 mod shield;
+mod sources;
 mod systemd;
 mod users;
 
@@ -50,11 +51,12 @@ use self::order::{Mailbox, Order};
 use self::packet_loop::PacketLoop;
 use self::reload::Reloader;
 use self::shield::Shield;
+use self::sources::Senders;
 use self::users::Users;
 use crate::authorities::Authorities;
 use crate::clock::unix_time;
 use crate::config::{DataPlane, Loaded, Settings, Transport};
-use crate::control::{ControlError, Listener};
+use crate::control::{ControlError, Feed, Listener};
 use crate::entropy;
 use crate::host_checks::obstacles;
 use crate::jobs::Jobs;
@@ -156,14 +158,16 @@ pub fn run(loaded: &Loaded) -> Result<(), DaemonError> {
         dhcp: Arc::new(Dhcp::new(settings.data_plane)),
         exporter: Arc::default(),
         started: unix_time().as_secs(),
+        feed: Arc::default(),
     };
     let (ended, end) = oneshot::channel();
     let holders = Arc::clone(&plane.dhcp.holders);
+    let feed = Arc::clone(&plane.feed);
     let packets = settings.clone();
     let packet_loop = thread::Builder::new()
         .name("ikexdp-packets".to_owned())
         .spawn(move || {
-            let hearers = (accounts, holders);
+            let hearers = (accounts, holders, feed);
             let result = prepare(&packets, sockets, carrier, waker, orders, hearers)
                 .and_then(|packets| packets.run().map_err(DaemonError::Wait));
             // If nobody listens any more, the process is ending.
@@ -221,7 +225,7 @@ fn prepare(
     carrier: Carrier,
     waker: Waker,
     orders: Receiver<Order>,
-    (accounts, holders): (Arc<Accounts>, Arc<Holders>),
+    (accounts, holders, feed): (Arc<Accounts>, Arc<Holders>, Arc<Feed>),
 ) -> Result<PacketLoop, DaemonError> {
     let fast_path = match &settings.transport {
         Transport::Udp => None,
@@ -272,8 +276,10 @@ fn prepare(
         accounts,
         handshakes: Handshakes::default(),
         holders,
+        feed,
         leases,
         metrics: Metrics::default(),
+        senders: Senders::default(),
         refused: Vec::new(),
         ip_fragments: settings.ip_fragments,
     };

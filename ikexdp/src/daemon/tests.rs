@@ -122,7 +122,7 @@ impl Gateway {
         let (mailbox, orders) = Mailbox::open(waker.clone());
         let run = move || {
             let (carrier, _) = data_plane::open(settings.data_plane, &sockets)?;
-            let hearers = (Arc::default(), Arc::default());
+            let hearers = (Arc::default(), Arc::default(), Arc::default());
             let packets = prepare(&settings, sockets, carrier, waker, orders, hearers)?;
             packets.run().map_err(DaemonError::Wait)
         };
