@@ -50,7 +50,7 @@ const TUNED: &str = "
     filelog {
         stderr {
             default = -1
-            dmn = 1
+            job = 1
         }
     }";
 
