@@ -66,15 +66,6 @@ pub struct Located {
     pub length: usize,
 }
 
-/// Decides what becomes of `frame`.
-#[inline(always)]
-pub fn classify<F: Load + ?Sized>(frame: &F, gateway: &impl Gateway) -> Verdict {
-    match locate(frame, gateway) {
-        Ok(located) => located.verdict,
-        Err(verdict) => verdict,
-    }
-}
-
 /// Finds the IKE message in `frame`.
 ///
 /// # Errors
@@ -338,7 +329,7 @@ impl<F: Load + ?Sized, G: Gateway> Classifier<'_, F, G> {
             return Err(Verdict::DropInitiatorSpi);
         }
         match self.byte(start, ike::EXCHANGE)? {
-            IKE_SA_INIT => self.ike_sa_init(start)?,
+            ike::IKE_SA_INIT => self.ike_sa_init(start)?,
             IKE_AUTH..=INFORMATIONAL | IKE_INTERMEDIATE..=IKE_FOLLOWUP_KE => {}
             _ => return Err(Verdict::DropExchange),
         }
@@ -404,7 +395,6 @@ const fn not_udp(next_header: u8) -> Verdict {
 }
 
 // "IKEv2 Exchange Types" that this gateway speaks.
-const IKE_SA_INIT: u8 = 34;
 const IKE_AUTH: u8 = 35;
 const INFORMATIONAL: u8 = 37;
 const IKE_INTERMEDIATE: u8 = 43;

@@ -8,18 +8,111 @@
 //! ```
 //!
 //! The version byte names the secret, so that a cookie handed out just before
-//! a rotation is still good after it.
+//! a rotation is still good after it. Of the nonce its length and the first 16
+//! octets count, which every nonce has: they are what nobody can guess who has not
+//! seen the request, and a hash of so few words needs no loop, which the kernel's
+//! verifier would follow through all its ends.
 
 use core::net::IpAddr;
+
+use crate::address::Address;
+use crate::siphash::{Secret, SipHash24};
 
 /// Length of a cookie in octets. RFC 7296 §2.6 allows 1 to 64.
 pub const COOKIE_LEN: usize = 9;
 
-/// A 128-bit SipHash key.
-pub type Secret = [u64; 2];
+/// Octets of a nonce that a cookie is bound to: there are no shorter ones (RFC 7296
+/// §3.9).
+pub const NONCE_LEN: usize = 16;
+
+/// A cookie as numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cookie {
+    version: u8,
+    tag: u64,
+}
+
+impl Cookie {
+    /// As it is sent.
+    #[must_use]
+    #[inline(always)]
+    pub const fn to_octets(self) -> [u8; COOKIE_LEN] {
+        let [a, b, c, d, e, f, g, h] = self.tag.to_be_bytes();
+        [self.version, a, b, c, d, e, f, g, h]
+    }
+
+    /// As it was sent.
+    #[must_use]
+    #[inline(always)]
+    pub const fn from_octets(octets: [u8; COOKIE_LEN]) -> Self {
+        let [version, a, b, c, d, e, f, g, h] = octets;
+        Self {
+            version,
+            tag: u64::from_be_bytes([a, b, c, d, e, f, g, h]),
+        }
+    }
+}
+
+/// What a cookie is bound to.
+#[derive(Clone, Copy, Debug)]
+pub struct Request {
+    /// Where the request comes from.
+    pub address: Address,
+    /// The initiator's SPI.
+    pub spi_i: u64,
+    /// The first octets of the nonce data.
+    pub nonce: [u8; NONCE_LEN],
+    /// Octets of the nonce data in all.
+    pub nonce_len: usize,
+}
+
+impl Request {
+    /// A request from `address` with the nonce data `nonce`.
+    #[must_use]
+    pub fn new(address: IpAddr, spi_i: u64, nonce: &[u8]) -> Self {
+        let mut first = [0; NONCE_LEN];
+        for (to, octet) in first.iter_mut().zip(nonce) {
+            *to = *octet;
+        }
+        Self {
+            address: address.into(),
+            spi_i,
+            nonce: first,
+            nonce_len: nonce.len(),
+        }
+    }
+
+    // A function of its own even in the kernel: there the stack of one is short.
+    #[inline(never)]
+    const fn tag(&self, secret: Secret) -> u64 {
+        const LENGTH: usize = 40;
+
+        let mut hash = SipHash24::new(secret);
+        let [high, low] = words(self.address.0);
+        hash.word(high);
+        hash.word(low);
+        hash.word(self.spi_i.swap_bytes());
+        let [high, low] = words(self.nonce);
+        hash.word(high);
+        hash.word(low);
+        // No nonce is longer than 256 octets, and so it takes two of the seven that
+        // are left in the last word.
+        hash.finish(self.nonce_len as u64 & 0xffff, LENGTH + 2)
+    }
+}
+
+/// Two words for a hash, the first octet lowest.
+#[inline(always)]
+const fn words(octets: [u8; 16]) -> [u64; 2] {
+    let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = octets;
+    [
+        u64::from_le_bytes([a, b, c, d, e, f, g, h]),
+        u64::from_le_bytes([i, j, k, l, m, n, o, p]),
+    ]
+}
 
 /// The two secrets that are valid at a time.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct CookieSecrets {
     version: u8,
     current: Secret,
@@ -36,6 +129,9 @@ impl core::fmt::Debug for CookieSecrets {
 }
 
 impl CookieSecrets {
+    /// Words in [`Self::to_words`].
+    pub const WORDS: usize = 5;
+
     /// Starts with two fresh secrets; the second only fills the place of the
     /// previous one, which nobody has a cookie of.
     #[must_use]
@@ -48,7 +144,7 @@ impl CookieSecrets {
     }
 
     /// Makes `fresh` the current secret and keeps the one before it valid.
-    pub fn rotate(&mut self, fresh: Secret) {
+    pub const fn rotate(&mut self, fresh: Secret) {
         self.previous = core::mem::replace(&mut self.current, fresh);
         self.version = self.version.wrapping_add(1);
     }
@@ -57,20 +153,35 @@ impl CookieSecrets {
     /// the nonce data `nonce`.
     #[must_use]
     pub fn mint(&self, address: IpAddr, spi_i: u64, nonce: &[u8]) -> [u8; COOKIE_LEN] {
-        let tag = tag_of(self.current, address, spi_i, nonce);
-        let [a, b, c, d, e, f, g, h] = tag.to_be_bytes();
-        [self.version, a, b, c, d, e, f, g, h]
+        self.mint_for(&Request::new(address, spi_i, nonce))
+            .to_octets()
     }
 
     /// Whether `cookie` was minted for this request with a secret still valid.
     #[must_use]
     pub fn verify(&self, cookie: &[u8], address: IpAddr, spi_i: u64, nonce: &[u8]) -> bool {
-        let Some((&version, tag)) = cookie.split_first() else {
+        let Ok(octets) = cookie.try_into() else {
             return false;
         };
-        let Ok(tag) = <[u8; 8]>::try_from(tag) else {
-            return false;
-        };
+        let request = Request::new(address, spi_i, nonce);
+        self.verify_for(Cookie::from_octets(octets), &request)
+    }
+
+    /// The cookie for a request.
+    #[must_use]
+    #[inline(always)]
+    pub const fn mint_for(&self, request: &Request) -> Cookie {
+        Cookie {
+            version: self.version,
+            tag: request.tag(self.current),
+        }
+    }
+
+    /// Whether `cookie` was minted for this request with a secret still valid.
+    #[must_use]
+    #[inline(always)]
+    pub const fn verify_for(&self, cookie: Cookie, request: &Request) -> bool {
+        let Cookie { version, tag } = cookie;
         let secret = if version == self.version {
             self.current
         } else if version == self.version.wrapping_sub(1) {
@@ -79,90 +190,26 @@ impl CookieSecrets {
             return false;
         };
         // Two words compare in one instruction: a forger learns no prefix.
-        u64::from_be_bytes(tag) == tag_of(secret, address, spi_i, nonce)
+        tag == request.tag(secret)
     }
-}
 
-fn tag_of(secret: Secret, address: IpAddr, spi_i: u64, nonce: &[u8]) -> u64 {
-    let mut hash = SipHash24::new(secret);
-    let address = match address {
-        IpAddr::V4(address) => address.to_ipv6_mapped(),
-        IpAddr::V6(address) => address,
-    };
-    hash.write(&address.octets());
-    hash.write(&spi_i.to_be_bytes());
-    hash.write(nonce);
-    hash.finish()
-}
+    /// As they are handed to the kernel.
+    #[must_use]
+    pub const fn to_words(&self) -> [u64; Self::WORDS] {
+        let ([a, b], [c, d]) = (self.current, self.previous);
+        [self.version as u64, a, b, c, d]
+    }
 
-/// SipHash-2-4 with a 64-bit result (Aumasson and Bernstein, 2012).
-struct SipHash24 {
-    v: [u64; 4],
-    /// Octets not yet compressed, the first one lowest.
-    tail: u64,
-    /// Octets hashed so far.
-    length: u64,
-}
-
-impl SipHash24 {
-    const fn new([k0, k1]: Secret) -> Self {
+    /// As they were handed to the kernel.
+    #[must_use]
+    #[inline(always)]
+    pub const fn from_words([version, a, b, c, d]: [u64; Self::WORDS]) -> Self {
+        let [.., version] = version.to_be_bytes();
         Self {
-            v: [
-                k0 ^ 0x736f_6d65_7073_6575,
-                k1 ^ 0x646f_7261_6e64_6f6d,
-                k0 ^ 0x6c79_6765_6e65_7261,
-                k1 ^ 0x7465_6462_7974_6573,
-            ],
-            tail: 0,
-            length: 0,
+            version,
+            current: [a, b],
+            previous: [c, d],
         }
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for &byte in bytes {
-            let place = self.length & 7;
-            self.tail |= u64::from(byte) << place.wrapping_mul(8);
-            self.length = self.length.wrapping_add(1);
-            if place == 7 {
-                self.compress(self.tail);
-                self.tail = 0;
-            }
-        }
-    }
-
-    fn finish(mut self) -> u64 {
-        self.compress(self.tail | self.length << 56);
-        let [_, _, v2, _] = &mut self.v;
-        *v2 ^= 0xff;
-        for _ in 0..4 {
-            self.round();
-        }
-        let [v0, v1, v2, v3] = self.v;
-        v0 ^ v1 ^ v2 ^ v3
-    }
-
-    fn compress(&mut self, word: u64) {
-        let [_, _, _, v3] = &mut self.v;
-        *v3 ^= word;
-        self.round();
-        self.round();
-        let [v0, ..] = &mut self.v;
-        *v0 ^= word;
-    }
-
-    const fn round(&mut self) {
-        let [mut v0, mut v1, mut v2, mut v3] = self.v;
-        v0 = v0.wrapping_add(v1);
-        v1 = v1.rotate_left(13) ^ v0;
-        v0 = v0.rotate_left(32);
-        v2 = v2.wrapping_add(v3);
-        v3 = v3.rotate_left(16) ^ v2;
-        v0 = v0.wrapping_add(v3);
-        v3 = v3.rotate_left(21) ^ v0;
-        v2 = v2.wrapping_add(v1);
-        v1 = v1.rotate_left(17) ^ v2;
-        v2 = v2.rotate_left(32);
-        self.v = [v0, v1, v2, v3];
     }
 }
 
@@ -172,24 +219,6 @@ mod tests {
     use core::net::Ipv4Addr;
 
     const CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
-
-    /// Vectors of the reference implementation: key 00..0f, input 00..n.
-    #[test]
-    fn siphash_matches_the_reference() {
-        let key = [0x0706_0504_0302_0100, 0x0f0e_0d0c_0b0a_0908];
-        let input: [u8; 15] = core::array::from_fn(|i| i as u8);
-        for (length, expected) in [
-            (0, 0x726f_db47_dd0e_0e31),
-            (1, 0x74f8_39c5_93dc_67fd),
-            (7, 0xab02_00f5_8b01_d137),
-            (8, 0x93f5_f579_9a93_2462),
-            (15, 0xa129_ca61_49be_45e5),
-        ] {
-            let mut hash = SipHash24::new(key);
-            hash.write(&input[..length]);
-            assert_eq!(hash.finish(), expected, "{length} octets");
-        }
-    }
 
     #[test]
     fn a_cookie_outlives_one_rotation_and_not_two() {
@@ -212,5 +241,28 @@ mod tests {
         assert!(!secrets.verify(&cookie, CLIENT, 7, b"Nonce"));
         assert!(!secrets.verify(&cookie[..8], CLIENT, 7, b"nonce"));
         assert!(!secrets.verify(&[], CLIENT, 7, b"nonce"));
+    }
+
+    #[test]
+    fn sixteen_octets_of_a_nonce_count_and_so_does_its_length() {
+        let secrets = CookieSecrets::new([1, 2], [3, 4]);
+        for length in [16, 17, 255, 256] {
+            let nonce = [0; 256];
+            let cookie = secrets.mint(CLIENT, 7, &nonce[..length]);
+            assert!(!secrets.verify(&cookie, CLIENT, 7, &nonce[..length - 1]));
+            for place in 0..NONCE_LEN {
+                let mut other = nonce;
+                other[place] = 1;
+                let is_good = secrets.verify(&cookie, CLIENT, 7, &other[..length]);
+                assert!(!is_good, "octet {place} of {length}");
+            }
+        }
+    }
+
+    #[test]
+    fn secrets_survive_the_map() {
+        let mut secrets = CookieSecrets::new([1, 2], [3, 4]);
+        secrets.rotate([5, 6]);
+        assert_eq!(CookieSecrets::from_words(secrets.to_words()), secrets);
     }
 }

@@ -122,6 +122,8 @@ pub mod ike {
     pub const INITIATOR_SPI: usize = 0;
     /// The responder's SPI, 8 octets.
     pub const RESPONDER_SPI: usize = 8;
+    /// Type of the first payload, 1 octet.
+    pub const NEXT_PAYLOAD: usize = 16;
     /// Major and minor version, 4 bits each.
     pub const VERSION: usize = 17;
     /// Exchange type, 1 octet.
@@ -133,12 +135,37 @@ pub mod ike {
     /// Length of the message, 4 octets.
     pub const LENGTH: usize = 24;
 
+    /// Flag of who began the IKE SA.
+    pub const INITIATOR: u8 = 0x08;
     /// Flag of a response.
     pub const RESPONSE: u8 = 0x20;
+    /// Version 2.0.
+    pub const V2: u8 = 0x20;
+    /// Exchange type IKE_SA_INIT.
+    pub const IKE_SA_INIT: u8 = 34;
     /// UDP port (RFC 7296 §2).
     pub const PORT: u16 = 500;
     /// UDP port behind a NAT, shared with ESP (RFC 7296 §2.23).
     pub const NAT_PORT: u16 = 4500;
     /// Length of the zeros that tell IKE from ESP there (RFC 3948 §2.2).
     pub const MARKER_LEN: usize = 4;
+}
+
+/// RFC 7296 §3.2, §3.9 and §3.10.
+pub mod payload {
+    /// Length of the generic header.
+    pub const LEN: usize = 4;
+    /// Type of the next payload, 1 octet.
+    pub const NEXT_PAYLOAD: usize = 0;
+    /// Length with the generic header, 2 octets.
+    pub const LENGTH: usize = 2;
+
+    /// Type of a nonce.
+    pub const NONCE: u8 = 40;
+    /// Type of a notification.
+    pub const NOTIFY: u8 = 41;
+    /// Length of a notification without an SPI and data.
+    pub const NOTIFY_LEN: usize = 8;
+    /// COOKIE: protocol and SPI size, which are none, and the type.
+    pub const COOKIE: [u8; 4] = [0, 0, 0x40, 0x06];
 }

@@ -12,9 +12,16 @@
     )
 )]
 
+pub mod address;
+pub mod challenge;
 pub mod classify;
 pub mod cookie;
 pub mod counter;
+pub mod guard;
 pub mod header;
+pub mod judge;
+pub mod limit;
 pub mod maps;
+pub mod siphash;
+pub mod spi;
 pub mod verdict;

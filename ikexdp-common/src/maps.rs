@@ -1,56 +1,197 @@
 //! The maps through which the XDP program and the daemon talk.
 
+use crate::cookie::CookieSecrets;
+use crate::limit::Rate;
+use crate::spi::SpiSecrets;
+
 /// One `u64` per CPU and [`Verdict`](crate::verdict::Verdict), at its index.
 pub const COUNTERS: &str = "COUNTERS";
 
-/// The IPv4 addresses of the gateway: keys of 4 octets, values without meaning.
+/// The IPv4 addresses of the gateway: keys of 4 octets, values [`LOCAL`]; and the
+/// broadcast addresses of its networks, values [`BROADCAST`].
 pub const LOCAL_V4: &str = "LOCAL_V4";
 
 /// The IPv6 addresses of the gateway: keys of 16 octets, values without meaning.
 pub const LOCAL_V6: &str = "LOCAL_V6";
 
-/// One element, the [`Config`] as `u32`.
+/// One element, the [`Config`] as words.
 pub const CONFIG: &str = "CONFIG";
+
+/// One element, the [`Secrets`] as words.
+pub const SECRETS: &str = "SECRETS";
+
+/// SPIs of ours that were made with a secret no longer valid: keys of 8 octets in
+/// the order of the host, values without meaning.
+pub const KEPT_SPIS: &str = "KEPT_SPIS";
+
+/// Prefixes of [`Address`](crate::address::Address)es, and the
+/// [`Listing`](crate::guard::Listing) of each as `u8`; the longest prefix decides.
+pub const LISTED: &str = "LISTED";
+
+/// The buckets of each source, least recently used first to go: keys of 16 octets
+/// ([`Address::source`](crate::address::Address::source)), an array of
+/// [`Bucket::COUNT`](crate::guard::Bucket::COUNT) words each.
+pub const SOURCES: &str = "SOURCES";
 
 /// The AF_XDP socket of each RX queue, at its index.
 pub const SOCKETS: &str = "SOCKETS";
 
+/// What makes a key of [`LOCAL_V4`] an address of the gateway.
+pub const LOCAL: u8 = 0;
+
+/// What makes a key of [`LOCAL_V4`] a broadcast address.
+pub const BROADCAST: u8 = 1;
+
 /// Most addresses of a family. A gateway has tens; memory is taken as they come.
 pub const LOCAL_ADDRESSES: usize = 4096;
+
+/// Most prefixes in [`LISTED`]; memory is taken as they come.
+pub const LISTED_MAX: usize = 65_536;
+
+/// Most SPIs in [`KEPT_SPIS`]; memory is taken as they come.
+pub const KEPT_SPIS_MAX: usize = 1 << 20;
+
+/// How many sources there are buckets for, unless the configuration says otherwise.
+pub const SOURCES_DEFAULT: u32 = 65_536;
 
 /// Most RX queues of an interface. Drivers offer one per core, at 8 octets each.
 pub const QUEUES: usize = 1024;
 
+/// When IKE_SA_INIT requests are answered with COOKIE.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Cookies {
+    /// Never.
+    #[default]
+    Off,
+    /// When their source, or all together, are over their rate.
+    OverRate,
+    /// Always.
+    Always,
+}
+
 /// What the daemon tells the XDP program.
 ///
 /// The kernel fills a new map with zeros: until it is told, the program
-/// redirects nothing and drops no IKEv1.
+/// redirects nothing, drops no IKEv1, asks for no cookie and limits nobody.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Config {
     /// The longest frame that an AF_XDP socket takes, in octets.
     pub frame_max: u16,
     /// Drop IKEv1 instead of passing it to the kernel.
     pub drop_ikev1: bool,
+    /// When cookies are asked for.
+    pub cookies: Cookies,
+    /// Drop what names an SPI that is not ours, but for a trickle.
+    pub check_spis: bool,
+    /// Ask [`LISTED`] about sources.
+    pub lists: bool,
+    /// IKE_SA_INIT requests of a source, without a cookie and with one apart.
+    pub source: Rate,
+    /// IKE_SA_INIT requests of all sources without a cookie.
+    pub total: Rate,
+    /// IKE_SA_INIT requests of all sources with a cookie.
+    pub proven_total: Rate,
+    /// Messages that user space only refuses, of a source: those with an SPI that is
+    /// not ours, and those of a later version of IKE.
+    pub stray_source: Rate,
+    /// The same, of all sources.
+    pub stray_total: Rate,
 }
 
 impl Config {
-    const DROP_IKEV1: u32 = 1 << 16;
+    /// Words in [`Self::to_words`].
+    pub const WORDS: usize = 11;
 
-    /// The value in the map: the length below, flags above.
+    const DROP_IKEV1: u64 = 1 << 16;
+    const CHECK_SPIS: u64 = 1 << 17;
+    const LISTS: u64 = 1 << 18;
+    const OVER_RATE: u64 = 1 << 19;
+    const ALWAYS: u64 = 1 << 20;
+
+    /// The value in the map: the length of frames below, flags above, then rates.
     #[must_use]
-    pub fn to_bits(self) -> u32 {
-        let flags = if self.drop_ikev1 { Self::DROP_IKEV1 } else { 0 };
-        flags | u32::from(self.frame_max)
+    pub fn to_words(self) -> [u64; Self::WORDS] {
+        let flag = |is_set, flag| if is_set { flag } else { 0 };
+        let flags = u64::from(self.frame_max)
+            | flag(self.drop_ikev1, Self::DROP_IKEV1)
+            | flag(self.check_spis, Self::CHECK_SPIS)
+            | flag(self.lists, Self::LISTS)
+            | flag(self.cookies == Cookies::OverRate, Self::OVER_RATE)
+            | flag(self.cookies == Cookies::Always, Self::ALWAYS);
+        [
+            flags,
+            self.source.interval,
+            self.source.ahead,
+            self.total.interval,
+            self.total.ahead,
+            self.proven_total.interval,
+            self.proven_total.ahead,
+            self.stray_source.interval,
+            self.stray_source.ahead,
+            self.stray_total.interval,
+            self.stray_total.ahead,
+        ]
     }
 
     /// Reads the value from the map.
     #[must_use]
     #[inline(always)]
-    pub const fn from_bits(bits: u32) -> Self {
-        let [_, _, high, low] = bits.to_be_bytes();
+    pub const fn from_words(words: &[u64; Self::WORDS]) -> Self {
+        const fn rate(interval: u64, ahead: u64) -> Rate {
+            Rate { interval, ahead }
+        }
+        let [flags, a, b, c, d, e, f, g, h, i, j] = *words;
+        let [.., high, low] = flags.to_be_bytes();
         Self {
             frame_max: u16::from_be_bytes([high, low]),
-            drop_ikev1: bits & Self::DROP_IKEV1 != 0,
+            drop_ikev1: flags & Self::DROP_IKEV1 != 0,
+            cookies: if flags & Self::ALWAYS != 0 {
+                Cookies::Always
+            } else if flags & Self::OVER_RATE != 0 {
+                Cookies::OverRate
+            } else {
+                Cookies::Off
+            },
+            check_spis: flags & Self::CHECK_SPIS != 0,
+            lists: flags & Self::LISTS != 0,
+            source: rate(a, b),
+            total: rate(c, d),
+            proven_total: rate(e, f),
+            stray_source: rate(g, h),
+            stray_total: rate(i, j),
+        }
+    }
+}
+
+/// What the XDP program makes and checks cookies and SPIs with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Secrets {
+    /// Of cookies.
+    pub cookies: CookieSecrets,
+    /// Of SPIs.
+    pub spis: SpiSecrets,
+}
+
+impl Secrets {
+    /// Words in [`Self::to_words`].
+    pub const WORDS: usize = CookieSecrets::WORDS + SpiSecrets::WORDS;
+
+    /// The value in the map.
+    #[must_use]
+    pub const fn to_words(&self) -> [u64; Self::WORDS] {
+        let [a, b, c, d, e] = self.cookies.to_words();
+        let [f, g, h, i, j] = self.spis.to_words();
+        [a, b, c, d, e, f, g, h, i, j]
+    }
+
+    /// Reads the value from the map.
+    #[must_use]
+    #[inline(always)]
+    pub const fn from_words(words: &[u64; Self::WORDS]) -> Self {
+        let [a, b, c, d, e, f, g, h, i, j] = *words;
+        Self {
+            cookies: CookieSecrets::from_words([a, b, c, d, e]),
+            spis: SpiSecrets::from_words([f, g, h, i, j]),
         }
     }
 }
@@ -61,15 +202,38 @@ mod tests {
 
     #[test]
     fn a_config_survives_the_map() {
+        let rate = |n| Rate {
+            interval: n,
+            ahead: n + 1,
+        };
         for frame_max in [0, 1792, u16::MAX] {
-            for drop_ikev1 in [false, true] {
-                let config = Config {
-                    frame_max,
-                    drop_ikev1,
-                };
-                assert_eq!(Config::from_bits(config.to_bits()), config);
+            for cookies in [Cookies::Off, Cookies::OverRate, Cookies::Always] {
+                for flags in 0..8 {
+                    let config = Config {
+                        frame_max,
+                        drop_ikev1: flags & 1 != 0,
+                        check_spis: flags & 2 != 0,
+                        lists: flags & 4 != 0,
+                        cookies,
+                        source: rate(1),
+                        total: rate(3),
+                        proven_total: rate(5),
+                        stray_source: rate(7),
+                        stray_total: rate(9),
+                    };
+                    assert_eq!(Config::from_words(&config.to_words()), config);
+                }
             }
         }
-        assert_eq!(Config::from_bits(0), Config::default());
+        assert_eq!(Config::from_words(&[0; Config::WORDS]), Config::default());
+    }
+
+    #[test]
+    fn secrets_survive_the_map() {
+        let secrets = Secrets {
+            cookies: CookieSecrets::new([1, 2], [3, 4]),
+            spis: SpiSecrets::new(5, [6, 7], [8, 9]),
+        };
+        assert_eq!(Secrets::from_words(&secrets.to_words()), secrets);
     }
 }

@@ -62,6 +62,26 @@ counters! {
         DropMessageId = "drop_message_id",
         /// Dropped: IKE_SA_INIT request with a responder SPI.
         DropResponderSpi = "drop_responder_spi",
+        /// Dropped: from a prefix that is blocked.
+        DropBlocked = "drop_blocked",
+        /// Dropped: names an SPI that is not ours, beyond those that user space refuses.
+        DropStray = "drop_stray",
+        /// Dropped: a major version above 2, beyond those that user space refuses.
+        DropVersionLimit = "drop_version_limit",
+        /// Dropped: IKE_SA_INIT request without a readable nonce, while cookies are asked for.
+        DropNonce = "drop_nonce",
+        /// Dropped: IKE_SA_INIT request with a good cookie, over the rate of its source.
+        DropSourceLimit = "drop_source_limit",
+        /// Dropped: IKE_SA_INIT request with a good cookie, over the rate of all sources.
+        DropTotalLimit = "drop_total_limit",
+        /// Replied: IKE_SA_INIT request answered with COOKIE, as all are.
+        ReplyCookie = "reply_cookie",
+        /// Replied: IKE_SA_INIT request answered with COOKIE, its source being over its rate.
+        ReplyCookieSource = "reply_cookie_source",
+        /// Replied: IKE_SA_INIT request answered with COOKIE, all sources together being over the rate.
+        ReplyCookieTotal = "reply_cookie_total",
+        /// Redirected: names an SPI that is not ours, which user space refuses.
+        RedirectStray = "redirect_stray",
         /// Redirected: a major version above 2, which user space refuses.
         RedirectVersion = "redirect_version",
         /// Redirected: IKEv2 on port 500.
@@ -80,6 +100,8 @@ pub enum Action {
     Drop,
     /// Hand it to the AF_XDP socket of its RX queue.
     Redirect,
+    /// Make an answer of it, and send that back.
+    Reply,
 }
 
 impl Verdict {
@@ -113,8 +135,18 @@ impl Verdict {
             | Self::DropInitiatorSpi
             | Self::DropExchange
             | Self::DropMessageId
-            | Self::DropResponderSpi => Action::Drop,
-            Self::RedirectVersion | Self::RedirectIke | Self::RedirectIkeNat => Action::Redirect,
+            | Self::DropResponderSpi
+            | Self::DropBlocked
+            | Self::DropStray
+            | Self::DropVersionLimit
+            | Self::DropNonce
+            | Self::DropSourceLimit
+            | Self::DropTotalLimit => Action::Drop,
+            Self::ReplyCookie | Self::ReplyCookieSource | Self::ReplyCookieTotal => Action::Reply,
+            Self::RedirectStray
+            | Self::RedirectVersion
+            | Self::RedirectIke
+            | Self::RedirectIkeNat => Action::Redirect,
         }
     }
 }
@@ -130,6 +162,7 @@ mod tests {
                 Action::Pass => ("pass_", "Passed: "),
                 Action::Drop => ("drop_", "Dropped: "),
                 Action::Redirect => ("redirect_", "Redirected: "),
+                Action::Reply => ("reply_", "Replied: "),
             };
             assert!(verdict.name().starts_with(prefix), "{verdict:?}");
             assert!(verdict.help().starts_with(help), "{verdict:?}");

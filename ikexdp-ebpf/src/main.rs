@@ -1,23 +1,26 @@
 //! The XDP program: classifies a frame, counts it, and acts.
 //!
-//! Everything it decides is decided by `ikexdp_common::classify`, which is
-//! tested on the host; here are only the maps and the one exit.
+//! Everything it decides is decided by `ikexdp_common`, which is tested on the host;
+//! here are only the maps, the way to a packet's octets, and the one exit.
 #![no_std]
 #![no_main]
 
+mod frame;
 mod gateway;
-mod load;
+mod shield;
 
-use aya_ebpf::bindings::xdp_action::{XDP_DROP, XDP_PASS, XDP_REDIRECT};
+use aya_ebpf::bindings::xdp_action::{XDP_DROP, XDP_PASS, XDP_REDIRECT, XDP_TX};
 use aya_ebpf::btf_maps::{PerCpuArray, XskMap};
 use aya_ebpf::macros::{btf_map, xdp};
 use aya_ebpf::programs::XdpContext;
-use ikexdp_common::classify::{Load, classify};
+use ikexdp_common::classify::Load;
+use ikexdp_common::judge::judge;
 use ikexdp_common::maps::QUEUES;
 use ikexdp_common::verdict::{Action, Verdict};
 
-use crate::gateway::{Maps, config};
-use crate::load::Frame;
+use crate::frame::Frame;
+use crate::gateway::Maps;
+use crate::shield::config;
 
 #[btf_map]
 static COUNTERS: PerCpuArray<u64, { Verdict::COUNT }> = PerCpuArray::new();
@@ -28,12 +31,13 @@ static SOCKETS: XskMap<QUEUES> = XskMap::new();
 /// The program that is attached to the interface.
 #[xdp]
 fn ikexdp(ctx: XdpContext) -> u32 {
-    let frame = Frame::new(&ctx);
-    let verdict = classify(&frame, &Maps);
+    let mut frame = Frame::new(&ctx);
+    let verdict = judge(&mut frame, &Maps);
     let (verdict, action) = match verdict.action() {
         Action::Pass => (verdict, XDP_PASS),
         Action::Drop => (verdict, XDP_DROP),
         Action::Redirect => redirect(&ctx, &frame, verdict),
+        Action::Reply => (verdict, XDP_TX),
     };
     count(verdict);
     action

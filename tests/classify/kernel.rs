@@ -8,34 +8,48 @@ use harness::namespace::Namespace;
 use harness::udp::PATIENCE;
 use ikexdp::xdp::{Interface, Program};
 use ikexdp::xsk::{Socket, Transfer};
-use ikexdp_common::classify::classify;
-use ikexdp_common::maps::{Config, LOCAL_ADDRESSES};
+use ikexdp_common::maps::{Config, LOCAL_ADDRESSES, SOURCES_DEFAULT};
 use ikexdp_common::verdict::{Action, Verdict};
 
+use crate::guard::{Case, cases, configurations};
+use crate::host::{Here, Told, secrets};
 use crate::mutate::Mutations;
 use crate::table::{OURS_V4, OURS_V6, Row, table};
-use crate::{CONFIGS, Here};
+use crate::{configs, drawn_from};
 
 /// What the kernel runs no shorter frame than: an Ethernet header.
 const FRAME_MIN: usize = 14;
 
+/// Longer than any frame here.
+const ROOM: usize = 4096;
+
 /// Drawn frames of each configuration.
-const DRAWN: usize = 200_000;
+const DRAWN: usize = 50_000;
 
 /// The program and what its counters must show.
 struct Kernel {
-    config: Config,
+    here: Here,
     program: Program,
     expected: BTreeMap<Verdict, u64>,
 }
 
 impl Kernel {
     fn load(config: Config) -> Self {
-        let mut program = Program::load(config).unwrap();
+        Self::told(Told {
+            config,
+            ..Told::default()
+        })
+    }
+
+    fn told(told: Told) -> Self {
+        let mut program = Program::load(told.config, SOURCES_DEFAULT).unwrap();
         let ours = [OURS_V4.into(), OURS_V6.into()].into();
         program.set_addresses(&ours).unwrap();
+        program.set_secrets(&secrets()).unwrap();
+        program.set_listed(&told.listed).unwrap();
+        program.set_kept_spis(&told.kept_spis).unwrap();
         Self {
-            config,
+            here: Here::new(told),
             program,
             expected: BTreeMap::new(),
         }
@@ -51,15 +65,22 @@ impl Kernel {
         socket
     }
 
-    /// Runs a frame, and the classifier beside it.
+    /// Runs a frame, and the same code beside it.
     fn agrees(&mut self, name: &str, frame: &[u8]) {
-        let verdict = classify(frame, &Here(self.config));
-        self.becomes(verdict, name, frame);
+        let (verdict, became) = self.here.judge(frame);
+        self.leaves(verdict, name, frame, &became);
     }
 
+    /// Runs a frame, which the program only looks at.
     fn becomes(&mut self, verdict: Verdict, name: &str, frame: &[u8]) {
+        self.leaves(verdict, name, frame, frame);
+    }
+
+    fn leaves(&mut self, verdict: Verdict, name: &str, frame: &[u8], expected: &[u8]) {
+        let mut out = [0; ROOM];
         let options = TestRunOptions {
             data_in: Some(frame),
+            data_out: Some(&mut out),
             ..TestRunOptions::new()
         };
         let result = self.program.xdp().unwrap().test_run(options).unwrap();
@@ -67,12 +88,15 @@ impl Kernel {
         let action = match verdict.action() {
             Action::Drop => 1,
             Action::Pass => 2,
+            Action::Reply => 3,
             Action::Redirect => 4,
         };
         assert_eq!(
             result.return_value, action,
             "{name}: {verdict:?}: {frame:02x?}"
         );
+        let length = usize::try_from(result.data_size_out).unwrap();
+        assert_eq!(&out[..length], expected, "{name}: {verdict:?}");
         *self.expected.entry(verdict).or_default() += 1;
     }
 
@@ -98,7 +122,7 @@ fn in_a_namespace(test: impl FnOnce() + Send + 'static) {
 #[ignore = "needs CAP_BPF"]
 fn the_kernel_agrees_on_every_row_however_cut() {
     in_a_namespace(|| {
-        for config in CONFIGS {
+        for config in configs() {
             let mut kernel = Kernel::load(config);
             let _socket = kernel.with_socket();
             for Row { name, packet, .. } in table(config) {
@@ -114,12 +138,31 @@ fn the_kernel_agrees_on_every_row_however_cut() {
 
 #[test]
 #[ignore = "needs CAP_BPF"]
+fn the_kernel_agrees_on_every_sequence() {
+    in_a_namespace(|| {
+        for Case { name, told, frames } in cases() {
+            let mut kernel = Kernel::told(told);
+            let _socket = kernel.with_socket();
+            for (packet, _) in frames {
+                kernel.agrees(name, &packet.build());
+                kernel.counters_agree(name);
+            }
+        }
+    });
+}
+
+#[test]
+#[ignore = "needs CAP_BPF"]
 fn the_kernel_agrees_on_drawn_frames() {
     in_a_namespace(|| {
-        for (seed, config) in (1..).zip(CONFIGS) {
-            let mut kernel = Kernel::load(config);
+        let plain = configs().map(|config| Told {
+            config,
+            ..Told::default()
+        });
+        for (seed, told) in (1..).zip(plain.into_iter().chain(configurations())) {
+            let mut kernel = Kernel::told(told);
             let _socket = kernel.with_socket();
-            let drawn = Mutations::of(table(config), seed).take(DRAWN).enumerate();
+            let drawn = Mutations::of(drawn_from(), seed).take(DRAWN).enumerate();
             for (number, frame) in drawn {
                 let name = format!("seed {seed}, frame {number}");
                 kernel.agrees(&name, &frame);
@@ -135,7 +178,7 @@ fn the_kernel_agrees_on_drawn_frames() {
 #[test]
 #[ignore = "needs CAP_BPF"]
 fn without_a_socket_ike_is_passed() {
-    let config = CONFIGS[0];
+    let config = configs()[0];
     let mut kernel = Kernel::load(config);
     for Row {
         name,
@@ -161,14 +204,14 @@ fn a_frame_too_long_for_the_socket_is_passed() {
             name,
             packet,
             verdict,
-        } in table(CONFIGS[0]).into_iter().filter(redirected)
+        } in table(configs()[0]).into_iter().filter(redirected)
         {
             let frame = packet.build();
             let length = u16::try_from(frame.len()).unwrap();
             for (frame_max, verdict) in [(length, verdict), (length - 1, Verdict::PassTooLong)] {
                 let mut kernel = Kernel::load(Config {
                     frame_max,
-                    ..CONFIGS[0]
+                    ..configs()[0]
                 });
                 let _socket = kernel.with_socket();
                 kernel.becomes(verdict, name, &frame);
@@ -181,8 +224,8 @@ fn a_frame_too_long_for_the_socket_is_passed() {
 #[test]
 #[ignore = "needs CAP_BPF"]
 fn an_address_that_is_gone_is_not_ours() {
-    let mut kernel = Kernel::load(CONFIGS[0]);
-    let frames: Vec<_> = table(CONFIGS[0])
+    let mut kernel = Kernel::load(configs()[0]);
+    let frames: Vec<_> = table(configs()[0])
         .into_iter()
         .filter(|row| row.name == "IKE over IPv4" || row.name == "IKE over IPv6")
         .map(|row| row.packet.build())
@@ -210,7 +253,7 @@ fn an_address_that_is_gone_is_not_ours() {
 #[test]
 #[ignore = "needs CAP_BPF"]
 fn addresses_beyond_the_limit_are_left_out() {
-    let mut kernel = Kernel::load(CONFIGS[0]);
+    let mut kernel = Kernel::load(configs()[0]);
     let many = |count: usize| -> BTreeSet<IpAddr> {
         (0..count as u32)
             .map(|bits| Ipv4Addr::from_bits(bits).into())
@@ -225,6 +268,6 @@ fn addresses_beyond_the_limit_are_left_out() {
         .program
         .set_addresses(&[OURS_V4.into()].into())
         .unwrap();
-    let ike = table(CONFIGS[0]).swap_remove(0);
+    let ike = table(configs()[0]).swap_remove(0);
     kernel.becomes(Verdict::PassNoSocket, ike.name, &ike.packet.build());
 }

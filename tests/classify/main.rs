@@ -9,52 +9,45 @@
     reason = "a test ends by a panic, and its input is its own"
 )]
 
+mod guard;
+mod host;
 mod kernel;
 mod mutate;
+mod reply;
 mod table;
 
-use ikexdp_common::classify::{Gateway, classify, locate};
+use ikexdp_common::classify::locate;
 use ikexdp_common::maps::Config;
 use ikexdp_common::verdict::{Action, Verdict};
 
+use guard::{Case, cases};
+use host::Here;
 use mutate::Mutations;
-use table::{CUSTOMER, OURS_V4, OURS_V6, Row, SERVICE, init, marked, table, v4, v6};
+use table::{CUSTOMER, Row, SERVICE, init, marked, table, v4, v6};
 
 /// Longer than any frame of the table.
 const FRAME_MAX: u16 = 3840;
 
-/// Every configuration: the table holds under each of them.
-const CONFIGS: [Config; 2] = [
-    Config {
+/// Every configuration that the table holds under.
+fn configs() -> [Config; 2] {
+    [false, true].map(|drop_ikev1| Config {
         frame_max: FRAME_MAX,
-        drop_ikev1: false,
-    },
-    Config {
-        frame_max: FRAME_MAX,
-        drop_ikev1: true,
-    },
-];
+        drop_ikev1,
+        ..Config::default()
+    })
+}
 
-/// The gateway of the table.
-struct Here(Config);
-
-impl Gateway for Here {
-    fn owns_v4(&self, address: u32) -> bool {
-        address == OURS_V4.to_bits()
-    }
-
-    fn owns_v6(&self, address: u128) -> bool {
-        address == OURS_V6.to_bits()
-    }
-
-    fn drops_ikev1(&self) -> bool {
-        self.0.drop_ikev1
-    }
+/// What drawn frames begin as.
+fn drawn_from() -> Vec<Vec<u8>> {
+    let rows = table(configs()[0]).into_iter().map(|row| row.packet);
+    let frames = cases().into_iter().flat_map(|case| case.frames);
+    let packets = rows.chain(frames.map(|(packet, _)| packet));
+    packets.map(|packet| packet.build()).collect()
 }
 
 #[test]
 fn every_row_has_its_verdict() {
-    for config in CONFIGS {
+    for config in configs() {
         for Row {
             name,
             packet,
@@ -62,33 +55,45 @@ fn every_row_has_its_verdict() {
         } in table(config)
         {
             let frame = packet.build();
-            assert_eq!(classify(frame.as_slice(), &Here(config)), verdict, "{name}");
+            assert_eq!(Here::from(config).judge(&frame), (verdict, frame), "{name}");
+        }
+    }
+}
+
+#[test]
+fn every_sequence_ends_as_it_should() {
+    for Case { name, told, frames } in cases() {
+        let here = Here::new(told);
+        for (place, (packet, verdict)) in frames.into_iter().enumerate() {
+            let (became, _) = here.judge(&packet.build());
+            assert_eq!(became, verdict, "{name}, frame {place}");
         }
     }
 }
 
 #[test]
 fn every_verdict_has_a_row() {
-    let rows: Vec<Row> = CONFIGS.into_iter().flat_map(table).collect();
+    let rows = configs().into_iter().flat_map(table);
+    let rows = rows.map(|row| row.verdict);
+    let frames = cases().into_iter().flat_map(|case| case.frames);
+    let frames = frames.map(|(_, verdict)| verdict);
+    let all: Vec<Verdict> = rows.chain(frames).collect();
     for verdict in Verdict::ALL {
         // No frame earns those two: they are for want of a socket.
         let earned = !matches!(verdict, Verdict::PassTooLong | Verdict::PassNoSocket);
-        assert_eq!(
-            rows.iter().any(|row| row.verdict == *verdict),
-            earned,
-            "{verdict:?}"
-        );
+        assert_eq!(all.contains(verdict), earned, "{verdict:?}");
     }
 }
 
 #[test]
 fn a_cut_frame_is_redirected_only_if_whole() {
-    let here = Here(Config::default());
+    let config = Config::default();
+    let here = Here::from(config);
     for Row {
         name,
         packet,
         verdict,
-    } in table(here.0)
+    } in table(config)
     {
         let frame = packet.build();
         let end = match locate(frame.as_slice(), &here) {
@@ -109,10 +114,11 @@ fn a_cut_frame_is_redirected_only_if_whole() {
 
 #[test]
 fn no_damage_makes_it_panic_or_reach_beyond_the_frame() {
-    for frame in Mutations::of(table(CONFIGS[0]), 0).take(100_000) {
+    let here = Here::from(configs()[0]);
+    for frame in Mutations::of(drawn_from(), 0).take(100_000) {
         for length in [frame.len(), frame.len() / 2, 13] {
             let frame = &frame[..length];
-            if let Ok(located) = locate(frame, &Here(CONFIGS[0])) {
+            if let Ok(located) = locate(frame, &here) {
                 assert!(located.ike + located.length <= frame.len(), "{frame:02x?}");
             }
         }
@@ -132,7 +138,7 @@ fn a_message_is_where_it_was_put() {
             54,
         ),
     ] {
-        let located = locate(packet.build().as_slice(), &Here(Config::default())).unwrap();
+        let located = locate(packet.build().as_slice(), &Here::from(Config::default())).unwrap();
         assert_eq!((located.l3, located.l4, located.ike), (l3, l4, ike));
         assert_eq!(located.length, init().len());
     }

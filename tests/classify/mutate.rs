@@ -3,10 +3,8 @@
 use chacha20::ChaCha8Rng;
 use chacha20::rand_core::{Rng, SeedableRng};
 
-use crate::table::Row;
-
-/// Octets into a frame within which headers are.
-const HEADERS: usize = 110;
+/// Octets into a frame within which headers are, and those of payloads.
+const HEADERS: usize = 150;
 
 /// Values that sit at the edge of some check.
 const EDGES: [u8; 16] = [
@@ -20,8 +18,7 @@ pub(crate) struct Mutations {
 }
 
 impl Mutations {
-    pub(crate) fn of(rows: Vec<Row>, seed: u64) -> Self {
-        let frames = rows.iter().map(|row| row.packet.build()).collect();
+    pub(crate) fn of(frames: Vec<Vec<u8>>, seed: u64) -> Self {
         Self {
             frames,
             random: ChaCha8Rng::seed_from_u64(seed),

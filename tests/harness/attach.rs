@@ -4,7 +4,7 @@ use std::io::{self, Write as _};
 use std::{env, thread};
 
 use ikexdp::xdp::{Interface, Mode, Program};
-use ikexdp_common::maps::Config;
+use ikexdp_common::maps::{Config, SOURCES_DEFAULT};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = env::args().skip(1);
@@ -15,7 +15,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .into_iter()
         .filter(|known| known.to_string() == mode)
         .collect();
-    let mut program = Program::load(Config::default())?;
+    let mut program = Program::load(Config::default(), SOURCES_DEFAULT)?;
     let _attachment = program.attach(&Interface::find(&name)?, &modes)?;
     writeln!(io::stderr(), "attached")?;
     loop {

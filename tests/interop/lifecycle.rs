@@ -11,7 +11,7 @@ use harness::{
     udp::{receive, socket},
 };
 use ikexdp::xdp::{Attachment, Interface, Mode, Program};
-use ikexdp_common::maps::Config;
+use ikexdp_common::maps::{Config, SOURCES_DEFAULT};
 
 use crate::IKEXDP;
 use crate::case::Case;
@@ -174,7 +174,7 @@ fn a_restart_at_once_works_every_time() {
 
 /// Attaches a program that is none of the daemon's, and says its id.
 fn occupy(interface: &str, mode: Mode) -> (Attachment, u32) {
-    let mut program = Program::load(Config::default()).unwrap();
+    let mut program = Program::load(Config::default(), SOURCES_DEFAULT).unwrap();
     let id = program.xdp().unwrap().info().unwrap().id();
     let interface = Interface::find(interface).unwrap();
     (program.attach(&interface, &[mode]).unwrap(), id)

@@ -6,7 +6,7 @@ use std::time::Duration;
 use ikexdp::frame::Request;
 use ikexdp::xdp::{Attachment, Interface, LocalAddresses, Mode, Program};
 use ikexdp::xsk::{BATCH, BindError, Frame, FrameSize, QueueCounter, Socket, Transfer};
-use ikexdp_common::maps::Config;
+use ikexdp_common::maps::{Config, SOURCES_DEFAULT};
 use ikexdp_common::verdict::Verdict;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
@@ -151,10 +151,9 @@ pub(crate) fn open(interface: &Interface, queue: u32, mode: Mode) -> Result<Sock
 /// Loads the program for an interface.
 pub(crate) fn load(interface: &Interface) -> Program {
     let frame_max = FrameSize::for_mtu(interface.mtu).capacity();
-    let drop_ikev1 = false;
-    Program::load(Config {
+    let config = Config {
         frame_max,
-        drop_ikev1,
-    })
-    .unwrap()
+        ..Config::default()
+    };
+    Program::load(config, SOURCES_DEFAULT).unwrap()
 }

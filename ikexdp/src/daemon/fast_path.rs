@@ -6,7 +6,7 @@ use std::io;
 use std::net::IpAddr;
 
 use aya::maps::MapError;
-use ikexdp_common::maps::{Config, LOCAL_ADDRESSES};
+use ikexdp_common::maps::{Config, LOCAL_ADDRESSES, SOURCES_DEFAULT};
 use ikexdp_common::verdict::Verdict;
 use ikexdp_proto::types::{Datagram, Path, ReplySlot};
 use tracing::{info, warn};
@@ -117,10 +117,12 @@ impl FastPath {
             let interface = interface.name.as_str();
             info!(interface, "generic mode, because the interface is a bond");
         }
-        let mut program = Program::load(Config {
+        let config = Config {
             frame_max: FrameSize::for_mtu(interface.mtu).capacity(),
             drop_ikev1: settings.ikev1 == Ikev1::Drop,
-        })?;
+            ..Config::default()
+        };
+        let mut program = Program::load(config, SOURCES_DEFAULT)?;
         let addresses = LocalAddresses::watch()?;
         // Once more, now that changes are told of.
         interface.check()?;

@@ -3,18 +3,22 @@
 mod addresses;
 mod interface;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io;
 use std::net::IpAddr;
 use std::os::fd::{AsFd, AsRawFd};
 
+use aya::maps::lpm_trie::{Key, LpmTrie};
 use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray, XskMap};
 use aya::programs::xdp::XdpLink;
 use aya::programs::{ProgramError, Xdp, XdpMode};
-use aya::{Ebpf, EbpfError, include_bytes_aligned};
-use ikexdp_common::maps::{self, Config};
+use aya::{Ebpf, EbpfError, EbpfLoader, include_bytes_aligned};
+use ikexdp_common::address::Address;
+use ikexdp_common::guard::Listing;
+use ikexdp_common::maps::{self, Config, LOCAL, Secrets};
 use ikexdp_common::verdict::Verdict;
+use ipnet::IpNet;
 
 pub use self::addresses::LocalAddresses;
 pub use self::interface::{Interface, InterfaceError};
@@ -149,6 +153,15 @@ pub struct Program {
     ebpf: Ebpf,
     counters: PerCpuArray<MapData, u64>,
     sockets: XskMap<MapData>,
+    words: Array<MapData, [u64; Config::WORDS]>,
+    config: Config,
+    secrets: Array<MapData, [u64; Secrets::WORDS]>,
+    prefixes: LpmTrie<MapData, [u8; 16], u8>,
+    /// What the map above holds.
+    listed: BTreeMap<IpNet, Listing>,
+    spis: HashMap<MapData, u64, u8>,
+    /// What the map above holds.
+    kept_spis: BTreeSet<u64>,
     local_v4: HashMap<MapData, [u8; 4], u8>,
     local_v6: HashMap<MapData, [u8; 16], u8>,
     /// What the two maps above hold.
@@ -164,24 +177,108 @@ impl fmt::Debug for Program {
 }
 
 impl Program {
-    /// Loads the program; it sees no frame before it is attached.
+    /// Loads the program, with room for the limits of so many sources; it sees no
+    /// frame before it is attached.
     ///
     /// # Errors
     ///
     /// When the kernel refuses it.
-    pub fn load(config: Config) -> Result<Self, LoadError> {
-        let mut ebpf = Ebpf::load(OBJECT)?;
+    pub fn load(config: Config, sources: u32) -> Result<Self, LoadError> {
+        let mut ebpf = EbpfLoader::new()
+            .map_max_entries(maps::SOURCES, sources)
+            .load(OBJECT)?;
         xdp(&mut ebpf)?.load()?;
-        let mut array: Array<_, u32> = take(&mut ebpf, maps::CONFIG)?;
-        array.set(0, config.to_bits(), 0)?;
-        Ok(Self {
+        let mut program = Self {
             counters: take(&mut ebpf, maps::COUNTERS)?,
             sockets: take(&mut ebpf, maps::SOCKETS)?,
+            words: take(&mut ebpf, maps::CONFIG)?,
+            config,
+            secrets: take(&mut ebpf, maps::SECRETS)?,
+            prefixes: take(&mut ebpf, maps::LISTED)?,
+            listed: BTreeMap::new(),
+            spis: take(&mut ebpf, maps::KEPT_SPIS)?,
+            kept_spis: BTreeSet::new(),
             local_v4: take(&mut ebpf, maps::LOCAL_V4)?,
             local_v6: take(&mut ebpf, maps::LOCAL_V6)?,
             addresses: BTreeSet::new(),
             ebpf,
-        })
+        };
+        program.configure(config)?;
+        Ok(program)
+    }
+
+    /// Makes the program act on `config`, but for `lists`, which follows from what
+    /// is listed.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses, which it has no reason to.
+    pub fn configure(&mut self, config: Config) -> Result<(), MapError> {
+        self.config = Config {
+            lists: !self.listed.is_empty(),
+            ..config
+        };
+        self.words.set(0, self.config.to_words(), 0)
+    }
+
+    /// What the program acts on.
+    #[must_use]
+    pub const fn config(&self) -> Config {
+        self.config
+    }
+
+    /// Makes the program check cookies and SPIs with `secrets`.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses, which it has no reason to.
+    pub fn set_secrets(&mut self, secrets: &Secrets) -> Result<(), MapError> {
+        self.secrets.set(0, secrets.to_words(), 0)
+    }
+
+    /// Makes `listed` what is said about sources, of a source by its longest prefix;
+    /// or the first [`LISTED_MAX`](maps::LISTED_MAX) of it. Says how many are left out.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses one.
+    pub fn set_listed(&mut self, listed: &BTreeMap<IpNet, Listing>) -> Result<usize, MapError> {
+        let is_gone = |prefix: &IpNet| !listed.contains_key(prefix);
+        let gone: Vec<_> = self.listed.keys().copied().filter(is_gone).collect();
+        for prefix in gone {
+            self.prefixes.remove(&prefix_key(prefix))?;
+            self.listed.remove(&prefix);
+        }
+        for (&prefix, &listing) in listed.iter().take(maps::LISTED_MAX) {
+            if self.listed.get(&prefix) != Some(&listing) {
+                self.prefixes
+                    .insert(&prefix_key(prefix), listing as u8, 0)?;
+                self.listed.insert(prefix, listing);
+            }
+        }
+        self.configure(self.config)?;
+        Ok(listed.len().saturating_sub(self.listed.len()))
+    }
+
+    /// Makes `spis` those that are ours whatever the secrets say, or the first
+    /// [`KEPT_SPIS_MAX`](maps::KEPT_SPIS_MAX) of them. Says how many are left out.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses one.
+    pub fn set_kept_spis(&mut self, spis: &BTreeSet<u64>) -> Result<usize, MapError> {
+        let gone: Vec<_> = self.kept_spis.difference(spis).copied().collect();
+        for spi in gone {
+            self.spis.remove(&spi)?;
+            self.kept_spis.remove(&spi);
+        }
+        for &spi in spis.iter().take(maps::KEPT_SPIS_MAX) {
+            if !self.kept_spis.contains(&spi) {
+                self.spis.insert(spi, 0, 0)?;
+                self.kept_spis.insert(spi);
+            }
+        }
+        Ok(spis.len().saturating_sub(self.kept_spis.len()))
     }
 
     /// The addresses whose IKE is ours.
@@ -212,7 +309,7 @@ impl Program {
                 continue;
             }
             match address {
-                IpAddr::V4(address) => self.local_v4.insert(address.octets(), 0, 0)?,
+                IpAddr::V4(address) => self.local_v4.insert(address.octets(), LOCAL, 0)?,
                 IpAddr::V6(address) => self.local_v6.insert(address.octets(), 0, 0)?,
             }
             self.addresses.insert(address);
@@ -319,6 +416,16 @@ impl Program {
     pub fn xdp(&mut self) -> Result<&mut Xdp, ProgramError> {
         xdp(&mut self.ebpf)
     }
+}
+
+/// As the map has it: prefixes of IPv4 lie behind the 96 bits that map them.
+fn prefix_key(prefix: IpNet) -> Key<[u8; 16]> {
+    let mapped = match prefix {
+        IpNet::V4(_) => 96,
+        IpNet::V6(_) => 0,
+    };
+    let Address(octets) = prefix.network().into();
+    Key::new(mapped + u32::from(prefix.prefix_len()), octets)
 }
 
 /// Those that there is room for.

@@ -1,0 +1,294 @@
+//! What becomes of an IKE message before anybody in user space looks at it:
+//! prefixes that are listed, SPIs that are not ours, cookies and rates.
+//!
+//! A message is judged by what costs least first, and by nothing that a stranger
+//! can make us remember: a source gets a bucket of its own only within the rate of
+//! all, or with a cookie that proves that it receives. Honest clients behind one
+//! address are many: over its rate a source is asked for cookies, and only what it
+//! sends with them is limited (RFC 7296 §2.6).
+
+use crate::address::Address;
+use crate::classify::Located;
+use crate::cookie::{COOKIE_LEN, Cookie, NONCE_LEN, Request};
+use crate::header::{ike, ipv4, ipv6, payload};
+use crate::limit::Rate;
+use crate::maps::{Config, Cookies, Secrets};
+use crate::verdict::Verdict;
+
+/// A frame that can be read anywhere, at a cost.
+pub trait Read {
+    /// The `N` octets at `at`, or `None` where the frame ends before them.
+    fn read<const N: usize>(&self, at: usize) -> Option<[u8; N]>;
+}
+
+/// What is asked about the gateway.
+pub trait Shield {
+    /// What the daemon has told.
+    fn config(&self) -> Config;
+
+    /// What cookies and SPIs are checked with.
+    fn secrets(&self) -> Secrets;
+
+    /// Whether `address` is one of ours, or the broadcast address of a network that
+    /// we are in: nobody there is to be answered.
+    fn is_ours(&self, address: Address) -> bool;
+
+    /// What is said about the longest prefix of `address`.
+    fn listing(&self, address: Address) -> Listing;
+
+    /// Whether an SPI that no secret verifies is one of ours all the same.
+    fn is_kept(&self, spi: u64) -> bool;
+
+    /// Takes a token from a bucket of `source` if there is one.
+    fn take(&self, source: Address, bucket: Bucket, rate: Rate) -> bool;
+
+    /// Takes a token from a bucket of all sources if there is one.
+    fn take_of_all(&self, bucket: Bucket, rate: Rate) -> bool;
+}
+
+/// What is said about a prefix.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Listing {
+    /// Nothing.
+    #[default]
+    Unlisted,
+    /// Its messages are never limited.
+    Allowed,
+    /// Its messages are dropped.
+    Blocked,
+}
+
+impl Listing {
+    /// Reads the value from the map.
+    #[must_use]
+    #[inline(always)]
+    pub const fn from_u8(value: u8) -> Self {
+        match value {
+            1 => Self::Allowed,
+            2 => Self::Blocked,
+            _ => Self::Unlisted,
+        }
+    }
+}
+
+/// What tokens are taken for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Bucket {
+    /// IKE_SA_INIT requests without a good cookie.
+    Init,
+    /// IKE_SA_INIT requests with a good cookie.
+    Proven,
+    /// Messages that user space only refuses.
+    Stray,
+}
+
+impl Bucket {
+    /// How many there are.
+    pub const COUNT: usize = 3;
+}
+
+/// Decides about the IKE message that was [`located`](crate::classify::locate). If
+/// that is a reply, it is to be made with what is written to `cookie`.
+// A function of its own even in the kernel: there the stack of one is short. It returns
+// no more than a number, for the kernel's verifier wants every octet of what is returned
+// to have been written.
+#[inline(never)]
+pub fn guard(
+    frame: &impl Read,
+    located: &Located,
+    shield: &impl Shield,
+    cookie: &mut Cookie,
+) -> Verdict {
+    let guard = Guard {
+        frame,
+        located: *located,
+        shield,
+        config: shield.config(),
+    };
+    // The classifier has read the headers, so that they are there.
+    guard.decide(cookie).unwrap_or(Verdict::PassTruncated)
+}
+
+/// Whether a located message is in a packet of IPv4.
+#[must_use]
+#[inline(always)]
+pub const fn is_v4(located: Located) -> bool {
+    located.l4.wrapping_sub(located.l3) == ipv4::LEN
+}
+
+struct Guard<'a, F, S> {
+    frame: &'a F,
+    located: Located,
+    shield: &'a S,
+    config: Config,
+}
+
+impl<F: Read, S: Shield> Guard<'_, F, S> {
+    #[inline(always)]
+    fn decide(&self, cookie: &mut Cookie) -> Option<Verdict> {
+        let config = &self.config;
+        let Located { verdict, ike, .. } = self.located;
+        let address = self.address()?;
+        if self.shield.is_ours(address) {
+            return Some(Verdict::PassMartian);
+        }
+        if config.lists {
+            match self.shield.listing(address) {
+                Listing::Allowed => return Some(verdict),
+                Listing::Blocked => return Some(Verdict::DropBlocked),
+                Listing::Unlisted => {}
+            }
+        }
+        if matches!(verdict, Verdict::RedirectVersion) {
+            return Some(self.stray(address, verdict, Verdict::DropVersionLimit));
+        }
+        let [exchange, flags] = self.frame.read(ike.wrapping_add(ike::EXCHANGE))?;
+        if exchange == ike::IKE_SA_INIT && flags & ike::RESPONSE == 0 {
+            return self.ike_sa_init(address, cookie);
+        }
+        if !config.check_spis {
+            return Some(verdict);
+        }
+        // Ours is the one that the other side did not choose.
+        let ours = if flags & ike::INITIATOR == 0 {
+            ike::INITIATOR_SPI
+        } else {
+            ike::RESPONDER_SPI
+        };
+        let spi = u64::from_be_bytes(self.frame.read(ike.wrapping_add(ours))?);
+        if self.shield.secrets().spis.verify(spi) || self.shield.is_kept(spi) {
+            return Some(verdict);
+        }
+        Some(self.stray(address, Verdict::RedirectStray, Verdict::DropStray))
+    }
+
+    /// Lets a trickle of what is only refused through.
+    #[inline(always)]
+    fn stray(&self, address: Address, through: Verdict, dropped: Verdict) -> Verdict {
+        let Config {
+            stray_total,
+            stray_source,
+            ..
+        } = self.config;
+        let is_through = self.shield.take_of_all(Bucket::Stray, stray_total)
+            && self
+                .shield
+                .take(address.source(), Bucket::Stray, stray_source);
+        if is_through { through } else { dropped }
+    }
+
+    #[inline(always)]
+    fn ike_sa_init(&self, address: Address, reply: &mut Cookie) -> Option<Verdict> {
+        let Config {
+            cookies,
+            source: rate,
+            total,
+            proven_total,
+            ..
+        } = self.config;
+        let source = address.source();
+        let asked = match cookies {
+            Cookies::Off => return Some(self.located.verdict),
+            Cookies::Always => Verdict::ReplyCookie,
+            Cookies::OverRate => {
+                if !self.shield.take_of_all(Bucket::Init, total) {
+                    Verdict::ReplyCookieTotal
+                } else if !self.shield.take(source, Bucket::Init, rate) {
+                    Verdict::ReplyCookieSource
+                } else {
+                    return Some(self.located.verdict);
+                }
+            }
+        };
+        let Some((nonce_at, nonce_len)) = self.nonce() else {
+            return Some(Verdict::DropNonce);
+        };
+        let Located { ike, verdict, .. } = self.located;
+        let request = Request {
+            address,
+            spi_i: u64::from_be_bytes(self.frame.read(ike.wrapping_add(ike::INITIATOR_SPI))?),
+            nonce: self.frame.read(nonce_at)?,
+            nonce_len,
+        };
+        let secrets = self.shield.secrets().cookies;
+        if let Some(cookie) = self.cookie()
+            && secrets.verify_for(cookie, &request)
+        {
+            // First of its own: one source must not take what all have.
+            return Some(if !self.shield.take(source, Bucket::Proven, rate) {
+                Verdict::DropSourceLimit
+            } else if !self.shield.take_of_all(Bucket::Proven, proven_total) {
+                Verdict::DropTotalLimit
+            } else {
+                verdict
+            });
+        }
+        *reply = secrets.mint_for(&request);
+        Some(asked)
+    }
+
+    /// The cookie, which is in the first payload if there is one (RFC 7296 §2.6).
+    #[inline(always)]
+    fn cookie(&self) -> Option<Cookie> {
+        const LENGTH: usize = payload::NOTIFY_LEN + COOKIE_LEN;
+
+        let ike = self.located.ike;
+        let [kind] = self.frame.read(ike.wrapping_add(ike::NEXT_PAYLOAD))?;
+        let first = ike.wrapping_add(ike::LEN);
+        let [_, _, high, low, a, b, c, d] = self.frame.read(first)?;
+        let is_cookie = kind == payload::NOTIFY
+            && usize::from(u16::from_be_bytes([high, low])) == LENGTH
+            && [a, b, c, d] == payload::COOKIE;
+        if !is_cookie {
+            return None;
+        }
+        self.frame
+            .read(first.wrapping_add(payload::NOTIFY_LEN))
+            .map(Cookie::from_octets)
+    }
+
+    /// Where the nonce data is, and its length.
+    #[inline(always)]
+    fn nonce(&self) -> Option<(usize, usize)> {
+        let Located { ike, length, .. } = self.located;
+        let end = ike.wrapping_add(length);
+        let [mut kind] = self.frame.read(ike.wrapping_add(ike::NEXT_PAYLOAD))?;
+        let mut at = ike.wrapping_add(ike::LEN);
+        for _ in 0..PAYLOADS {
+            let [next, _, high, low] = self.frame.read(at)?;
+            let octets = usize::from(u16::from_be_bytes([high, low]));
+            let behind = at.wrapping_add(octets);
+            if octets < payload::LEN || behind > end {
+                return None;
+            }
+            if kind == payload::NONCE {
+                let length = octets.wrapping_sub(payload::LEN);
+                let is_sound = (NONCE_LEN..=NONCE_LEN_MAX).contains(&length);
+                return is_sound.then_some((at.wrapping_add(payload::LEN), length));
+            }
+            kind = next;
+            at = behind;
+        }
+        None
+    }
+
+    #[inline(always)]
+    fn address(&self) -> Option<Address> {
+        let l3 = self.located.l3;
+        if is_v4(self.located) {
+            let octets = self.frame.read(l3.wrapping_add(ipv4::SOURCE))?;
+            Some(Address::from_v4(octets))
+        } else {
+            self.frame.read(l3.wrapping_add(ipv6::SOURCE)).map(Address)
+        }
+    }
+}
+
+/// Payloads looked at. Clients send the nonce third, or fourth behind a cookie; any
+/// order is allowed.
+const PAYLOADS: usize = 16;
+
+/// Longest nonce in octets (RFC 7296 §3.9).
+const NONCE_LEN_MAX: usize = 256;

@@ -1,0 +1,158 @@
+//! The gateway of the tables on the host: what the maps say, in memory.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::IpAddr;
+
+use ikexdp_common::address::Address;
+use ikexdp_common::challenge::Write;
+use ikexdp_common::classify::{Gateway, Load};
+use ikexdp_common::cookie::CookieSecrets;
+use ikexdp_common::guard::{Bucket, Listing, Read, Shield};
+use ikexdp_common::judge::judge;
+use ikexdp_common::limit::Rate;
+use ikexdp_common::maps::{Config, Secrets};
+use ikexdp_common::spi::SpiSecrets;
+use ikexdp_common::verdict::Verdict;
+use ipnet::IpNet;
+
+use crate::table::{OURS_V4, OURS_V6};
+
+/// What the gateway of the tables has been told.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Told {
+    pub(crate) config: Config,
+    pub(crate) listed: BTreeMap<IpNet, Listing>,
+    pub(crate) kept_spis: BTreeSet<u64>,
+}
+
+/// Secrets that are none.
+pub(crate) fn secrets() -> Secrets {
+    Secrets {
+        cookies: CookieSecrets::new([1, 2], [3, 4]),
+        spis: SpiSecrets::new(7, [5, 6], [7, 8]),
+    }
+}
+
+/// The gateway, at a time that does not pass.
+#[derive(Debug, Default)]
+pub(crate) struct Here {
+    told: Told,
+    sources: RefCell<HashMap<Address, [u64; Bucket::COUNT]>>,
+    all: RefCell<[u64; Bucket::COUNT]>,
+}
+
+impl Here {
+    pub(crate) fn new(told: Told) -> Self {
+        Self {
+            told,
+            ..Self::default()
+        }
+    }
+
+    /// What becomes of a frame, and what it is then.
+    pub(crate) fn judge(&self, frame: &[u8]) -> (Verdict, Vec<u8>) {
+        let mut frame = Frame(frame.to_vec());
+        let verdict = judge(&mut frame, self);
+        (verdict, frame.0)
+    }
+}
+
+impl From<Config> for Here {
+    fn from(config: Config) -> Self {
+        Self::new(Told {
+            config,
+            ..Told::default()
+        })
+    }
+}
+
+impl Gateway for Here {
+    fn owns_v4(&self, address: u32) -> bool {
+        address == OURS_V4.to_bits()
+    }
+
+    fn owns_v6(&self, address: u128) -> bool {
+        address == OURS_V6.to_bits()
+    }
+
+    fn drops_ikev1(&self) -> bool {
+        self.told.config.drop_ikev1
+    }
+}
+
+impl Shield for Here {
+    fn config(&self) -> Config {
+        let lists = !self.told.listed.is_empty();
+        Config {
+            lists,
+            ..self.told.config
+        }
+    }
+
+    fn secrets(&self) -> Secrets {
+        secrets()
+    }
+
+    fn is_ours(&self, address: Address) -> bool {
+        let address = IpAddr::from(address);
+        address == OURS_V4 || address == OURS_V6
+    }
+
+    fn listing(&self, address: Address) -> Listing {
+        let listed = self.told.listed.iter();
+        listed
+            .filter(|(prefix, _)| prefix.contains(&IpAddr::from(address)))
+            .max_by_key(|(prefix, _)| prefix.prefix_len())
+            .map_or(Listing::Unlisted, |(_, listing)| *listing)
+    }
+
+    fn is_kept(&self, spi: u64) -> bool {
+        self.told.kept_spis.contains(&spi)
+    }
+
+    fn take(&self, source: Address, bucket: Bucket, rate: Rate) -> bool {
+        let mut sources = self.sources.borrow_mut();
+        let buckets = sources.entry(source).or_default();
+        rate.take(&mut buckets[bucket as usize], 1)
+    }
+
+    fn take_of_all(&self, bucket: Bucket, rate: Rate) -> bool {
+        rate.take(&mut self.all.borrow_mut()[bucket as usize], 1)
+    }
+}
+
+/// A frame in memory.
+struct Frame(Vec<u8>);
+
+impl Load for Frame {
+    fn length(&self) -> usize {
+        self.0.len()
+    }
+
+    fn load<const N: usize>(&self, layer: usize, field: usize) -> Option<[u8; N]> {
+        self.0.as_slice().load(layer, field)
+    }
+}
+
+impl Read for Frame {
+    fn read<const N: usize>(&self, at: usize) -> Option<[u8; N]> {
+        self.load(at, 0)
+    }
+}
+
+impl Write for Frame {
+    fn truncate(&mut self, length: usize) -> Option<()> {
+        assert!(
+            length <= self.0.len(),
+            "a reply is no longer than its request"
+        );
+        self.0.truncate(length);
+        Some(())
+    }
+
+    fn write<const N: usize>(&mut self, at: usize, octets: [u8; N]) -> Option<()> {
+        *self.0.get_mut(at..)?.first_chunk_mut()? = octets;
+        Some(())
+    }
+}

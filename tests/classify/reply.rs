@@ -1,0 +1,150 @@
+//! The replies of the guard, as another reader of packets sees them.
+
+use std::net::IpAddr;
+
+use etherparse::{NetSlice, SlicedPacket, TransportSlice, UdpSlice};
+use harness::packet::{CLIENT_MAC, GATEWAY_MAC};
+use ikexdp_common::verdict::Action;
+
+use crate::guard::{Case, cases};
+use crate::host::{Here, secrets};
+
+/// Source, destination, time to live, and traffic class.
+fn ends(packet: &SlicedPacket<'_>) -> (IpAddr, IpAddr, u8, u8) {
+    match packet.net.as_ref().unwrap() {
+        NetSlice::Ipv4(slice) => {
+            let header = slice.header();
+            let sound = header.to_header();
+            assert_eq!(header.header_checksum(), sound.calc_header_checksum());
+            assert!(header.dont_fragment());
+            let (from, to) = (
+                header.source_addr().into(),
+                header.destination_addr().into(),
+            );
+            (
+                from,
+                to,
+                header.ttl(),
+                header.dcp().value() << 2 | header.ecn().value(),
+            )
+        }
+        NetSlice::Ipv6(slice) => {
+            let header = slice.header();
+            let (from, to) = (
+                header.source_addr().into(),
+                header.destination_addr().into(),
+            );
+            assert_eq!(header.flow_label().value(), 0);
+            (from, to, header.hop_limit(), header.traffic_class())
+        }
+        NetSlice::Arp(_) => panic!("no ARP is answered"),
+    }
+}
+
+fn udp<'a>(packet: &SlicedPacket<'a>) -> UdpSlice<'a> {
+    match packet.transport.as_ref().unwrap() {
+        TransportSlice::Udp(udp) => udp.clone(),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn checksum(packet: &SlicedPacket<'_>) -> u16 {
+    let udp = udp(packet);
+    let header = udp.to_header();
+    match packet.net.as_ref().unwrap() {
+        NetSlice::Ipv4(slice) => {
+            let header_v4 = slice.header().to_header();
+            header
+                .calc_checksum_ipv4(&header_v4, udp.payload())
+                .unwrap()
+        }
+        NetSlice::Ipv6(slice) => {
+            let header_v6 = slice.header().to_header();
+            header
+                .calc_checksum_ipv6(&header_v6, udp.payload())
+                .unwrap()
+        }
+        NetSlice::Arp(_) => panic!("no ARP is answered"),
+    }
+}
+
+/// Without what may lie behind the packet.
+fn sliced(frame: &[u8]) -> SlicedPacket<'_> {
+    SlicedPacket::from_ethernet(frame).unwrap()
+}
+
+/// The IKE message in a UDP payload.
+fn message<'a>(udp: &UdpSlice<'a>, port: u16) -> &'a [u8] {
+    match port {
+        4500 => {
+            let (marker, message) = udp.payload().split_at(4);
+            assert_eq!(marker, [0; 4]);
+            message
+        }
+        _ => udp.payload(),
+    }
+}
+
+#[test]
+fn a_challenge_goes_back_to_where_its_request_came_from() {
+    let mut replies = 0;
+    for Case { name, told, frames } in cases() {
+        let here = Here::new(told);
+        for (packet, verdict) in frames {
+            let request = packet.build();
+            let (_, reply) = here.judge(&request);
+            if verdict.action() != Action::Reply {
+                assert_eq!(reply, request, "{name}");
+                continue;
+            }
+            replies += 1;
+            assert!(reply.len() < request.len(), "{name}");
+            check(name, &request, &reply);
+        }
+    }
+    assert!(replies > 30, "{replies}");
+}
+
+fn check(name: &str, request: &[u8], reply: &[u8]) {
+    assert_eq!(
+        (&reply[..6], &reply[6..12]),
+        (&CLIENT_MAC[..], &GATEWAY_MAC[..])
+    );
+    let (asked, answer) = (sliced(request), sliced(reply));
+    assert_eq!(answer.link_exts.len(), asked.link_exts.len(), "{name}");
+    let (from, to, ..) = ends(&asked);
+    assert_eq!(ends(&answer), (to, from, 64, 0), "{name}");
+    let (question, udp) = (udp(&asked), udp(&answer));
+    let port = question.destination_port();
+    assert_eq!(udp.source_port(), port, "{name}");
+    assert_eq!(udp.destination_port(), question.source_port(), "{name}");
+    assert_eq!(udp.checksum(), checksum(&answer), "{name}");
+
+    let (question, answer) = (message(&question, port), message(&udp, port));
+    // SPIs, notification, version 2.0, IKE_SA_INIT, response, message ID 0, length.
+    assert_eq!(answer[..8], question[..8], "{name}");
+    let rest = [
+        0, 0, 0, 0, 0, 0, 0, 0, 41, 0x20, 34, 0x20, 0, 0, 0, 0, 0, 0, 0, 45,
+    ];
+    assert_eq!(answer[8..28], rest, "{name}");
+    assert_eq!(answer[28..36], [0, 0, 0, 17, 0, 0, 0x40, 0x06], "{name}");
+    let spi = u64::from_be_bytes(*question.first_chunk().unwrap());
+    let nonce = nonce(question);
+    assert!(
+        secrets().cookies.verify(&answer[36..], from, spi, nonce),
+        "{name}"
+    );
+    assert_eq!(answer.len(), 45, "{name}");
+}
+
+/// The nonce data, found as a reader does who has time.
+fn nonce(message: &[u8]) -> &[u8] {
+    let (mut kind, mut rest) = (message[16], &message[28..]);
+    loop {
+        let length = usize::from(u16::from_be_bytes([rest[2], rest[3]]));
+        if kind == 40 {
+            return &rest[4..length];
+        }
+        (kind, rest) = (rest[0], &rest[length..]);
+    }
+}
