@@ -12,8 +12,6 @@
 )]
 
 mod flood;
-#[path = "../classify/table.rs"]
-mod table;
 mod xdp;
 
 use std::{env, panic, path::PathBuf, process::ExitCode, thread};

@@ -26,6 +26,7 @@ pub mod datagram;
 pub mod eap;
 pub mod emulator;
 pub mod flood;
+pub mod frames;
 pub mod freeradius;
 pub mod fuzz;
 pub mod gateway;
