@@ -15,6 +15,7 @@ mod connects;
 mod counters;
 mod eap;
 mod emulator;
+mod flood;
 mod hostile;
 mod interface;
 mod ip_fragments;
