@@ -4,12 +4,14 @@ use std::error::Error;
 use std::io;
 use std::time::Duration;
 
-use ikexdp_proto::event::{ChildSummary, Established, Event, FailureReason, HandshakeFailure};
+use ikexdp_proto::error::Error as Refused;
+use ikexdp_proto::event::{ChildSummary, Established, Event, HandshakeFailure};
 use ikexdp_proto::time::Instant;
 use ikexdp_proto::types::{EspSpi, IkeSaId, Path};
 use nix::errno::Errno;
 use tracing::{info, warn};
 
+use crate::failure::FailureKind;
 use crate::limiter::{Limiter, PERIOD};
 use crate::listed::Listed;
 use crate::netlink::NetlinkError;
@@ -44,7 +46,8 @@ impl Journal {
         match event {
             Event::Established(sa) => established(sa),
             Event::HandshakeFailed(failure) => {
-                if self.limiter.admit(now, kind(&failure.reason)) {
+                let kind = FailureKind::from(&failure.reason);
+                if self.limiter.admit(now, kind.name()) {
                     handshake_failed(failure);
                 }
             }
@@ -210,7 +213,7 @@ fn established(sa: &Established) {
 
 fn handshake_failed(failure: &HandshakeFailure) {
     warn!(
-        kind = kind(&failure.reason),
+        kind = FailureKind::from(&failure.reason).name(),
         id = failure.id.map(|id| id.0),
         connection = failure.connection,
         peer = %failure.path.remote,
@@ -226,36 +229,8 @@ fn handshake_failed(failure: &HandshakeFailure) {
     );
 }
 
-/// The name under which failures of one reason are limited, and can be counted.
-const fn kind(reason: &FailureReason) -> &'static str {
-    match reason {
-        FailureReason::Refused(_) => "refused",
-        FailureReason::NoCommonAlgorithms(_) => "no_common_algorithms",
-        FailureReason::KeyExchange => "key_exchange",
-        FailureReason::NoConnection { .. } => "no_connection",
-        FailureReason::AuthMethod(_) => "auth_method",
-        FailureReason::EapWanted => "eap_wanted",
-        FailureReason::Eap(_) => "eap",
-        FailureReason::EapKey => "eap_key",
-        FailureReason::EapSilent { .. } => "eap_silent",
-        FailureReason::NotAdmitted { .. } => "not_admitted",
-        FailureReason::SharedKey => "shared_key",
-        FailureReason::Credentials(_) => "credentials",
-        FailureReason::NoSignatureHash => "no_signature_hash",
-        FailureReason::OwnKey => "own_key",
-        FailureReason::PeerRefused(_) => "peer_refused",
-        FailureReason::Timeout { .. } => "timeout",
-        FailureReason::Unauthentic => "unauthentic",
-        FailureReason::JobAbandoned => "job_abandoned",
-        FailureReason::Terminated => "terminated",
-    }
-}
-
-fn child_refused(id: IkeSaId, reason: &ikexdp_proto::error::Error) {
-    let hint = match reason {
-        ikexdp_proto::error::Error::Mismatch(mismatch) => Some(mismatch.hint()),
-        _ => None,
-    };
+fn child_refused(id: IkeSaId, reason: &Refused) {
+    let hint = hint_of_child(reason);
     warn!(%id, reason = reason.to_string(), hint, "CHILD SA refused");
 }
 
@@ -272,7 +247,16 @@ fn child_established(id: IkeSaId, child: &ChildSummary, rekeyed: Option<EspSpi>)
     );
 }
 
-fn milliseconds(duration: Duration) -> u64 {
+/// What an operator can do about a CHILD SA that was refused, where there is
+/// something.
+pub(crate) const fn hint_of_child(reason: &Refused) -> Option<&'static str> {
+    match reason {
+        Refused::Mismatch(mismatch) => Some(mismatch.hint()),
+        _ => None,
+    }
+}
+
+pub(crate) fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
@@ -282,7 +266,7 @@ mod tests {
     use ikexdp_proto::crypto::cipher::{Cipher, Encryption};
     use ikexdp_proto::crypto::kex::Group;
     use ikexdp_proto::crypto::prf::Prf;
-    use ikexdp_proto::event::{FragmentationSummary, NatSituation};
+    use ikexdp_proto::event::{FailureReason, FragmentationSummary, NatSituation};
     use ikexdp_proto::identity::Identity;
     use ikexdp_proto::suite::IkeSuite;
     use ikexdp_proto::types::{Role, Spi, Spis};

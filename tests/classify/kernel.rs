@@ -4,18 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 
 use aya::programs::{TestRun, TestRunOptions};
+use harness::frames::{
+    Case, Here, Mutations, OURS_V4, OURS_V6, Row, Told, cases, configs, configurations, drawn_from,
+    load, table,
+};
 use harness::namespace::Namespace;
 use harness::udp::PATIENCE;
 use ikexdp::xdp::{Interface, Program};
 use ikexdp::xsk::{Socket, Transfer};
-use ikexdp_common::maps::{Config, LOCAL_ADDRESSES, SOURCES_DEFAULT};
+use ikexdp_common::maps::{Config, LOCAL_ADDRESSES};
 use ikexdp_common::verdict::{Action, Verdict};
-
-use crate::guard::{Case, cases, configurations};
-use crate::host::{Here, Told, secrets};
-use crate::mutate::Mutations;
-use crate::table::{BROADCAST, OURS_V4, OURS_V6, Row, table};
-use crate::{configs, drawn_from};
 
 /// What the kernel runs no shorter frame than: an Ethernet header.
 const FRAME_MIN: usize = 14;
@@ -42,13 +40,7 @@ impl Kernel {
     }
 
     fn told(told: Told) -> Self {
-        let mut program = Program::load(told.config, SOURCES_DEFAULT).unwrap();
-        let ours = [OURS_V4.into(), OURS_V6.into()].into();
-        program.set_addresses(&ours).unwrap();
-        program.set_broadcasts(&[BROADCAST].into()).unwrap();
-        program.set_secrets(&secrets()).unwrap();
-        program.set_listed(&told.listed).unwrap();
-        program.set_kept_spis(&told.kept_spis).unwrap();
+        let program = load(&told);
         Self {
             here: Here::new(told),
             program,

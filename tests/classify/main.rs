@@ -9,41 +9,16 @@
     reason = "a test ends by a panic, and its input is its own"
 )]
 
-mod guard;
-mod host;
 mod kernel;
-mod mutate;
 mod reply;
-mod table;
 
+use harness::frames::{
+    CUSTOMER, Case, Here, Mutations, Row, SERVICE, cases, configs, drawn_from, init, marked, table,
+    v4, v6,
+};
 use ikexdp_common::classify::locate;
 use ikexdp_common::maps::Config;
 use ikexdp_common::verdict::{Action, Verdict};
-
-use guard::{Case, cases};
-use host::Here;
-use mutate::Mutations;
-use table::{CUSTOMER, Row, SERVICE, init, marked, table, v4, v6};
-
-/// Longer than any frame of the table.
-const FRAME_MAX: u16 = 3840;
-
-/// Every configuration that the table holds under.
-fn configs() -> [Config; 2] {
-    [false, true].map(|drop_ikev1| Config {
-        frame_max: FRAME_MAX,
-        drop_ikev1,
-        ..Config::default()
-    })
-}
-
-/// What drawn frames begin as.
-fn drawn_from() -> Vec<Vec<u8>> {
-    let rows = table(configs()[0]).into_iter().map(|row| row.packet);
-    let frames = cases().into_iter().flat_map(|case| case.frames);
-    let packets = rows.chain(frames.map(|(packet, _)| packet));
-    packets.map(|packet| packet.build()).collect()
-}
 
 #[test]
 fn every_row_has_its_verdict() {

@@ -3,11 +3,9 @@
 use std::net::IpAddr;
 
 use etherparse::{NetSlice, SlicedPacket, TransportSlice, UdpSlice};
+use harness::frames::{Case, Here, cases, secrets};
 use harness::packet::{CLIENT_MAC, GATEWAY_MAC};
 use ikexdp_common::verdict::Action;
-
-use crate::guard::{Case, cases};
-use crate::host::{Here, secrets};
 
 /// Source, destination, time to live, and traffic class.
 fn ends(packet: &SlicedPacket<'_>) -> (IpAddr, IpAddr, u8, u8) {

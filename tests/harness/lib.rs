@@ -15,13 +15,18 @@
 )]
 
 pub mod answer;
+pub mod bpf;
 pub mod capture;
 pub mod check;
 pub mod confined;
+pub mod cpu;
 pub mod credentials;
+pub mod crowd;
 pub mod datagram;
 pub mod eap;
 pub mod emulator;
+pub mod flood;
+pub mod frames;
 pub mod freeradius;
 pub mod fuzz;
 pub mod gateway;
@@ -37,6 +42,7 @@ pub mod packet;
 pub mod parties;
 pub mod pki;
 pub mod process;
+pub mod prometheus;
 pub mod script;
 pub mod strongswan;
 pub mod systemd;

@@ -47,6 +47,12 @@ impl Process {
         }
     }
 
+    /// The program's number.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// What the program wrote to standard error so far.
     #[must_use]
     pub fn lines(&self) -> &Journal<String> {

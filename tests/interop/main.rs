@@ -16,12 +16,15 @@ mod counters;
 mod defence;
 mod eap;
 mod emulator;
+mod flood;
 mod hostile;
 mod interface;
 mod ip_fragments;
+mod journal;
 mod lifecycle;
 mod loss;
 mod malformed;
+mod metrics;
 mod onboarding;
 mod radius;
 mod refusals;
@@ -30,6 +33,7 @@ mod repeats;
 mod service;
 mod suites;
 mod transit;
+mod views;
 mod wire;
 
 /// The daemon that was built along with these tests.

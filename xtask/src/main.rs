@@ -1,6 +1,7 @@
 //! `cargo xtask`: everything that is done to the project rather than by it.
 
 mod artifact;
+mod bench;
 mod build;
 mod command;
 mod demo;
@@ -44,6 +45,9 @@ enum Verb {
     },
     /// Fuzzes, beginning with the inputs that are known to be interesting
     Fuzz(fuzz::Arguments),
+    /// Measures, and prints tables
+    #[command(subcommand)]
+    Bench(bench::Bench),
     /// Simulates two endpoints in all weathers
     Sim(sim::Arguments),
     /// Checks all that needs no test: format, lints, documentation, licences
@@ -68,6 +72,7 @@ fn run(verb: Verb) -> Result<ExitCode> {
         Verb::Test(arguments) => return test::run(&arguments),
         Verb::Vm { filter } => return test::run(&test::Arguments::of_vm(filter)),
         Verb::Fuzz(arguments) => fuzz::run_targets(&arguments)?,
+        Verb::Bench(bench) => bench::measure(&bench)?,
         Verb::Sim(arguments) => sim::simulate(&arguments)?,
         Verb::Lint => lint::everything()?,
         Verb::Ci => {

@@ -60,6 +60,7 @@ pub(super) struct Gateway {
     pub(super) additional_addresses: Vec<Text>,
     pub(super) control_socket: Option<PathBuf>,
     pub(super) state_dir: Option<PathBuf>,
+    pub(super) metrics_address: Option<Text>,
 }
 
 /// What is logged, and how.

@@ -177,6 +177,7 @@ fn convert(cx: &mut Context<'_>, file: &File) -> Option<(Settings, Vec<Proofs>)>
         defence: defence?,
         control_socket: gateway.control_socket,
         state_dir: gateway.state_dir,
+        metrics_address: gateway.metrics_address,
         log: log?,
         radius,
         dhcp,

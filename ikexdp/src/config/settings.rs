@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -31,6 +32,8 @@ pub struct Settings {
     pub control_socket: PathBuf,
     /// Where what must outlive the daemon is kept.
     pub state_dir: PathBuf,
+    /// Where metrics can be asked for, if anywhere.
+    pub metrics_address: Option<SocketAddr>,
     /// What is logged, and how.
     pub log: LogSettings,
     /// Servers that know users.

@@ -71,6 +71,10 @@ impl Desk {
         match order {
             Order::Status(reply) => drop(reply.send(self.status(driver))),
             Order::Stats(reply) => drop(reply.send(stats(driver))),
+            Order::Sources(reply) => {
+                let now = driver.clock.now();
+                drop(reply.send(driver.senders.view(now)));
+            }
             Order::Sas { after, reply } => {
                 let sas = driver.engine.summaries(after);
                 drop(reply.send(sas.take(PAGE).collect()));
@@ -129,6 +133,7 @@ impl Desk {
             uptime_s: driver.clock.now().since(Instant::ZERO).as_secs(),
             half_open: driver.engine.half_open(),
             challenging_s: challenging_s(driver),
+            half_open_max: driver.half_open_max,
             established: driver.engine.established(),
             jobs: driver.jobs.out(),
             reassembly_octets: driver.engine.reassembly_octets(),
@@ -177,6 +182,7 @@ fn stats(driver: &Driver) -> Stats {
             .map(|(metric, value)| (metric.name(), value))
             .collect(),
         engine: stats.map(|(stat, value)| (stat.name(), value)).collect(),
+        handshakes: driver.handshakes.view(),
         radius: Vec::new(),
     }
 }

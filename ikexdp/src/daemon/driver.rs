@@ -13,10 +13,13 @@ use ikexdp_proto::{Command, Endpoint, Input, Output};
 use super::accounts::Accounts;
 use super::engine_config;
 use super::fast_path::FastPath;
+use super::handshakes::Handshakes;
 use super::holders::Holders;
 use super::shield::Shield;
+use super::sources::Senders;
 use crate::clock::Clock;
 use crate::config::Settings;
+use crate::control::Feed;
 use crate::jobs::{Full, Jobs, Lost};
 use crate::journal::Journal;
 use crate::leases::Keeper;
@@ -38,12 +41,16 @@ pub(super) struct Driver {
     pub(super) events: Option<Events>,
     pub(super) journal: Journal,
     pub(super) accounts: Arc<Accounts>,
+    pub(super) handshakes: Handshakes,
     pub(super) holders: Arc<Holders>,
+    pub(super) feed: Arc<Feed>,
     pub(super) leases: Keeper,
     pub(super) metrics: Metrics,
+    pub(super) senders: Senders,
     /// Jobs that could not be done, which the engine has yet to hear of.
     pub(super) refused: Vec<JobId>,
     pub(super) fragmentation: Fragmentation,
+    pub(super) half_open_max: usize,
     pub(super) ip_fragments: bool,
 }
 
@@ -64,6 +71,7 @@ impl Driver {
             }
             Ok(datagram) => {
                 self.metrics.count(Metric::UdpReceived);
+                self.senders.see(self.clock.now(), &datagram);
                 self.handle(Input::Datagram(datagram));
             }
             Err(Discard::NotIke) => self.metrics.count(Metric::UdpNotIke),
@@ -78,7 +86,10 @@ impl Driver {
         };
         let now = self.clock.now();
         match fast_path.datagram(frame) {
-            Ok(datagram) => self.engine.handle(now, Input::Datagram(datagram)),
+            Ok(datagram) => {
+                self.senders.see(now, &datagram);
+                self.engine.handle(now, Input::Datagram(datagram));
+            }
             Err(_) => return self.metrics.count(Metric::FrameNotIke),
         }
         let job_is_out = self.conclude(now);
@@ -169,6 +180,7 @@ impl Driver {
         self.fragmentation = config.fragmentation;
         self.ip_fragments = settings.ip_fragments;
         self.journal.reconfigure(settings.ip_fragments);
+        self.half_open_max = config.gate.half_open_max;
         self.jobs.set_limit(config.gate.half_open_max);
         self.shield.reconfigure(&settings.defence, config.gate);
         self.engine.reconfigure(Arc::new(config));
@@ -237,7 +249,9 @@ impl Driver {
                 Output::Event(event) => {
                     self.journal.event(now, &event);
                     self.accounts.hear(now, &event);
+                    self.handshakes.hear(&event);
                     self.holders.hear(&event);
+                    self.feed.tell(&event);
                 }
             }
         }

@@ -7,13 +7,16 @@ mod data_plane;
 mod desk;
 mod dhcp;
 mod driver;
+mod exporter;
 mod fast_path;
+mod handshakes;
 mod holders;
 mod order;
 mod packet_loop;
 mod queues;
 mod reload;
 mod shield;
+mod sources;
 mod systemd;
 mod users;
 
@@ -42,15 +45,18 @@ use self::dhcp::Dhcp;
 use self::driver::Driver;
 use self::fast_path::FastPath;
 pub use self::fast_path::FastPathError;
+use self::handshakes::Handshakes;
 use self::holders::Holders;
 use self::order::{Mailbox, Order};
 use self::packet_loop::PacketLoop;
 use self::reload::Reloader;
 use self::shield::Shield;
+use self::sources::Senders;
 use self::users::Users;
 use crate::authorities::Authorities;
+use crate::clock::unix_time;
 use crate::config::{DataPlane, Loaded, Settings, Transport};
-use crate::control::{ControlError, Listener};
+use crate::control::{ControlError, Feed, Listener};
 use crate::entropy;
 use crate::host_checks::obstacles;
 use crate::jobs::Jobs;
@@ -150,14 +156,18 @@ pub fn run(loaded: &Loaded) -> Result<(), DaemonError> {
         data_plane: Arc::clone(&carrier.data_plane),
         users: Arc::new(users),
         dhcp: Arc::new(Dhcp::new(settings.data_plane)),
+        exporter: Arc::default(),
+        started: unix_time().as_secs(),
+        feed: Arc::default(),
     };
     let (ended, end) = oneshot::channel();
     let holders = Arc::clone(&plane.dhcp.holders);
+    let feed = Arc::clone(&plane.feed);
     let packets = settings.clone();
     let packet_loop = thread::Builder::new()
         .name("ikexdp-packets".to_owned())
         .spawn(move || {
-            let hearers = (accounts, holders);
+            let hearers = (accounts, holders, feed);
             let result = prepare(&packets, sockets, carrier, waker, orders, hearers)
                 .and_then(|packets| packets.run().map_err(DaemonError::Wait));
             // If nobody listens any more, the process is ending.
@@ -191,6 +201,7 @@ fn serve(
     tasks.block_on(runtime, async {
         users.listen(&settings.radius, &plane.mailbox).await;
         plane.dhcp.serve(&settings.dhcp, &plane.mailbox).await;
+        plane.export(settings.metrics_address).await;
         tokio::select! {
             // A panic drops the sender.
             result = end => {
@@ -214,7 +225,7 @@ fn prepare(
     carrier: Carrier,
     waker: Waker,
     orders: Receiver<Order>,
-    (accounts, holders): (Arc<Accounts>, Arc<Holders>),
+    (accounts, holders, feed): (Arc<Accounts>, Arc<Holders>, Arc<Feed>),
 ) -> Result<PacketLoop, DaemonError> {
     let fast_path = match &settings.transport {
         Transport::Udp => None,
@@ -227,9 +238,10 @@ fn prepare(
     let random = || entropy::seeded().map_err(|_| DaemonError::Entropy);
     let shield = Shield::new(&settings.defence, config.gate, random()?);
     let threads = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    let half_open_max = config.gate.half_open_max;
     let jobs = Jobs::start(
         threads,
-        config.gate.half_open_max,
+        half_open_max,
         waker.clone(),
         carrier.data_plane,
         Arc::new(Authorities::default()),
@@ -253,6 +265,7 @@ fn prepare(
     let mut driver = Driver {
         clock: accounts.clock(),
         fragmentation,
+        half_open_max,
         engine,
         sockets: Rc::new(sockets),
         fast_path,
@@ -261,9 +274,12 @@ fn prepare(
         events: carrier.events,
         journal: Journal::new(settings.ip_fragments),
         accounts,
+        handshakes: Handshakes::default(),
         holders,
+        feed,
         leases,
         metrics: Metrics::default(),
+        senders: Senders::default(),
         refused: Vec::new(),
         ip_fragments: settings.ip_fragments,
     };

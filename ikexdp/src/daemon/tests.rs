@@ -89,6 +89,7 @@ fn settings(state_dir: PathBuf) -> Settings {
         data_plane: DataPlane::None,
         control_socket: PathBuf::new(),
         state_dir,
+        metrics_address: None,
         log: LogSettings::default(),
         radius: Vec::new(),
         dhcp: Vec::new(),
@@ -121,7 +122,7 @@ impl Gateway {
         let (mailbox, orders) = Mailbox::open(waker.clone());
         let run = move || {
             let (carrier, _) = data_plane::open(settings.data_plane, &sockets)?;
-            let hearers = (Arc::default(), Arc::default());
+            let hearers = (Arc::default(), Arc::default(), Arc::default());
             let packets = prepare(&settings, sockets, carrier, waker, orders, hearers)?;
             packets.run().map_err(DaemonError::Wait)
         };
@@ -305,6 +306,10 @@ fn a_client_connects_is_shown_and_is_terminated() {
     // The key exchange, and each direction of the CHILD SA.
     assert_eq!(gateway.counter("job_submitted"), 3);
     assert_eq!(gateway.counter("established"), 1);
+    let handshakes = gateway.ask(Order::Stats).handshakes;
+    assert_eq!(handshakes.established, 1);
+    assert_eq!(handshakes.duration_us.count, 1);
+    assert_ne!(handshakes.duration_us.sum, 0);
 
     let rekey = |child| {
         let id = IkeSaId(sa.id);
@@ -424,17 +429,9 @@ fn a_panic_of_the_packet_loop_ends_the_daemon() {
     let directory = tempfile::TempDir::new().unwrap();
     let listener = Listener::bind(&directory.path().join("control.sock")).unwrap();
     let (mailbox, _orders) = Mailbox::open(Waker::new().unwrap());
-    let (writer, _guard) = tracing_appender::non_blocking(std::io::sink());
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
-    let plane = ControlPlane {
-        mailbox,
-        drops: Sockets::bind(Ports { ike: 0, nat_t: 0 }).unwrap().drops(),
-        lost_lines: writer.error_counter(),
-        data_plane: Arc::new(NoDataPlane),
-        reloader: Arc::new(Reloader::new(PathBuf::new(), &settings(PathBuf::new()))),
-        users: Arc::new(Users::new(runtime.handle().clone(), Arc::default())),
-        dhcp: Arc::new(Dhcp::new(DataPlane::None)),
-    };
+    let reloader = Reloader::new(PathBuf::new(), &settings(PathBuf::new()));
+    let plane = ControlPlane::alone(mailbox, reloader, &runtime);
     let (ended, end) = oneshot::channel();
     let packets = thread::spawn(move || {
         let _ended = ended;

@@ -1,6 +1,7 @@
 //! The XDP program: loaded into the kernel, told about this host, attached.
 
 mod addresses;
+mod attached;
 mod interface;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,6 +22,7 @@ use ikexdp_common::verdict::Verdict;
 use ipnet::IpNet;
 
 pub use self::addresses::LocalAddresses;
+pub use self::attached::{Attached, AttachedError};
 pub use self::interface::{Interface, InterfaceError};
 use crate::causes::causes;
 
@@ -428,12 +430,7 @@ impl Program {
     ///
     /// When the kernel refuses, which it has no reason to.
     pub fn counters(&self) -> Result<Counters, MapError> {
-        let read = |verdict: &Verdict| Ok(self.counters.get(&(*verdict as u32), 0)?.to_vec());
-        Verdict::ALL
-            .iter()
-            .map(read)
-            .collect::<Result<_, _>>()
-            .map(Counters)
+        Counters::read(&self.counters)
     }
 
     /// The loaded program itself.
@@ -510,6 +507,12 @@ impl Attachment {
 pub struct Counters(Vec<Vec<u64>>);
 
 impl Counters {
+    fn read(map: &PerCpuArray<MapData, u64>) -> Result<Self, MapError> {
+        let read = |verdict: &Verdict| Ok(map.get(&(*verdict as u32), 0)?.to_vec());
+        let counters = Verdict::ALL.iter().map(read);
+        counters.collect::<Result<_, _>>().map(Self)
+    }
+
     /// Frames on all CPUs.
     #[must_use]
     pub fn total(&self, verdict: Verdict) -> u64 {

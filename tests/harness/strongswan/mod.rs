@@ -138,6 +138,12 @@ impl Strongswan {
         )
     }
 
+    /// The daemon's process number.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.charon.pid()
+    }
+
     /// The daemon's log.
     #[must_use]
     pub fn log(&self) -> &Journal<String> {

@@ -61,6 +61,8 @@ pub struct Settings {
     pub ports: (u16, u16),
     /// Whether an initiator may change its address (RFC 4555).
     pub mobike: bool,
+    /// Further lines of the daemon's settings.
+    pub daemon: &'static str,
 }
 
 /// Which end of the connection.
@@ -106,6 +108,7 @@ impl Settings {
             dpd_delay: Duration::ZERO,
             ports: (500, 4500),
             mobike: false,
+            daemon: "",
         }
     }
 
@@ -154,7 +157,9 @@ impl Settings {
                         default = 1
                     }}
                 }}
+                {daemon}
             }}",
+            daemon = self.daemon,
             signature_authentication = if self.signature_authentication {
                 "yes"
             } else {

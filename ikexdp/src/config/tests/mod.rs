@@ -3,6 +3,7 @@
 mod defence;
 mod eap;
 mod local;
+mod metrics;
 mod revocation;
 mod services;
 

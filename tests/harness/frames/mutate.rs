@@ -12,13 +12,15 @@ const EDGES: [u8; 16] = [
 ];
 
 /// An endless sequence of frames, the same for the same seed.
-pub(crate) struct Mutations {
+pub struct Mutations {
     frames: Vec<Vec<u8>>,
     random: ChaCha8Rng,
 }
 
 impl Mutations {
-    pub(crate) fn of(frames: Vec<Vec<u8>>, seed: u64) -> Self {
+    /// Those of a seed.
+    #[must_use]
+    pub fn of(frames: Vec<Vec<u8>>, seed: u64) -> Self {
         Self {
             frames,
             random: ChaCha8Rng::seed_from_u64(seed),

@@ -2,19 +2,23 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use harness::packet::{self, Packet};
+use crate::packet::{self, Packet};
 use ikexdp_common::maps::Config;
 use ikexdp_common::verdict::Verdict::{self, *};
 
-pub(crate) const OURS_V4: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
-pub(crate) const BROADCAST: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 255);
-pub(crate) const OURS_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1);
+/// The gateway's address.
+pub const OURS_V4: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
+/// The broadcast address of its network.
+pub const BROADCAST: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 255);
+/// The gateway's address, in the other family.
+pub const OURS_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1);
 const PEER_V4: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 2);
 const PEER_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0xff, 0, 0, 0, 0, 2);
 
-// EtherTypes of tags.
-pub(crate) const CUSTOMER: u16 = 0x8100;
-pub(crate) const SERVICE: u16 = 0x88a8;
+/// The EtherType of a customer's tag.
+pub const CUSTOMER: u16 = 0x8100;
+/// The EtherType of a provider's tag.
+pub const SERVICE: u16 = 0x88a8;
 
 // Offsets into the IKE header (RFC 7296 §3.1).
 const SPI_R: usize = 8;
@@ -25,10 +29,13 @@ const MESSAGE_ID: usize = 20;
 const LENGTH: usize = 24;
 
 /// A frame with a name, and what must become of it.
-pub(crate) struct Row {
-    pub(crate) name: &'static str,
-    pub(crate) packet: Packet,
-    pub(crate) verdict: Verdict,
+pub struct Row {
+    /// What it is about.
+    pub name: &'static str,
+    /// What comes.
+    pub packet: Packet,
+    /// What becomes of it.
+    pub verdict: Verdict,
 }
 
 const fn row(name: &'static str, packet: Packet, verdict: Verdict) -> Row {
@@ -39,7 +46,9 @@ const fn row(name: &'static str, packet: Packet, verdict: Verdict) -> Row {
     }
 }
 
-pub(crate) fn table(config: Config) -> Vec<Row> {
+/// Every row, with what becomes of it under a configuration of [`configs`](super::configs).
+#[must_use]
+pub fn table(config: Config) -> Vec<Row> {
     let parts = [
         link(),
         ipv4(),
@@ -53,21 +62,27 @@ pub(crate) fn table(config: Config) -> Vec<Row> {
     parts.into_iter().flatten().collect()
 }
 
-pub(crate) fn v4(port: u16) -> Packet {
+/// From a stranger, to this port of the gateway.
+#[must_use]
+pub fn v4(port: u16) -> Packet {
     Packet::new(PEER_V4.into(), OURS_V4.into(), port)
 }
 
-pub(crate) fn v6(port: u16) -> Packet {
+/// The same, in the other family.
+#[must_use]
+pub fn v6(port: u16) -> Packet {
     Packet::new(PEER_V6.into(), OURS_V6.into(), port)
 }
 
 /// An IKE_SA_INIT request of 128 octets.
-pub(crate) fn init() -> Vec<u8> {
+#[must_use]
+pub fn init() -> Vec<u8> {
     packet::ike_sa_init(128)
 }
 
 /// The same, as it travels on port 4500.
-pub(crate) fn marked() -> Vec<u8> {
+#[must_use]
+pub fn marked() -> Vec<u8> {
     packet::marked(128)
 }
 

@@ -16,18 +16,22 @@ use ikexdp_common::spi::SpiSecrets;
 use ikexdp_common::verdict::Verdict;
 use ipnet::IpNet;
 
-use crate::table::{BROADCAST, OURS_V4, OURS_V6};
+use super::table::{BROADCAST, OURS_V4, OURS_V6};
 
 /// What the gateway of the tables has been told.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Told {
-    pub(crate) config: Config,
-    pub(crate) listed: BTreeMap<IpNet, Listing>,
-    pub(crate) kept_spis: BTreeSet<u64>,
+pub struct Told {
+    /// By the map of its configuration.
+    pub config: Config,
+    /// Prefixes.
+    pub listed: BTreeMap<IpNet, Listing>,
+    /// SPIs of before.
+    pub kept_spis: BTreeSet<u64>,
 }
 
 /// Secrets that are none.
-pub(crate) fn secrets() -> Secrets {
+#[must_use]
+pub fn secrets() -> Secrets {
     Secrets {
         cookies: CookieSecrets::new([1, 2], [3, 4]),
         spis: SpiSecrets::new(7, [5, 6], [7, 8]),
@@ -36,14 +40,16 @@ pub(crate) fn secrets() -> Secrets {
 
 /// The gateway, at a time that does not pass.
 #[derive(Debug, Default)]
-pub(crate) struct Here {
+pub struct Here {
     told: Told,
     sources: RefCell<HashMap<Address, [u64; Bucket::COUNT]>>,
     all: RefCell<[u64; Bucket::COUNT]>,
 }
 
 impl Here {
-    pub(crate) fn new(told: Told) -> Self {
+    /// One that has seen nothing yet.
+    #[must_use]
+    pub fn new(told: Told) -> Self {
         Self {
             told,
             ..Self::default()
@@ -51,7 +57,8 @@ impl Here {
     }
 
     /// What becomes of a frame, and what it is then.
-    pub(crate) fn judge(&self, frame: &[u8]) -> (Verdict, Vec<u8>) {
+    #[must_use]
+    pub fn judge(&self, frame: &[u8]) -> (Verdict, Vec<u8>) {
         let mut frame = Frame(frame.to_vec());
         let verdict = judge(&mut frame, self);
         (verdict, frame.0)

@@ -3,7 +3,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use harness::packet::Packet;
+use crate::packet::Packet;
 use ikexdp_common::cookie::CookieSecrets;
 use ikexdp_common::guard::Listing;
 use ikexdp_common::limit::Rate;
@@ -11,12 +11,14 @@ use ikexdp_common::maps::{Config, Cookies};
 use ikexdp_common::spi::SpiSecrets;
 use ikexdp_common::verdict::Verdict::{self, *};
 
-use crate::FRAME_MAX;
-use crate::host::{Told, secrets};
-use crate::table::{BROADCAST, CUSTOMER, OURS_V4, OURS_V6, SERVICE};
+use super::FRAME_MAX;
+use super::host::{Told, secrets};
+use super::table::{BROADCAST, CUSTOMER, OURS_V4, OURS_V6, SERVICE};
 
-pub(crate) const PEER_V4: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 2);
-pub(crate) const PEER_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0xff, 0, 0, 0, 0, 2);
+/// A stranger.
+pub const PEER_V4: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 2);
+/// The same, in the other family.
+pub const PEER_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0xff, 0, 0, 0, 0, 2);
 
 /// The initiator's SPI in all of them.
 const SPI: u64 = 0x1122_3344_5566_7788;
@@ -31,13 +33,18 @@ const VENDOR: u8 = 43;
 const NONCE_DATA: [u8; 32] = [0xa5; 32];
 
 /// Frames one after the other, and what becomes of each.
-pub(crate) struct Case {
-    pub(crate) name: &'static str,
-    pub(crate) told: Told,
-    pub(crate) frames: Vec<(Packet, Verdict)>,
+pub struct Case {
+    /// What it is about.
+    pub name: &'static str,
+    /// The gateway.
+    pub told: Told,
+    /// What comes, and what becomes of it.
+    pub frames: Vec<(Packet, Verdict)>,
 }
 
-pub(crate) fn cases() -> Vec<Case> {
+/// Every sequence.
+#[must_use]
+pub fn cases() -> Vec<Case> {
     let parts = [
         challenges(),
         cookies(),
@@ -52,7 +59,8 @@ pub(crate) fn cases() -> Vec<Case> {
 }
 
 /// Every configuration that matters to frames that are drawn.
-pub(crate) fn configurations() -> Vec<Told> {
+#[must_use]
+pub fn configurations() -> Vec<Told> {
     let mut told: Vec<_> = cases().into_iter().map(|case| case.told).collect();
     told.dedup_by_key(|told| format!("{told:?}"));
     told

@@ -1,0 +1,56 @@
+//! `cargo xtask bench`: what the XDP program costs, and what a flood does to those who want in.
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "what it reads is its own, and a panic ends it with an error"
+)]
+
+mod flood;
+mod xdp;
+
+use std::{env, panic, path::PathBuf, process::ExitCode, thread};
+
+use harness::{confined::confined, crowd::CLIENT};
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let measure: Box<dyn FnOnce()> = match arguments.as_slice() {
+        ["xdp"] => Box::new(xdp::measure),
+        ["flood", ikexdp, rounds, rates @ ..] => {
+            let (ikexdp, rounds) = (PathBuf::from(ikexdp), rounds.parse().unwrap());
+            let rates: Vec<u64> = rates.iter().map(|rate| rate.parse().unwrap()).collect();
+            Box::new(move || flood::measure(&ikexdp, rounds, &rates))
+        }
+        _ => {
+            eprintln!("usage: bench xdp | bench flood IKEXDP ROUNDS RATE...");
+            return ExitCode::FAILURE;
+        }
+    };
+    let inside = || {
+        let say = panic::take_hook();
+        // That a client gives up is what is measured.
+        panic::set_hook(Box::new(move |panic| {
+            if thread::current().name() != Some(CLIENT) {
+                say(panic);
+            }
+        }));
+        measure();
+        ExitCode::SUCCESS
+    };
+    confined(inside).unwrap_or_else(|error| {
+        eprintln!("error: no namespaces to run in: {error}; hint: by `cargo xtask bench`, as root");
+        ExitCode::FAILURE
+    })
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
