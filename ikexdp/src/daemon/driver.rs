@@ -15,7 +15,7 @@ use super::engine_config;
 use super::fast_path::FastPath;
 use super::handshakes::Handshakes;
 use super::holders::Holders;
-use super::sources::Senders;
+use super::senders::Senders;
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::control::Feed;

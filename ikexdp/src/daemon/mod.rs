@@ -14,7 +14,7 @@ mod order;
 mod packet_loop;
 mod queues;
 mod reload;
-mod sources;
+mod senders;
 mod systemd;
 mod users;
 
@@ -48,7 +48,7 @@ use self::holders::Holders;
 use self::order::{Mailbox, Order};
 use self::packet_loop::PacketLoop;
 use self::reload::Reloader;
-use self::sources::Senders;
+use self::senders::Senders;
 use self::users::Users;
 use crate::authorities::Authorities;
 use crate::config::{DataPlane, Loaded, Settings, Transport};
