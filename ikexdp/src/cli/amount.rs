@@ -31,11 +31,11 @@ fn digits(tenths: u128, unit: &str) -> String {
 }
 
 /// What was added in a time, by the second: `7`, or `0.3` where it is little.
-/// Nothing, if it has begun anew meanwhile.
+/// Nothing, if it has begun anew meanwhile, or no time has passed.
 pub(super) fn per_second(before: u64, now: u64, elapsed: Duration) -> Option<String> {
     let added = u128::from(now.checked_sub(before)?);
-    let millis = elapsed.as_millis().max(1);
-    let tenths = added.saturating_mul(10_000) / millis;
+    let tenths = added.saturating_mul(10_000);
+    let tenths = tenths.checked_div(elapsed.as_millis())?;
     Some(match (tenths / 10, tenths % 10) {
         (0, 0) if added > 0 => "0.1".to_owned(),
         (0, 0) => "0".to_owned(),
@@ -86,6 +86,6 @@ mod tests {
         // The daemon was started again.
         assert_eq!(rate(10, 3, 1000), None);
         // Asked twice at once.
-        assert_eq!(rate(0, 1, 0).as_deref(), Some("1000"));
+        assert_eq!(rate(0, 1, 0), None);
     }
 }

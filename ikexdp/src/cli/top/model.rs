@@ -128,7 +128,8 @@ impl Model {
 
     pub(super) fn faster(&mut self) {
         let [shortest, _] = INTERVALS;
-        self.interval = (self.interval / 2).max(shortest);
+        let half = self.interval.checked_div(2).unwrap_or(shortest);
+        self.interval = half.max(shortest);
     }
 
     pub(super) const fn reorder(&mut self) {
