@@ -10,6 +10,7 @@ mod sas;
 mod stats;
 mod status;
 mod table;
+mod top;
 
 use std::io::{self, Write};
 use std::num::ParseIntError;
@@ -59,6 +60,8 @@ enum Command {
     Status(Query),
     /// Show the counters that are not zero
     Stats(stats::Options),
+    /// Show the traffic and the handshakes of this moment, for as long as one looks
+    Top(top::Options),
     /// Show the IKE SAs, all or some of them, and their CHILD SAs
     Sas(sas::Options),
     /// Show what happens, as it happens: handshakes, rekeying, peers that move, ends
@@ -148,6 +151,9 @@ pub enum CliError {
     /// The running daemon does not answer, or refuses.
     #[error(transparent)]
     Client(#[from] ClientError),
+    /// There is nothing to draw on.
+    #[error("standard output is no terminal; hint: `ikexdp top --once` writes one picture as text")]
+    NoTerminal,
     /// The daemon that was followed is no more.
     #[error("the daemon has ended")]
     Ended,
@@ -179,6 +185,7 @@ impl Cli {
                 query.show(out, &status, || status::table(&status))?;
             }
             Command::Stats(options) => stats::execute(&options, out)?,
+            Command::Top(options) => top::execute(options, out)?,
             Command::Sas(options) => sas::execute(&options, out)?,
             Command::Events(options) => events::execute(options, out)?,
             Command::Reload(daemon) => reload(&daemon.socket, out)?,
