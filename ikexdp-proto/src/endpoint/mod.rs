@@ -8,10 +8,12 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
+use core::net::IpAddr;
 
 use rand_core::CryptoRng;
 
 use crate::config::Config;
+use crate::crypto::keymat::MessageKeys;
 use crate::data_plane::{DataPlaneEvent, Lineage};
 use crate::event::{Event, IkeSaSummary};
 use crate::gate::Gate;
@@ -21,9 +23,10 @@ use crate::path_size::PathSizes;
 use crate::pool::Pools;
 use crate::sa::{Context, IkeSa, InboundSpis, Jobs, Lineages, Successions, Superseding, initiate};
 use crate::stats::{Stat, Stats};
+use crate::suite::IkeSuite;
 use crate::table::Table;
 use crate::time::Instant;
-use crate::types::{Datagram, EspSpi, IkeSaId, Path, Role, Transmit};
+use crate::types::{Datagram, EspSpi, IkeSaId, Path, Role, Spis, Transmit};
 use crate::wire::header::{Header, VERSION};
 use crate::wire::iana::{ExchangeType, NotifyType};
 use crate::wire::payload::notify::Notify;
@@ -69,6 +72,9 @@ pub enum Command {
     /// Have the kernel asked what the CHILD SAs of an IKE SA have carried, with a
     /// [`Job::Measure`] on its peer's account; nothing happens if it has none.
     Measure(IkeSaId),
+    /// Hand out the keys of every IKE SA that is made from now on with a peer at this
+    /// address, by [`Output::Keys`]; nobody's any more if there is none.
+    Expose(Option<IpAddr>),
     /// Delete every IKE SA and make no more; the host is about to leave.
     Shutdown,
 }
@@ -85,6 +91,19 @@ pub enum Output {
     Job(JobId, Job),
     /// Tell people.
     Event(Event),
+    /// Somebody is to read along, as [`Command::Expose`] wants it.
+    Keys(Box<ExposedKeys>),
+}
+
+/// What it takes to read the messages of an IKE SA.
+#[derive(Debug)]
+pub struct ExposedKeys {
+    /// Its SPIs.
+    pub spis: Spis,
+    /// Its algorithms.
+    pub suite: IkeSuite,
+    /// Its keys.
+    pub keys: MessageKeys,
 }
 
 /// An IKEv2 peer, sans I/O.
@@ -109,6 +128,8 @@ struct Host {
     inbound: InboundSpis,
     lineages: Lineages,
     successions: Successions,
+    /// The peer whose keys are handed out.
+    exposed: Option<IpAddr>,
 }
 
 impl Host {
@@ -125,6 +146,7 @@ impl Host {
             inbound: &mut self.inbound,
             lineages: &mut self.lineages,
             successions: &mut self.successions,
+            exposed: self.exposed,
         }
     }
 }
@@ -149,6 +171,7 @@ impl Endpoint {
                 inbound: InboundSpis::default(),
                 lineages: Lineages::default(),
                 successions: Successions::default(),
+                exposed: None,
             },
         }
     }
@@ -369,6 +392,7 @@ impl Endpoint {
             Command::CreateChild(id) => self.update(*id, |sa, cx| sa.create_child(cx)),
             Command::Measure(id) => self.update(*id, |sa, cx| sa.measure(cx)),
             Command::Rekey { id, child } => self.update(*id, |sa, cx| sa.rekey(cx, *child)),
+            Command::Expose(peer) => self.host.exposed = *peer,
             Command::Shutdown => {
                 self.leaving = true;
                 for id in self.table.ids() {

@@ -1,6 +1,7 @@
 //! The command line.
 
 mod client;
+mod decrypt;
 mod init;
 mod table;
 
@@ -76,6 +77,10 @@ enum Command {
         #[command(flatten)]
         daemon: Daemon,
     },
+    /// Write the keys of one client for a time, so that Wireshark can read what is captured
+    ///
+    /// Only if `allow-key-export` is set. The log says who wanted it, and `ikexdp status` that it is so.
+    Decrypt(decrypt::Options),
     /// Delete IKE SAs and wait until they are gone
     Terminate {
         #[command(flatten)]
@@ -179,6 +184,7 @@ impl Cli {
                 call::<()>(&daemon.socket, &Request::Rekey { id, child })?;
                 writeln!(out, "rekeying: {id}")?;
             }
+            Command::Decrypt(options) => decrypt::execute(&options, out)?,
             Command::Terminate { which, daemon } => terminate(&which, &daemon.socket, out)?,
         }
         Ok(out.flush()?)

@@ -9,7 +9,9 @@ use ikexdp_proto::stats::Stat;
 use crate::listed::Listed;
 use crate::metrics::Metric;
 use crate::radius::{self, DisconnectCounters};
-use crate::view::{Child, Counters, Fragmentation, PoolStatus, Radius, Sa, Stats, Status};
+use crate::view::{
+    Child, Counters, Decryption, Fragmentation, PoolStatus, Radius, Sa, Stats, Status,
+};
 use crate::xsk::QueueCounter;
 
 /// The daemon at a glance.
@@ -63,6 +65,20 @@ pub(super) fn status(status: &Status) -> String {
         row(
             &format!("pool {}", pool.name),
             &format_args!("{in_use} of {size} in use, {kept} kept: {first}-{last}"),
+        );
+    }
+    if let Some(decryption) = &status.decryption {
+        let Decryption {
+            peer,
+            seconds_left,
+            directory,
+            uid,
+            ..
+        } = decryption;
+        let left = age(*seconds_left);
+        row(
+            "warning",
+            &format_args!("keys of {peer} are written for user {uid}, {left} more: {directory}"),
         );
     }
     for shortcoming in &status.shortcomings {

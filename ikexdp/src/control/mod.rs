@@ -7,6 +7,7 @@ mod client;
 mod server;
 
 use std::fmt;
+use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
@@ -42,8 +43,26 @@ pub enum Request {
     },
     /// Delete every IKE SA and wait until they are gone: how many there were.
     TerminateAll,
+    /// Write the keys of a peer: [`Decryption`](crate::view::Decryption).
+    Decrypt {
+        /// Whose.
+        peer: IpAddr,
+        /// For how long, in seconds.
+        seconds: u64,
+    },
+    /// Write nobody's keys any more: whether somebody's were.
+    StopDecryption,
     /// Read the configuration again: [`Reloaded`](crate::view::Reloaded).
     Reload,
+}
+
+/// Who has sent a request, as the kernel knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// The user.
+    pub uid: u32,
+    /// The process.
+    pub pid: Option<i32>,
 }
 
 /// What the daemon says to a request.

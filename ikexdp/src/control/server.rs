@@ -16,7 +16,7 @@ use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
-use super::{Refusal, Request, Response};
+use super::{Caller, Refusal, Request, Response};
 
 /// Connections served at a time; more wait.
 const CONNECTIONS: usize = 16;
@@ -123,7 +123,7 @@ impl Listener {
     /// [`io::Error`] if the runtime cannot watch the socket.
     pub async fn serve<H, F>(&self, handle: H) -> io::Result<()>
     where
-        H: Fn(Request) -> F + Clone + 'static,
+        H: Fn(Request, Caller) -> F + Clone + 'static,
         F: Future<Output = String> + 'static,
     {
         let listener = UnixListener::from_std(self.listener.try_clone()?)?;
@@ -160,9 +160,14 @@ impl Drop for Listener {
 /// Answers one request after the other until there is none.
 async fn converse<H, F>(stream: UnixStream, handle: H) -> io::Result<()>
 where
-    H: Fn(Request) -> F,
+    H: Fn(Request, Caller) -> F,
     F: Future<Output = String>,
 {
+    let credentials = stream.peer_cred()?;
+    let caller = Caller {
+        uid: credentials.uid(),
+        pid: credentials.pid(),
+    };
     let mut stream = BufReader::new(stream);
     let mut line = Vec::new();
     loop {
@@ -177,7 +182,7 @@ where
             Ok(request) if complete => tokio::select! {
                 // An order is given even by those who do not wait for its end.
                 biased;
-                answer = handle(request) => answer,
+                answer = handle(request, caller) => answer,
                 // It may have to wait for peers; nobody waits with it any more.
                 gone = hang_up(stream.get_ref()) => return gone,
             },
@@ -238,7 +243,7 @@ mod tests {
             let path = path.clone();
             move || client(&path)
         });
-        let echo = |request: Request| async move {
+        let echo = |request: Request, _| async move {
             match request {
                 Request::Terminate { id: NEVER } => pending().await,
                 Request::Terminate { id } => answer(&Response::<()>::Error(Refusal {
