@@ -13,6 +13,7 @@ mod addresses;
 mod case;
 mod connects;
 mod counters;
+mod decrypt;
 mod eap;
 mod emulator;
 mod hostile;
