@@ -154,3 +154,70 @@ impl Hexadecimal {
         Line { table, text }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ikexdp_proto::crypto::cipher::Cipher;
+    use ikexdp_proto::crypto::kex::Group;
+    use ikexdp_proto::crypto::keymat::MessageKeys;
+    use ikexdp_proto::crypto::prf::Prf;
+    use ikexdp_proto::suite::IkeSuite;
+    use ikexdp_proto::types::{Spi, Spis};
+
+    /// Keys of a length, all of whose octets are the same.
+    fn keys(octet: u8, cipher: Cipher) -> EspKeys {
+        let secret = |length| Secret::new(vec![octet; length]);
+        EspKeys {
+            encryption: secret(cipher.encryption().key_material()),
+            integrity: secret(cipher.integrity_key_material()),
+        }
+    }
+
+    fn line(encryption: Encryption, integrity: Option<Integrity>) -> Option<String> {
+        let cipher = Cipher::new(encryption, integrity).unwrap();
+        let exposed = ExposedKeys {
+            spis: Spis {
+                initiator: Spi(0x0102_0304_0506_0708),
+                responder: Spi(0xa1),
+            },
+            suite: IkeSuite {
+                cipher,
+                prf: Prf::HmacSha2_256,
+                group: Group::Curve25519,
+            },
+            keys: MessageKeys {
+                from_initiator: keys(0xaa, cipher),
+                from_responder: keys(0xbb, cipher),
+            },
+        };
+        let line = ike(&exposed)?;
+        assert_eq!(line.table, Table::Ike);
+        assert!(
+            !format!("{line:?}").contains("aaaa"),
+            "it cannot be printed"
+        );
+        Some(line.text.expose().clone())
+    }
+
+    #[test]
+    fn a_line_has_the_keys_of_both_sides() {
+        let [a, b] = ["aa", "bb"];
+        let expected = format!(
+            "0102030405060708,00000000000000a1,{},{},\"AES-GCM-128 with 16 octet ICV [RFC5282]\",,,\"NONE [RFC4306]\"\n",
+            a.repeat(20),
+            b.repeat(20)
+        );
+        assert_eq!(line(Encryption::AesGcm16_128, None).unwrap(), expected);
+        let expected = format!(
+            "0102030405060708,00000000000000a1,{},{},\"AES-CBC-256 [RFC3602]\",{},{},\"HMAC_SHA2_384_192 [RFC4868]\"\n",
+            a.repeat(32),
+            b.repeat(32),
+            a.repeat(48),
+            b.repeat(48)
+        );
+        let integrity = Some(Integrity::HmacSha2_384_192);
+        assert_eq!(line(Encryption::AesCbc256, integrity).unwrap(), expected);
+        assert_eq!(line(Encryption::ChaCha20Poly1305, None), None);
+    }
+}

@@ -2,6 +2,7 @@
 
 use std::{fs, process::Output, time::Duration};
 
+use etherparse::PacketBuilder;
 use harness::{
     lab::{Lab, V4},
     namespace::command,
@@ -9,6 +10,7 @@ use harness::{
     process::Process,
 };
 use nix::sys::signal::Signal;
+use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 
 use crate::{IKEXDP, case::Case};
 
@@ -63,7 +65,14 @@ fn tshark(lab: &Lab, tables: &[String; 2]) -> String {
     }
     let mut tshark = command("tshark");
     tshark.env("WIRESHARK_CONFIG_DIR", "/run/profile");
-    tshark.args(["-n", "-V", "-r", CAPTURE]);
+    tshark.args([
+        "-n",
+        "-V",
+        "-o",
+        "esp.enable_encryption_decode:TRUE",
+        "-r",
+        CAPTURE,
+    ]);
     let output = lab.router.output(tshark);
     assert!(output.status.success(), "{output:?}");
     let complaints = String::from_utf8_lossy(&output.stderr);
@@ -191,4 +200,64 @@ fn keys_are_of_one_client_for_a_time_and_only_where_it_is_allowed() {
         said.contains("hint: set `gateway.allow-key-export = true`"),
         "{said}"
     );
+}
+
+/// No kernel here carries ESP: the packet is made by the test, with the keys in the table.
+#[test]
+#[ignore = "needs CAP_NET_ADMIN"]
+fn wireshark_reads_esp_of_the_client() {
+    let [case, _] = case();
+    let (lab, gateway, client) = case.start();
+    assert!(decrypt(&lab, &[&V4.client.to_string()]).status.success());
+    client.initiate().unwrap();
+    let tables = tables(&lab);
+    let spi = &gateway.sas()[0].children[0].spi_in;
+    let lines = tables[1].lines();
+    let mut inbound = lines.filter(|line| line.contains(&format!("\"0x{spi}\"")));
+    let fields: Vec<_> = inbound.next().unwrap().split("\",\"").collect();
+    let packet = esp(
+        &hexadecimal(spi),
+        &hexadecimal(fields[5].trim_start_matches("0x")),
+    );
+
+    let octets: Vec<_> = packet.iter().map(|octet| format!("{octet:02x}")).collect();
+    lab.router
+        .write("/run/esp.txt", format!("0000 {}\n", octets.join(" ")));
+    let (client, gateway) = (V4.client, V4.gateway);
+    lab.router.exec(&format!(
+        "text2pcap -q -i 50 -4 {client},{gateway} /run/esp.txt {CAPTURE}"
+    ));
+    let inside = "Data: 696b65786470";
+    let seen = tshark(&lab, &tables);
+    assert!(seen.contains(inside), "{seen}");
+    assert!(!tshark(&lab, &[String::new(), String::new()]).contains(inside));
+}
+
+/// A packet of a tunnel with a datagram of UDP that says `ikexdp`, sealed by AES-GCM with a key that
+/// has its salt behind it (RFC 4303, RFC 4106).
+fn esp(spi: &[u8], key: &[u8]) -> Vec<u8> {
+    let builder = PacketBuilder::ipv4([10, 9, 0, 1], [10, 9, 0, 2], 64).udp(7000, 7000);
+    let mut sealed = Vec::new();
+    builder.write(&mut sealed, b"ikexdp").unwrap();
+    // Padding to four octets with the two that follow: its length, and the next header.
+    sealed.extend([0, 4]);
+    assert_eq!(sealed.len() % 4, 0);
+    let (key, salt) = key.split_at(key.len() - 4);
+    let iv = [7; 8];
+    let header = [spi, &[0, 0, 0, 1]].concat();
+    let nonce = [salt, &iv].concat();
+    let key = UnboundKey::new(&AES_256_GCM, key).unwrap();
+    let nonce = Nonce::try_assume_unique_for_key(&nonce).unwrap();
+    let aad = Aad::from(&header);
+    LessSafeKey::new(key)
+        .seal_in_place_append_tag(nonce, aad, &mut sealed)
+        .unwrap();
+    [&header, &iv[..], &sealed].concat()
+}
+
+fn hexadecimal(text: &str) -> Vec<u8> {
+    let digits = text.trim_end_matches('"').as_bytes().chunks(2);
+    digits
+        .map(|two| u8::from_str_radix(std::str::from_utf8(two).unwrap(), 16).unwrap())
+        .collect()
 }

@@ -389,6 +389,18 @@ pool staff
     }
 
     #[test]
+    fn decrypt_takes_one_client_or_stops() {
+        let parses = |arguments: &[&str]| {
+            let arguments = ["ikexdp", "decrypt"].iter().chain(arguments);
+            Cli::try_parse_from(arguments).is_ok()
+        };
+        assert!(parses(&["192.0.2.7"]) && parses(&["2001:db8::7", "--for", "1h"]));
+        assert!(parses(&["--stop"]));
+        assert!(!parses(&[]) && !parses(&["192.0.2.7", "--stop"]) && !parses(&["kim"]));
+        assert!(!parses(&["192.0.2.7", "192.0.2.8"]));
+    }
+
+    #[test]
     fn terminate_takes_one_sa_or_all() {
         let parses = |arguments: &[&str]| {
             let arguments = ["ikexdp", "terminate"].iter().chain(arguments);

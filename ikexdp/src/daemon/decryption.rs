@@ -145,7 +145,8 @@ impl Decryption {
         };
         let (uid, pid, directory) = (view.uid, view.pid, &view.directory);
         warn!(%peer, uid, pid, seconds, directory, "keys of a peer are being written");
-        let until = Instant::now() + Duration::from_secs(seconds);
+        let now = Instant::now();
+        let until = now.checked_add(Duration::from_secs(seconds)).unwrap_or(now);
         let (stop, stopped) = oneshot::channel();
         let mailbox = mailbox.clone();
         let task = spawn_local(async move {
