@@ -13,6 +13,7 @@ mod addresses;
 mod case;
 mod connects;
 mod counters;
+mod decrypt;
 mod defence;
 mod eap;
 mod emulator;

@@ -2,6 +2,7 @@
 
 mod amount;
 mod client;
+mod decrypt;
 mod events;
 mod init;
 mod interval;
@@ -85,6 +86,10 @@ enum Command {
         #[command(flatten)]
         daemon: Daemon,
     },
+    /// Write the keys of one client for a time, so that Wireshark can read what is captured
+    ///
+    /// Only if `allow-key-export` is set. The log says who wanted it, and `ikexdp status` that it is so.
+    Decrypt(decrypt::Options),
     /// Delete IKE SAs and wait until they are gone
     Terminate {
         #[command(flatten)]
@@ -193,6 +198,7 @@ impl Cli {
                 call::<()>(&daemon.socket, &Request::Rekey { id, child })?;
                 writeln!(out, "rekeying: {id}")?;
             }
+            Command::Decrypt(options) => decrypt::execute(&options, out)?,
             Command::Terminate { which, daemon } => terminate(&which, &daemon.socket, out)?,
         }
         Ok(out.flush()?)
@@ -381,6 +387,18 @@ pool staff
         ));
         assert!(parse(&["7"]).is_ok());
         assert!(parse(&[]).is_err() && parse(&["7", "--child", "x"]).is_err());
+    }
+
+    #[test]
+    fn decrypt_takes_one_client_or_stops() {
+        let parses = |arguments: &[&str]| {
+            let arguments = ["ikexdp", "decrypt"].iter().chain(arguments);
+            Cli::try_parse_from(arguments).is_ok()
+        };
+        assert!(parses(&["192.0.2.7"]) && parses(&["2001:db8::7", "--for", "1h"]));
+        assert!(parses(&["--stop"]));
+        assert!(!parses(&[]) && !parses(&["192.0.2.7", "--stop"]) && !parses(&["kim"]));
+        assert!(!parses(&["192.0.2.7", "192.0.2.8"]));
     }
 
     #[test]

@@ -114,6 +114,10 @@ impl Desk {
                 driver.reconfigure(&settings);
                 let _ = reply.send(());
             }
+            Order::Expose { reader, reply } => {
+                driver.expose(reader);
+                let _ = reply.send(());
+            }
             Order::Leave => {
                 self.leaving = true;
                 driver.accounts.leave();
