@@ -80,7 +80,7 @@ enum Command {
     Rekey {
         /// The number of the IKE SA, as `ikexdp sas` shows it
         id: u64,
-        /// The CHILD SA, by the SPI that the gateway receives on
+        /// The CHILD SA, by the SPI that the gateway receives on, as `ikexdp sas --wide` shows it
         #[arg(long, value_name = "SPI", value_parser = spi)]
         child: Option<u32>,
         #[command(flatten)]
