@@ -13,10 +13,13 @@ use chacha20::ChaCha8Rng;
 use chacha20::rand_core::{Rng, SeedableRng};
 use harness::net::{Net, Side, Weather};
 use harness::parties::{Parties, Proof};
+use harness::script::{Script, config};
 use ikexdp_proto::Command;
 use ikexdp_proto::config::Lifetimes;
 use ikexdp_proto::event::{Event, IkeSaSummary};
-use ikexdp_proto::types::{EspSpi, Spi};
+use ikexdp_proto::limits::CALM_TIME;
+use ikexdp_proto::stats::Stat;
+use ikexdp_proto::types::{EspSpi, Path, Spi};
 
 /// Seeds of the ordinary run.
 const SEEDS: u64 = 200;
@@ -231,4 +234,98 @@ fn a_narrow_path_is_found_out_and_remembered() {
         assert_eq!(net.established(Side::Client).len(), 2, "limit {limit}");
         assert_eq!(lowered(&net, Side::Gateway), 1, "since {before:?}");
     }
+}
+
+/// Requests of an attacker, 400 µs apart, and one honest client after the other
+/// meanwhile, with a gateway that has room for 1,000 half-open SAs: how many got in,
+/// of ten.
+fn honest_under(net: &mut Net, mut attack: impl FnMut(&mut Net, u32)) -> usize {
+    let mut sent = 0;
+    for _ in 0..10 {
+        net.connect();
+        for _ in 0..2500 {
+            attack(net, sent);
+            sent += 1;
+            net.run(Duration::from_micros(400));
+        }
+    }
+    net.established(Side::Client).len()
+}
+
+fn under_attack() -> Net {
+    let mut parties = Parties::new(Proof::SharedKey);
+    parties.gateway.gate.half_open_max = 1000;
+    parties.gateway.gate.half_open_per_source = 100;
+    Net::new(1, Weather::FAIR, &parties)
+}
+
+/// An IKE_SA_INIT request as anybody can make it, from `address` with `spi`.
+fn request_of(
+    script: &mut Script,
+    address: [u8; 4],
+    spi: u64,
+    cookie: Option<&[u8]>,
+) -> (Path, Vec<u8>) {
+    script.spis.initiator = Spi(spi);
+    let remote = (address, 500).into();
+    let path = Path {
+        remote,
+        ..script.path
+    };
+    (
+        path,
+        script
+            .init_request(|request| request.cookie = cookie)
+            .to_vec(),
+    )
+}
+
+/// Who writes addresses that are not its own does not get one half-open SA once cookies
+/// are asked for, and nobody is kept out: a cookie is a round trip.
+#[test]
+fn honest_clients_get_through_a_flood_of_forged_addresses() {
+    let mut net = under_attack();
+    let mut script = Script::new(config());
+    let entered = honest_under(&mut net, |net, n| {
+        let [_, a, b, c] = n.to_be_bytes();
+        let (path, request) = request_of(&mut script, [10, a, b, c], 1 << 32 | u64::from(n), None);
+        net.inject(Side::Gateway, path, &request);
+    });
+    assert_eq!(entered, 10);
+    let gateway = net.endpoint(Side::Gateway);
+    assert!(gateway.is_challenging());
+    let stats = gateway.stats();
+    assert!(
+        stats.value(Stat::InitAccepted) < 300,
+        "{}",
+        stats.value(Stat::InitAccepted)
+    );
+    assert!(stats.value(Stat::CookieSent) > 24_000);
+    assert_eq!(stats.value(Stat::HalfOpenLimit), 0);
+    // When it is over, everything is as it was.
+    net.run(Duration::from_secs(30) + CALM_TIME * 2);
+    let gateway = net.endpoint(Side::Gateway);
+    assert!(!gateway.is_challenging());
+    assert_eq!(gateway.half_open(), 0);
+    agree(&net);
+}
+
+/// Who receives at one address has as many half-open SAs as a source may have, however
+/// many cookies it sends back.
+#[test]
+fn honest_clients_get_through_a_flood_of_one_address() {
+    let mut net = under_attack();
+    let mut script = Script::new(config());
+    let entered = honest_under(&mut net, |net, n| {
+        let address = [203, 0, 113, 66];
+        let spi = 1 << 32 | u64::from(n);
+        let secrets = net.endpoint(Side::Gateway).cookie_secrets();
+        let cookie = secrets.mint(address.into(), spi, &[0x4e; 32]);
+        let (path, request) = request_of(&mut script, address, spi, Some(&cookie));
+        net.inject(Side::Gateway, path, &request);
+    });
+    assert_eq!(entered, 10);
+    let gateway = net.endpoint(Side::Gateway);
+    assert!(gateway.half_open() <= 100, "{}", gateway.half_open());
+    assert!(gateway.stats().value(Stat::HalfOpenOfSource) > 24_000);
 }

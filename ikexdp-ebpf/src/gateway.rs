@@ -10,8 +10,9 @@ use crate::shield::config;
 
 const NO_PREALLOC: usize = BPF_F_NO_PREALLOC as usize;
 
+// An address has a broadcast address at most.
 #[btf_map]
-static LOCAL_V4: HashMap<[u8; 4], u8, LOCAL_ADDRESSES, NO_PREALLOC> = HashMap::new();
+static LOCAL_V4: HashMap<[u8; 4], u8, { 2 * LOCAL_ADDRESSES }, NO_PREALLOC> = HashMap::new();
 
 #[btf_map]
 static LOCAL_V6: HashMap<[u8; 16], u8, LOCAL_ADDRESSES, NO_PREALLOC> = HashMap::new();

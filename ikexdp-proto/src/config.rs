@@ -177,19 +177,42 @@ impl Default for Fragmentation {
 /// What is demanded before there is state (RFC 7296 §2.6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Gate {
-    /// Half-open IKE SAs above which a new one needs a cookie.
+    /// When a stranger must first show that it can receive.
+    pub cookies: Cookies,
+    /// Half-open IKE SAs from which on it must, if that is automatic; always with 0.
     pub cookie_threshold: usize,
-    /// Half-open IKE SAs above which no new one is made.
+    /// IKE_SA_INIT requests in a second from which on it must, if that is automatic.
+    pub cookie_rate: u32,
+    /// Half-open IKE SAs at which no new one is made.
     pub half_open_max: usize,
+    /// The same for one IPv4 address, or one /64 of IPv6.
+    pub half_open_per_source: usize,
 }
 
 impl Default for Gate {
+    /// Hundreds of clients may come at once from behind one NAT, and whoever floods us
+    /// from one address has a sixteenth of what there is.
     fn default() -> Self {
         Self {
+            cookies: Cookies::Automatic,
             cookie_threshold: 256,
+            cookie_rate: 1000,
             half_open_max: 16_384,
+            half_open_per_source: 1024,
         }
     }
+}
+
+/// When a stranger must first show that it can receive.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Cookies {
+    /// Never.
+    Off,
+    /// When there is much to do.
+    #[default]
+    Automatic,
+    /// Always.
+    Always,
 }
 
 /// How long things take.

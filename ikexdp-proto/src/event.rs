@@ -1,5 +1,7 @@
 //! What the engine tells people.
 
+mod close;
+
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -7,6 +9,7 @@ use core::fmt;
 use core::net::IpAddr;
 use core::time::Duration;
 
+pub use self::close::CloseReason;
 use crate::crypto::cert::CredentialError;
 use crate::data_plane::{Binding, EspSaName};
 use crate::eap::{Account, RejectionReason};
@@ -111,6 +114,20 @@ pub enum Event {
         path: Path,
         /// Octets of an IP datagram, from now on.
         datagram_len: u16,
+    },
+    /// From now on strangers must show that they can receive (RFC 7296 §2.6).
+    CookiesOn {
+        /// Half-open IKE SAs.
+        half_open: usize,
+        /// IKE_SA_INIT requests of the current second.
+        requests: u32,
+    },
+    /// They need not any more.
+    CookiesOff {
+        /// How long they had to.
+        lasted: Duration,
+        /// Requests answered with cookies meanwhile.
+        cookies: u64,
     },
 }
 
@@ -237,35 +254,12 @@ pub enum FailureReason {
         /// Fragments of it that did arrive, and how many there are.
         fragments: Option<(u16, u16)>,
     },
+    /// Too many messages came that do not authenticate, and none that does.
+    Unauthentic,
     /// The host could not do a job for it.
     JobAbandoned,
     /// The host asked for the end.
     Terminated,
-}
-
-/// Why an IKE SA was closed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum CloseReason {
-    /// The peer deleted it.
-    PeerDeleted,
-    /// We deleted it at the host's request.
-    Terminated,
-    /// The peer does not answer.
-    DeadPeer,
-    /// The peer sent, under its own keys, what cannot be read.
-    Malformed,
-    /// The peer began an exchange that has no place in an SA that is up.
-    OutOfTurn,
-    /// The peer found an error and gave up.
-    PeerRefused(NotifyType),
-    /// Its lifetime was over and nobody had replaced it.
-    Expired,
-    /// The time was over that its peer's authenticator gave it.
-    SessionTimeout,
-    /// Its peer has made another.
-    Superseded,
-    /// The kernel could not follow its peer to another address.
-    Unmoved,
 }
 
 /// A CHILD SA, for people.
@@ -470,25 +464,9 @@ impl fmt::Display for FailureReason {
                 waiting_for,
                 fragments: None,
             } => write!(f, "{waiting_for} did not come in time"),
+            Self::Unauthentic => f.write_str("messages do not authenticate"),
             Self::JobAbandoned => f.write_str("a computation was given up"),
             Self::Terminated => f.write_str("terminated"),
-        }
-    }
-}
-
-impl fmt::Display for CloseReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::PeerDeleted => f.write_str("deleted by the peer"),
-            Self::Terminated => f.write_str("terminated"),
-            Self::DeadPeer => f.write_str("peer does not answer"),
-            Self::Malformed => f.write_str("peer sent what cannot be read"),
-            Self::OutOfTurn => f.write_str("peer began an exchange out of turn"),
-            Self::PeerRefused(notify) => write!(f, "peer refused: {notify}"),
-            Self::Expired => f.write_str("its lifetime is over"),
-            Self::SessionTimeout => f.write_str("its session time is over"),
-            Self::Unmoved => f.write_str("the kernel could not follow its peer"),
-            Self::Superseded => f.write_str("its peer has made another"),
         }
     }
 }

@@ -84,6 +84,26 @@ pub const DATAGRAM_LEN_MIN: u16 = 576;
 /// How long a cookie secret is handed out; a cookie lives at most twice that.
 pub const COOKIE_SECRET_LIFETIME: Duration = Duration::from_secs(60);
 
+/// How long there must be less than half of what turns cookies on before they are
+/// turned off: an attack pauses, and honest clients that were kept out come back.
+pub const CALM_TIME: Duration = Duration::from_secs(10);
+
+/// How long a client has for IKE_AUTH that came while cookies were asked of everybody,
+/// if it is not less anyway. Of its requests two may be lost: strongSwan repeats
+/// them after 4 and 11 s, Windows after 1, 3 and 7.
+pub const HURRIED_HALF_OPEN: Duration = Duration::from_secs(10);
+
+/// Messages that do not authenticate after which no IKE_AUTH is waited for any more.
+/// No honest client sends one; whoever sees the SPIs on their way can.
+pub const UNAUTHENTIC_MAX: u8 = 16;
+
+/// Requests for unknown IKE SAs that are answered in a second: clients of a gateway
+/// that was started anew come by the thousand, each again and again.
+pub const INVALID_SPIS_PER_SECOND: u32 = 100;
+
+/// The same of one source: it may be a NAT with many clients behind it.
+pub const INVALID_SPIS_OF_A_SOURCE: u32 = 10;
+
 /// How long a datagram size that was found to work is believed in: paths
 /// change, and a handshake in smaller fragments than needed costs little.
 pub const PATH_SIZE_LIFETIME: Duration = Duration::from_secs(24 * 3600);

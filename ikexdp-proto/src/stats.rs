@@ -15,6 +15,12 @@ counters! {
         UnsupportedVersion = "unsupported_version",
         /// Messages for an IKE SA we do not have.
         UnknownSpi = "unknown_spi",
+        /// Requests for an IKE SA we do not have, answered with INVALID_IKE_SPI.
+        InvalidSpiSent = "invalid_spi_sent",
+        /// The same, not answered because others were.
+        InvalidSpiWithheld = "invalid_spi_withheld",
+        /// INVALID_IKE_SPI received, which proves nothing.
+        InvalidSpiReceived = "invalid_spi_received",
         /// IKE_SA_INIT requests that began a handshake.
         InitAccepted = "init_accepted",
         /// IKE_SA_INIT requests that were repeats.
@@ -27,6 +33,8 @@ counters! {
         CookieSent = "cookie_sent",
         /// IKE_SA_INIT requests dropped at the half-open limit.
         HalfOpenLimit = "half_open_limit",
+        /// IKE_SA_INIT requests dropped at the half-open limit of their source.
+        HalfOpenOfSource = "half_open_of_source",
         /// IKE_SA_INIT requests answered with INVALID_KE_PAYLOAD.
         InvalidKeSent = "invalid_ke_sent",
         /// IKE_SA_INIT requests answered with NO_PROPOSAL_CHOSEN.

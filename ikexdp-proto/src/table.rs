@@ -8,10 +8,13 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 use core::ops::Bound;
 
+use ikexdp_common::address::Address;
+
 use crate::config::Config;
+use crate::endpoint::Host;
 use crate::identity::Identity;
 use crate::limits::REASSEMBLY_TOTAL_MAX;
-use crate::sa::IkeSa;
+use crate::sa::{Context, IkeSa};
 use crate::time::Instant;
 use crate::types::{IkeSaId, Spi};
 
@@ -19,7 +22,7 @@ use crate::types::{IkeSaId, Spi};
 #[derive(Debug, Default)]
 pub(crate) struct Table {
     sas: BTreeMap<IkeSaId, Entry>,
-    by_spi: BTreeMap<Spi, IkeSaId>,
+    spis: OwnSpis,
     by_request: BTreeMap<RequestKey, IkeSaId>,
     /// The SAs that are up, by whom they are with.
     by_peer: BTreeSet<(Arc<str>, IkeSaId)>,
@@ -29,7 +32,27 @@ pub(crate) struct Table {
     reassemblies: BTreeSet<(bool, Instant, IkeSaId)>,
     reassembly_octets: usize,
     half_open: usize,
+    half_open_of: BTreeMap<Address, usize>,
     established: usize,
+}
+
+/// Whose our SPIs are, with those that a CREATE_CHILD_SA exchange under way will
+/// give to a new SA.
+#[derive(Debug, Default)]
+pub(crate) struct OwnSpis(BTreeMap<Spi, IkeSaId>);
+
+impl OwnSpis {
+    /// Whether somebody has `spi`.
+    pub(crate) fn contains(&self, spi: Spi) -> bool {
+        self.0.contains_key(&spi)
+    }
+
+    /// Takes `spi` from `id`, if it has it still.
+    fn release(&mut self, spi: Spi, id: IkeSaId) {
+        if self.0.get(&spi) == Some(&id) {
+            self.0.remove(&spi);
+        }
+    }
 }
 
 /// Where an IKE_SA_INIT request came from, and the initiator's SPI in it: there
@@ -53,6 +76,8 @@ struct Booked {
     half_open: bool,
     established: bool,
     reassembly: Option<(bool, Instant, usize)>,
+    /// Our SPIs of IKE SAs that may take its place.
+    awaited: [Option<Spi>; 2],
 }
 
 impl Booked {
@@ -63,6 +88,7 @@ impl Booked {
             half_open: sa.is_half_open(),
             established: sa.is_established(),
             reassembly: reassembly.map(|(since, octets)| (sa.is_authenticated(), since, octets)),
+            awaited: sa.awaited_spis(),
         }
     }
 }
@@ -71,6 +97,12 @@ impl Table {
     /// Half-open SAs of ours as the responder.
     pub(crate) const fn half_open(&self) -> usize {
         self.half_open
+    }
+
+    /// The same, of those that came from where `address` is.
+    pub(crate) fn half_open_of(&self, address: IpAddr) -> usize {
+        let source = Address::from(address).source();
+        self.half_open_of.get(&source).copied().unwrap_or_default()
     }
 
     /// SAs that are up.
@@ -95,7 +127,17 @@ impl Table {
     }
 
     pub(crate) fn by_spi(&self, spi: Spi) -> Option<IkeSaId> {
-        self.by_spi.get(&spi).copied()
+        self.spis.0.get(&spi).copied()
+    }
+
+    /// Our SPIs.
+    pub(crate) const fn spis(&self) -> &OwnSpis {
+        &self.spis
+    }
+
+    /// The same one by one.
+    pub(crate) fn each_spi(&self) -> impl Iterator<Item = Spi> {
+        self.spis.0.keys().copied()
     }
 
     pub(crate) fn by_request(&self, request: &RequestKey) -> Option<IkeSaId> {
@@ -131,7 +173,7 @@ impl Table {
     pub(crate) fn insert(&mut self, config: &Config, sa: IkeSa, request: Option<RequestKey>) {
         let id = sa.core.id;
         let spi = sa.core.our_spi();
-        self.by_spi.insert(spi, id);
+        self.spis.0.insert(spi, id);
         if let Some(request) = request {
             self.by_request.insert(request, id);
         }
@@ -147,10 +189,15 @@ impl Table {
     }
 
     /// Lets `handle` change an SA; nothing happens if it is gone.
-    pub(crate) fn update(&mut self, config: &Config, id: IkeSaId, handle: impl FnOnce(&mut IkeSa)) {
+    pub(crate) fn update(
+        &mut self,
+        host: &mut Host,
+        id: IkeSaId,
+        handle: impl FnOnce(&mut IkeSa, &mut Context<'_>),
+    ) {
         if let Some(entry) = self.sas.get_mut(&id) {
-            handle(&mut entry.sa);
-            self.settle(config, id);
+            handle(&mut entry.sa, &mut host.context(&self.spis));
+            self.settle(&host.config, id);
         }
     }
 
@@ -192,6 +239,19 @@ impl Table {
             .half_open
             .saturating_sub(before.half_open.into())
             .saturating_add(now.half_open.into());
+        if before.half_open != now.half_open
+            && let Some((address, _)) = entry.request
+        {
+            book_half_open(&mut self.half_open_of, address, now.half_open);
+        }
+        if before.awaited != now.awaited {
+            for spi in before.awaited.into_iter().flatten() {
+                self.spis.release(spi, id);
+            }
+            for spi in now.awaited.into_iter().flatten() {
+                self.spis.0.insert(spi, id);
+            }
+        }
         self.established = self
             .established
             .saturating_sub(before.established.into())
@@ -212,7 +272,7 @@ impl Table {
         if entry.sa.is_gone() {
             let (spi, request) = (entry.spi, entry.request);
             self.sas.remove(&id);
-            self.by_spi.remove(&spi);
+            self.spis.release(spi, id);
             if let Some(request) = request {
                 self.by_request.remove(&request);
             }
@@ -223,5 +283,19 @@ impl Table {
     pub(crate) fn over_budget(&self) -> Option<IkeSaId> {
         let (_, _, id) = self.reassemblies.first()?;
         (self.reassembly_octets > REASSEMBLY_TOTAL_MAX).then_some(*id)
+    }
+}
+
+/// Counts one half-open SA of a peer at `address` more, or one less.
+fn book_half_open(of: &mut BTreeMap<Address, usize>, address: IpAddr, more: bool) {
+    let source = Address::from(address).source();
+    let before = of.remove(&source).unwrap_or_default();
+    let now = if more {
+        before.saturating_add(1)
+    } else {
+        before.saturating_sub(1)
+    };
+    if now > 0 {
+        of.insert(source, now);
     }
 }

@@ -40,3 +40,9 @@ pub fn unix_time() -> UnixTime {
         .unwrap_or_default();
     UnixTime::since_unix_epoch(since_epoch)
 }
+
+/// The time of day for people and programs, as RFC 3339 has it.
+#[must_use]
+pub fn rfc3339() -> String {
+    humantime::format_rfc3339_millis(SystemTime::now()).to_string()
+}

@@ -4,12 +4,14 @@ use std::error::Error;
 use std::io;
 use std::time::Duration;
 
-use ikexdp_proto::event::{ChildSummary, Established, Event, FailureReason, HandshakeFailure};
+use ikexdp_proto::error::Error as Refused;
+use ikexdp_proto::event::{ChildSummary, Established, Event, HandshakeFailure};
 use ikexdp_proto::time::Instant;
 use ikexdp_proto::types::{EspSpi, IkeSaId, Path};
 use nix::errno::Errno;
 use tracing::{info, warn};
 
+use crate::failure::FailureKind;
 use crate::limiter::{Limiter, PERIOD};
 use crate::listed::Listed;
 use crate::netlink::NetlinkError;
@@ -44,20 +46,15 @@ impl Journal {
         match event {
             Event::Established(sa) => established(sa),
             Event::HandshakeFailed(failure) => {
-                if self.limiter.admit(now, kind(&failure.reason)) {
+                let kind = FailureKind::from(&failure.reason);
+                if self.limiter.admit(now, kind.name()) {
                     handshake_failed(failure);
                 }
             }
             Event::ChildEstablished { id, child, rekeyed } => {
                 child_established(*id, child, *rekeyed);
             }
-            Event::ChildRefused { id, reason } => {
-                let hint = match reason {
-                    ikexdp_proto::error::Error::Mismatch(mismatch) => Some(mismatch.hint()),
-                    _ => None,
-                };
-                warn!(%id, reason = reason.to_string(), hint, "CHILD SA refused");
-            }
+            Event::ChildRefused { id, reason } => child_refused(*id, reason),
             Event::ChildClosed { id, spi } => info!(%id, spi_in = %spi, "CHILD SA closed"),
             Event::Rekeyed {
                 id,
@@ -105,6 +102,11 @@ impl Journal {
                         %id, peer = %path.remote, datagram_len,
                         "fragments did not get through, now smaller"
                     );
+                }
+            }
+            Event::CookiesOn { .. } | Event::CookiesOff { .. } => {
+                if self.limiter.admit(now, "cookies") {
+                    cookies(event);
                 }
             }
         }
@@ -172,6 +174,24 @@ impl Journal {
     }
 }
 
+fn cookies(event: &Event) {
+    match event {
+        Event::CookiesOn {
+            half_open,
+            requests,
+        } => {
+            let hint = "somebody floods this host, or all clients come at once; they get in \
+                all the same, a round trip later";
+            warn!(half_open, requests, hint, "cookies are asked for");
+        }
+        Event::CookiesOff { lasted, cookies } => {
+            let seconds = lasted.as_secs();
+            info!(seconds, cookies, "cookies are no longer asked for");
+        }
+        _ => {}
+    }
+}
+
 fn established(sa: &Established) {
     info!(
         id = %sa.id,
@@ -193,7 +213,7 @@ fn established(sa: &Established) {
 
 fn handshake_failed(failure: &HandshakeFailure) {
     warn!(
-        kind = kind(&failure.reason),
+        kind = FailureKind::from(&failure.reason).name(),
         id = failure.id.map(|id| id.0),
         connection = failure.connection,
         peer = %failure.path.remote,
@@ -209,28 +229,9 @@ fn handshake_failed(failure: &HandshakeFailure) {
     );
 }
 
-/// The name under which failures of one reason are limited, and can be counted.
-const fn kind(reason: &FailureReason) -> &'static str {
-    match reason {
-        FailureReason::Refused(_) => "refused",
-        FailureReason::NoCommonAlgorithms(_) => "no_common_algorithms",
-        FailureReason::KeyExchange => "key_exchange",
-        FailureReason::NoConnection { .. } => "no_connection",
-        FailureReason::AuthMethod(_) => "auth_method",
-        FailureReason::EapWanted => "eap_wanted",
-        FailureReason::Eap(_) => "eap",
-        FailureReason::EapKey => "eap_key",
-        FailureReason::EapSilent { .. } => "eap_silent",
-        FailureReason::NotAdmitted { .. } => "not_admitted",
-        FailureReason::SharedKey => "shared_key",
-        FailureReason::Credentials(_) => "credentials",
-        FailureReason::NoSignatureHash => "no_signature_hash",
-        FailureReason::OwnKey => "own_key",
-        FailureReason::PeerRefused(_) => "peer_refused",
-        FailureReason::Timeout { .. } => "timeout",
-        FailureReason::JobAbandoned => "job_abandoned",
-        FailureReason::Terminated => "terminated",
-    }
+fn child_refused(id: IkeSaId, reason: &Refused) {
+    let hint = hint_of_child(reason);
+    warn!(%id, reason = reason.to_string(), hint, "CHILD SA refused");
 }
 
 fn child_established(id: IkeSaId, child: &ChildSummary, rekeyed: Option<EspSpi>) {
@@ -246,7 +247,16 @@ fn child_established(id: IkeSaId, child: &ChildSummary, rekeyed: Option<EspSpi>)
     );
 }
 
-fn milliseconds(duration: Duration) -> u64 {
+/// What an operator can do about a CHILD SA that was refused, where there is
+/// something.
+pub(crate) const fn hint_of_child(reason: &Refused) -> Option<&'static str> {
+    match reason {
+        Refused::Mismatch(mismatch) => Some(mismatch.hint()),
+        _ => None,
+    }
+}
+
+pub(crate) fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
@@ -256,7 +266,7 @@ mod tests {
     use ikexdp_proto::crypto::cipher::{Cipher, Encryption};
     use ikexdp_proto::crypto::kex::Group;
     use ikexdp_proto::crypto::prf::Prf;
-    use ikexdp_proto::event::{FragmentationSummary, NatSituation};
+    use ikexdp_proto::event::{FailureReason, FragmentationSummary, NatSituation};
     use ikexdp_proto::identity::Identity;
     use ikexdp_proto::suite::IkeSuite;
     use ikexdp_proto::types::{Role, Spi, Spis};
@@ -419,6 +429,28 @@ mod tests {
         assert!(lines[10].contains("kind=\"key_exchange\""), "{}", lines[10]);
         let sum = "WARN more of the same was not written kind=\"shared_key\" lines=490 seconds=10";
         assert_eq!(lines[11], sum);
+    }
+
+    #[test]
+    fn cookies_are_told_of_when_they_begin_and_when_they_end() {
+        let on = Event::CookiesOn {
+            half_open: 256,
+            requests: 12,
+        };
+        let off = Event::CookiesOff {
+            lasted: Duration::from_secs(61),
+            cookies: 7000,
+        };
+        let lines = lines(|| {
+            let mut journal = Journal::default();
+            for event in [on, off] {
+                journal.event(Instant::ZERO, &event);
+            }
+        });
+        let begin = "WARN cookies are asked for half_open=256 requests=12 hint=";
+        assert!(lines[0].starts_with(begin), "{}", lines[0]);
+        let end = "INFO cookies are no longer asked for seconds=61 cookies=7000";
+        assert_eq!(lines[1..], [end]);
     }
 
     #[test]

@@ -13,6 +13,8 @@ counters! {
         UdpNotIke = "udp_not_ike",
         /// Datagrams whose local address the kernel did not tell.
         UdpNoAddress = "udp_no_address",
+        /// IKE messages dropped because they came from a prefix that is blocked.
+        UdpBlocked = "udp_blocked",
         /// Times the kernel's UDP sockets could not be read.
         UdpReceiveFailed = "udp_receive_failed",
         /// IKE messages that were longer than the link carries.

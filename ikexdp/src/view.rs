@@ -2,6 +2,8 @@
 //!
 //! Names and units are for good: scripts read them.
 
+mod event;
+
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
@@ -11,6 +13,8 @@ use ikexdp_proto::lease::RangeSummary;
 use ikexdp_proto::types::Role;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+pub use self::event::{Established, Event, HandshakeFailed, Happening, NAMES};
 
 /// The daemon at a glance.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +39,12 @@ pub struct Status {
     pub shortcomings: Vec<String>,
     /// Half-open IKE SAs.
     pub half_open: usize,
+    /// How long everybody has been asked for a cookie, in seconds, if they are.
+    #[serde(default)]
+    pub challenging_s: Option<u64>,
+    /// Half-open IKE SAs at which no new one is made.
+    #[serde(default)]
+    pub half_open_max: usize,
     /// IKE SAs that are up.
     pub established: usize,
     /// Jobs that the job threads have.
@@ -122,9 +132,74 @@ pub struct Stats {
     pub daemon: Counters,
     /// The engine.
     pub engine: Counters,
+    /// What became of handshakes.
+    #[serde(default)]
+    pub handshakes: Handshakes,
     /// RADIUS, by table, role and server.
     #[serde(default)]
     pub radius: Vec<Radius>,
+}
+
+/// What became of handshakes since the daemon began.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Handshakes {
+    /// Those that ended with an IKE SA.
+    pub established: u64,
+    /// Those that did not, by reason.
+    pub failed: Counters,
+    /// How long those took that ended with an IKE SA, in microseconds.
+    pub duration_us: Histogram,
+    /// Fragments that came in each of them.
+    pub fragments_received: Histogram,
+    /// Fragments that were sent in each of them.
+    pub fragments_sent: Histogram,
+}
+
+/// How values are spread.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Histogram {
+    /// How many there were.
+    pub count: u64,
+    /// What they add up to.
+    pub sum: u64,
+    /// How many were at most so much, in steps that grow; a step counts those of
+    /// the steps below it as well.
+    pub steps: Vec<Step>,
+}
+
+/// A step of a histogram.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    /// The largest value that counts.
+    pub at_most: u64,
+    /// How many there were.
+    pub count: u64,
+}
+
+impl Histogram {
+    /// One without values.
+    #[must_use]
+    pub fn new(steps: &[u64]) -> Self {
+        let empty = |at_most: &u64| Step {
+            at_most: *at_most,
+            count: 0,
+        };
+        Self {
+            count: 0,
+            sum: 0,
+            steps: steps.iter().map(empty).collect(),
+        }
+    }
+
+    /// Takes a value in.
+    pub fn observe(&mut self, value: u64) {
+        self.count = self.count.saturating_add(1);
+        self.sum = self.sum.saturating_add(value);
+        let steps = self.steps.iter_mut();
+        for step in steps.filter(|step| value <= step.at_most) {
+            step.count = step.count.saturating_add(1);
+        }
+    }
 }
 
 /// What a table `[[radius]]` has to do with one server, or with all.
@@ -143,6 +218,42 @@ pub struct Radius {
     pub counters: Counters,
 }
 
+/// Who begins handshakes most often.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sources {
+    /// How many seconds were counted.
+    pub seconds: u64,
+    /// Addresses of IPv4 and networks of IPv6, the busiest first.
+    pub sources: Vec<Source>,
+}
+
+/// An address, or a network of which everybody has one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Source {
+    /// Which.
+    pub network: String,
+    /// IKE_SA_INIT requests that reached the daemon; in a crowd of sources rather too many than too
+    /// few.
+    pub requests: u64,
+}
+
+/// What the kernel knows of the XDP program on an interface.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct XdpCounters {
+    /// The interface.
+    pub interface: String,
+    /// Where the program runs: `native` or `generic`.
+    pub mode: String,
+    /// The program's id.
+    pub program: u32,
+    /// The process that keeps it there, if it can be found.
+    pub pid: Option<u32>,
+    /// What it did with each frame.
+    pub xdp: Counters,
+    /// The same by CPU.
+    pub cpus: Vec<Counters>,
+}
+
 /// Counters by name, in the order in which they are shown; in JSON an object.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counters(pub Vec<(String, u64)>);
@@ -153,6 +264,13 @@ impl Counters {
         for ((_, sum), (_, value)) in self.0.iter_mut().zip(&others.0) {
             *sum = sum.saturating_add(*value);
         }
+    }
+
+    /// The counter of this name, if there is one.
+    #[must_use]
+    pub fn value(&self, name: &str) -> Option<u64> {
+        let mut named = self.0.iter().filter(|(known, _)| known == name);
+        named.next().map(|(_, value)| *value)
     }
 
     /// Gives the counter `name` a value, if there is one of that name.
@@ -302,11 +420,7 @@ impl From<IkeSaSummary> for Sa {
             id: sa.id.0,
             state: sa.state.to_owned(),
             connection: sa.connection,
-            role: match sa.role {
-                Role::Initiator => "initiator",
-                Role::Responder => "responder",
-            }
-            .to_owned(),
+            role: role(sa.role),
             local: sa.path.local,
             remote: sa.path.remote,
             initiator_spi: sa.spis.initiator.to_string(),
@@ -319,6 +433,14 @@ impl From<IkeSaSummary> for Sa {
             children: sa.children.into_iter().map(Child::from).collect(),
         }
     }
+}
+
+fn role(role: Role) -> String {
+    match role {
+        Role::Initiator => "initiator",
+        Role::Responder => "responder",
+    }
+    .to_owned()
 }
 
 impl From<FragmentationSummary> for Fragmentation {
@@ -355,6 +477,17 @@ impl From<ChildSummary> for Child {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_histogram_counts_a_value_in_its_step_and_all_above() {
+        let mut histogram = Histogram::new(&[0, 10, 100]);
+        for value in [0, 10, 11, 101] {
+            histogram.observe(value);
+        }
+        let counts: Vec<_> = histogram.steps.iter().map(|step| step.count).collect();
+        assert_eq!(counts, [1, 2, 3]);
+        assert_eq!((histogram.count, histogram.sum), (4, 122));
+    }
 
     #[test]
     fn counters_keep_their_order_in_json() {

@@ -19,6 +19,7 @@ use ikexdp_proto::job::{Job, JobResult};
 use ikexdp_proto::limits::DENIAL_STEP;
 use ikexdp_proto::message::init::notify_only;
 use ikexdp_proto::pattern::IdentityPattern;
+use ikexdp_proto::spi::RandomSpis;
 use ikexdp_proto::stats::Stat;
 use ikexdp_proto::time::Instant;
 use ikexdp_proto::types::{Datagram, Path, Role};
@@ -167,7 +168,11 @@ fn endpoint(config: &Config, words: &'static [u32]) -> Endpoint {
         drawn: 0,
         others: ChaCha8Rng::seed_from_u64(1),
     };
-    Endpoint::new(Arc::new(config.clone()), Box::new(words))
+    Endpoint::new(
+        Arc::new(config.clone()),
+        Box::new(words),
+        Box::new(RandomSpis),
+    )
 }
 
 /// Gives the same few words over and over where 32 bits are asked for.

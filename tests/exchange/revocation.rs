@@ -16,6 +16,7 @@ use ikexdp_proto::data_plane::NoDataPlane;
 use ikexdp_proto::event::{Event, FailureReason};
 use ikexdp_proto::job::{Job, JobId, JobResult};
 use ikexdp_proto::limits::DENIAL_STEP;
+use ikexdp_proto::spi::RandomSpis;
 use ikexdp_proto::time::Instant;
 use ikexdp_proto::types::{Datagram, Path};
 use ikexdp_proto::wire::iana::NotifyType;
@@ -54,7 +55,7 @@ impl End {
     fn new(config: &Config, local: &str, remote: &str, status: Status) -> Self {
         let random = Box::new(ChaCha8Rng::seed_from_u64(1));
         Self {
-            endpoint: Endpoint::new(Arc::new(config.clone()), random),
+            endpoint: Endpoint::new(Arc::new(config.clone()), random, Box::new(RandomSpis)),
             path: Path {
                 local: local.parse().unwrap(),
                 remote: remote.parse().unwrap(),

@@ -108,9 +108,13 @@ impl Checker {
         };
         // The initiator's first request changes when a cookie or another group
         // is asked for, and a stateless reply has no SA to be in.
-        if header.exchange == ExchangeType::IKE_SA_INIT {
+        if is_init(&header) {
             let longest = self.longest_init.entry(side).or_default();
             *longest = length.max(*longest);
+            self.is_short_answer(side, &header, transmit.payload.len());
+            return;
+        }
+        if !is_sealed(&header) {
             self.is_short_answer(side, &header, transmit.payload.len());
             return;
         }
@@ -128,7 +132,7 @@ impl Checker {
     /// for it.
     fn is_short_answer(&self, side: Side, header: &Header, length: usize) {
         if let (Side::Gateway, Some(asked)) = (side, self.input)
-            && header.spis.responder.0 == 0
+            && (header.spis.responder.0 == 0 || !is_init(header))
         {
             assert!(length <= asked, "{length} octets answer {asked}");
         }
@@ -175,5 +179,16 @@ fn is_stateless(output: &Output) -> bool {
         return false;
     };
     let (header, _) = Header::decode(&transmit.payload).expect("we send well-formed headers");
-    header.response && header.spis.responder.0 == 0
+    header.response && (header.spis.responder.0 == 0 || !is_init(&header) && !is_sealed(&header))
+}
+
+fn is_init(header: &Header) -> bool {
+    header.exchange == ExchangeType::IKE_SA_INIT
+}
+
+fn is_sealed(header: &Header) -> bool {
+    matches!(
+        header.next_payload,
+        PayloadType::ENCRYPTED | PayloadType::ENCRYPTED_FRAGMENT
+    )
 }

@@ -42,6 +42,7 @@ pub mod packet;
 pub mod parties;
 pub mod pki;
 pub mod process;
+pub mod prometheus;
 pub mod script;
 pub mod strongswan;
 pub mod systemd;

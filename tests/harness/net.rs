@@ -14,6 +14,7 @@ use ikexdp_proto::config::Config;
 use ikexdp_proto::data_plane::DataPlaneEvent;
 use ikexdp_proto::event::{Event, IkeSaSummary};
 use ikexdp_proto::job::{JobId, JobResult};
+use ikexdp_proto::spi::RandomSpis;
 use ikexdp_proto::time::Instant;
 use ikexdp_proto::types::{Datagram, Path, Transmit};
 use ikexdp_proto::{Command, Endpoint, Input, Output};
@@ -142,6 +143,7 @@ impl Net {
             endpoint: Endpoint::new(
                 Arc::new(config.clone()),
                 Box::new(ChaCha8Rng::seed_from_u64(seed ^ salt)),
+                Box::new(RandomSpis),
             ),
             kernel: Kernel::default(),
             events: Vec::new(),
@@ -180,6 +182,7 @@ impl Net {
         host.endpoint = Endpoint::new(
             Arc::new(config.clone()),
             Box::new(ChaCha8Rng::seed_from_u64(self.seed ^ salt)),
+            Box::new(RandomSpis),
         );
         host.kernel = Kernel::default();
         let queue = std::mem::take(&mut self.queue);

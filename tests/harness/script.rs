@@ -24,6 +24,7 @@ use ikexdp_proto::message::auth::{AuthMessage, OwnAuthentication};
 use ikexdp_proto::message::child::{ChildPayloads, Selectors};
 use ikexdp_proto::message::init::{InitNotifies, InitReply, InitRequest};
 use ikexdp_proto::nat::NatHashes;
+use ikexdp_proto::spi::RandomSpis;
 use ikexdp_proto::time::Instant;
 use ikexdp_proto::types::{Datagram, MessageId, Path, Role, Spi, Spis};
 use ikexdp_proto::wire::header::{HEADER_LEN, Header, VERSION};
@@ -38,7 +39,7 @@ use ikexdp_proto::wire::writer::Chain;
 use ikexdp_proto::{Command, Endpoint, Input, Output};
 use ring::rand::SystemRandom;
 
-pub use crate::answer::{Answer, chain, kinds};
+pub use crate::answer::{Answer, chain, clear_notify, is_unknown, kinds};
 use crate::host;
 use crate::kernel::Kernel;
 use crate::parties::{CLIENT, Parties, Proof, proposal, selector};
@@ -116,7 +117,7 @@ impl Script {
         let address = |text: &str| text.parse::<SocketAddr>().unwrap();
         let entropy = ChaCha8Rng::seed_from_u64(1);
         Self {
-            endpoint: Endpoint::new(Arc::new(config), Box::new(entropy)),
+            endpoint: Endpoint::new(Arc::new(config), Box::new(entropy), Box::new(RandomSpis)),
             now: Instant::from_micros(1),
             path: Path {
                 local: address("198.51.100.1:500"),

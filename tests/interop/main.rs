@@ -19,9 +19,11 @@ mod flood;
 mod hostile;
 mod interface;
 mod ip_fragments;
+mod journal;
 mod lifecycle;
 mod loss;
 mod malformed;
+mod metrics;
 mod onboarding;
 mod radius;
 mod refusals;
@@ -30,6 +32,7 @@ mod repeats;
 mod service;
 mod suites;
 mod transit;
+mod views;
 mod wire;
 
 /// The daemon that was built along with these tests.

@@ -6,7 +6,7 @@ use core::time::Duration;
 use super::{Endpoint, Output};
 use crate::error::{Error, Violation};
 use crate::event::{Event, FragmentationSummary, HandshakeFailure};
-use crate::gate::Admission;
+use crate::gate::{Admission, HalfOpen};
 use crate::limits::INIT_LEN_MAX;
 use crate::message::init::{InitRequest, notify_only};
 use crate::sa::{Refused, accept, stateless_reply};
@@ -51,24 +51,35 @@ impl Endpoint {
                 return;
             }
         };
-        let host = &mut self.host;
-        self.gate.rotate(host.now, &mut *host.entropy);
-        let admission = self.gate.admit(
-            &host.config.gate,
-            self.table.half_open(),
-            &datagram.path,
-            header.spis.initiator,
-            &request,
-        );
-        match admission {
+        self.gate.requested(self.host.now);
+        self.look_at_gate();
+        match self.admission(header.spis.initiator, datagram, &request) {
             Admission::Admitted => self.accept(header, datagram, request, key),
             Admission::Cookie(cookie) => {
                 self.host.stats.count(Stat::CookieSent);
                 let notify = Notify::new(NotifyType::COOKIE, &cookie);
                 self.reply(header, datagram, &notify);
             }
-            Admission::Refused => self.host.stats.count(Stat::HalfOpenLimit),
+            Admission::Full => self.host.stats.count(Stat::HalfOpenLimit),
+            Admission::SourceFull => self.host.stats.count(Stat::HalfOpenOfSource),
         }
+    }
+
+    fn admission(
+        &mut self,
+        spi_i: Spi,
+        datagram: &Datagram<'_>,
+        request: &InitRequest<'_>,
+    ) -> Admission {
+        let host = &mut self.host;
+        self.gate.rotate(host.now, &mut *host.entropy);
+        let half_open = HalfOpen {
+            total: self.table.half_open(),
+            of_source: self.table.half_open_of(datagram.path.remote.ip()),
+        };
+        let config = &host.config.gate;
+        self.gate
+            .admit(config, half_open, &datagram.path, spi_i, request)
     }
 
     /// Why nobody looks at an IKE_SA_INIT request, if nobody does.
@@ -89,9 +100,10 @@ impl Endpoint {
         request: InitRequest<'_>,
         key: RequestKey,
     ) {
-        let mut cx = self.host.context();
+        let hurried = self.is_challenging();
+        let mut cx = self.host.context(self.table.spis());
         let id = cx.ike_sa_id();
-        match accept(&mut cx, id, header, datagram, request) {
+        match accept(&mut cx, id, header, datagram, request, hurried) {
             Ok(sa) => {
                 self.host.stats.count(Stat::InitAccepted);
                 self.table.insert(&self.host.config, sa, Some(key));
@@ -146,7 +158,7 @@ impl Endpoint {
         if payload.len() > datagram.payload.len() {
             return;
         }
-        let mut cx = self.host.context();
+        let mut cx = self.host.context(self.table.spis());
         cx.transmit(datagram.path, datagram.slot, payload);
     }
 }

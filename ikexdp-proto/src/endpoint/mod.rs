@@ -1,6 +1,7 @@
 //! The engine: owns the IKE SAs and routes what comes in to them.
 
 mod init;
+mod unknown;
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
@@ -9,6 +10,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
 
+use ikexdp_common::cookie::CookieSecrets;
 use rand_core::CryptoRng;
 
 use crate::config::Config;
@@ -20,10 +22,12 @@ use crate::lease::{Assignment, RangeSummary};
 use crate::path_size::PathSizes;
 use crate::pool::Pools;
 use crate::sa::{Context, IkeSa, InboundSpis, Jobs, Lineages, Successions, Superseding, initiate};
+use crate::spi::SpiAllocator;
 use crate::stats::{Stat, Stats};
-use crate::table::Table;
+use crate::table::{OwnSpis, Table};
+use crate::throttle::Throttle;
 use crate::time::Instant;
-use crate::types::{Datagram, EspSpi, IkeSaId, Path, Role, Transmit};
+use crate::types::{Datagram, EspSpi, IkeSaId, Path, Role, Spi, Transmit};
 use crate::wire::header::{Header, VERSION};
 use crate::wire::iana::{ExchangeType, NotifyType};
 use crate::wire::payload::notify::Notify;
@@ -39,6 +43,9 @@ pub enum Input<'a> {
     JobDone(JobId, JobResult),
     /// The kernel has something to say by itself.
     DataPlane(DataPlaneEvent),
+    /// So many IKE_SA_INIT requests of the last second were answered with cookies
+    /// before they came to us, made with [`Endpoint::cookie_secrets`].
+    Challenged(u64),
     /// The host wants something.
     Command(Command),
 }
@@ -93,14 +100,17 @@ pub struct Endpoint {
     /// Whether the host is about to leave.
     leaving: bool,
     gate: Gate,
+    /// Who may hear that we do not know an SPI.
+    invalid_spis: Throttle,
     host: Host,
 }
 
 /// What SAs reach through their [`Context`].
-struct Host {
-    config: Arc<Config>,
+pub(crate) struct Host {
+    pub(crate) config: Arc<Config>,
     now: Instant,
     entropy: Box<dyn CryptoRng + Send>,
+    allocator: Box<dyn SpiAllocator + Send>,
     outputs: VecDeque<Output>,
     stats: Stats,
     sizes: PathSizes,
@@ -112,11 +122,14 @@ struct Host {
 }
 
 impl Host {
-    fn context(&mut self) -> Context<'_> {
+    /// `taken` are the SPIs that no new SA can have.
+    pub(crate) fn context<'a>(&'a mut self, taken: &'a OwnSpis) -> Context<'a> {
         Context {
             config: &self.config,
             now: self.now,
             entropy: &mut *self.entropy,
+            allocator: &mut *self.allocator,
+            taken,
             outputs: &mut self.outputs,
             stats: &mut self.stats,
             sizes: &mut self.sizes,
@@ -130,18 +143,25 @@ impl Host {
 }
 
 impl Endpoint {
-    /// Makes an endpoint without SAs; all its randomness comes from `entropy`.
+    /// Makes an endpoint without SAs; all its randomness comes from `entropy`, the
+    /// SPIs of its IKE SAs from `allocator`.
     #[must_use]
-    pub fn new(config: Arc<Config>, mut entropy: Box<dyn CryptoRng + Send>) -> Self {
+    pub fn new(
+        config: Arc<Config>,
+        mut entropy: Box<dyn CryptoRng + Send>,
+        allocator: Box<dyn SpiAllocator + Send>,
+    ) -> Self {
         Self {
             table: Table::default(),
             leaving: false,
             gate: Gate::new(&mut *entropy),
+            invalid_spis: unknown::throttle(),
             host: Host {
                 pools: Pools::new(&config.pools),
                 config,
                 now: Instant::ZERO,
                 entropy,
+                allocator,
                 outputs: VecDeque::new(),
                 stats: Stats::default(),
                 sizes: PathSizes::default(),
@@ -163,6 +183,7 @@ impl Endpoint {
                 for id in self.table.expired(now) {
                     self.update(id, |sa, cx| sa.handle_timeout(cx));
                 }
+                self.gate.rotate(now, &mut *self.host.entropy);
             }
             Input::JobDone(job, result) => {
                 if let Some(id) = self.host.jobs.done(job) {
@@ -170,8 +191,10 @@ impl Endpoint {
                 }
             }
             Input::DataPlane(event) => self.data_plane(&event),
+            Input::Challenged(requests) => self.gate.challenged(now, requests),
             Input::Command(command) => self.command(&command),
         }
+        self.look_at_gate();
     }
 
     /// The next thing to do, until there is none.
@@ -182,7 +205,8 @@ impl Endpoint {
     /// When to hand in [`Input::Timeout`], unless something comes earlier.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.table.next_deadline()
+        let gate = self.gate.deadline();
+        self.table.next_deadline().into_iter().chain(gate).min()
     }
 
     /// The counters.
@@ -201,6 +225,37 @@ impl Endpoint {
     #[must_use]
     pub const fn established(&self) -> usize {
         self.table.established()
+    }
+
+    /// Whether strangers must show that they can receive before anything else is done
+    /// for them (RFC 7296 §2.6).
+    #[must_use]
+    pub fn is_challenging(&self) -> bool {
+        self.gate.is_challenging(&self.host.config.gate)
+    }
+
+    /// Since when they must because there is much to do, if it is so.
+    #[must_use]
+    pub fn pressed_since(&self) -> Option<Instant> {
+        self.gate.pressed_since()
+    }
+
+    /// What cookies are made and checked with, for whoever does that in our place.
+    #[must_use]
+    pub const fn cookie_secrets(&self) -> &CookieSecrets {
+        self.gate.secrets()
+    }
+
+    /// A number that changes whenever [`Self::cookie_secrets`] do.
+    #[must_use]
+    pub const fn cookie_changes(&self) -> u64 {
+        self.gate.changes()
+    }
+
+    /// The SPIs that peers address us by, in ascending order: of all IKE SAs, and of
+    /// those that are about to be made in the place of others.
+    pub fn our_spis(&self) -> impl Iterator<Item = Spi> {
+        self.table.each_spi()
     }
 
     /// Whether there is no IKE SA that somebody could still want to know of.
@@ -275,43 +330,46 @@ impl Endpoint {
     }
 
     fn update(&mut self, id: IkeSaId, handle: impl FnOnce(&mut IkeSa, &mut Context<'_>)) {
-        let config = Arc::clone(&self.host.config);
-        let mut cx = self.host.context();
-        self.table.update(&config, id, |sa| handle(sa, &mut cx));
-        for sa in core::mem::take(&mut self.host.successions.born) {
-            self.table.insert(&config, sa, None);
+        let Self { table, host, .. } = self;
+        table.update(host, id, handle);
+        for sa in core::mem::take(&mut host.successions.born) {
+            table.insert(&host.config, sa, None);
         }
-        for bequest in core::mem::take(&mut self.host.successions.bequests) {
-            let mut cx = self.host.context();
+        for bequest in core::mem::take(&mut host.successions.bequests) {
             let to = bequest.to;
-            self.table
-                .update(&config, to, |sa| sa.inherit(&mut cx, bequest));
+            table.update(host, to, |sa, cx| sa.inherit(cx, bequest));
         }
-        for older in core::mem::take(&mut self.host.successions.retired) {
-            self.table.update(&config, older, IkeSa::retire);
+        for older in core::mem::take(&mut host.successions.retired) {
+            table.update(host, older, |sa, _| sa.retire());
         }
         // An SA that goes on may at once be one too many.
         while let Some(superseding) = self.host.successions.superseding.take() {
-            self.supersede(&config, &superseding);
+            self.supersede(&superseding);
         }
     }
 
     /// Closes what else a peer has, then goes on with its new SA.
-    fn supersede(&mut self, config: &Config, superseding: &Superseding) {
-        let mut cx = self.host.context();
-        let mut others = self.table.by_peer(&superseding.peer);
+    fn supersede(&mut self, superseding: &Superseding) {
+        let Self { table, host, .. } = self;
+        let mut others = table.by_peer(&superseding.peer);
         others.retain(|id| {
-            let sa = self.table.find(*id);
+            let sa = table.find(*id);
             sa.is_some_and(|sa| sa.is_superseded(superseding))
         });
         // Identifiers are given in order: the oldest come first.
         let closed = others.len().saturating_sub(superseding.others);
         for id in others.into_iter().take(closed) {
-            let close = |sa: &mut IkeSa| sa.supersede(&mut cx, superseding);
-            self.table.update(config, id, close);
+            table.update(host, id, |sa, cx| sa.supersede(cx, superseding));
         }
-        let go_on = |sa: &mut IkeSa| sa.succeed(&mut cx);
-        self.table.update(config, superseding.by, go_on);
+        table.update(host, superseding.by, |sa, cx| sa.succeed(cx));
+    }
+
+    /// Asks for cookies from now on, or no longer.
+    fn look_at_gate(&mut self) {
+        let host = &mut self.host;
+        let half_open = self.table.half_open();
+        let event = self.gate.look(&host.config.gate, host.now, half_open);
+        host.outputs.extend(event.map(Output::Event));
     }
 
     fn datagram(&mut self, datagram: &Datagram<'_>) {
@@ -346,8 +404,7 @@ impl Endpoint {
             Role::Responder => header.spis.initiator,
         };
         let Some(id) = self.table.by_spi(ours) else {
-            self.host.stats.count(Stat::UnknownSpi);
-            return;
+            return self.unknown_spi(header, ours, datagram);
         };
         self.update(id, |sa, cx| sa.handle_datagram(cx, header, datagram));
         while let Some(id) = self.table.over_budget() {
@@ -387,7 +444,7 @@ impl Endpoint {
             return;
         };
         let connection = Arc::clone(connection);
-        let mut cx = self.host.context();
+        let mut cx = self.host.context(self.table.spis());
         let id = cx.ike_sa_id();
         if let Some(sa) = initiate(&mut cx, id, connection, path) {
             self.table.insert(&self.host.config, sa, None);

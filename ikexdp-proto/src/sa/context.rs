@@ -19,7 +19,9 @@ use crate::identity::Identity;
 use crate::job::{Job, JobId};
 use crate::path_size::PathSizes;
 use crate::pool::Pools;
+use crate::spi::SpiAllocator;
 use crate::stats::{Stat, Stats};
+use crate::table::OwnSpis;
 use crate::time::Instant;
 use crate::types::{EspSpi, IkeSaId, Path, ReplySlot, Spi, Transmit};
 
@@ -28,6 +30,9 @@ pub(crate) struct Context<'a> {
     pub(crate) config: &'a Config,
     pub(crate) now: Instant,
     pub(crate) entropy: &'a mut (dyn CryptoRng + Send),
+    pub(crate) allocator: &'a mut (dyn SpiAllocator + Send),
+    /// The SPIs that no new SA can have.
+    pub(crate) taken: &'a OwnSpis,
     pub(crate) outputs: &'a mut VecDeque<Output>,
     pub(crate) stats: &'a mut Stats,
     pub(crate) sizes: &'a mut PathSizes,
@@ -150,11 +155,12 @@ impl Context<'_> {
         self.inbound.reserve(self.entropy)
     }
 
-    /// A fresh SPI of ours; zero means "not known yet" and is none.
+    /// A fresh SPI of ours; zero means "not known yet" and is none. Whatever is being
+    /// handled takes one at most, and is known to have it afterwards.
     pub(crate) fn spi(&mut self) -> Spi {
         loop {
-            let spi = Spi(self.entropy.next_u64());
-            if spi != Spi::ZERO {
+            let spi = self.allocator.allocate(self.entropy);
+            if spi != Spi::ZERO && !self.taken.contains(spi) {
                 return spi;
             }
         }

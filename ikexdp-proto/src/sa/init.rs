@@ -60,6 +60,8 @@ pub(super) struct Responding {
     is_windows: bool,
     proposals: usize,
     slot: Option<ReplySlot>,
+    /// Whether it has less time, as there is much to do.
+    pub(super) hurried: bool,
 }
 
 /// Our IKE_SA_INIT response is out; the peer has keys but no name.
@@ -68,6 +70,8 @@ pub(super) struct HalfOpen {
     pub(super) channel: Channel,
     pub(super) handshake: Handshake,
     repeats: u8,
+    /// Whether it has less time, as there is much to do.
+    pub(super) hurried: bool,
 }
 
 /// What IKE_AUTH needs of IKE_SA_INIT.
@@ -86,7 +90,8 @@ pub(super) struct Handshake {
     pub(super) proposals: usize,
 }
 
-/// Makes an SA for `request`, the message in `datagram`.
+/// Makes an SA for `request`, the message in `datagram`; `hurried` if its peer has less
+/// time than usual for IKE_AUTH.
 ///
 /// # Errors
 /// [`Refused`] if our policy has no room for it.
@@ -96,6 +101,7 @@ pub(crate) fn accept(
     header: &Header,
     datagram: &Datagram<'_>,
     request: InitRequest<'_>,
+    hurried: bool,
 ) -> Result<IkeSa, Refused> {
     let Some(chosen) = choose_ike(&request.proposals, &cx.config.ike) else {
         return Err(Refused {
@@ -146,6 +152,7 @@ pub(crate) fn accept(
         is_windows: request.is_windows,
         proposals: request.proposals.len(),
         slot: datagram.slot,
+        hurried,
     };
     let agree = Job::Agree {
         ours: None,
@@ -275,6 +282,7 @@ impl Responding {
             channel,
             handshake,
             repeats: 0,
+            hurried: self.hurried,
         }))
     }
 

@@ -32,7 +32,7 @@ use crate::data_plane::Tunnel;
 use crate::error::Error;
 use crate::event::{FailureReason, IkeSaSummary, NatSituation};
 use crate::job::{JobId, JobResult};
-use crate::limits::DATAGRAM_LEN_MIN;
+use crate::limits::{DATAGRAM_LEN_MIN, UNAUTHENTIC_MAX};
 use crate::message::init::notify_only;
 use crate::stats::Stat;
 use crate::time::Instant;
@@ -167,7 +167,7 @@ impl IkeSa {
             return;
         };
         let Some(message) = channel.receive(cx, header, datagram) else {
-            return;
+            return self.have_enough(cx);
         };
         if !message.response && self.state.follows(&self.core) {
             let path = self.core.path;
@@ -180,6 +180,18 @@ impl IkeSa {
         self.remember_path_size(cx);
         self.handle_message(cx, message);
         self.remember_path_size(cx);
+    }
+
+    /// Gives up on IKE_AUTH of a peer for which much comes that is not authentic. It
+    /// has cost us a computation, and keeps its place as long as it would have had it.
+    fn have_enough(&mut self, cx: &mut Context<'_>) {
+        if let State::HalfOpen(state) = &self.state
+            && state.channel.unauthentic() >= UNAUTHENTIC_MAX
+        {
+            let reason = FailureReason::Unauthentic;
+            cx.handshake_failed(&self.core, self.state.progress(), reason);
+            self.state = State::Failed;
+        }
     }
 
     /// What is known of a path holds for others near the peer, so only a peer
@@ -312,6 +324,15 @@ impl IkeSa {
     /// Memory held for messages under reassembly, and since when.
     pub(crate) fn reassembly(&self) -> Option<(Instant, usize)> {
         self.state.channel().and_then(Channel::reassembly)
+    }
+
+    /// Our SPIs of IKE SAs that CREATE_CHILD_SA is about to put in its place: one that
+    /// we ask for, and one that the peer does.
+    pub(crate) fn awaited_spis(&self) -> [Option<Spi>; 2] {
+        match &self.state {
+            State::Established(state) => state.awaited_spis(),
+            _ => [None; 2],
+        }
     }
 
     /// Gives up messages under reassembly.

@@ -7,7 +7,7 @@ use super::channel::Channel;
 use super::context::Progress;
 use super::{Core, auth, closing, established, init, initiator, installing, succession};
 use crate::event::FailureReason;
-use crate::limits::EAP_TIME_MAX;
+use crate::limits::{EAP_TIME_MAX, HURRIED_HALF_OPEN};
 use crate::time::Instant;
 use crate::wire::iana::ExchangeType;
 
@@ -120,7 +120,10 @@ impl State {
     /// peer's time runs on for. An authenticator takes what time it needs.
     pub(super) fn gives_up(&self, core: &Core, half_open: Duration) -> Option<Instant> {
         let in_all = core.created + EAP_TIME_MAX.max(half_open);
+        let hurried = half_open.min(HURRIED_HALF_OPEN);
         match self {
+            Self::Responding(state) if state.hurried => Some(core.created + hurried),
+            Self::HalfOpen(state) if state.hurried => Some(core.created + hurried),
             Self::Responding(_)
             | Self::HalfOpen(_)
             | Self::Verifying(_)

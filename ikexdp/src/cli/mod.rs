@@ -1,7 +1,14 @@
 //! The command line.
 
+mod amount;
 mod client;
+mod events;
 mod init;
+mod interval;
+mod printable;
+mod sas;
+mod stats;
+mod status;
 mod table;
 
 use std::io::{self, Write};
@@ -21,7 +28,8 @@ use crate::host_checks::obstacles;
 use crate::init::InitError;
 use crate::pki::PkiError;
 use crate::profiles::ProfileError;
-use crate::view::{Postponed, Reloaded, Sa, Stats, Status};
+use crate::view::{Postponed, Reloaded, Status};
+use crate::xdp::AttachedError;
 
 /// Where the configuration is, and all that it names.
 const DIRECTORY: &str = "/etc/ikexdp";
@@ -50,15 +58,13 @@ enum Command {
     /// Show the daemon at a glance
     Status(Query),
     /// Show the counters that are not zero
-    Stats {
-        /// Show those that are zero as well
-        #[arg(long)]
-        all: bool,
-        #[command(flatten)]
-        query: Query,
-    },
-    /// Show the IKE SAs and their CHILD SAs
-    Sas(Query),
+    Stats(stats::Options),
+    /// Show the IKE SAs, all or some of them, and their CHILD SAs
+    Sas(sas::Options),
+    /// Show what happens, as it happens: handshakes, rekeying, peers that move, ends
+    ///
+    /// Goes on until it is stopped. Who reads too slowly is told how much was missed.
+    Events(events::Options),
     /// Have the daemon read its configuration again
     ///
     /// SAs go on as they are; new handshakes follow the new configuration. One with an error in it
@@ -142,6 +148,12 @@ pub enum CliError {
     /// The running daemon does not answer, or refuses.
     #[error(transparent)]
     Client(#[from] ClientError),
+    /// The daemon that was followed is no more.
+    #[error("the daemon has ended")]
+    Ended,
+    /// The kernel does not tell what the XDP program counts.
+    #[error(transparent)]
+    Attached(#[from] AttachedError),
     /// What was asked for cannot be written.
     #[error("cannot write")]
     Write(#[from] io::Error),
@@ -164,16 +176,11 @@ impl Cli {
             Command::Check(Configuration { config }) => check(&config, out)?,
             Command::Status(query) => {
                 let status: Status = call(&query.daemon.socket, &Request::Status)?;
-                query.show(out, &status, || table::status(&status))?;
+                query.show(out, &status, || status::table(&status))?;
             }
-            Command::Stats { all, query } => {
-                let stats: Stats = call(&query.daemon.socket, &Request::Stats)?;
-                query.show(out, &stats, || table::stats(&stats, all))?;
-            }
-            Command::Sas(query) => {
-                let sas = sas(&query.daemon.socket)?;
-                query.show(out, &sas, || table::sas(&sas))?;
-            }
+            Command::Stats(options) => stats::execute(&options, out)?,
+            Command::Sas(options) => sas::execute(&options, out)?,
+            Command::Events(options) => events::execute(options, out)?,
             Command::Reload(daemon) => reload(&daemon.socket, out)?,
             Command::Rekey { id, child, daemon } => {
                 call::<()>(&daemon.socket, &Request::Rekey { id, child })?;
@@ -214,19 +221,6 @@ fn check(path: &Path, out: &mut impl Write) -> Result<(), CliError> {
         writeln!(io::stderr(), "warning: this host: {obstacle}; hint: {hint}")?;
     }
     Ok(())
-}
-
-/// Every IKE SA, page by page.
-fn sas(socket: &Path) -> Result<Vec<Sa>, ClientError> {
-    let mut sas: Vec<Sa> = Vec::new();
-    loop {
-        let after = sas.last().map(|sa| sa.id);
-        let page: Vec<Sa> = call(socket, &Request::Sas { after })?;
-        if page.is_empty() {
-            return Ok(sas);
-        }
-        sas.extend(page);
-    }
 }
 
 fn reload(socket: &Path, out: &mut impl Write) -> Result<(), CliError> {
@@ -354,7 +348,7 @@ pool staff
 
     #[test]
     fn what_needs_a_daemon_says_that_there_is_none() {
-        for command in ["status", "stats", "sas"] {
+        for command in ["status", "stats", "sas", "events"] {
             let error = execute(&["ikexdp", command, "--json", "--socket", "/nowhere/c.sock"]);
             let error = error.unwrap_err().to_string();
             assert!(

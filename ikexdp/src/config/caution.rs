@@ -99,6 +99,12 @@ pub enum Caution {
     /// The key has no effect.
     #[error("has no effect with transport = \"udp\"")]
     OnlyXdp,
+    /// Nobody is limited in what they ask for.
+    #[error("limits nobody")]
+    AllowsAll,
+    /// Who is not let pass by `allow` is not heard.
+    #[error("keeps out everybody who is not in `allow`")]
+    BlocksAll,
     /// The key has no effect, as nothing comes through tunnels.
     #[error("has no effect with data-plane = \"none\"")]
     OnlyXfrm,
@@ -149,6 +155,8 @@ impl Caution {
             Self::Unverifiable => {
                 "add one for ECDSA to `local.certificates`, or one for RSA and allow `ike.rsa-sha1`"
             }
+            Self::AllowsAll => "name only those whom you know",
+            Self::BlocksAll => "is this what you want? Clients that move have any address",
             Self::OnlyXfrm => "remove it, or set data-plane = \"xfrm\"",
             Self::OnlyXdp => "remove it, or set transport = \"xdp\"",
             Self::UnusedRadius => "set `remote.eap-radius` in a connection, or remove them",

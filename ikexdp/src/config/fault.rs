@@ -244,6 +244,18 @@ pub enum Fault {
         /// The value.
         value: usize,
     },
+    /// The value is neither a prefix nor an address.
+    #[error("neither a prefix nor an address: {value}")]
+    Prefix {
+        /// The value.
+        value: String,
+    },
+    /// A prefix is both let pass and kept out.
+    #[error("is in `allow` as well: {value}")]
+    Listed {
+        /// The prefix.
+        value: IpNet,
+    },
     /// A file cannot be read.
     #[error("file cannot be read: {}: {source}", path.display())]
     File {
@@ -367,6 +379,8 @@ impl Fault {
             Self::Addresses { .. } => {
                 "write a prefix such as \"10.9.0.0/24\" or a range such as \"10.9.0.10-10.9.0.250\""
             }
+            Self::Prefix { .. } => "write a prefix such as \"192.0.2.0/24\", or an address",
+            Self::Listed { .. } => "keep one of them; of two prefixes the longer decides",
             Self::Address { .. } => "write an IPv4 or IPv6 address",
             Self::TextLength { max, .. } => return format!("write 1 to {max} octets").into(),
             Self::TooLong { max, .. } => return format!("take {max:?} or less").into(),

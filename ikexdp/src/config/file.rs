@@ -29,6 +29,8 @@ pub(super) struct File {
     #[serde(default)]
     pub(super) timing: Timing,
     #[serde(default)]
+    pub(super) defence: Defence,
+    #[serde(default)]
     pub(super) ike: Ike,
     #[serde(default, rename = "pool")]
     pub(super) pools: Vec<Spanned<Pool>>,
@@ -58,6 +60,7 @@ pub(super) struct Gateway {
     pub(super) additional_addresses: Vec<Text>,
     pub(super) control_socket: Option<PathBuf>,
     pub(super) state_dir: Option<PathBuf>,
+    pub(super) metrics_address: Option<Text>,
 }
 
 /// What is logged, and how.
@@ -78,6 +81,24 @@ pub(super) struct Timing {
     pub(super) retransmit: Option<Text>,
     pub(super) retransmits: Option<Spanned<u32>>,
     pub(super) nat_keepalive: Option<Text>,
+}
+
+/// What strangers may have done for them.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct Defence {
+    pub(super) cookies: Option<Text>,
+    pub(super) cookie_rate: Option<Spanned<u32>>,
+    pub(super) half_open_per_source: Option<Spanned<u32>>,
+    pub(super) init_rate: Option<Spanned<u32>>,
+    pub(super) init_rate_per_source: Option<Spanned<u32>>,
+    pub(super) init_burst_per_source: Option<Spanned<u32>>,
+    pub(super) sources: Option<Spanned<u32>>,
+    pub(super) node: Option<Spanned<u32>>,
+    #[serde(default)]
+    pub(super) allow: Vec<Text>,
+    #[serde(default)]
+    pub(super) block: Vec<Text>,
 }
 
 /// Algorithms of IKE SAs.

@@ -1,6 +1,6 @@
 //! The tables of which there is one: `gateway`, `log`, `timing`.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use ikexdp_proto::config::{Fragmentation, Gate, IkeAlgorithms, Timing};
@@ -14,10 +14,12 @@ use super::fault::Fault;
 use super::file::{self, Text};
 use super::numbers::{between, duration};
 use super::problem::Key;
+use super::radius::socket;
 use super::settings::{
     DataPlane, Ikev1, LogFormat, LogSettings, Transport, TransportKind, XdpMode, XdpSettings,
     XdpTransfer,
 };
+use crate::prometheus;
 use toml::Spanned;
 
 /// Where commands come from unless the file says otherwise.
@@ -38,6 +40,7 @@ pub(super) struct Gateway {
     pub(super) gate: Gate,
     pub(super) control_socket: PathBuf,
     pub(super) state_dir: PathBuf,
+    pub(super) metrics_address: Option<SocketAddr>,
 }
 
 pub(super) fn gateway(cx: &mut Context<'_>, table: &file::Gateway) -> Option<Gateway> {
@@ -49,6 +52,10 @@ pub(super) fn gateway(cx: &mut Context<'_>, table: &file::Gateway) -> Option<Gat
     };
     let fragmentation = fragmentation(cx, &key, table);
     let gate = gate(cx, &key, table);
+    let metrics_address = match &table.metrics_address {
+        Some(text) => socket(cx, &key.at("metrics-address"), text, prometheus::PORT).map(Some),
+        None => Some(None),
+    };
     Some(Gateway {
         transport: transport?,
         data_plane: data_plane?,
@@ -63,6 +70,7 @@ pub(super) fn gateway(cx: &mut Context<'_>, table: &file::Gateway) -> Option<Gat
             Some(path) => cx.resolve(path),
             None => STATE_DIR.into(),
         },
+        metrics_address: metrics_address?,
     })
 }
 
@@ -193,6 +201,7 @@ fn gate(cx: &mut Context<'_>, key: &Key<'_>, table: &file::Gateway) -> Option<Ga
     Some(Gate {
         cookie_threshold,
         half_open_max,
+        ..default
     })
 }
 

@@ -8,6 +8,7 @@ mod certificate;
 mod connection;
 mod context;
 mod credential;
+mod defence;
 mod eap;
 mod fault;
 mod file;
@@ -42,7 +43,7 @@ pub use local::OwnProof;
 pub use problem::{ConfigError, Problem};
 pub use revocation::RevocationFault;
 pub use settings::{
-    DataPlane, Ikev1, LogFormat, LogSettings, Settings, Transport, XdpMode, XdpSettings,
+    DataPlane, Defence, Ikev1, LogFormat, LogSettings, Settings, Transport, XdpMode, XdpSettings,
     XdpTransfer,
 };
 
@@ -138,6 +139,7 @@ fn convert(cx: &mut Context<'_>, file: &File) -> Option<(Settings, Vec<Proofs>)>
     let gateway = gateway::gateway(cx, &file.gateway);
     let log = gateway::log(cx, &file.log);
     let timing = gateway::timing(cx, &file.timing);
+    let defence = defence::defence(cx, &file.defence);
     let additional_addresses = gateway::additional_addresses(cx, &file.gateway);
     let profile = algorithms::profile(cx, &file.gateway);
     // With none that is right, the rest is looked at all the same.
@@ -149,7 +151,10 @@ fn convert(cx: &mut Context<'_>, file: &File) -> Option<(Settings, Vec<Proofs>)>
     let radius: Vec<_> = radius?.into_iter().map(Radius::new).map(Arc::new).collect();
     let connections = connection::connections(cx, &file.connections, &pools, &radius, assumed);
     let (connections, proofs): (Vec<_>, _) = connections.into_iter().unzip();
+    let gate = gateway.as_ref().map(|gateway| gateway.gate);
+    let gate = defence::gate(cx, &file.defence, gate.unwrap_or_default());
     let (gateway, ike) = (gateway?, ike?);
+    defence::consider(cx, &file.defence, &gateway.transport);
     profile?;
     gateway::consider_init(cx, &file.gateway, &ike);
     local::consider_verifiers(cx, &file.connections, &connections, assumed, &ike);
@@ -160,7 +165,7 @@ fn convert(cx: &mut Context<'_>, file: &File) -> Option<(Settings, Vec<Proofs>)>
         pools: pools.into_iter().map(|pool| pool.pool).collect(),
         ike,
         fragmentation: gateway.fragmentation,
-        gate: gateway.gate,
+        gate: gate?,
         timing: timing?,
         additional_addresses: additional_addresses?,
     };
@@ -169,8 +174,10 @@ fn convert(cx: &mut Context<'_>, file: &File) -> Option<(Settings, Vec<Proofs>)>
         transport: gateway.transport,
         ip_fragments: gateway.ip_fragments,
         data_plane: gateway.data_plane,
+        defence: defence?,
         control_socket: gateway.control_socket,
         state_dir: gateway.state_dir,
+        metrics_address: gateway.metrics_address,
         log: log?,
         radius,
         dhcp,

@@ -148,7 +148,12 @@ fn servers(
 }
 
 /// An address with its port, or with the usual one.
-fn socket(cx: &mut Context<'_>, key: &Key<'_>, text: &Text, port: u16) -> Option<SocketAddr> {
+pub(super) fn socket(
+    cx: &mut Context<'_>,
+    key: &Key<'_>,
+    text: &Text,
+    port: u16,
+) -> Option<SocketAddr> {
     let value = text.get_ref();
     let with_port = value.parse().ok();
     let usual = || {

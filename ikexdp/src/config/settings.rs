@@ -1,10 +1,14 @@
 //! What the daemon acts on, besides the engine's configuration.
 
+use std::collections::BTreeSet;
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use ikexdp_common::maps::SOURCES_DEFAULT;
 use ikexdp_proto::config::Config;
+use ipnet::IpNet;
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::dhcp::Scope;
@@ -22,10 +26,14 @@ pub struct Settings {
     pub ip_fragments: bool,
     /// What becomes of the CHILD SAs.
     pub data_plane: DataPlane,
+    /// What strangers may ask for.
+    pub defence: Defence,
     /// Where commands come from.
     pub control_socket: PathBuf,
     /// Where what must outlive the daemon is kept.
     pub state_dir: PathBuf,
+    /// Where metrics can be asked for, if anywhere.
+    pub metrics_address: Option<SocketAddr>,
     /// What is logged, and how.
     pub log: LogSettings,
     /// Servers that know users.
@@ -37,7 +45,7 @@ pub struct Settings {
 impl Settings {
     /// What can only change by a restart: each key, and its value for people.
     #[must_use]
-    pub fn fixed(&self) -> [(&'static str, String); 10] {
+    pub fn fixed(&self) -> [(&'static str, String); 12] {
         let xdp = match &self.transport {
             Transport::Xdp(settings) => Some(settings),
             Transport::Udp => None,
@@ -60,6 +68,8 @@ impl Settings {
                 self.control_socket.display().to_string(),
             ),
             ("gateway.state-dir", self.state_dir.display().to_string()),
+            ("defence.sources", self.defence.sources.to_string()),
+            ("defence.node", self.defence.node.to_string()),
             ("log.level", self.log.level.to_string()),
             ("log.format", self.log.format.to_string()),
         ]
@@ -86,6 +96,42 @@ pub struct XdpSettings {
     pub transfer: XdpTransfer,
     /// What it does with IKEv1.
     pub ikev1: Ikev1,
+}
+
+/// What strangers may ask for, besides what the engine sees to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Defence {
+    /// IKE_SA_INIT requests with a good cookie in a second, of all sources.
+    pub init_rate: u32,
+    /// IKE_SA_INIT requests in a second, of one source: beyond, it is asked for a
+    /// cookie, and limited if it has one.
+    pub init_rate_per_source: u32,
+    /// The same at once, after a silence.
+    pub init_burst_per_source: u32,
+    /// Sources of which that is known at a time.
+    pub sources: u32,
+    /// The first octet of our SPIs.
+    pub node: u8,
+    /// Sources that are not limited.
+    pub allow: BTreeSet<IpNet>,
+    /// Sources that are not heard. Of two prefixes the longer decides.
+    pub block: BTreeSet<IpNet>,
+}
+
+impl Default for Defence {
+    /// Hundreds of clients may be behind one NAT, and come at once when the line of
+    /// their office is back.
+    fn default() -> Self {
+        Self {
+            init_rate: 10_000,
+            init_rate_per_source: 100,
+            init_burst_per_source: 1000,
+            sources: SOURCES_DEFAULT,
+            node: 0,
+            allow: BTreeSet::new(),
+            block: BTreeSet::new(),
+        }
+    }
 }
 
 /// Where the XDP program runs.

@@ -85,7 +85,11 @@ impl Loaded {
         }
         row(f, "data plane", settings.data_plane)?;
         row(f, "control", settings.control_socket.display())?;
-        row(f, "state", settings.state_dir.display())
+        row(f, "state", settings.state_dir.display())?;
+        match settings.metrics_address {
+            Some(address) => row(f, "metrics", format_args!("on http://{address}/metrics")),
+            None => Ok(()),
+        }
     }
 
     fn connection(

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 
 use super::{Refusal, Request, Response};
+use crate::view::Event;
 
 /// How long the daemon may take for what it can answer at once. To delete an SA
 /// takes as long as its peer does, and to read files as long as their disk.
@@ -53,23 +54,63 @@ pub enum ClientError {
 /// # Errors
 /// [`ClientError`], also if the daemon refuses.
 pub fn call<T: DeserializeOwned>(path: &Path, request: &Request) -> Result<T, ClientError> {
-    let answer = exchange(path, request).map_err(|source| {
-        let path = path.to_owned();
-        match source.kind() {
-            io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
-                ClientError::NotRunning { path }
-            }
-            io::ErrorKind::PermissionDenied => ClientError::NotAllowed { path },
-            _ => ClientError::Lost { path, source },
+    let (answer, _) = exchange(path, request).map_err(|source| explain(path, source))?;
+    read(&answer)
+}
+
+/// Follows what happens at the daemon at `path` from now on.
+///
+/// # Errors
+/// [`ClientError`], also if the daemon refuses.
+pub fn follow(path: &Path) -> Result<Events, ClientError> {
+    let lost = |source| explain(path, source);
+    let (answer, stream) = exchange(path, &Request::Events).map_err(lost)?;
+    read::<()>(&answer)?;
+    // Nothing may happen for a long time.
+    stream.get_ref().set_read_timeout(None).map_err(lost)?;
+    let path = path.to_owned();
+    Ok(Events { path, stream })
+}
+
+/// What happens, for as long as the daemon runs.
+#[derive(Debug)]
+pub struct Events {
+    path: PathBuf,
+    stream: BufReader<UnixStream>,
+}
+
+impl Iterator for Events {
+    type Item = Result<Event, ClientError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let mut line = String::new();
+        match self.stream.read_line(&mut line) {
+            Ok(0) => None,
+            Ok(_) => Some(serde_json::from_str(&line).map_err(ClientError::from)),
+            Err(source) => Some(Err(explain(&self.path, source))),
         }
-    })?;
-    match serde_json::from_str(&answer)? {
+    }
+}
+
+fn read<T: DeserializeOwned>(answer: &str) -> Result<T, ClientError> {
+    match serde_json::from_str(answer)? {
         Response::Ok(answer) => Ok(answer),
         Response::Error(refusal) => Err(ClientError::Refused(refusal)),
     }
 }
 
-fn exchange(path: &Path, request: &Request) -> io::Result<String> {
+fn explain(path: &Path, source: io::Error) -> ClientError {
+    let path = path.to_owned();
+    match source.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => {
+            ClientError::NotRunning { path }
+        }
+        io::ErrorKind::PermissionDenied => ClientError::NotAllowed { path },
+        _ => ClientError::Lost { path, source },
+    }
+}
+
+fn exchange(path: &Path, request: &Request) -> io::Result<(String, BufReader<UnixStream>)> {
     let mut stream = UnixStream::connect(path)?;
     let waits = matches!(
         request,
@@ -79,9 +120,10 @@ fn exchange(path: &Path, request: &Request) -> io::Result<String> {
     let mut line = serde_json::to_string(request)?;
     line.push('\n');
     stream.write_all(line.as_bytes())?;
+    let mut stream = BufReader::new(stream);
     let mut answer = String::new();
-    if BufReader::new(stream).read_line(&mut answer)? == 0 {
+    if stream.read_line(&mut answer)? == 0 {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
-    Ok(answer)
+    Ok((answer, stream))
 }

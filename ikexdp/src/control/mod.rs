@@ -4,15 +4,17 @@
 //! and so is its response: `{"ok": …}` or `{"error": {"message": …, "hint": …}}`.
 
 mod client;
+mod feed;
 mod server;
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-pub use client::{ClientError, call};
+pub use client::{ClientError, Events, call, follow};
+pub use feed::{Feed, Follower};
 pub(crate) use server::answer;
-pub use server::{ControlError, Listener};
+pub use server::{Answer, ControlError, Listener};
 
 /// What the command line may want.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,6 +46,12 @@ pub enum Request {
     TerminateAll,
     /// Read the configuration again: [`Reloaded`](crate::view::Reloaded).
     Reload,
+    /// Who begins handshakes most often: [`Sources`](crate::view::Sources).
+    Sources,
+    /// Tell what happens from now on: once that this is so, and then each
+    /// [`Event`](crate::view::Event) on a line of its own, until the connection is
+    /// closed.
+    Events,
 }
 
 /// What the daemon says to a request.

@@ -16,7 +16,7 @@ use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
-use super::{Refusal, Request, Response};
+use super::{Follower, Refusal, Request, Response};
 
 /// Connections served at a time; more wait.
 const CONNECTIONS: usize = 16;
@@ -66,6 +66,15 @@ pub enum ControlError {
         /// Why not.
         source: io::Error,
     },
+}
+
+/// What comes of a request.
+#[derive(Debug)]
+pub enum Answer {
+    /// A line.
+    Line(String),
+    /// That somebody is told what happens, and then what happens.
+    Events(Follower),
 }
 
 /// The open control socket; its file goes with it.
@@ -124,7 +133,7 @@ impl Listener {
     pub async fn serve<H, F>(&self, handle: H) -> io::Result<()>
     where
         H: Fn(Request) -> F + Clone + 'static,
-        F: Future<Output = String> + 'static,
+        F: Future<Output = Answer> + 'static,
     {
         let listener = UnixListener::from_std(self.listener.try_clone()?)?;
         let places = Arc::new(Semaphore::new(CONNECTIONS));
@@ -161,7 +170,7 @@ impl Drop for Listener {
 async fn converse<H, F>(stream: UnixStream, handle: H) -> io::Result<()>
 where
     H: Fn(Request) -> F,
-    F: Future<Output = String>,
+    F: Future<Output = Answer>,
 {
     let mut stream = BufReader::new(stream);
     let mut line = Vec::new();
@@ -173,7 +182,7 @@ where
             return Ok(());
         }
         let complete = line.ends_with(b"\n");
-        let mut answer = match serde_json::from_slice(&line) {
+        let answer = match serde_json::from_slice(&line) {
             Ok(request) if complete => tokio::select! {
                 // An order is given even by those who do not wait for its end.
                 biased;
@@ -184,11 +193,32 @@ where
             Ok(_) => refusal("request does not end"),
             Err(error) => refusal(&format!("request cannot be read: {error}")),
         };
-        answer.push('\n');
-        timeout(IDLE_MAX, stream.write_all(answer.as_bytes())).await??;
+        let mut line = match answer {
+            Answer::Line(line) => line,
+            Answer::Events(follower) => return tell(stream, follower).await,
+        };
+        line.push('\n');
+        timeout(IDLE_MAX, stream.write_all(line.as_bytes())).await??;
         if !complete {
             return Ok(());
         }
+    }
+}
+
+/// Tells what happens until the other end is closed. It may take its time: it
+/// misses something then, and holds up nobody.
+async fn tell(mut stream: BufReader<UnixStream>, mut follower: Follower) -> io::Result<()> {
+    let mut line = answer(&Response::Ok(()));
+    line.push('\n');
+    loop {
+        stream.write_all(line.as_bytes()).await?;
+        line = tokio::select! {
+            event = follower.next() => match event {
+                Some(line) => line,
+                None => return Ok(()),
+            },
+            gone = hang_up(stream.get_ref()) => return gone,
+        };
     }
 }
 
@@ -201,11 +231,11 @@ async fn hang_up(stream: &UnixStream) -> io::Result<()> {
     Ok(())
 }
 
-fn refusal(message: &str) -> String {
-    answer(&Response::<()>::Error(Refusal {
+fn refusal(message: &str) -> Answer {
+    Answer::Line(answer(&Response::<()>::Error(Refusal {
         message: message.to_owned(),
         hint: None,
-    }))
+    })))
 }
 
 /// A response as it is sent.
@@ -216,11 +246,15 @@ pub(crate) fn answer<T: Serialize>(response: &Response<T>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{ClientError, call};
+    use super::super::{ClientError, Feed, call, follow};
     use super::*;
+    use crate::view::Happening;
+    use ikexdp_proto::event::Event;
+    use ikexdp_proto::types::{EspSpi, IkeSaId};
     use std::future::pending;
     use std::io::{Read, Write};
     use std::net::Shutdown;
+    use std::rc::Rc;
     use std::thread;
     use tempfile::TempDir;
     use tokio::runtime::Builder;
@@ -228,6 +262,12 @@ mod tests {
 
     /// An SA whose peer never answers.
     const NEVER: u64 = 0;
+
+    /// What happens when the daemon is asked something.
+    fn happened() -> Event {
+        let (id, spi) = (IkeSaId(7), EspSpi(0x0a0b_0c0d));
+        Event::ChildClosed { id, spi }
+    }
 
     /// Runs `client` against a daemon that answers with what it was asked.
     fn with_daemon(client: impl FnOnce(&Path) + Send + 'static) {
@@ -238,14 +278,25 @@ mod tests {
             let path = path.clone();
             move || client(&path)
         });
-        let echo = |request: Request| async move {
-            match request {
-                Request::Terminate { id: NEVER } => pending().await,
-                Request::Terminate { id } => answer(&Response::<()>::Error(Refusal {
-                    message: format!("no IKE SA: {id}"),
-                    hint: Some("`ikexdp sas` lists them".to_owned()),
-                })),
-                request => answer(&Response::Ok(request)),
+        let feed = Rc::new(Feed::default());
+        let echo = move |request: Request| {
+            let feed = Rc::clone(&feed);
+            async move {
+                Answer::Line(match request {
+                    Request::Terminate { id: NEVER } => pending().await,
+                    Request::Terminate { id } => answer(&Response::<()>::Error(Refusal {
+                        message: format!("no IKE SA: {id}"),
+                        hint: Some("`ikexdp sas` lists them".to_owned()),
+                    })),
+                    Request::Events => match feed.follow() {
+                        Some(follower) => return Answer::Events(follower),
+                        None => return refusal("too many follow"),
+                    },
+                    request => {
+                        feed.tell(&happened());
+                        answer(&Response::Ok(request))
+                    }
+                })
             }
         };
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
@@ -318,6 +369,46 @@ mod tests {
             let mut answer = String::new();
             stream.read_to_string(&mut answer).unwrap();
             assert_eq!(answer, "{\"ok\":{\"command\":\"status\"}}\n");
+        });
+    }
+
+    #[test]
+    fn who_follows_hears_what_happens() {
+        with_daemon(|path| {
+            let mut followers: Vec<_> = (0..2).map(|_| follow(path).unwrap()).collect();
+            for _ in 0..3 {
+                let _: Request = call(path, &Request::Status).unwrap();
+            }
+            for follower in &mut followers {
+                for _ in 0..3 {
+                    let event = follower.next().unwrap().unwrap();
+                    assert_eq!(event.what, Happening::from(&happened()));
+                }
+            }
+        });
+    }
+
+    #[test]
+    fn who_no_longer_follows_makes_room() {
+        with_daemon(|path| {
+            for _ in 0..CONNECTIONS {
+                drop(follow(path).unwrap());
+                // It is noticed a little later.
+                thread::sleep(2 * HANG_UP_POLL);
+            }
+            let mut followers = Vec::new();
+            let refused = loop {
+                match follow(path) {
+                    Ok(follower) => followers.push(follower),
+                    Err(error) => break error,
+                }
+            };
+            assert_eq!(refused.to_string(), "too many follow");
+            // Others are served all the same, and nobody is cut off.
+            let _: Request = call(path, &Request::Status).unwrap();
+            for follower in &mut followers {
+                assert!(follower.next().unwrap().is_ok());
+            }
         });
     }
 

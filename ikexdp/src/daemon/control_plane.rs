@@ -1,6 +1,7 @@
 //! Signals, and requests on the control socket, as orders to the packet loop.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use ikexdp_proto::data_plane::DataPlane;
@@ -14,15 +15,25 @@ use tracing_appender::non_blocking::ErrorCounter;
 
 use super::DaemonError;
 use super::dhcp::Dhcp;
+use super::exporter::Exporter;
 use super::order::{Mailbox, Order, Unavailable};
 use super::reload::Reloader;
 use super::systemd;
 use super::users::Users;
-use crate::control::{Refusal, Request, Response, answer};
+use crate::control::{Answer, Feed, Refusal, Request, Response, answer};
 use crate::dhcp::Counts;
 use crate::metrics::Metric;
+use crate::prometheus::page;
 use crate::udp::Drops;
 use crate::view::{Reloaded, Sa, Stats, Usage};
+
+#[cfg(test)]
+use {
+    crate::config,
+    crate::udp::{Ports, Sockets},
+    ikexdp_proto::data_plane::NoDataPlane,
+    tokio::runtime::Runtime,
+};
 
 /// What answers requests.
 #[derive(Clone, Debug)]
@@ -34,18 +45,23 @@ pub(super) struct ControlPlane {
     pub(super) reloader: Arc<Reloader>,
     pub(super) users: Arc<Users>,
     pub(super) dhcp: Arc<Dhcp>,
+    pub(super) exporter: Arc<Exporter>,
+    /// When the daemon began, in seconds since 1970.
+    pub(super) started: u64,
+    pub(super) feed: Arc<Feed>,
 }
 
 impl ControlPlane {
     /// The answer to `request`, as it is sent.
-    pub(super) async fn handle(self, request: Request) -> String {
+    pub(super) async fn handle(self, request: Request) -> Answer {
         let mailbox = &self.mailbox;
-        match request {
+        Answer::Line(match request {
             Request::Status => line(mailbox.ask(Order::Status).await.map(Ok)),
             Request::Stats => {
                 let stats = mailbox.ask(Order::Stats).await;
                 line(stats.map(|stats| Ok(self.complete(stats))))
             }
+            Request::Sources => line(mailbox.ask(Order::Sources).await.map(Ok)),
             Request::Sas { after } => {
                 let after = after.map(IkeSaId);
                 let sas = mailbox.ask(|reply| Order::Sas { after, reply }).await;
@@ -65,20 +81,21 @@ impl ControlPlane {
                 // A panic has been reported already.
                 line(reloaded.unwrap_or(Err(Unavailable)))
             }
-        }
+            Request::Events => match self.feed.follow() {
+                Some(follower) => return Answer::Events(follower),
+                None => line::<()>(Ok(Err(Refusal {
+                    message: "too many follow events already".to_owned(),
+                    hint: Some("end an `ikexdp events`, or read the log".to_owned()),
+                }))),
+            },
+        })
     }
 
     /// Has the configuration read again; neither a signal nor whoever hangs up
     /// stops that.
     fn reload(&self) -> JoinHandle<Result<Result<Reloaded, Refusal>, Unavailable>> {
-        let Self {
-            reloader,
-            mailbox,
-            users,
-            dhcp,
-            ..
-        } = self.clone();
-        spawn_local(async move { reloader.reload(&mailbox, &users, &dhcp).await })
+        let plane = self.clone();
+        spawn_local(async move { plane.reloader.reload(&plane).await })
     }
 
     /// Turns signals into orders, for ever: SIGHUP has the configuration read
@@ -113,6 +130,21 @@ impl ControlPlane {
             systemd::stopping("telling peers");
             leaving = true;
         }
+    }
+
+    /// Serves metrics on `address`. To be called in a
+    /// [`LocalSet`](tokio::task::LocalSet).
+    pub(super) async fn export(&self, address: Option<SocketAddr>) {
+        let plane = self.clone();
+        let page = move || plane.clone().metrics();
+        self.exporter.serve(address, page).await;
+    }
+
+    /// All metrics; nothing if the packet loop takes no orders.
+    async fn metrics(self) -> Option<String> {
+        let stats = self.mailbox.ask(Order::Stats).await.ok()?;
+        let status = self.mailbox.ask(Order::Status).await.ok()?;
+        Some(page(self.started, &status, &self.complete(stats)))
     }
 
     /// Adds what is not counted in the packet loop.
@@ -157,4 +189,25 @@ fn line<T: Serialize>(answered: Result<Result<T, Refusal>, Unavailable>) -> Stri
             hint: None,
         }),
     })
+}
+
+#[cfg(test)]
+impl ControlPlane {
+    /// One without a packet loop, for what only asks for it.
+    pub(super) fn alone(mailbox: Mailbox, reloader: Reloader, runtime: &Runtime) -> Self {
+        let (writer, _guard) = tracing_appender::non_blocking(io::sink());
+        let sockets = Sockets::bind(Ports { ike: 0, nat_t: 0 }).unwrap();
+        Self {
+            mailbox,
+            drops: sockets.drops(),
+            lost_lines: writer.error_counter(),
+            data_plane: Arc::new(NoDataPlane),
+            reloader: Arc::new(reloader),
+            users: Arc::new(Users::new(runtime.handle().clone(), Arc::default())),
+            dhcp: Arc::new(Dhcp::new(config::DataPlane::None)),
+            exporter: Arc::default(),
+            started: 0,
+            feed: Arc::default(),
+        }
+    }
 }

@@ -71,6 +71,10 @@ impl Desk {
         match order {
             Order::Status(reply) => drop(reply.send(self.status(driver))),
             Order::Stats(reply) => drop(reply.send(stats(driver))),
+            Order::Sources(reply) => {
+                let now = driver.clock.now();
+                drop(reply.send(driver.senders.view(now)));
+            }
             Order::Sas { after, reply } => {
                 let sas = driver.engine.summaries(after);
                 drop(reply.send(sas.take(PAGE).collect()));
@@ -128,6 +132,8 @@ impl Desk {
             ip_fragments: driver.ip_fragments,
             uptime_s: driver.clock.now().since(Instant::ZERO).as_secs(),
             half_open: driver.engine.half_open(),
+            challenging_s: challenging_s(driver),
+            half_open_max: driver.half_open_max,
             established: driver.engine.established(),
             jobs: driver.jobs.out(),
             reassembly_octets: driver.engine.reassembly_octets(),
@@ -156,6 +162,15 @@ impl Waiting {
     }
 }
 
+/// How long everybody has been asked for a cookie; always, if not by what there is to do.
+fn challenging_s(driver: &Driver) -> Option<u64> {
+    let engine = &driver.engine;
+    engine.is_challenging().then(|| {
+        let since = engine.pressed_since().unwrap_or(Instant::ZERO);
+        driver.clock.now().since(since).as_secs()
+    })
+}
+
 fn stats(driver: &Driver) -> Stats {
     let metrics = driver.metrics.iter();
     let stats = driver.engine.stats().iter();
@@ -167,6 +182,7 @@ fn stats(driver: &Driver) -> Stats {
             .map(|(metric, value)| (metric.name(), value))
             .collect(),
         engine: stats.map(|(stat, value)| (stat.name(), value)).collect(),
+        handshakes: driver.handshakes.view(),
         radius: Vec::new(),
     }
 }

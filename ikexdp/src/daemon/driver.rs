@@ -13,9 +13,13 @@ use ikexdp_proto::{Command, Endpoint, Input, Output};
 use super::accounts::Accounts;
 use super::engine_config;
 use super::fast_path::FastPath;
+use super::handshakes::Handshakes;
 use super::holders::Holders;
+use super::shield::Shield;
+use super::sources::Senders;
 use crate::clock::Clock;
 use crate::config::Settings;
+use crate::control::Feed;
 use crate::jobs::{Full, Jobs, Lost};
 use crate::journal::Journal;
 use crate::leases::Keeper;
@@ -31,17 +35,22 @@ pub(super) struct Driver {
     pub(super) engine: Endpoint,
     pub(super) sockets: Rc<Sockets>,
     pub(super) fast_path: Option<FastPath>,
+    pub(super) shield: Shield,
     pub(super) jobs: Jobs,
     /// What the kernel says of CHILD SAs, if it carries them.
     pub(super) events: Option<Events>,
     pub(super) journal: Journal,
     pub(super) accounts: Arc<Accounts>,
+    pub(super) handshakes: Handshakes,
     pub(super) holders: Arc<Holders>,
+    pub(super) feed: Arc<Feed>,
     pub(super) leases: Keeper,
     pub(super) metrics: Metrics,
+    pub(super) senders: Senders,
     /// Jobs that could not be done, which the engine has yet to hear of.
     pub(super) refused: Vec<JobId>,
     pub(super) fragmentation: Fragmentation,
+    pub(super) half_open_max: usize,
     pub(super) ip_fragments: bool,
 }
 
@@ -57,8 +66,12 @@ impl Driver {
     /// Takes what a UDP socket received.
     pub(super) fn datagram(&mut self, received: Result<Datagram<'_>, Discard>) {
         match received {
+            Ok(datagram) if self.shield.blocks(datagram.path.remote.ip()) => {
+                self.metrics.count(Metric::UdpBlocked);
+            }
             Ok(datagram) => {
                 self.metrics.count(Metric::UdpReceived);
+                self.senders.see(self.clock.now(), &datagram);
                 self.handle(Input::Datagram(datagram));
             }
             Err(Discard::NotIke) => self.metrics.count(Metric::UdpNotIke),
@@ -73,7 +86,10 @@ impl Driver {
         };
         let now = self.clock.now();
         match fast_path.datagram(frame) {
-            Ok(datagram) => self.engine.handle(now, Input::Datagram(datagram)),
+            Ok(datagram) => {
+                self.senders.see(now, &datagram);
+                self.engine.handle(now, Input::Datagram(datagram));
+            }
             Err(_) => return self.metrics.count(Metric::FrameNotIke),
         }
         let job_is_out = self.conclude(now);
@@ -85,8 +101,21 @@ impl Driver {
         }
     }
 
+    /// Keeps XDP in step with the engine, which hears what XDP has done in its place.
+    pub(super) fn guard(&mut self) {
+        let now = self.clock.now();
+        let program = self.fast_path.as_mut().map(FastPath::program);
+        let answered = program.and_then(|it| self.shield.answered(now, &self.engine, it));
+        if let Some(answered) = answered {
+            self.handle(Input::Challenged(answered));
+        }
+        let program = self.fast_path.as_mut().map(FastPath::program);
+        self.shield.tend(now, &self.engine, program);
+    }
+
     /// Ends a turn of the loop.
     pub(super) fn flush(&mut self) {
+        self.guard();
         let changes = self.engine.assignment_changes();
         self.leases.look(self.clock.now(), changes);
         let flushed = self.fast_path.as_mut().map(FastPath::flush);
@@ -151,7 +180,9 @@ impl Driver {
         self.fragmentation = config.fragmentation;
         self.ip_fragments = settings.ip_fragments;
         self.journal.reconfigure(settings.ip_fragments);
+        self.half_open_max = config.gate.half_open_max;
         self.jobs.set_limit(config.gate.half_open_max);
+        self.shield.reconfigure(&settings.defence, config.gate);
         self.engine.reconfigure(Arc::new(config));
     }
 
@@ -161,6 +192,7 @@ impl Driver {
             self.journal.deadline(),
             self.leases.deadline(),
             self.accounts.deadline(),
+            Some(self.shield.deadline(&self.engine)),
         ];
         let engine = self.engine.poll_timeout();
         engine.into_iter().chain(others.into_iter().flatten()).min()
@@ -217,7 +249,9 @@ impl Driver {
                 Output::Event(event) => {
                     self.journal.event(now, &event);
                     self.accounts.hear(now, &event);
+                    self.handshakes.hear(&event);
                     self.holders.hear(&event);
+                    self.feed.tell(&event);
                 }
             }
         }

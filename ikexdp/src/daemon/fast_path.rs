@@ -6,7 +6,7 @@ use std::io;
 use std::net::IpAddr;
 
 use aya::maps::MapError;
-use ikexdp_common::maps::{Config, LOCAL_ADDRESSES, SOURCES_DEFAULT};
+use ikexdp_common::maps::{Config, LOCAL_ADDRESSES};
 use ikexdp_common::verdict::Verdict;
 use ikexdp_proto::types::{Datagram, Path, ReplySlot};
 use tracing::{info, warn};
@@ -99,10 +99,12 @@ impl fmt::Debug for FastPath {
 }
 
 impl FastPath {
-    /// Attaches the program to `interface` and opens a socket on each RX queue.
+    /// Attaches the program to `interface`, with room for what is known of so many
+    /// `sources`, and opens a socket on each RX queue.
     pub(super) fn open(
         interface: Interface,
         settings: &XdpSettings,
+        sources: u32,
     ) -> Result<Self, FastPathError> {
         let modes = match settings.mode {
             XdpMode::Auto => interface.modes(),
@@ -122,11 +124,12 @@ impl FastPath {
             drop_ikev1: settings.ikev1 == Ikev1::Drop,
             ..Config::default()
         };
-        let mut program = Program::load(config, SOURCES_DEFAULT)?;
+        let mut program = Program::load(config, sources)?;
         let addresses = LocalAddresses::watch()?;
         // Once more, now that changes are told of.
         interface.check()?;
         let left_out = program.set_addresses(addresses.addresses())?;
+        program.set_broadcasts(addresses.broadcasts())?;
         warn_of_left_out(left_out);
         let attachment = program.attach(&interface, modes)?;
         let transfers = match settings.transfer {
@@ -266,6 +269,11 @@ impl FastPath {
         self.queues.iter().any(|(_, socket)| socket.is_stalled())
     }
 
+    /// The program in the kernel.
+    pub(super) const fn program(&mut self) -> &mut Program {
+        &mut self.program
+    }
+
     /// Where frames come from and go to.
     pub(super) const fn interface(&self) -> &Interface {
         &self.interface
@@ -293,6 +301,7 @@ impl FastPath {
         } else {
             self.program.set_addresses(self.addresses.addresses())?
         };
+        self.program.set_broadcasts(self.addresses.broadcasts())?;
         if changed {
             warn_of_left_out(left_out);
             let addresses: Vec<IpAddr> = self.program.addresses().iter().copied().collect();

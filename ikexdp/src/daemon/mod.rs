@@ -7,12 +7,16 @@ mod data_plane;
 mod desk;
 mod dhcp;
 mod driver;
+mod exporter;
 mod fast_path;
+mod handshakes;
 mod holders;
 mod order;
 mod packet_loop;
 mod queues;
 mod reload;
+mod shield;
+mod sources;
 mod systemd;
 mod users;
 
@@ -41,14 +45,18 @@ use self::dhcp::Dhcp;
 use self::driver::Driver;
 use self::fast_path::FastPath;
 pub use self::fast_path::FastPathError;
+use self::handshakes::Handshakes;
 use self::holders::Holders;
 use self::order::{Mailbox, Order};
 use self::packet_loop::PacketLoop;
 use self::reload::Reloader;
+use self::shield::Shield;
+use self::sources::Senders;
 use self::users::Users;
 use crate::authorities::Authorities;
+use crate::clock::unix_time;
 use crate::config::{DataPlane, Loaded, Settings, Transport};
-use crate::control::{ControlError, Listener};
+use crate::control::{ControlError, Feed, Listener};
 use crate::entropy;
 use crate::host_checks::obstacles;
 use crate::jobs::Jobs;
@@ -148,14 +156,18 @@ pub fn run(loaded: &Loaded) -> Result<(), DaemonError> {
         data_plane: Arc::clone(&carrier.data_plane),
         users: Arc::new(users),
         dhcp: Arc::new(Dhcp::new(settings.data_plane)),
+        exporter: Arc::default(),
+        started: unix_time().as_secs(),
+        feed: Arc::default(),
     };
     let (ended, end) = oneshot::channel();
     let holders = Arc::clone(&plane.dhcp.holders);
+    let feed = Arc::clone(&plane.feed);
     let packets = settings.clone();
     let packet_loop = thread::Builder::new()
         .name("ikexdp-packets".to_owned())
         .spawn(move || {
-            let hearers = (accounts, holders);
+            let hearers = (accounts, holders, feed);
             let result = prepare(&packets, sockets, carrier, waker, orders, hearers)
                 .and_then(|packets| packets.run().map_err(DaemonError::Wait));
             // If nobody listens any more, the process is ending.
@@ -189,6 +201,7 @@ fn serve(
     tasks.block_on(runtime, async {
         users.listen(&settings.radius, &plane.mailbox).await;
         plane.dhcp.serve(&settings.dhcp, &plane.mailbox).await;
+        plane.export(settings.metrics_address).await;
         tokio::select! {
             // A panic drops the sender.
             result = end => {
@@ -212,21 +225,23 @@ fn prepare(
     carrier: Carrier,
     waker: Waker,
     orders: Receiver<Order>,
-    (accounts, holders): (Arc<Accounts>, Arc<Holders>),
+    (accounts, holders, feed): (Arc<Accounts>, Arc<Holders>, Arc<Feed>),
 ) -> Result<PacketLoop, DaemonError> {
     let fast_path = match &settings.transport {
         Transport::Udp => None,
-        Transport::Xdp(settings) => {
-            let interface = Interface::find(&settings.interface).map_err(FastPathError::from)?;
-            Some(FastPath::open(interface, settings)?)
+        Transport::Xdp(xdp) => {
+            let interface = Interface::find(&xdp.interface).map_err(FastPathError::from)?;
+            Some(FastPath::open(interface, xdp, settings.defence.sources)?)
         }
     };
     let config = engine_config(settings, fast_path.as_ref().map(FastPath::interface));
-    let entropy = entropy::seeded().map_err(|_| DaemonError::Entropy)?;
+    let random = || entropy::seeded().map_err(|_| DaemonError::Entropy);
+    let shield = Shield::new(&settings.defence, config.gate, random()?);
     let threads = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    let half_open_max = config.gate.half_open_max;
     let jobs = Jobs::start(
         threads,
-        config.gate.half_open_max,
+        half_open_max,
         waker.clone(),
         carrier.data_plane,
         Arc::new(Authorities::default()),
@@ -234,7 +249,7 @@ fn prepare(
     .map_err(DaemonError::Threads)?;
     let (fragmentation, connections) = (config.fragmentation, config.connections.len());
     let path = settings.state_dir.join(LEASES);
-    let mut engine = Endpoint::new(Arc::new(config), Box::new(entropy));
+    let mut engine = Endpoint::new(Arc::new(config), Box::new(random()?), shield.allocator());
     engine.restore(leases::load(&path));
     let leases = Keeper::start(path, engine.assignment_changes());
     let leases = leases.map_err(DaemonError::Threads)?;
@@ -247,22 +262,28 @@ fn prepare(
         "ready"
     );
     let status = status(settings, &sockets);
-    let driver = Driver {
+    let mut driver = Driver {
         clock: accounts.clock(),
         fragmentation,
+        half_open_max,
         engine,
         sockets: Rc::new(sockets),
         fast_path,
+        shield,
         jobs,
         events: carrier.events,
         journal: Journal::new(settings.ip_fragments),
         accounts,
+        handshakes: Handshakes::default(),
         holders,
+        feed,
         leases,
         metrics: Metrics::default(),
+        senders: Senders::default(),
         refused: Vec::new(),
         ip_fragments: settings.ip_fragments,
     };
+    driver.guard();
     let xdp = driver.fast_path.as_ref().map(FastPath::status);
     let desk = Desk::new(orders, status);
     let packets = PacketLoop::new(driver, desk, waker).map_err(DaemonError::Wait)?;

@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 
 use crate::config::Settings;
 use crate::control::Refusal;
-use crate::view::{Stats, Status};
+use crate::view::{Sources, Stats, Status};
 use crate::waker::Waker;
 
 /// Orders that wait, at most: more than there can be control connections.
@@ -23,6 +23,8 @@ pub(super) enum Order {
     Status(Reply<Status>),
     /// Tell every counter.
     Stats(Reply<Stats>),
+    /// Tell who begins handshakes most often.
+    Sources(Reply<Sources>),
     /// Tell the next IKE SAs behind one of them, in the order of their making.
     Sas {
         after: Option<IkeSaId>,

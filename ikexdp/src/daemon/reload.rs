@@ -6,9 +6,8 @@ use tokio::sync::Mutex;
 use tokio::task::spawn_blocking;
 use tracing::{info, warn};
 
-use super::dhcp::Dhcp;
-use super::order::{Mailbox, Order, Unavailable};
-use super::users::Users;
+use super::control_plane::ControlPlane;
+use super::order::{Order, Unavailable};
 use crate::clock::unix_time;
 use crate::config::{ConfigError, Loaded, Settings, load};
 use crate::control::Refusal;
@@ -20,7 +19,7 @@ use crate::view::{Postponed, Reloaded};
 pub(super) struct Reloader {
     path: PathBuf,
     /// What the daemon was started with and keeps.
-    running: [(&'static str, String); 10],
+    running: [(&'static str, String); 12],
     /// Held while a configuration is read and taken, so that the last one asked
     /// for is the one that stays.
     turn: Mutex<()>,
@@ -40,10 +39,14 @@ impl Reloader {
     /// all of it is sound, the packet loop goes on with it. The log tells too.
     pub(super) async fn reload(
         &self,
-        mailbox: &Mailbox,
-        users: &Users,
-        dhcp: &Dhcp,
+        plane: &ControlPlane,
     ) -> Result<Result<Reloaded, Refusal>, Unavailable> {
+        let ControlPlane {
+            mailbox,
+            users,
+            dhcp,
+            ..
+        } = plane;
         let _turn = self.turn.lock().await;
         let path = self.path.clone();
         // A panic has been reported already.
@@ -62,6 +65,7 @@ impl Reloader {
         reloaded.cautions.extend(obstacles);
         let tables = loaded.settings.radius.clone();
         let scopes = loaded.settings.dhcp.clone();
+        let metrics = loaded.settings.metrics_address;
         users.adopt(&tables);
         let settings = Box::new(loaded.settings);
         mailbox
@@ -69,6 +73,7 @@ impl Reloader {
             .await?;
         users.listen(&tables, mailbox).await;
         dhcp.serve(&scopes, mailbox).await;
+        plane.export(metrics).await;
         tell(&reloaded);
         Ok(Ok(reloaded))
     }
@@ -138,10 +143,10 @@ fn tell(reloaded: &Reloaded) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::daemon::order::Mailbox;
     use crate::waker::Waker;
     use std::fs::{self, Permissions};
     use std::os::unix::fs::PermissionsExt;
-    use std::sync::Arc;
     use std::thread;
     use tempfile::TempDir;
     use tokio::runtime::Builder;
@@ -179,12 +184,11 @@ mod tests {
             }
             _ => None,
         });
-        let runtime = Builder::new_current_thread().build().unwrap();
-        let users = Users::new(runtime.handle().clone(), Arc::default());
-        let dhcp = Dhcp::new(started.settings.data_plane);
-        let reloading = reloader.reload(&mailbox, &users, &dhcp);
+        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+        let plane = ControlPlane::alone(mailbox, reloader, &runtime);
+        let reloading = plane.reloader.reload(&plane);
         let answer = runtime.block_on(reloading).unwrap();
-        drop(mailbox);
+        drop(plane);
         (answer, packet_loop.join().unwrap())
     }
 

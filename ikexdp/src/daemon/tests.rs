@@ -16,6 +16,7 @@ use ikexdp_proto::event::Event;
 use ikexdp_proto::identity::Identity;
 use ikexdp_proto::job::JobHost;
 use ikexdp_proto::pattern::IdentityPattern;
+use ikexdp_proto::spi::RandomSpis;
 use ikexdp_proto::types::{Datagram, EspSpi, IkeSaId, NAT_T_PORT, Path, Secret, Transmit};
 use ikexdp_proto::wire::payload::ts::TrafficSelector;
 use ikexdp_proto::{Command, Input, Output};
@@ -24,7 +25,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::clock::{Clock, unix_time};
-use crate::config::LogSettings;
+use crate::config::{Defence, LogSettings};
 use crate::view::{Sa, Stats};
 
 const MARKER: [u8; 4] = [0; 4];
@@ -38,7 +39,7 @@ fn name(name: &str) -> Identity {
 }
 
 /// Both sides' configuration: who they are, and what lies behind the other.
-fn engine(local: &str, remote: RemoteSelectors, request_addresses: bool) -> Arc<Config> {
+pub(super) fn engine(local: &str, remote: RemoteSelectors, request_addresses: bool) -> Arc<Config> {
     let everything = TrafficSelector::addresses(
         "0.0.0.0".parse().unwrap(),
         "255.255.255.255".parse().unwrap(),
@@ -77,6 +78,7 @@ fn engine(local: &str, remote: RemoteSelectors, request_addresses: bool) -> Arc<
 
 fn settings(state_dir: PathBuf) -> Settings {
     Settings {
+        defence: Defence::default(),
         engine: engine(
             "gateway.example",
             RemoteSelectors::Pool("staff".to_owned()),
@@ -87,6 +89,7 @@ fn settings(state_dir: PathBuf) -> Settings {
         data_plane: DataPlane::None,
         control_socket: PathBuf::new(),
         state_dir,
+        metrics_address: None,
         log: LogSettings::default(),
         radius: Vec::new(),
         dhcp: Vec::new(),
@@ -119,7 +122,7 @@ impl Gateway {
         let (mailbox, orders) = Mailbox::open(waker.clone());
         let run = move || {
             let (carrier, _) = data_plane::open(settings.data_plane, &sockets)?;
-            let hearers = (Arc::default(), Arc::default());
+            let hearers = (Arc::default(), Arc::default(), Arc::default());
             let packets = prepare(&settings, sockets, carrier, waker, orders, hearers)?;
             packets.run().map_err(DaemonError::Wait)
         };
@@ -178,7 +181,11 @@ impl Client {
         let patience = Duration::from_millis(100);
         socket.set_read_timeout(Some(patience)).unwrap();
         Self {
-            engine: Endpoint::new(config, Box::new(entropy::seeded().unwrap())),
+            engine: Endpoint::new(
+                config,
+                Box::new(entropy::seeded().unwrap()),
+                Box::new(RandomSpis),
+            ),
             clock: Clock::start(),
             socket,
             gateway,
@@ -299,6 +306,10 @@ fn a_client_connects_is_shown_and_is_terminated() {
     // The key exchange, and each direction of the CHILD SA.
     assert_eq!(gateway.counter("job_submitted"), 3);
     assert_eq!(gateway.counter("established"), 1);
+    let handshakes = gateway.ask(Order::Stats).handshakes;
+    assert_eq!(handshakes.established, 1);
+    assert_eq!(handshakes.duration_us.count, 1);
+    assert_ne!(handshakes.duration_us.sum, 0);
 
     let rekey = |child| {
         let id = IkeSaId(sa.id);
@@ -418,17 +429,9 @@ fn a_panic_of_the_packet_loop_ends_the_daemon() {
     let directory = tempfile::TempDir::new().unwrap();
     let listener = Listener::bind(&directory.path().join("control.sock")).unwrap();
     let (mailbox, _orders) = Mailbox::open(Waker::new().unwrap());
-    let (writer, _guard) = tracing_appender::non_blocking(std::io::sink());
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
-    let plane = ControlPlane {
-        mailbox,
-        drops: Sockets::bind(Ports { ike: 0, nat_t: 0 }).unwrap().drops(),
-        lost_lines: writer.error_counter(),
-        data_plane: Arc::new(NoDataPlane),
-        reloader: Arc::new(Reloader::new(PathBuf::new(), &settings(PathBuf::new()))),
-        users: Arc::new(Users::new(runtime.handle().clone(), Arc::default())),
-        dhcp: Arc::new(Dhcp::new(DataPlane::None)),
-    };
+    let reloader = Reloader::new(PathBuf::new(), &settings(PathBuf::new()));
+    let plane = ControlPlane::alone(mailbox, reloader, &runtime);
     let (ended, end) = oneshot::channel();
     let packets = thread::spawn(move || {
         let _ended = ended;

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::fs;
 use std::net::SocketAddr;
-use std::path::Path;
+
+use crate::process::Process;
 
 /// A line of `/proc/net/udp`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,7 +61,7 @@ impl Drops {
 /// The process that has a socket, as far as it can be found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Owner {
-    process: Option<(u32, String)>,
+    process: Option<Process>,
 }
 
 impl Owner {
@@ -82,7 +83,7 @@ impl Owner {
     /// How to make it give the port up.
     #[must_use]
     pub fn remedy(&self) -> String {
-        let name = self.process.as_ref().map(|(_, name)| name.as_str());
+        let name = self.process.as_ref().map(|process| process.name.as_str());
         match name {
             Some("charon-systemd") => "`systemctl stop strongswan`".to_owned(),
             Some("charon") => "`systemctl stop strongswan-starter`, or `ipsec stop`".to_owned(),
@@ -98,29 +99,20 @@ impl Owner {
 impl fmt::Display for Owner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.process {
-            Some((pid, name)) => write!(f, "{name} (pid {pid})"),
+            Some(process) => write!(f, "{process}"),
             None => f.write_str("another process"),
         }
     }
 }
 
 /// The process that holds the socket `inode`, unless we may not look at it.
-fn process_of(inode: u64) -> Option<(u32, String)> {
+fn process_of(inode: u64) -> Option<Process> {
     let link = format!("socket:[{inode}]");
-    let holds = |process: &Path| {
+    Process::find(|process| {
         let descriptors = fs::read_dir(process.join("fd")).into_iter().flatten();
         descriptors
             .flatten()
             .any(|fd| fs::read_link(fd.path()).is_ok_and(|target| *target == *link))
-    };
-    fs::read_dir("/proc").ok()?.flatten().find_map(|process| {
-        let pid = process.file_name().to_str()?.parse().ok()?;
-        let path = process.path();
-        if !holds(&path) {
-            return None;
-        }
-        let name = fs::read_to_string(path.join("comm")).ok()?;
-        Some((pid, name.trim_end().to_owned()))
     })
 }
 
@@ -153,7 +145,7 @@ mod tests {
         let address = socket.local_addr().unwrap();
         let owner = Owner::of(address);
         assert_eq!(
-            owner.process.as_ref().map(|(pid, _)| *pid),
+            owner.process.as_ref().map(|process| process.pid),
             Some(std::process::id())
         );
         drop(socket);
@@ -163,7 +155,10 @@ mod tests {
     #[test]
     fn the_remedy_names_the_service_of_a_known_daemon() {
         let owner = |name: &str| Owner {
-            process: Some((1, name.to_owned())),
+            process: Some(Process {
+                pid: 1,
+                name: name.to_owned(),
+            }),
         };
         assert!(owner("charon-systemd").remedy().contains("stop strongswan"));
         assert_eq!(owner("socat").remedy(), "stop socat");

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::{AsFd, BorrowedFd};
 
+use ipnet::Ipv4Net;
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::address::{AddressAttribute, AddressFlags, AddressMessage};
 use netlink_sys::protocols::NETLINK_ROUTE;
@@ -21,7 +22,14 @@ use crate::netlink::{Channel, NetlinkError};
 #[derive(Debug)]
 pub struct LocalAddresses {
     notifications: Socket,
+    local: Local,
+}
+
+/// What the kernel tells of addresses.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Local {
     addresses: BTreeSet<IpAddr>,
+    broadcasts: BTreeSet<Ipv4Addr>,
 }
 
 impl LocalAddresses {
@@ -42,17 +50,23 @@ impl LocalAddresses {
             .and_then(|()| notifications.set_non_blocking(true))
             .map_err(NetlinkError::Socket)?;
         // Only now, so that no change falls between reading and listening.
-        let addresses = dump()?;
+        let local = dump()?;
         Ok(Self {
             notifications,
-            addresses,
+            local,
         })
     }
 
     /// The addresses as of now.
     #[must_use]
     pub const fn addresses(&self) -> &BTreeSet<IpAddr> {
-        &self.addresses
+        &self.local.addresses
+    }
+
+    /// The broadcast addresses of the networks that they are in, as of now.
+    #[must_use]
+    pub const fn broadcasts(&self) -> &BTreeSet<Ipv4Addr> {
+        &self.local.broadcasts
     }
 
     /// Takes in what the kernel told since, and says whether anything changed.
@@ -67,9 +81,9 @@ impl LocalAddresses {
         }
         // One address may be on two interfaces, and notifications may be lost:
         // what is there is better asked than computed.
-        let addresses = dump()?;
-        let changed = addresses != self.addresses;
-        self.addresses = addresses;
+        let local = dump()?;
+        let changed = local != self.local;
+        self.local = local;
         Ok(changed)
     }
 
@@ -97,15 +111,32 @@ impl AsFd for LocalAddresses {
     }
 }
 
-fn dump() -> Result<BTreeSet<IpAddr>, NetlinkError> {
+fn dump() -> Result<Local, NetlinkError> {
     let question = RouteNetlinkMessage::GetAddress(AddressMessage::default());
-    let mut addresses = BTreeSet::new();
+    let mut local = Local::default();
     Channel::open(NETLINK_ROUTE)?.dump(question, |answer| {
         if let RouteNetlinkMessage::NewAddress(message) = answer {
-            addresses.extend(usable(message));
+            local.broadcasts.extend(broadcast(&message));
+            local.addresses.extend(usable(message));
         }
     })?;
-    Ok(addresses)
+    Ok(local)
+}
+
+/// The broadcast address of the network in `message`: what the kernel takes for one,
+/// whether it was written down or not.
+fn broadcast(message: &AddressMessage) -> Option<Ipv4Addr> {
+    let length = message.header.prefix_len;
+    let address = message
+        .attributes
+        .iter()
+        .find_map(|attribute| match attribute {
+            AddressAttribute::Address(IpAddr::V4(address)) => Some(*address),
+            _ => None,
+        })?;
+    // A network of two has none (RFC 3021).
+    let network = Ipv4Net::new(address, length).ok()?;
+    (length < 31).then(|| network.broadcast())
 }
 
 /// The address in `message`, if peers can reach us there.
@@ -169,6 +200,18 @@ mod tests {
             let ours = AddressAttribute::Address(address(text));
             assert_eq!(usable(message(vec![ours])), None, "{text}");
         }
+    }
+
+    #[test]
+    fn a_network_has_a_broadcast_address_unless_it_is_too_small() {
+        for (prefix_len, expected) in [(24, Some([192, 0, 2, 255])), (31, None), (32, None)] {
+            let mut message = message(vec![AddressAttribute::Address(address("192.0.2.1"))]);
+            message.header.prefix_len = prefix_len;
+            assert_eq!(broadcast(&message), expected.map(Ipv4Addr::from));
+        }
+        let mut v6 = message(vec![AddressAttribute::Address(address("2001:db8::1"))]);
+        v6.header.prefix_len = 64;
+        assert_eq!(broadcast(&v6), None);
     }
 
     #[test]

@@ -168,14 +168,15 @@ pub(super) struct Occupant {
 
 /// The XDP program on the interface of this name, if there is one.
 pub(super) fn occupant(name: &str) -> Result<Option<Occupant>, InterfaceError> {
-    let link = query(name, Question::Name)?;
-    let attributes = link
-        .into_iter()
-        .flat_map(|link| link.attributes)
-        .find_map(|attribute| match attribute {
-            LinkAttribute::Xdp(attributes) => Some(attributes),
-            _ => None,
-        });
+    let Some(link) = query(name, Question::Name)? else {
+        let name = name.to_owned();
+        return Err(InterfaceError::Missing { name });
+    };
+    let mut attributes = link.attributes.into_iter();
+    let attributes = attributes.find_map(|attribute| match attribute {
+        LinkAttribute::Xdp(attributes) => Some(attributes),
+        _ => None,
+    });
     let mut mode = Mode::Native;
     let mut id = None;
     for attribute in attributes.into_iter().flatten() {

@@ -1,12 +1,13 @@
 //! The XDP program: loaded into the kernel, told about this host, attached.
 
 mod addresses;
+mod attached;
 mod interface;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::{AsFd, AsRawFd};
 
 use aya::maps::lpm_trie::{Key, LpmTrie};
@@ -16,11 +17,12 @@ use aya::programs::{ProgramError, Xdp, XdpMode};
 use aya::{Ebpf, EbpfError, EbpfLoader, include_bytes_aligned};
 use ikexdp_common::address::Address;
 use ikexdp_common::guard::Listing;
-use ikexdp_common::maps::{self, Config, LOCAL, Secrets};
+use ikexdp_common::maps::{self, BROADCAST, Config, LOCAL, Secrets};
 use ikexdp_common::verdict::Verdict;
 use ipnet::IpNet;
 
 pub use self::addresses::LocalAddresses;
+pub use self::attached::{Attached, AttachedError};
 pub use self::interface::{Interface, InterfaceError};
 use crate::causes::causes;
 
@@ -164,8 +166,10 @@ pub struct Program {
     kept_spis: BTreeSet<u64>,
     local_v4: HashMap<MapData, [u8; 4], u8>,
     local_v6: HashMap<MapData, [u8; 16], u8>,
-    /// What the two maps above hold.
+    /// What the two maps above hold as addresses of the gateway.
     addresses: BTreeSet<IpAddr>,
+    /// What the first of them holds besides.
+    broadcasts: BTreeSet<Ipv4Addr>,
 }
 
 impl fmt::Debug for Program {
@@ -201,6 +205,7 @@ impl Program {
             local_v4: take(&mut ebpf, maps::LOCAL_V4)?,
             local_v6: take(&mut ebpf, maps::LOCAL_V6)?,
             addresses: BTreeSet::new(),
+            broadcasts: BTreeSet::new(),
             ebpf,
         };
         program.configure(config)?;
@@ -317,6 +322,31 @@ impl Program {
         Ok(addresses.len().saturating_sub(fitting.len()))
     }
 
+    /// Makes `broadcasts` those that nobody sends from: what comes from there is the
+    /// kernel's, which knows better than to answer. There is room for as many as for
+    /// addresses.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses one.
+    pub fn set_broadcasts(&mut self, broadcasts: &BTreeSet<Ipv4Addr>) -> Result<(), MapError> {
+        let is_ours = |address: &Ipv4Addr| self.addresses.contains(&IpAddr::V4(*address));
+        let others = broadcasts.iter().copied();
+        let others = others.filter(|address| !is_ours(address));
+        let fitting: BTreeSet<_> = others.take(maps::LOCAL_ADDRESSES).collect();
+        for address in self.broadcasts.difference(&fitting) {
+            // It may have become an address of ours meanwhile.
+            if !is_ours(address) {
+                self.local_v4.remove(&address.octets())?;
+            }
+        }
+        for address in &fitting {
+            self.local_v4.insert(address.octets(), BROADCAST, 0)?;
+        }
+        self.broadcasts = fitting;
+        Ok(())
+    }
+
     /// Gives the IKE messages of an RX queue to an AF_XDP socket, until that is
     /// closed.
     ///
@@ -400,12 +430,7 @@ impl Program {
     ///
     /// When the kernel refuses, which it has no reason to.
     pub fn counters(&self) -> Result<Counters, MapError> {
-        let read = |verdict: &Verdict| Ok(self.counters.get(&(*verdict as u32), 0)?.to_vec());
-        Verdict::ALL
-            .iter()
-            .map(read)
-            .collect::<Result<_, _>>()
-            .map(Counters)
+        Counters::read(&self.counters)
     }
 
     /// The loaded program itself.
@@ -420,12 +445,12 @@ impl Program {
 
 /// As the map has it: prefixes of IPv4 lie behind the 96 bits that map them.
 fn prefix_key(prefix: IpNet) -> Key<[u8; 16]> {
-    let mapped = match prefix {
-        IpNet::V4(_) => 96,
-        IpNet::V6(_) => 0,
+    let length = match prefix {
+        IpNet::V4(prefix) => u32::from(prefix.prefix_len()).saturating_add(96),
+        IpNet::V6(prefix) => prefix.prefix_len().into(),
     };
     let Address(octets) = prefix.network().into();
-    Key::new(mapped + u32::from(prefix.prefix_len()), octets)
+    Key::new(length, octets)
 }
 
 /// Those that there is room for.
@@ -482,6 +507,12 @@ impl Attachment {
 pub struct Counters(Vec<Vec<u64>>);
 
 impl Counters {
+    fn read(map: &PerCpuArray<MapData, u64>) -> Result<Self, MapError> {
+        let read = |verdict: &Verdict| Ok(map.get(&(*verdict as u32), 0)?.to_vec());
+        let counters = Verdict::ALL.iter().map(read);
+        counters.collect::<Result<_, _>>().map(Self)
+    }
+
     /// Frames on all CPUs.
     #[must_use]
     pub fn total(&self, verdict: Verdict) -> u64 {

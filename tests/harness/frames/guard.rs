@@ -13,7 +13,7 @@ use ikexdp_common::verdict::Verdict::{self, *};
 
 use super::FRAME_MAX;
 use super::host::{Told, secrets};
-use super::table::{CUSTOMER, OURS_V4, OURS_V6, SERVICE};
+use super::table::{BROADCAST, CUSTOMER, OURS_V4, OURS_V6, SERVICE};
 
 /// A stranger.
 pub const PEER_V4: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 2);
@@ -50,6 +50,7 @@ pub fn cases() -> Vec<Case> {
         cookies(),
         chains(),
         rates(),
+        whom_rates_are_for(),
         spis(),
         versions(),
         lists(),
@@ -187,6 +188,11 @@ fn challenges() -> Vec<Case> {
         (v4(short).padded(9), ReplyCookie),
         (v4(request(&plain())).padded(300), ReplyCookie),
         (from(OURS_V4.into(), 500, request(&plain())), PassMartian),
+        (from(BROADCAST.into(), 500, request(&plain())), PassMartian),
+        (
+            from(PEER_V4.into(), 500, request(&plain())).ip(16, BROADCAST.octets()),
+            PassTransit,
+        ),
         (from(OURS_V6.into(), 4500, request(&plain())), PassMartian),
     ];
     vec![
@@ -284,8 +290,17 @@ fn chains() -> Vec<Case> {
     vec![case("payloads in a row", always(), frames)]
 }
 
+const OTHER: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 51, 100, 3));
+
+fn no_cookie(address: IpAddr) -> Packet {
+    from(address, 500, request(&plain()))
+}
+
+fn cookie(address: IpAddr) -> Packet {
+    from(address, 500, request(&good_for(address)))
+}
+
 fn rates() -> Vec<Case> {
-    let other = IpAddr::from([198, 51, 100, 3]);
     let near = IpAddr::from(Ipv6Addr::new(0x2001, 0xdb8, 0xff, 0, 9, 9, 9, 9));
     let far = IpAddr::from(Ipv6Addr::new(0x2001, 0xdb8, 0xff, 1, 0, 0, 0, 2));
     let over = |source, total, proven_total| {
@@ -296,9 +311,7 @@ fn rates() -> Vec<Case> {
             ..config(Cookies::OverRate)
         })
     };
-    let no_cookie = |address: IpAddr| from(address, 500, request(&plain()));
-    let cookie = |address: IpAddr| from(address, 500, request(&good_for(address)));
-    let (us, them) = (PEER_V4.into(), other);
+    let (us, them) = (PEER_V4.into(), OTHER);
     vec![
         case(
             "a source over its rate",
@@ -334,6 +347,12 @@ fn rates() -> Vec<Case> {
                 (cookie(them), DropTotalLimit),
             ],
         ),
+    ]
+}
+
+fn whom_rates_are_for() -> Vec<Case> {
+    let (us, them) = (PEER_V4.into(), OTHER);
+    vec![
         case(
             "limits with cookies for all",
             told(Config {

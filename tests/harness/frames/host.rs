@@ -16,7 +16,7 @@ use ikexdp_common::spi::SpiSecrets;
 use ikexdp_common::verdict::Verdict;
 use ipnet::IpNet;
 
-use super::table::{OURS_V4, OURS_V6};
+use super::table::{BROADCAST, OURS_V4, OURS_V6};
 
 /// What the gateway of the tables has been told.
 #[derive(Clone, Debug, Default)]
@@ -103,7 +103,7 @@ impl Shield for Here {
 
     fn is_ours(&self, address: Address) -> bool {
         let address = IpAddr::from(address);
-        address == OURS_V4 || address == OURS_V6
+        address == OURS_V4 || address == BROADCAST || address == OURS_V6
     }
 
     fn listing(&self, address: Address) -> Listing {

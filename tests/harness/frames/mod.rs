@@ -13,7 +13,7 @@ pub use self::{
     guard::{Case, PEER_V4, PEER_V6, cases, configurations},
     host::{Here, Told, secrets},
     mutate::Mutations,
-    table::{CUSTOMER, OURS_V4, OURS_V6, Row, SERVICE, init, marked, table, v4, v6},
+    table::{BROADCAST, CUSTOMER, OURS_V4, OURS_V6, Row, SERVICE, init, marked, table, v4, v6},
 };
 
 /// Longer than any of these frames, in octets.
@@ -44,6 +44,7 @@ pub fn load(told: &Told) -> Program {
     let mut program = Program::load(told.config, SOURCES_DEFAULT).unwrap();
     let ours = [OURS_V4.into(), OURS_V6.into()].into();
     program.set_addresses(&ours).unwrap();
+    program.set_broadcasts(&[BROADCAST].into()).unwrap();
     program.set_secrets(&secrets()).unwrap();
     program.set_listed(&told.listed).unwrap();
     program.set_kept_spis(&told.kept_spis).unwrap();

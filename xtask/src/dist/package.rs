@@ -17,7 +17,7 @@ const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "-1");
 const CONFIGURATION: &str = "etc/ikexdp/ikexdp.toml";
 
 /// What is put where as it is.
-const FILES: [(&str, &str, u32); 6] = [
+const FILES: [(&str, &str, u32); 8] = [
     ("dist/ikexdp.toml", CONFIGURATION, 0o640),
     (
         "dist/systemd/ikexdp.service",
@@ -32,6 +32,16 @@ const FILES: [(&str, &str, u32); 6] = [
     (
         "dist/systemd/ikexdp.sysusers",
         "usr/lib/sysusers.d/ikexdp.conf",
+        0o644,
+    ),
+    (
+        "dist/grafana/ikexdp.json",
+        "usr/share/ikexdp/grafana/ikexdp.json",
+        0o644,
+    ),
+    (
+        "dist/prometheus/ikexdp.rules.yml",
+        "usr/share/ikexdp/prometheus/ikexdp.rules.yml",
         0o644,
     ),
     (

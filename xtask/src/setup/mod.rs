@@ -17,12 +17,12 @@ pub(crate) use self::{
     unpacked::{kernel, libreswan},
 };
 
-/// What the tests run: the peer, its plug-ins, the server that knows users, and what builds and
-/// watches networks.
+/// What the tests run: the peer, its plug-ins, the server that knows users, what builds and watches
+/// networks, and what reads metrics and logs.
 ///
 /// `libstrongswan-standard-plugins` has the cryptography, `libcharon-extra-plugins` ESP in user
 /// space; both come with the daemon where they are not packages of their own.
-const LAB: [Tool; 12] = [
+const LAB: [Tool; 14] = [
     Tool::new("charon-systemd", "charon-systemd"),
     Tool::new("libcharon-extra-plugins", "charon-systemd"),
     Tool::new("libstrongswan-standard-plugins", "charon-systemd"),
@@ -34,6 +34,8 @@ const LAB: [Tool; 12] = [
     Tool::new("iputils-ping", "ping"),
     Tool::new("nftables", "nft"),
     Tool::new("openssl", "openssl"),
+    Tool::new("prometheus", "prometheus"),
+    Tool::new("systemd", "journalctl"),
     Tool::new("tcpdump", "tcpdump"),
 ];
 /// What the virtual machine needs besides: the machine, its first process, and what Libreswan uses.

@@ -7,9 +7,10 @@ use anyhow::{Result, bail};
 use crate::command::{as_root, find, output, run, words};
 
 /// Packages that start a service when they are installed, and its name.
-const SERVICES: [(&str, &str); 2] = [
+const SERVICES: [(&str, &str); 3] = [
     ("charon-systemd", "strongswan.service"),
     ("freeradius", "freeradius.service"),
+    ("prometheus", "prometheus.service"),
 ];
 
 /// What can be done where a release lacks what we ask for.

@@ -15,8 +15,10 @@ use crate::stats::Stat;
 use crate::suite::IkeSuite;
 use crate::time::Instant;
 use crate::types::{Datagram, IkeSaId, MessageId, Path, ReplySlot, Role, Spis};
-use crate::wire::header::Header;
-use crate::wire::iana::{ExchangeType, PayloadType};
+use crate::wire::header::{HEADER_LEN, Header};
+use crate::wire::iana::{ExchangeType, NotifyType, PayloadType};
+use crate::wire::payload::Payloads;
+use crate::wire::payload::notify::Notify;
 use crate::wire::sk::{Encrypted, FragmentNumber};
 use crate::wire::writer::Chain;
 
@@ -32,6 +34,8 @@ pub(crate) struct Channel {
     /// Whether it has been said that this peer depends on IP fragments.
     told_ip_fragments: bool,
     lowered: bool,
+    /// Messages that came for this SA and are not authentic, as far as they are counted.
+    unauthentic: u8,
     theirs: Theirs,
     ours: Ours,
 }
@@ -138,6 +142,7 @@ impl Channel {
             },
             told_ip_fragments: false,
             lowered: false,
+            unauthentic: 0,
             theirs: Theirs {
                 expected: Some(expected),
                 busy: false,
@@ -167,7 +172,11 @@ impl Channel {
             return None;
         };
         let Ok(encrypted) = Encrypted::locate(header, datagram.payload) else {
-            cx.stats.count(Stat::MalformedEncrypted);
+            cx.stats.count(if is_invalid_spi(header, datagram.payload) {
+                Stat::InvalidSpiReceived
+            } else {
+                Stat::MalformedEncrypted
+            });
             return None;
         };
         if encrypted.fragment.is_some() {
@@ -189,6 +198,7 @@ impl Channel {
         let opened = self.keys.open.open(datagram.payload, encrypted.associated);
         let Ok(plaintext) = opened else {
             cx.stats.count(Stat::Unauthentic);
+            self.unauthentic = self.unauthentic.saturating_add(1);
             return None;
         };
         if position == Position::Answered {
@@ -215,6 +225,11 @@ impl Channel {
             path: datagram.path,
             slot: datagram.slot,
         })
+    }
+
+    /// How many messages came for this SA that are not authentic; 255 if there are more.
+    pub(crate) const fn unauthentic(&self) -> u8 {
+        self.unauthentic
     }
 
     fn position(&self, header: &Header) -> Option<Position> {
@@ -449,6 +464,22 @@ impl Channel {
             });
         }
     }
+}
+
+/// Whether somebody says in the clear that the peer does not know this SA. Anybody
+/// can, so that nothing comes of it (RFC 7296 §2.4): the request of ours that it
+/// answers will show whether the peer lives.
+fn is_invalid_spi(header: &Header, message: &[u8]) -> bool {
+    let payloads = message.get(HEADER_LEN..).unwrap_or_default();
+    let mut payloads = Payloads::new(header.next_payload, payloads);
+    header.response
+        && payloads.any(|payload| {
+            payload.is_ok_and(|payload| {
+                payload.kind == PayloadType::NOTIFY
+                    && Notify::decode(payload.body)
+                        .is_ok_and(|notify| notify.kind == NotifyType::INVALID_IKE_SPI)
+            })
+        })
 }
 
 /// Whether one header is of the request and the other of its response, or both

@@ -10,7 +10,8 @@ use ikexdp_proto::crypto::cert::{RevocationList, RevocationPolicy, Signer, Trust
 use ikexdp_proto::identity::Identity;
 
 use super::{Daemon, Place, own, reload, trust};
-use crate::cli::{CliError, sas};
+use crate::cli::CliError;
+use crate::cli::sas::pages;
 use crate::clock::unix_time;
 use crate::config::{self, EapMethod, Loaded, Proof};
 use crate::control::{ClientError, Request, call};
@@ -124,8 +125,8 @@ fn looks(anchors: &TrustAnchors, own: &TrustAnchors) -> bool {
 fn close(socket: &Path, client: &Client) -> Result<usize, ClientError> {
     reload(socket)?;
     let mut closed = 0_usize;
-    for sa in sas(socket)? {
-        if is_of(&sa, client) {
+    for page in pages(socket) {
+        for sa in page?.iter().filter(|sa| is_of(sa, client)) {
             match call::<()>(socket, &Request::Terminate { id: sa.id }) {
                 // It may have ended by itself.
                 Ok(()) | Err(ClientError::Refused(_)) => closed = closed.saturating_add(1),

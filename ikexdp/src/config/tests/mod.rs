@@ -1,7 +1,9 @@
 //! A good configuration, and what each change to it makes of it.
 
+mod defence;
 mod eap;
 mod local;
+mod metrics;
 mod revocation;
 mod services;
 

@@ -71,6 +71,10 @@ impl IkeRequest {
         }
     }
 
+    pub(super) const fn spi(&self) -> Spi {
+        self.spi
+    }
+
     /// Whether the peer does not know of it yet.
     pub(in crate::sa::established) const fn is_unsent(&self) -> bool {
         matches!(self.stage, Stage::GeneratingKey(_))

@@ -16,7 +16,7 @@ use crate::sa::channel::Message;
 use crate::sa::child::Child;
 use crate::sa::estate::Estate;
 use crate::sa::{Context, Core, State};
-use crate::types::{EspSpi, IkeSaId, Path};
+use crate::types::{EspSpi, IkeSaId, Path, Spi};
 use crate::wire::iana::NotifyType;
 
 /// The request that we are about.
@@ -72,6 +72,14 @@ impl Ours {
         }
     }
 
+    /// Our SPI of the IKE SA that we ask for.
+    const fn awaited_spi(&self) -> Option<Spi> {
+        match self {
+            Self::Ike(request) => Some(request.spi()),
+            _ => None,
+        }
+    }
+
     /// Nobody will hear what comes of it.
     pub(super) fn abandon(self, cx: &mut Context<'_>, core: &Core, estate: &Estate) {
         match self {
@@ -83,6 +91,12 @@ impl Ours {
 }
 
 impl Established {
+    /// Our SPIs of IKE SAs that may take the place of this one: what we ask for, and
+    /// what the peer does.
+    pub(in crate::sa) fn awaited_spis(&self) -> [Option<Spi>; 2] {
+        [self.ours.awaited_spi(), self.theirs.awaited_spi()]
+    }
+
     pub(super) fn handle_response(
         mut self: Box<Self>,
         cx: &mut Context<'_>,

@@ -13,7 +13,7 @@ use crate::sa::proposal::{Chosen, choose_ike, chosen_ike, ike_mismatch};
 use crate::sa::succession::NewIke;
 use crate::sa::{Context, Core, IkeSa, State};
 use crate::suite::IkeSuite;
-use crate::types::{Role, Spis};
+use crate::types::{Role, Spi, Spis};
 use crate::wire::iana::PayloadType;
 use crate::wire::payload::ke::KeyExchange;
 use crate::wire::payload::nonce::NONCE_LEN;
@@ -29,6 +29,11 @@ pub(in crate::sa::established) struct PeersIke {
 }
 
 impl PeersIke {
+    /// Ours.
+    pub(super) const fn spi(&self) -> Spi {
+        self.spis.responder
+    }
+
     pub(super) fn waits_for(&self, job: JobId) -> bool {
         self.agreeing == job
     }

@@ -15,6 +15,7 @@ use crate::sa::channel::Message;
 use crate::sa::child::Child;
 use crate::sa::estate::Estate;
 use crate::sa::{Context, Core, State};
+use crate::types::Spi;
 
 /// The peer's request that we are about.
 #[derive(Debug, Default)]
@@ -29,6 +30,14 @@ pub(super) enum Theirs {
 }
 
 impl Theirs {
+    /// Our SPI of the IKE SA that it wants.
+    pub(super) const fn awaited_spi(&self) -> Option<Spi> {
+        match self {
+            Self::Ike(request) => Some(request.spi()),
+            _ => None,
+        }
+    }
+
     /// Whether `job` is for this request.
     pub(super) fn waits_for(&self, job: JobId) -> bool {
         match self {

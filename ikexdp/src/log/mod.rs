@@ -3,15 +3,19 @@
 //! A thread of its own writes them: whoever reads the log slowly, or not at all,
 //! does not stop the packet loop. Lines that find the queue full are counted.
 
+mod journald;
+
 use std::env;
 use std::io::{self, IsTerminal};
 use std::os::fd::AsFd;
 use std::panic;
+use std::path::Path;
 
 use nix::sys::stat::fstat;
 use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 
+use self::journald::{Journal, Native};
 use crate::config::{LogFormat, LogSettings};
 
 /// Lines that wait to be written, at most.
@@ -30,26 +34,37 @@ pub struct Log {
 }
 
 impl Log {
-    /// Opens the log on standard error for the whole process.
+    /// Opens the log for the whole process, on standard error.
     ///
+    /// Where that leads to the journal, lines go there by its own protocol, so that
+    /// their fields can be looked for; but not in JSON, which is for other readers.
     /// The journal knows the time of a line itself, so it is left out there; and
     /// colours are for terminals.
     ///
     /// # Errors
     /// [`LogError`] if it has one already.
     pub fn open(settings: &LogSettings) -> Result<Self, LogError> {
-        let (writer, guard) = NonBlockingBuilder::default()
+        let is_journal = is_journal(io::stderr());
+        let native = (settings.format == LogFormat::Text && is_journal)
+            .then(|| Journal::open(Path::new(journald::SOCKET)).ok())
+            .flatten();
+        let is_native = native.is_some();
+        let threaded = NonBlockingBuilder::default()
             .lossy(true)
             .buffered_lines_limit(LINES)
-            .thread_name("ikexdp-log")
-            .finish(io::stderr());
+            .thread_name("ikexdp-log");
+        let (writer, guard) = match native {
+            Some(journal) => threaded.finish(journal),
+            None => threaded.finish(io::stderr()),
+        };
         let lost = writer.error_counter();
         let lines = tracing_subscriber::fmt()
             .with_max_level(settings.level)
             .with_ansi(io::stderr().is_terminal())
             .with_target(false)
             .with_writer(writer);
-        match (settings.format, is_journal(io::stderr())) {
+        match (settings.format, is_journal) {
+            _ if is_native => lines.event_format(Native).finish().try_init(),
             (LogFormat::Text, false) => lines.finish().try_init(),
             (LogFormat::Text, true) => lines.without_time().finish().try_init(),
             (LogFormat::Json, false) => lines.json().flatten_event(true).finish().try_init(),

@@ -1,0 +1,46 @@
+//! Messages for IKE SAs that there are not, or not any more.
+
+use super::Endpoint;
+use crate::limits::{INVALID_SPIS_OF_A_SOURCE, INVALID_SPIS_PER_SECOND};
+use crate::stats::Stat;
+use crate::throttle::{Rate, Throttle};
+use crate::types::{Datagram, Spi};
+use crate::wire::header::Header;
+use crate::wire::iana::{ExchangeType, NotifyType, PayloadType};
+use crate::wire::payload::notify::Notify;
+
+/// How often strangers are answered.
+pub(super) const fn throttle() -> Throttle {
+    Throttle::new(
+        Rate(INVALID_SPIS_OF_A_SOURCE),
+        Rate(INVALID_SPIS_PER_SECOND),
+    )
+}
+
+impl Endpoint {
+    /// RFC 7296 §1.5, §2.21.4: who speaks under an IKE SA that is lost may hear so,
+    /// for which it proves nothing. A response is never answered.
+    pub(super) fn unknown_spi(&mut self, header: &Header, ours: Spi, datagram: &Datagram<'_>) {
+        self.host.stats.count(Stat::UnknownSpi);
+        let is_protected = matches!(
+            header.next_payload,
+            PayloadType::ENCRYPTED | PayloadType::ENCRYPTED_FRAGMENT
+        );
+        let is_known = matches!(
+            header.exchange,
+            ExchangeType::IKE_AUTH | ExchangeType::CREATE_CHILD_SA | ExchangeType::INFORMATIONAL
+        );
+        let is_request = !header.response && ours != Spi::ZERO;
+        if !is_request || !is_protected || !is_known || self.leaving {
+            return;
+        }
+        let host = &mut self.host;
+        let address = datagram.path.remote.ip();
+        if !self.invalid_spis.admit(host.now, address) {
+            return host.stats.count(Stat::InvalidSpiWithheld);
+        }
+        host.stats.count(Stat::InvalidSpiSent);
+        let notify = Notify::new(NotifyType::INVALID_IKE_SPI, &[]);
+        self.reply(header, datagram, &notify);
+    }
+}

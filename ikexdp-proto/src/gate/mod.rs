@@ -1,0 +1,199 @@
+//! What is decided about an IKE_SA_INIT request before there is any state
+//! (RFC 7296 §2.6, RFC 8019 §4).
+
+mod pressure;
+
+use ikexdp_common::cookie::{COOKIE_LEN, CookieSecrets};
+use rand_core::CryptoRng;
+
+use self::pressure::Pressure;
+use crate::config::{self, Cookies};
+use crate::event::Event;
+use crate::limits::COOKIE_SECRET_LIFETIME;
+use crate::message::init::InitRequest;
+use crate::time::Instant;
+use crate::types::{Path, Spi};
+
+/// Decides by how many half-open SAs there are, and how many requests come.
+#[derive(Debug)]
+pub(crate) struct Gate {
+    secrets: CookieSecrets,
+    rotated: Instant,
+    /// Times the secrets have changed.
+    changes: u64,
+    /// Changes until no cookie is valid that somebody has.
+    outstanding: u8,
+    pressure: Pressure,
+}
+
+/// What becomes of a request.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Admission {
+    /// It goes on.
+    Admitted,
+    /// Its sender must first show that it can receive.
+    Cookie([u8; COOKIE_LEN]),
+    /// There is no room.
+    Full,
+    /// There is no room for one more of its source.
+    SourceFull,
+}
+
+/// Half-open SAs.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct HalfOpen {
+    /// Of everybody.
+    pub(crate) total: usize,
+    /// Of the source of a request.
+    pub(crate) of_source: usize,
+}
+
+impl Gate {
+    pub(crate) fn new(random: &mut dyn CryptoRng) -> Self {
+        Self {
+            secrets: CookieSecrets::new(secret(random), secret(random)),
+            rotated: Instant::ZERO,
+            changes: 0,
+            outstanding: 0,
+            pressure: Pressure::default(),
+        }
+    }
+
+    /// Whether everybody must first show that they can receive.
+    pub(crate) const fn is_challenging(&self, config: &config::Gate) -> bool {
+        match config.cookies {
+            Cookies::Off => false,
+            Cookies::Automatic => config.cookie_threshold == 0 || self.pressure.is_on(),
+            Cookies::Always => true,
+        }
+    }
+
+    /// Since when there has been too much to do without cookies.
+    pub(crate) fn pressed_since(&self) -> Option<Instant> {
+        self.pressure.since()
+    }
+
+    /// What cookies are made with.
+    pub(crate) const fn secrets(&self) -> &CookieSecrets {
+        &self.secrets
+    }
+
+    /// Times that has changed.
+    pub(crate) const fn changes(&self) -> u64 {
+        self.changes
+    }
+
+    /// Lets `request` from `path` in, or not. A cookie comes before all limits, so
+    /// that nobody takes the place of another by writing its address.
+    pub(crate) fn admit(
+        &mut self,
+        config: &config::Gate,
+        half_open: HalfOpen,
+        path: &Path,
+        spi_i: Spi,
+        request: &InitRequest<'_>,
+    ) -> Admission {
+        if self.is_challenging(config) {
+            let address = path.remote.ip();
+            let cookie = request.cookie.unwrap_or_default();
+            let valid = self.secrets.verify(cookie, address, spi_i.0, request.nonce);
+            if !valid {
+                self.given(1);
+                let cookie = self.secrets.mint(address, spi_i.0, request.nonce);
+                return Admission::Cookie(cookie);
+            }
+        }
+        if half_open.total >= config.half_open_max {
+            Admission::Full
+        } else if half_open.of_source >= config.half_open_per_source {
+            Admission::SourceFull
+        } else {
+            Admission::Admitted
+        }
+    }
+
+    /// A request has come that begins something.
+    pub(crate) fn requested(&mut self, now: Instant) {
+        self.pressure.count(now, 1);
+    }
+
+    /// So many requests of the last second were answered with cookies elsewhere. They
+    /// keep up what is on, and turn nothing on: it may be one source that asks for them.
+    pub(crate) fn challenged(&mut self, now: Instant, requests: u64) {
+        if requests > 0 {
+            self.given(requests);
+        }
+        if self.pressure.is_on() {
+            self.pressure.count(now, requests);
+        }
+    }
+
+    /// Time has passed, or the number of half-open SAs may have changed.
+    pub(crate) fn look(
+        &mut self,
+        config: &config::Gate,
+        now: Instant,
+        half_open: usize,
+    ) -> Option<Event> {
+        self.pressure.look(config, now, half_open)
+    }
+
+    /// When [`Self::look`] or [`Self::rotate`] has something to do.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        let rotation = self.rotated + COOKIE_SECRET_LIFETIME;
+        let rotation = (self.outstanding > 0).then_some(rotation);
+        rotation.into_iter().chain(self.pressure.deadline()).min()
+    }
+
+    /// Changes the secret when its time is over.
+    pub(crate) fn rotate(&mut self, now: Instant, random: &mut dyn CryptoRng) {
+        let age = now.since(self.rotated);
+        if age < COOKIE_SECRET_LIFETIME {
+            return;
+        }
+        // After a long silence the previous secret is as old as the current.
+        if age >= COOKIE_SECRET_LIFETIME.saturating_mul(2) {
+            self.renew(random);
+        }
+        self.renew(random);
+        self.rotated = now;
+    }
+
+    fn renew(&mut self, random: &mut dyn CryptoRng) {
+        self.secrets.rotate(secret(random));
+        self.changes = self.changes.saturating_add(1);
+        self.outstanding = self.outstanding.saturating_sub(1);
+    }
+
+    /// Cookies have been given to somebody.
+    fn given(&mut self, cookies: u64) {
+        self.outstanding = 2;
+        self.pressure.given(cookies);
+    }
+}
+
+fn secret(random: &mut dyn CryptoRng) -> [u64; 2] {
+    [random.next_u64(), random.next_u64()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Counting;
+
+    /// RFC 7296 §2.6: the secret changes often, while somebody has a cookie of it.
+    #[test]
+    fn the_secret_changes_as_long_as_cookies_are_out() {
+        let mut random = Counting::default();
+        let mut gate = Gate::new(&mut random);
+        assert_eq!(gate.deadline(), None);
+        gate.challenged(Instant::from_micros(1), 1);
+        for change in 1..=2 {
+            let due = gate.deadline().unwrap();
+            assert_eq!(due, gate.rotated + COOKIE_SECRET_LIFETIME);
+            gate.rotate(due, &mut random);
+            assert_eq!(gate.changes(), change);
+        }
+        assert_eq!(gate.deadline(), None);
+    }
+}

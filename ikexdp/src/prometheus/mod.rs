@@ -1,0 +1,16 @@
+//! Metrics for Prometheus, for whoever is told where to look.
+//!
+//! `http.rs` answers, `page.rs` says which metrics there are, `text.rs` how they are
+//! written. Labels have values of the configuration and of this program only: a
+//! stranger must not be able to make series.
+
+mod http;
+mod page;
+mod text;
+
+pub use self::http::{ListenError, Server};
+pub use self::page::page;
+
+/// The port, unless the configuration says otherwise: none of those that are taken
+/// by exporters (9100 to 9999), or registered.
+pub const PORT: u16 = 14_500;
