@@ -10,7 +10,7 @@ use ikexdp_common::verdict::Verdict::{self, *};
 pub const OURS_V4: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 /// The broadcast address of its network.
 pub const BROADCAST: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 255);
-/// The address again, in the other family.
+/// The gateway's address, in the other family.
 pub const OURS_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1);
 const PEER_V4: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 2);
 const PEER_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0xff, 0, 0, 0, 0, 2);
