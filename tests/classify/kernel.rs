@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 
 use aya::programs::{TestRun, TestRunOptions};
+use harness::bpf::Restoring;
 use harness::frames::{
     Case, Here, Mutations, OURS_V4, OURS_V6, Row, Told, cases, configs, configurations, drawn_from,
     load, table,
@@ -21,8 +22,11 @@ const FRAME_MIN: usize = 14;
 /// Longer than any frame here.
 const ROOM: usize = 4096;
 
-/// Drawn frames of each configuration.
+/// Drawn frames of each configuration, unless [`FRAMES`] says otherwise.
 const DRAWN: usize = 50_000;
+
+/// How many frames are drawn of each configuration, in the environment.
+const FRAMES: &str = "IKEXDP_FRAMES";
 
 /// The program and what its counters must show.
 struct Kernel {
@@ -147,7 +151,11 @@ fn the_kernel_agrees_on_every_sequence() {
 #[test]
 #[ignore = "needs CAP_BPF"]
 fn the_kernel_agrees_on_drawn_frames() {
-    in_a_namespace(|| {
+    let frames = std::env::var(FRAMES)
+        .ok()
+        .and_then(|text| text.parse().ok());
+    let frames = frames.unwrap_or(DRAWN);
+    in_a_namespace(move || {
         let plain = configs().map(|config| Told {
             config,
             ..Told::default()
@@ -155,7 +163,7 @@ fn the_kernel_agrees_on_drawn_frames() {
         for (seed, told) in (1..).zip(plain.into_iter().chain(configurations())) {
             let mut kernel = Kernel::told(told);
             let _socket = kernel.with_socket();
-            let drawn = Mutations::of(drawn_from(), seed).take(DRAWN).enumerate();
+            let drawn = Mutations::of(drawn_from(), seed).take(frames).enumerate();
             for (number, frame) in drawn {
                 let name = format!("seed {seed}, frame {number}");
                 kernel.agrees(&name, &frame);
@@ -263,4 +271,31 @@ fn addresses_beyond_the_limit_are_left_out() {
         .unwrap();
     let ike = table(configs()[0]).swap_remove(0);
     kernel.becomes(Verdict::PassNoSocket, ike.name, &ike.packet.build());
+}
+
+/// The bench measures answers like that: each run must see the request, not the answer before.
+#[test]
+#[ignore = "needs CAP_BPF"]
+fn a_restored_frame_is_answered_again_and_again() {
+    const RUNS: u32 = 1000;
+    let Case { told, frames, .. } = cases().swap_remove(0);
+    for (packet, verdict) in frames {
+        let frame = packet.build();
+        let (_, answer) = Here::new(told.clone()).judge(&frame);
+        let mut program = load(&told);
+        let mut out = [0; ROOM];
+        let options = TestRunOptions {
+            data_in: Some(&frame),
+            data_out: Some(&mut out),
+            repeat: RUNS,
+            ..TestRunOptions::new()
+        };
+        let mut restoring = Restoring::load(frame.len());
+        let restoring = restoring.before(&frame, program.xdp().unwrap());
+        let result = restoring.test_run(options).unwrap();
+        let length = usize::try_from(result.data_size_out).unwrap();
+        assert_eq!(out[..length], answer);
+        let counted = program.counters().unwrap().total(verdict);
+        assert_eq!(counted, RUNS.into(), "{verdict:?}");
+    }
 }

@@ -12,19 +12,26 @@ use std::{
 use anyhow::{Context as _, Result, bail};
 
 use crate::{
-    command::{cargo, output, root, run, start_behind, words},
+    artifact::Artifact,
+    command::{as_root, cargo, output, root, run, start_behind, words},
     setup,
 };
 
 /// Which targets, and how long each.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// Runs only this target
+    /// Runs only this target; `kernel` is the XDP program, against the same code on the host
     target: Option<String>,
     /// How long each target runs
     #[arg(long, default_value_t = 60)]
     seconds: u32,
+    /// How many frames the kernel runs in each configuration
+    #[arg(long, default_value_t = 1_000_000)]
+    frames: u64,
 }
+
+/// What is not fuzzed by libFuzzer: the kernel does not say what an input reaches.
+const KERNEL: &str = "kernel";
 
 /// What makes libFuzzer see which code an input reaches, and what it compares.
 const INSTRUMENTATION: &str = "-Cpasses=sancov-module \
@@ -39,6 +46,9 @@ const INSTRUMENTATION: &str = "-Cpasses=sancov-module \
 /// # Errors
 /// The set-up or the build fails, there is no such target, or an input fails.
 pub(crate) fn run_targets(arguments: &Arguments) -> Result<()> {
+    if arguments.target.as_deref() == Some(KERNEL) {
+        return run_kernel(arguments.frames);
+    }
     let targets = Target::build()?;
     let chosen = |target: &&Target| {
         arguments
@@ -52,6 +62,21 @@ pub(crate) fn run_targets(arguments: &Arguments) -> Result<()> {
         bail!("no such target; there are: {}", names.join(", "));
     }
     chosen.try_for_each(|target| target.run(arguments.seconds))
+}
+
+/// Compares what becomes of drawn frames in the kernel and on the host.
+fn run_kernel(frames: u64) -> Result<()> {
+    setup::for_build()?;
+    let build = "test --no-run --release --package ikexdp-tests --test classify";
+    let artifacts = Artifact::build(cargo().args(words(build)))?;
+    let mut tests = artifacts.iter().filter(|artifact| artifact.has_tests);
+    let test = tests.next().context("Cargo has built no test")?;
+    run(as_root("env")?
+        .arg(format!("IKEXDP_FRAMES={frames}"))
+        .arg(&test.file)
+        .args(words(
+            "--ignored --nocapture the_kernel_agrees_on_drawn_frames",
+        )))
 }
 
 /// A fuzz target that has been built.
