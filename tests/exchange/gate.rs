@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use harness::script::{KEY, Script, clear_notify, config};
+use harness::script::{KEY, NONCE, Script, clear_notify, config};
 use ikexdp_proto::Input;
 use ikexdp_proto::config::{Config, Cookies};
 use ikexdp_proto::event::{Event, FailureReason};
@@ -112,6 +112,24 @@ fn many_requests_turn_cookies_on_though_no_sa_comes_of_them() {
     assert_eq!(enter(&mut script), Fate::Accepted);
     script.wait(CALM_TIME + Duration::from_secs(1));
     assert!(!script.endpoint.is_challenging());
+}
+
+/// XDP asks everybody for a cookie in a flood, also whoever repeats a request that the
+/// engine has answered already.
+#[test]
+fn who_was_asked_for_a_cookie_in_between_begins_anew() {
+    let mut script = Script::new(gated(1000, 1000));
+    assert_eq!(knock(&mut script, None), Fate::Accepted);
+    assert_eq!(knock(&mut script, Some(&[7; 9])), Fate::Dropped);
+    let (address, spi) = (script.path.remote.ip(), script.spis.initiator.0);
+    let secrets = script.endpoint.cookie_secrets();
+    let cookie = secrets.mint(address, spi, &NONCE);
+    assert_eq!(knock(&mut script, Some(&cookie)), Fate::Accepted);
+    assert_eq!(script.endpoint.half_open(), 1);
+    assert_eq!(script.endpoint.stats().value(Stat::InitAccepted), 2);
+    // The same once more is a repeat.
+    assert_eq!(knock(&mut script, Some(&cookie)), Fate::Accepted);
+    assert_eq!(script.endpoint.stats().value(Stat::InitAccepted), 2);
 }
 
 /// Whoever answers in the engine's place keeps cookies on, and turns them on for

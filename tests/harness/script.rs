@@ -108,7 +108,8 @@ pub struct Line {
     keys: IkeKeys,
 }
 
-pub(crate) const NONCE: [u8; 32] = [0x4e; 32];
+/// The nonce data of the initiator.
+pub const NONCE: [u8; 32] = [0x4e; 32];
 
 impl Script {
     /// A client of an endpoint with `config`.

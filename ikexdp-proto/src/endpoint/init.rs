@@ -12,7 +12,7 @@ use crate::message::init::{InitRequest, notify_only};
 use crate::sa::{Refused, accept, stateless_reply};
 use crate::stats::Stat;
 use crate::table::RequestKey;
-use crate::types::{Datagram, Role, Spi};
+use crate::types::{Datagram, IkeSaId, Role, Spi};
 use crate::wire::header::Header;
 use crate::wire::iana::NotifyType;
 use crate::wire::payload::notify::Notify;
@@ -26,6 +26,10 @@ impl Endpoint {
     ) {
         let key: RequestKey = (datagram.path.remote.ip(), header.spis.initiator);
         if let Some(id) = self.table.by_request(&key) {
+            if self.begins_anew(id, header, payloads, datagram) {
+                self.update(id, |sa, _| sa.forget());
+                return self.init_request(header, payloads, datagram);
+            }
             self.update(id, |sa, cx| {
                 if sa.was_made_by(datagram.payload) {
                     sa.repeat_init(cx, datagram);
@@ -63,6 +67,25 @@ impl Endpoint {
             Admission::Full => self.host.stats.count(Stat::HalfOpenLimit),
             Admission::SourceFull => self.host.stats.count(Stat::HalfOpenOfSource),
         }
+    }
+
+    /// Whether the initiator of a half-open SA has been asked for a cookie meanwhile,
+    /// by the host in our place, because our response was lost. That it has one shows
+    /// that it is the same, or on its path.
+    fn begins_anew(
+        &self,
+        id: IkeSaId,
+        header: &Header,
+        payloads: &[u8],
+        datagram: &Datagram<'_>,
+    ) -> bool {
+        let sa = self.table.find(id);
+        let waits = sa.is_some_and(|sa| sa.awaits_auth() && !sa.was_made_by(datagram.payload));
+        waits
+            && InitRequest::decode(header.next_payload, payloads).is_ok_and(|request| {
+                let spi_i = header.spis.initiator;
+                self.gate.is_proved(&datagram.path, spi_i, &request)
+            })
     }
 
     fn admission(

@@ -93,15 +93,11 @@ impl Gate {
         spi_i: Spi,
         request: &InitRequest<'_>,
     ) -> Admission {
-        if self.is_challenging(config) {
+        if self.is_challenging(config) && !self.is_proved(path, spi_i, request) {
+            self.given(1);
             let address = path.remote.ip();
-            let cookie = request.cookie.unwrap_or_default();
-            let valid = self.secrets.verify(cookie, address, spi_i.0, request.nonce);
-            if !valid {
-                self.given(1);
-                let cookie = self.secrets.mint(address, spi_i.0, request.nonce);
-                return Admission::Cookie(cookie);
-            }
+            let cookie = self.secrets.mint(address, spi_i.0, request.nonce);
+            return Admission::Cookie(cookie);
         }
         if half_open.total >= config.half_open_max {
             Admission::Full
@@ -110,6 +106,13 @@ impl Gate {
         } else {
             Admission::Admitted
         }
+    }
+
+    /// Whether `request` has a cookie that was made for it.
+    pub(crate) fn is_proved(&self, path: &Path, spi_i: Spi, request: &InitRequest<'_>) -> bool {
+        let address = path.remote.ip();
+        let cookie = request.cookie.unwrap_or_default();
+        self.secrets.verify(cookie, address, spi_i.0, request.nonce)
     }
 
     /// A request has come that begins something.

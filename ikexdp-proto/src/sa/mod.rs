@@ -238,6 +238,16 @@ impl IkeSa {
         }
     }
 
+    /// Whether nothing but IKE_SA_INIT has been heard of its initiator.
+    pub(crate) const fn awaits_auth(&self) -> bool {
+        matches!(self.state, State::Responding(_) | State::HalfOpen(_))
+    }
+
+    /// Lets go of an SA that its initiator begins anew.
+    pub(crate) fn forget(&mut self) {
+        self.state = State::Gone;
+    }
+
     /// A job of this SA is done.
     pub(crate) fn handle_job(&mut self, cx: &mut Context<'_>, id: JobId, result: JobResult) {
         if let JobResult::Continued(job) = result {

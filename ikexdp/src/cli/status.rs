@@ -67,23 +67,25 @@ pub(super) fn table(status: &Status) -> String {
         );
     }
     if let Some(decryption) = &status.decryption {
-        let Decryption {
-            peer,
-            seconds_left,
-            directory,
-            uid,
-            ..
-        } = decryption;
-        let left = age(*seconds_left);
-        row(
-            "warning",
-            &format_args!("keys of {peer} are written for user {uid}, {left} more: {directory}"),
-        );
+        row("warning", &told(decryption));
     }
     for shortcoming in &status.shortcomings {
         row("warning", shortcoming);
     }
     table.to_string()
+}
+
+/// Whose keys go where.
+fn told(decryption: &Decryption) -> String {
+    let Decryption {
+        peer,
+        seconds_left,
+        directory,
+        uid,
+        ..
+    } = decryption;
+    let left = age(*seconds_left);
+    format!("keys of {peer} are written for user {uid}, {left} more: {directory}")
 }
 
 #[cfg(test)]

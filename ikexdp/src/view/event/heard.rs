@@ -8,6 +8,7 @@ use crate::journal::{hint_of_child, milliseconds};
 use crate::view::role;
 
 impl From<&Event> for Happening {
+    #[expect(clippy::too_many_lines, reason = "an arm for each kind of event")]
     fn from(event: &Event) -> Self {
         match event {
             Event::Established(sa) => Self::Established(sa.as_ref().into()),
@@ -77,14 +78,14 @@ impl From<&Event> for Happening {
                 remote: path.remote,
                 datagram_len: *datagram_len,
             },
-            engine::Event::CookiesOn {
+            Event::CookiesOn {
                 half_open,
                 requests,
             } => Self::CookiesOn {
                 half_open: *half_open,
                 requests: *requests,
             },
-            engine::Event::CookiesOff { lasted, cookies } => Self::CookiesOff {
+            Event::CookiesOff { lasted, cookies } => Self::CookiesOff {
                 lasted_s: lasted.as_secs(),
                 cookies: *cookies,
             },
