@@ -44,7 +44,7 @@ pub mod types;
 pub mod windows;
 pub mod wire;
 
-pub use endpoint::{Command, Endpoint, Input, Output};
+pub use endpoint::{Command, Endpoint, ExposedKeys, Input, Output};
 
 #[cfg(test)]
 mod testing;

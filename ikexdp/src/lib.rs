@@ -38,6 +38,7 @@ pub mod radius;
 pub mod udp;
 pub mod view;
 pub mod waker;
+pub mod wireshark;
 pub mod xdp;
 pub mod xfrm;
 pub mod xsk;

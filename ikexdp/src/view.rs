@@ -53,6 +53,24 @@ pub struct Status {
     pub reassembly_octets: usize,
     /// The addresses for clients.
     pub pools: Vec<PoolStatus>,
+    /// Whose keys are being written, if anybody's are.
+    #[serde(default)]
+    pub decryption: Option<Decryption>,
+}
+
+/// A peer whose keys are being written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decryption {
+    /// The peer.
+    pub peer: IpAddr,
+    /// For how long, in seconds.
+    pub seconds_left: u64,
+    /// The directory.
+    pub directory: String,
+    /// Who wanted it: the user.
+    pub uid: u32,
+    /// And the process, which may have ended.
+    pub pid: Option<i32>,
 }
 
 /// A configuration that was taken while the daemon runs.

@@ -31,7 +31,7 @@ pub(crate) struct Attempt {
     pub(crate) sas: Vec<Sa>,
     /// The daemon's counters afterwards.
     pub(crate) stats: Stats,
-    /// `ikexdp sas` and `ikexdp stats`, as people see them.
+    /// `ikexdp sas --wide` and `ikexdp stats`, as people see them.
     pub(crate) shown: [String; 2],
 }
 
@@ -71,7 +71,7 @@ impl Attempt {
             log: gateway.log().entries().split_off(lines_before),
             sas: gateway.sas(),
             stats: gateway.stats(),
-            shown: ["sas", "stats"].map(|what| gateway.ask(&[what])),
+            shown: [&["sas", "--wide"][..], &["stats"]].map(|what| gateway.ask(what)),
         };
         client.stop();
         attempt

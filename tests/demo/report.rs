@@ -63,7 +63,7 @@ pub(crate) fn success(attempt: &Attempt, findings: &[Finding]) {
     datagrams(attempt);
     log(attempt);
     let [sas, stats] = &attempt.shown;
-    command("ikexdp sas", sas);
+    command("ikexdp sas --wide", sas);
     command("ikexdp stats", stats);
     conclusion(
         findings,

@@ -19,6 +19,7 @@ mod collision;
 mod configuration;
 mod create_child;
 mod eap;
+mod exposed;
 mod form;
 mod gate;
 mod informational;

@@ -75,7 +75,7 @@ impl End {
         while let Some(output) = self.endpoint.poll_output() {
             match output {
                 Output::Transmit(transmit) => sent.push(transmit.payload),
-                Output::Keepalive(_) => {}
+                Output::Keepalive(_) | Output::Keys(_) => {}
                 Output::Event(event) => self.events.push(event),
                 Output::Job(id, job) => {
                     self.inquiries += usize::from(matches!(job, Job::Inquire(_)));

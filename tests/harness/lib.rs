@@ -40,6 +40,7 @@ pub mod namespace;
 pub mod net;
 pub mod packet;
 pub mod parties;
+pub mod patience;
 pub mod pki;
 pub mod process;
 pub mod prometheus;

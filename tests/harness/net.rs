@@ -17,7 +17,7 @@ use ikexdp_proto::job::{JobId, JobResult};
 use ikexdp_proto::spi::RandomSpis;
 use ikexdp_proto::time::Instant;
 use ikexdp_proto::types::{Datagram, Path, Transmit};
-use ikexdp_proto::{Command, Endpoint, Input, Output};
+use ikexdp_proto::{Command, Endpoint, ExposedKeys, Input, Output};
 
 use crate::check::Checker;
 use crate::host;
@@ -107,6 +107,7 @@ struct Host {
     endpoint: Endpoint,
     kernel: Kernel,
     events: Vec<Event>,
+    keys: Vec<ExposedKeys>,
 }
 
 /// Something that will happen.
@@ -147,6 +148,7 @@ impl Net {
             ),
             kernel: Kernel::default(),
             events: Vec::new(),
+            keys: Vec::new(),
         };
         Self {
             now: Instant::from_micros(1),
@@ -302,6 +304,7 @@ impl Net {
                 Output::Transmit(transmit) => self.send(side, &transmit),
                 Output::Keepalive(_) => {}
                 Output::Event(event) => self.hosts.get_mut(&side).unwrap().events.push(event),
+                Output::Keys(keys) => self.hosts.get_mut(&side).unwrap().keys.push(*keys),
                 Output::Job(id, job) => {
                     let result = host::run(job, &self.hosts[&side].kernel);
                     let delay = self.draw(self.weather.job_delay);
@@ -386,6 +389,12 @@ impl Net {
     #[must_use]
     pub fn endpoint(&self, side: Side) -> &Endpoint {
         &self.hosts[&side].endpoint
+    }
+
+    /// The keys that a side has handed out.
+    #[must_use]
+    pub fn keys(&self, side: Side) -> &[ExposedKeys] {
+        &self.hosts[&side].keys
     }
 
     /// A host's kernel.

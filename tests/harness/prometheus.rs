@@ -15,8 +15,8 @@ use crate::{
     process::Process,
 };
 
-/// How long it may take to start, and the gateway to answer.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+/// How long it may take to start.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Where its files are in the namespace.
 const DIRECTORY: &str = "/run/prometheus";

@@ -191,6 +191,7 @@ impl Script {
                 Output::Transmit(transmit) => sent.push(transmit.payload),
                 Output::Keepalive(path) => self.keepalives.push((self.now, path)),
                 Output::Event(event) => self.events.push(event),
+                Output::Keys(_) => {}
                 Output::Job(id, job) => match (&mut self.waiting, job) {
                     (Some(waiting), job @ Job::DataPlane { .. }) => waiting.push_back((id, job)),
                     (Some(waiting), job) if self.all_wait => waiting.push_back((id, job)),

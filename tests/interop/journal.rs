@@ -1,24 +1,19 @@
 //! The log in a real journal, whose fields can be looked for.
 
-use std::{
-    process::Command,
-    thread,
-    time::{Duration, Instant},
-};
+use std::{path::Path, process::Command};
 
 use harness::{
     credentials::Credentials,
     gateway::Gateway,
     lab::{Lab, V4},
     namespace::{Namespace, command},
+    patience::until,
     process::Process,
     strongswan::Strongswan,
 };
 use serde_json::Value;
 
 use crate::{IKEXDP, case::Case};
-
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Runs the daemon of `$PROGRAM` as systemd does: it is told that its standard error is the
 /// journal's.
@@ -29,23 +24,16 @@ const LAUNCHER: &str = r#"
 
 /// The lines that have all of these fields, once there are any.
 fn find(namespace: &Namespace, fields: &[&str]) -> Vec<Value> {
-    let start = Instant::now();
-    loop {
+    until(&format!("lines with {fields:?}"), || {
         let mut journalctl = command("journalctl");
         journalctl.args(["--directory=/run/log/journal", "--output=json"]);
         journalctl.args(fields);
         let output = namespace.output(journalctl);
-        let lines: Vec<Value> = String::from_utf8(output.stdout)
-            .unwrap()
-            .lines()
-            .map(|line| serde_json::from_str(line).unwrap())
-            .collect();
-        if !lines.is_empty() {
-            return lines;
-        }
-        assert!(start.elapsed() < PATIENCE, "nothing has {fields:?}");
-        thread::sleep(Duration::from_millis(100));
-    }
+        let text = String::from_utf8(output.stdout).unwrap();
+        let lines = text.lines().map(|line| serde_json::from_str(line).unwrap());
+        let lines: Vec<Value> = lines.collect();
+        (!lines.is_empty()).then_some(lines)
+    })
 }
 
 #[test]
@@ -59,14 +47,10 @@ fn the_journal_knows_peers_and_reasons() {
     lab.gateway.mount("cgroup2", "/sys/fs/cgroup");
     let journald = command("/lib/systemd/systemd-journald");
     let _journald = Process::start(&lab.gateway, "systemd-journald", journald);
-    let start = Instant::now();
-    while !lab
-        .gateway
-        .run(|| std::path::Path::new("/run/systemd/journal/socket").exists())
-    {
-        assert!(start.elapsed() < PATIENCE, "the journal does not start");
-        thread::sleep(Duration::from_millis(50));
-    }
+    until("the journal's socket", || {
+        let there = || Path::new("/run/systemd/journal/socket").exists();
+        lab.gateway.run(there).then_some(())
+    });
     let mut launcher = Command::new("bash");
     launcher
         .args(["-euc", LAUNCHER, "bash"])

@@ -13,6 +13,8 @@ mod addresses;
 mod case;
 mod connects;
 mod counters;
+mod decrypt;
+mod defence;
 mod eap;
 mod emulator;
 mod flood;

@@ -4,15 +4,14 @@ use std::{
     collections::BTreeSet,
     fs::{self, File},
     process::{Command, Output},
-    thread,
-    time::{Duration, Instant},
 };
 
 use harness::{
     gateway::Gateway,
     lab::{Lab, V4},
+    patience::until,
     pki::Key,
-    prometheus::{PATIENCE, Prometheus, scrape},
+    prometheus::{Prometheus, scrape},
     strongswan::Strongswan,
 };
 use serde_json::Value;
@@ -109,17 +108,10 @@ fn prometheus_scrapes_the_gateway() {
     let (lab, gateway, client) = connected();
     let prometheus = Prometheus::start(&lab.gateway, ADDRESS, RULES);
     let becomes = |expression: &str, expected: f64| {
-        let start = Instant::now();
-        loop {
+        until(&format!("{expression} = {expected}"), || {
             let series = prometheus.query(expression);
-            if let [(_, value)] = series.as_slice()
-                && *value == expected
-            {
-                return;
-            }
-            assert!(start.elapsed() < PATIENCE, "{expression}: {series:?}");
-            thread::sleep(Duration::from_millis(100));
-        }
+            matches!(series.as_slice(), [(_, value)] if *value == expected).then_some(())
+        });
     };
     becomes("up{job=\"ikexdp\"}", 1.0);
     becomes("ikexdp_handshakes_total{result=\"established\"}", 1.0);

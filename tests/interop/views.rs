@@ -239,3 +239,46 @@ fn sas_are_found_by_what_is_known_of_them() {
         assert!(wide.contains(part) && !table.contains(part), "{wide}");
     }
 }
+
+#[test]
+#[ignore = "needs CAP_NET_ADMIN"]
+fn top_writes_a_picture_of_a_daemon_at_work() {
+    let (lab, gateway, client) = Case::psk(V4).start();
+    client.initiate().unwrap();
+    let picture = gateway.ask(&["top", "--once"]);
+    assert_eq!(picture.lines().count(), 24, "{picture}");
+    let head = format!("xdp on eth0, native   pid {}", gateway.pid());
+    for part in [
+        head.as_str(),
+        "half-open 0  up 1",
+        "redirect_ike ",
+        "192.0.2.2 ",
+    ] {
+        assert!(picture.contains(part), "no `{part}` in\n{picture}");
+    }
+    let error = refusal(&lab, &["top"]);
+    assert!(error.contains("hint: `ikexdp top --once`"), "{error}");
+}
+
+/// What a terminal shows after `ikexdp top` has been told to end.
+#[test]
+#[ignore = "needs CAP_NET_ADMIN"]
+fn top_leaves_the_terminal_as_it_was() {
+    let (lab, _gateway) = Case::psk(V4).start_gateway();
+    // `script` gives it a terminal, and writes what that is told.
+    let top = format!("timeout --foreground --signal TERM 5 {IKEXDP} top");
+    let line = format!("stty rows 24 cols 80; {top}; stty -a");
+    let mut script = command("script");
+    script.args(["--quiet", "--return", "--command", &line, "/dev/null"]);
+    let output = lab.gateway.output(script);
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(told.contains("verdict"), "{told}");
+    let (_, entered) = told
+        .split_once("\u{1b}[?1049h")
+        .expect("a screen of its own");
+    let (_, settings) = entered.rsplit_once("\u{1b}[?1049l").expect("and back");
+    assert!(
+        settings.contains(" icanon") && settings.contains(" echo "),
+        "{settings}"
+    );
+}

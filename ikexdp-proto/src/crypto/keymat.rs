@@ -1,6 +1,7 @@
 //! Keys of an IKE SA and of the SAs that it makes, and the octets that AUTH
 //! payloads sign (RFC 7296 §2.14, §2.15, §2.17 and §2.18).
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::CryptoError;
@@ -23,6 +24,17 @@ pub struct IkeKeys {
     pub seal: SealKey,
     /// Opens what the peer sends.
     pub open: OpenKey,
+    /// What protects messages, until somebody takes it to keep or to wipe.
+    pub(crate) fresh: Option<Box<MessageKeys>>,
+}
+
+/// The keys that protect the messages of an IKE SA, for who is to read along.
+#[derive(Debug)]
+pub struct MessageKeys {
+    /// SK_ei and SK_ai.
+    pub from_initiator: EspKeys,
+    /// SK_er and SK_ar.
+    pub from_responder: EspKeys,
 }
 
 /// What the two sides contributed to the keys of an IKE SA.
@@ -38,7 +50,7 @@ pub struct KeySeed<'a> {
     pub spis: Spis,
 }
 
-/// The keys of one direction of a CHILD SA.
+/// The keys of one direction of a CHILD SA, or of the messages of an IKE SA.
 #[derive(Debug)]
 pub struct EspKeys {
     /// Of the cipher; behind it the salt, if it is an AEAD.
@@ -55,6 +67,15 @@ pub struct ChildKeys {
     pub from_initiator: EspKeys,
     /// What the responder sends.
     pub from_responder: EspKeys,
+}
+
+impl EspKeys {
+    fn new(encryption: &[u8], integrity: &[u8]) -> Self {
+        Self {
+            encryption: Secret::new(encryption.to_vec()),
+            integrity: Secret::new(integrity.to_vec()),
+        }
+    }
 }
 
 impl IkeKeys {
@@ -114,10 +135,7 @@ impl IkeKeys {
             .unwrap_or_default();
         let keys = |material: &[u8]| {
             let (encryption, integrity) = material.split_at_checked(encryption).unwrap_or_default();
-            EspKeys {
-                encryption: Secret::new(encryption.to_vec()),
-                integrity: Secret::new(integrity.to_vec()),
-            }
+            EspKeys::new(encryption, integrity)
         };
         ChildKeys {
             from_initiator: keys(from_initiator),
@@ -168,6 +186,10 @@ impl IkeKeys {
             sk_pr: Secret::new(sk_pr.to_vec()),
             seal: SealKey::new(cipher, seal.0, seal.1)?,
             open: OpenKey::new(cipher, open.0, open.1)?,
+            fresh: Some(Box::new(MessageKeys {
+                from_initiator: EspKeys::new(sk_ei, sk_ai),
+                from_responder: EspKeys::new(sk_er, sk_ar),
+            })),
         })
     }
 

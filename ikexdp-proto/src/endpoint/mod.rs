@@ -9,11 +9,13 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::fmt;
+use core::net::IpAddr;
 
 use ikexdp_common::cookie::CookieSecrets;
 use rand_core::CryptoRng;
 
 use crate::config::Config;
+use crate::crypto::keymat::MessageKeys;
 use crate::data_plane::{DataPlaneEvent, Lineage};
 use crate::event::{Event, IkeSaSummary};
 use crate::gate::Gate;
@@ -24,10 +26,11 @@ use crate::pool::Pools;
 use crate::sa::{Context, IkeSa, InboundSpis, Jobs, Lineages, Successions, Superseding, initiate};
 use crate::spi::SpiAllocator;
 use crate::stats::{Stat, Stats};
+use crate::suite::IkeSuite;
 use crate::table::{OwnSpis, Table};
 use crate::throttle::Throttle;
 use crate::time::Instant;
-use crate::types::{Datagram, EspSpi, IkeSaId, Path, Role, Spi, Transmit};
+use crate::types::{Datagram, EspSpi, IkeSaId, Path, Role, Spi, Spis, Transmit};
 use crate::wire::header::{Header, VERSION};
 use crate::wire::iana::{ExchangeType, NotifyType};
 use crate::wire::payload::notify::Notify;
@@ -76,6 +79,9 @@ pub enum Command {
     /// Have the kernel asked what the CHILD SAs of an IKE SA have carried, with a
     /// [`Job::Measure`] on its peer's account; nothing happens if it has none.
     Measure(IkeSaId),
+    /// Hand out the keys of every IKE SA that is made from now on with a peer at this
+    /// address, by [`Output::Keys`]; nobody's any more if there is none.
+    Expose(Option<IpAddr>),
     /// Delete every IKE SA and make no more; the host is about to leave.
     Shutdown,
 }
@@ -92,6 +98,19 @@ pub enum Output {
     Job(JobId, Job),
     /// Tell people.
     Event(Event),
+    /// Somebody is to read along, as [`Command::Expose`] wants it.
+    Keys(Box<ExposedKeys>),
+}
+
+/// What it takes to read the messages of an IKE SA.
+#[derive(Debug)]
+pub struct ExposedKeys {
+    /// Its SPIs.
+    pub spis: Spis,
+    /// Its algorithms.
+    pub suite: IkeSuite,
+    /// Its keys.
+    pub keys: MessageKeys,
 }
 
 /// An IKEv2 peer, sans I/O.
@@ -119,6 +138,8 @@ pub(crate) struct Host {
     inbound: InboundSpis,
     lineages: Lineages,
     successions: Successions,
+    /// The peer whose keys are handed out.
+    exposed: Option<IpAddr>,
 }
 
 impl Host {
@@ -138,6 +159,7 @@ impl Host {
             inbound: &mut self.inbound,
             lineages: &mut self.lineages,
             successions: &mut self.successions,
+            exposed: self.exposed,
         }
     }
 }
@@ -169,6 +191,7 @@ impl Endpoint {
                 inbound: InboundSpis::default(),
                 lineages: Lineages::default(),
                 successions: Successions::default(),
+                exposed: None,
             },
         }
     }
@@ -426,6 +449,7 @@ impl Endpoint {
             Command::CreateChild(id) => self.update(*id, |sa, cx| sa.create_child(cx)),
             Command::Measure(id) => self.update(*id, |sa, cx| sa.measure(cx)),
             Command::Rekey { id, child } => self.update(*id, |sa, cx| sa.rekey(cx, *child)),
+            Command::Expose(peer) => self.host.exposed = *peer,
             Command::Shutdown => {
                 self.leaving = true;
                 for id in self.table.ids() {

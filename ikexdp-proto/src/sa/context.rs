@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::string::ToString;
 use alloc::vec::Vec;
+use core::net::IpAddr;
 
 use bytes::Bytes;
 use rand_core::CryptoRng;
@@ -12,8 +13,9 @@ use super::channel::Channel;
 use super::succession::{Bequest, Superseding};
 use super::{Core, IkeSa, InboundSpis, Lineages};
 use crate::config::Config;
+use crate::crypto::keymat::IkeKeys;
 use crate::data_plane::Lineage;
-use crate::endpoint::Output;
+use crate::endpoint::{ExposedKeys, Output};
 use crate::event::{Event, FailureReason, FragmentationSummary, HandshakeFailure};
 use crate::identity::Identity;
 use crate::job::{Job, JobId};
@@ -21,9 +23,10 @@ use crate::path_size::PathSizes;
 use crate::pool::Pools;
 use crate::spi::SpiAllocator;
 use crate::stats::{Stat, Stats};
+use crate::suite::IkeSuite;
 use crate::table::OwnSpis;
 use crate::time::Instant;
-use crate::types::{EspSpi, IkeSaId, Path, ReplySlot, Spi, Transmit};
+use crate::types::{EspSpi, IkeSaId, Path, ReplySlot, Spi, Spis, Transmit};
 
 /// What every SA needs of its endpoint while it handles something.
 pub(crate) struct Context<'a> {
@@ -41,6 +44,8 @@ pub(crate) struct Context<'a> {
     pub(crate) inbound: &'a mut InboundSpis,
     pub(crate) lineages: &'a mut Lineages,
     pub(crate) successions: &'a mut Successions,
+    /// The peer whose keys are handed out, if anybody's are.
+    pub(crate) exposed: Option<IpAddr>,
 }
 
 /// Jobs that are out, and who waits for them.
@@ -83,6 +88,17 @@ pub(crate) struct Successions {
 impl Context<'_> {
     pub(crate) fn event(&mut self, event: Event) {
         self.outputs.push_back(Output::Event(event));
+    }
+
+    /// Hands out keys that were just derived, if it is this peer's that are asked for;
+    /// else they are wiped here.
+    pub(crate) fn expose(&mut self, peer: &Path, spis: Spis, suite: IkeSuite, keys: &mut IkeKeys) {
+        let fresh = keys.fresh.take();
+        if let Some(keys) = fresh.filter(|_| self.exposed == Some(peer.remote.ip())) {
+            let keys = *keys;
+            let exposed = Box::new(ExposedKeys { spis, suite, keys });
+            self.outputs.push_back(Output::Keys(exposed));
+        }
     }
 
     pub(crate) fn job(&mut self, owner: IkeSaId, job: Job) -> JobId {

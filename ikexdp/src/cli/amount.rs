@@ -31,11 +31,13 @@ fn digits(tenths: u128, unit: &str) -> String {
 }
 
 /// What was added in a time, by the second: `7`, or `0.3` where it is little.
-/// Nothing, if it has begun anew meanwhile.
+/// Nothing, if it has begun anew meanwhile, or no time has passed.
 pub(super) fn per_second(before: u64, now: u64, elapsed: Duration) -> Option<String> {
     let added = u128::from(now.checked_sub(before)?);
-    let millis = elapsed.as_millis().max(1);
-    let tenths = added.saturating_mul(10_000) / millis;
+    let millis = elapsed.as_millis();
+    // Rounded: what is asked for every second comes a little later.
+    let tenths = added.saturating_mul(10_000).saturating_add(millis / 2);
+    let tenths = tenths.checked_div(millis)?;
     Some(match (tenths / 10, tenths % 10) {
         (0, 0) if added > 0 => "0.1".to_owned(),
         (0, 0) => "0".to_owned(),
@@ -80,12 +82,13 @@ mod tests {
         let rate = |before, now, millis| per_second(before, now, Duration::from_millis(millis));
         assert_eq!(rate(10, 10, 1000).as_deref(), Some("0"));
         assert_eq!(rate(10, 25, 1000).as_deref(), Some("15.0"));
-        assert_eq!(rate(0, 1, 4000).as_deref(), Some("0.2"));
+        assert_eq!(rate(0, 1, 4000).as_deref(), Some("0.3"));
+        assert_eq!(rate(0, 1, 1003).as_deref(), Some("1.0"));
         assert_eq!(rate(0, 1, 60_000).as_deref(), Some("0.1"));
         assert_eq!(rate(0, 5000, 500).as_deref(), Some("10000"));
         // The daemon was started again.
         assert_eq!(rate(10, 3, 1000), None);
         // Asked twice at once.
-        assert_eq!(rate(0, 1, 0).as_deref(), Some("1000"));
+        assert_eq!(rate(0, 1, 0), None);
     }
 }

@@ -13,8 +13,13 @@ use crate::view::{Happening, NAMES};
 
 #[derive(Args, Debug)]
 pub(super) struct Options {
-    /// Show only events of this kind; may be given more than once
-    #[arg(long = "event", value_name = "KIND", value_parser = PossibleValuesParser::new(NAMES))]
+    /// Show only events of this kind, such as `handshake_failed`; may be given more than once
+    #[arg(
+        long = "event",
+        value_name = "KIND",
+        value_parser = PossibleValuesParser::new(NAMES),
+        hide_possible_values = true
+    )]
     events: Vec<String>,
     /// Show only what happens to this IKE SA, and to those that replace it
     #[arg(long, value_name = "ID")]

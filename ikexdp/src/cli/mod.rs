@@ -2,6 +2,7 @@
 
 mod amount;
 mod client;
+mod decrypt;
 mod events;
 mod init;
 mod interval;
@@ -10,6 +11,7 @@ mod sas;
 mod stats;
 mod status;
 mod table;
+mod top;
 
 use std::io::{self, Write};
 use std::num::ParseIntError;
@@ -59,6 +61,8 @@ enum Command {
     Status(Query),
     /// Show the counters that are not zero
     Stats(stats::Options),
+    /// Show the traffic and the handshakes of this moment, for as long as one looks
+    Top(top::Options),
     /// Show the IKE SAs, all or some of them, and their CHILD SAs
     Sas(sas::Options),
     /// Show what happens, as it happens: handshakes, rekeying, peers that move, ends
@@ -76,12 +80,16 @@ enum Command {
     Rekey {
         /// The number of the IKE SA, as `ikexdp sas` shows it
         id: u64,
-        /// The CHILD SA, by the SPI that the gateway receives on
+        /// The CHILD SA, by the SPI that the gateway receives on, as `ikexdp sas --wide` shows it
         #[arg(long, value_name = "SPI", value_parser = spi)]
         child: Option<u32>,
         #[command(flatten)]
         daemon: Daemon,
     },
+    /// Write the keys of one client for a time, so that Wireshark can read what is captured
+    ///
+    /// Only if `allow-key-export` is set. The log says who wanted it, and `ikexdp status` that it is so.
+    Decrypt(decrypt::Options),
     /// Delete IKE SAs and wait until they are gone
     Terminate {
         #[command(flatten)]
@@ -148,6 +156,9 @@ pub enum CliError {
     /// The running daemon does not answer, or refuses.
     #[error(transparent)]
     Client(#[from] ClientError),
+    /// There is nothing to draw on.
+    #[error("standard output is no terminal; hint: `ikexdp top --once` writes one picture as text")]
+    NoTerminal,
     /// The daemon that was followed is no more.
     #[error("the daemon has ended")]
     Ended,
@@ -179,6 +190,7 @@ impl Cli {
                 query.show(out, &status, || status::table(&status))?;
             }
             Command::Stats(options) => stats::execute(&options, out)?,
+            Command::Top(options) => top::execute(options, out)?,
             Command::Sas(options) => sas::execute(&options, out)?,
             Command::Events(options) => events::execute(options, out)?,
             Command::Reload(daemon) => reload(&daemon.socket, out)?,
@@ -186,6 +198,7 @@ impl Cli {
                 call::<()>(&daemon.socket, &Request::Rekey { id, child })?;
                 writeln!(out, "rekeying: {id}")?;
             }
+            Command::Decrypt(options) => decrypt::execute(&options, out)?,
             Command::Terminate { which, daemon } => terminate(&which, &daemon.socket, out)?,
         }
         Ok(out.flush()?)
@@ -374,6 +387,18 @@ pool staff
         ));
         assert!(parse(&["7"]).is_ok());
         assert!(parse(&[]).is_err() && parse(&["7", "--child", "x"]).is_err());
+    }
+
+    #[test]
+    fn decrypt_takes_one_client_or_stops() {
+        let parses = |arguments: &[&str]| {
+            let arguments = ["ikexdp", "decrypt"].iter().chain(arguments);
+            Cli::try_parse_from(arguments).is_ok()
+        };
+        assert!(parses(&["192.0.2.7"]) && parses(&["2001:db8::7", "--for", "1h"]));
+        assert!(parses(&["--stop"]));
+        assert!(!parses(&[]) && !parses(&["192.0.2.7", "--stop"]) && !parses(&["kim"]));
+        assert!(!parses(&["192.0.2.7", "192.0.2.8"]));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::fmt::Display;
 use super::amount::age;
 use super::table::Table;
 use crate::listed::Listed;
-use crate::view::{PoolStatus, Status};
+use crate::view::{Decryption, PoolStatus, Status};
 
 /// The daemon at a glance.
 pub(super) fn table(status: &Status) -> String {
@@ -64,6 +64,20 @@ pub(super) fn table(status: &Status) -> String {
         row(
             &format!("pool {}", pool.name),
             &format_args!("{in_use} of {size} in use, {kept} kept: {first}-{last}"),
+        );
+    }
+    if let Some(decryption) = &status.decryption {
+        let Decryption {
+            peer,
+            seconds_left,
+            directory,
+            uid,
+            ..
+        } = decryption;
+        let left = age(*seconds_left);
+        row(
+            "warning",
+            &format_args!("keys of {peer} are written for user {uid}, {left} more: {directory}"),
         );
     }
     for shortcoming in &status.shortcomings {

@@ -99,6 +99,9 @@ pub enum Caution {
     /// The key has no effect.
     #[error("has no effect with transport = \"udp\"")]
     OnlyXdp,
+    /// Nobody has to show that it receives.
+    #[error("forged addresses can take all half-open SAs")]
+    NoCookies,
     /// Nobody is limited in what they ask for.
     #[error("limits nobody")]
     AllowsAll,
@@ -155,6 +158,7 @@ impl Caution {
             Self::Unverifiable => {
                 "add one for ECDSA to `local.certificates`, or one for RSA and allow `ike.rsa-sha1`"
             }
+            Self::NoCookies => "remove it: by default cookies are asked for under attack only",
             Self::AllowsAll => "name only those whom you know",
             Self::BlocksAll => "is this what you want? Clients that move have any address",
             Self::OnlyXfrm => "remove it, or set data-plane = \"xfrm\"",

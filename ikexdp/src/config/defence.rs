@@ -53,6 +53,11 @@ pub(super) fn gate(cx: &mut Context<'_>, table: &file::Defence, gate: Gate) -> O
         Some(text) => choice(cx, &key.at("cookies"), text, &Named::ALL).map(|named| named.0),
         None => Some(gate.cookies),
     };
+    if let (Some(Cookies::Off), Some(text)) = (cookies, &table.cookies) {
+        let caution = Caution::NoCookies;
+        cx.problems
+            .caution(&key.at("cookies"), text.span(), caution);
+    }
     let rate = &table.cookie_rate;
     let cookie_rate = rate_of(cx, &key.at("cookie-rate"), rate, gate.cookie_rate);
     let half_open_per_source = match &table.half_open_per_source {

@@ -379,8 +379,6 @@ impl Fault {
             Self::Addresses { .. } => {
                 "write a prefix such as \"10.9.0.0/24\" or a range such as \"10.9.0.10-10.9.0.250\""
             }
-            Self::Prefix { .. } => "write a prefix such as \"192.0.2.0/24\", or an address",
-            Self::Listed { .. } => "keep one of them; of two prefixes the longer decides",
             Self::Address { .. } => "write an IPv4 or IPv6 address",
             Self::TextLength { max, .. } => return format!("write 1 to {max} octets").into(),
             Self::TooLong { max, .. } => return format!("take {max:?} or less").into(),
@@ -427,9 +425,11 @@ impl Fault {
         text.into()
     }
 
-    /// The same of what is said about users, and servers of any kind.
+    /// The same of what is said about strangers, users, and servers of any kind.
     const fn users_hint(&self) -> Option<&'static str> {
         Some(match self {
+            Self::Prefix { .. } => "write a prefix such as \"192.0.2.0/24\", or an address",
+            Self::Listed { .. } => "keep one of them; of two prefixes the longer decides",
             Self::UnknownRadius { .. } => "add a [[radius]] of that name",
             Self::Socket { .. } => "write \"192.0.2.10\", or with a port \"[2001:db8::1]:1812\"",
             Self::ListensAlready { .. } => "take another port for one of them",

@@ -41,6 +41,7 @@ pub(super) struct Gateway {
     pub(super) control_socket: PathBuf,
     pub(super) state_dir: PathBuf,
     pub(super) metrics_address: Option<SocketAddr>,
+    pub(super) allow_key_export: bool,
 }
 
 pub(super) fn gateway(cx: &mut Context<'_>, table: &file::Gateway) -> Option<Gateway> {
@@ -71,6 +72,7 @@ pub(super) fn gateway(cx: &mut Context<'_>, table: &file::Gateway) -> Option<Gat
             None => STATE_DIR.into(),
         },
         metrics_address: metrics_address?,
+        allow_key_export: table.allow_key_export.unwrap_or(false),
     })
 }
 

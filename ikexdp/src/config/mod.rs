@@ -178,6 +178,7 @@ fn convert(cx: &mut Context<'_>, file: &File) -> Option<(Settings, Vec<Proofs>)>
         control_socket: gateway.control_socket,
         state_dir: gateway.state_dir,
         metrics_address: gateway.metrics_address,
+        allow_key_export: gateway.allow_key_export,
         log: log?,
         radius,
         dhcp,

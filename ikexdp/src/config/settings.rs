@@ -34,6 +34,8 @@ pub struct Settings {
     pub state_dir: PathBuf,
     /// Where metrics can be asked for, if anywhere.
     pub metrics_address: Option<SocketAddr>,
+    /// Whether the keys of a peer may be written.
+    pub allow_key_export: bool,
     /// What is logged, and how.
     pub log: LogSettings,
     /// Servers that know users.

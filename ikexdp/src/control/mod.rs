@@ -8,6 +8,7 @@ mod feed;
 mod server;
 
 use std::fmt;
+use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
@@ -44,6 +45,15 @@ pub enum Request {
     },
     /// Delete every IKE SA and wait until they are gone: how many there were.
     TerminateAll,
+    /// Write the keys of a peer: [`Decryption`](crate::view::Decryption).
+    Decrypt {
+        /// Whose.
+        peer: IpAddr,
+        /// For how long, in seconds.
+        seconds: u64,
+    },
+    /// Write nobody's keys any more: whether somebody's were.
+    StopDecryption,
     /// Read the configuration again: [`Reloaded`](crate::view::Reloaded).
     Reload,
     /// Who begins handshakes most often: [`Sources`](crate::view::Sources).
@@ -52,6 +62,15 @@ pub enum Request {
     /// [`Event`](crate::view::Event) on a line of its own, until the connection is
     /// closed.
     Events,
+}
+
+/// Who has sent a request, as the kernel knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// The user.
+    pub uid: u32,
+    /// The process.
+    pub pid: Option<i32>,
 }
 
 /// What the daemon says to a request.

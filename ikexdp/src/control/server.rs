@@ -16,7 +16,7 @@ use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
-use super::{Follower, Refusal, Request, Response};
+use super::{Caller, Follower, Refusal, Request, Response};
 
 /// Connections served at a time; more wait.
 const CONNECTIONS: usize = 16;
@@ -132,7 +132,7 @@ impl Listener {
     /// [`io::Error`] if the runtime cannot watch the socket.
     pub async fn serve<H, F>(&self, handle: H) -> io::Result<()>
     where
-        H: Fn(Request) -> F + Clone + 'static,
+        H: Fn(Request, Caller) -> F + Clone + 'static,
         F: Future<Output = Answer> + 'static,
     {
         let listener = UnixListener::from_std(self.listener.try_clone()?)?;
@@ -169,9 +169,14 @@ impl Drop for Listener {
 /// Answers one request after the other until there is none.
 async fn converse<H, F>(stream: UnixStream, handle: H) -> io::Result<()>
 where
-    H: Fn(Request) -> F,
+    H: Fn(Request, Caller) -> F,
     F: Future<Output = Answer>,
 {
+    let credentials = stream.peer_cred()?;
+    let caller = Caller {
+        uid: credentials.uid(),
+        pid: credentials.pid(),
+    };
     let mut stream = BufReader::new(stream);
     let mut line = Vec::new();
     loop {
@@ -186,7 +191,7 @@ where
             Ok(request) if complete => tokio::select! {
                 // An order is given even by those who do not wait for its end.
                 biased;
-                answer = handle(request) => answer,
+                answer = handle(request, caller) => answer,
                 // It may have to wait for peers; nobody waits with it any more.
                 gone = hang_up(stream.get_ref()) => return gone,
             },
@@ -279,7 +284,7 @@ mod tests {
             move || client(&path)
         });
         let feed = Rc::new(Feed::default());
-        let echo = move |request: Request| {
+        let echo = move |request: Request, _| {
             let feed = Rc::clone(&feed);
             async move {
                 Answer::Line(match request {

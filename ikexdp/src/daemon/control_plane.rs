@@ -14,24 +14,26 @@ use tracing::info;
 use tracing_appender::non_blocking::ErrorCounter;
 
 use super::DaemonError;
+use super::decryption::Decryption;
 use super::dhcp::Dhcp;
 use super::exporter::Exporter;
 use super::order::{Mailbox, Order, Unavailable};
 use super::reload::Reloader;
 use super::systemd;
 use super::users::Users;
-use crate::control::{Answer, Feed, Refusal, Request, Response, answer};
+use crate::control::{Answer, Caller, Feed, Refusal, Request, Response, answer};
 use crate::dhcp::Counts;
 use crate::metrics::Metric;
 use crate::prometheus::page;
 use crate::udp::Drops;
-use crate::view::{Reloaded, Sa, Stats, Usage};
+use crate::view::{Reloaded, Sa, Stats, Status, Usage};
 
 #[cfg(test)]
 use {
     crate::config,
     crate::udp::{Ports, Sockets},
     ikexdp_proto::data_plane::NoDataPlane,
+    std::path::Path,
     tokio::runtime::Runtime,
 };
 
@@ -46,6 +48,7 @@ pub(super) struct ControlPlane {
     pub(super) users: Arc<Users>,
     pub(super) dhcp: Arc<Dhcp>,
     pub(super) exporter: Arc<Exporter>,
+    pub(super) decryption: Arc<Decryption>,
     /// When the daemon began, in seconds since 1970.
     pub(super) started: u64,
     pub(super) feed: Arc<Feed>,
@@ -53,10 +56,19 @@ pub(super) struct ControlPlane {
 
 impl ControlPlane {
     /// The answer to `request`, as it is sent.
-    pub(super) async fn handle(self, request: Request) -> Answer {
+    pub(super) async fn handle(self, request: Request, caller: Caller) -> Answer {
         let mailbox = &self.mailbox;
         Answer::Line(match request {
-            Request::Status => line(mailbox.ask(Order::Status).await.map(Ok)),
+            Request::Status => {
+                let status = mailbox.ask(Order::Status).await;
+                let decryption = self.decryption.view();
+                line(status.map(|status| {
+                    Ok(Status {
+                        decryption,
+                        ..status
+                    })
+                }))
+            }
             Request::Stats => {
                 let stats = mailbox.ask(Order::Stats).await;
                 line(stats.map(|stats| Ok(self.complete(stats))))
@@ -76,6 +88,11 @@ impl ControlPlane {
                 line(mailbox.ask(|reply| Order::Terminate { id, reply }).await)
             }
             Request::TerminateAll => line(mailbox.ask(Order::TerminateAll).await.map(Ok)),
+            Request::Decrypt { peer, seconds } => {
+                let whose = (peer, seconds);
+                line(self.decryption.start(mailbox, whose, caller).await)
+            }
+            Request::StopDecryption => line(Ok(Ok(self.decryption.stop().await))),
             Request::Reload => {
                 let reloaded = self.reload().await;
                 // A panic has been reported already.
@@ -206,6 +223,7 @@ impl ControlPlane {
             users: Arc::new(Users::new(runtime.handle().clone(), Arc::default())),
             dhcp: Arc::new(Dhcp::new(config::DataPlane::None)),
             exporter: Arc::default(),
+            decryption: Arc::new(Decryption::new(Path::new("state"), false)),
             started: 0,
             feed: Arc::default(),
         }

@@ -114,6 +114,10 @@ impl Desk {
                 driver.reconfigure(&settings);
                 let _ = reply.send(());
             }
+            Order::Expose { reader, reply } => {
+                driver.expose(reader);
+                let _ = reply.send(());
+            }
             Order::Leave => {
                 self.leaving = true;
                 driver.accounts.leave();
@@ -194,7 +198,7 @@ fn rekey(driver: &mut Driver, id: IkeSaId, child: Option<EspSpi>) -> Result<(), 
     {
         return Err(Refusal {
             message: format!("no CHILD SA of IKE SA {id} is received on this SPI: {spi}"),
-            hint: Some("`ikexdp sas` shows which there are".to_owned()),
+            hint: Some("`ikexdp sas --wide` shows which there are".to_owned()),
         });
     }
     driver.command(Command::Rekey { id, child });

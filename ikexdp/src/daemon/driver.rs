@@ -11,12 +11,13 @@ use ikexdp_proto::types::{Datagram, IkeSaId, Transmit};
 use ikexdp_proto::{Command, Endpoint, Input, Output};
 
 use super::accounts::Accounts;
+use super::decryption::Reader;
 use super::engine_config;
 use super::fast_path::FastPath;
 use super::handshakes::Handshakes;
 use super::holders::Holders;
+use super::senders::Senders;
 use super::shield::Shield;
-use super::sources::Senders;
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::control::Feed;
@@ -49,6 +50,8 @@ pub(super) struct Driver {
     pub(super) senders: Senders,
     /// Jobs that could not be done, which the engine has yet to hear of.
     pub(super) refused: Vec<JobId>,
+    /// Who reads along with a peer, if anybody does.
+    pub(super) reader: Option<Reader>,
     pub(super) fragmentation: Fragmentation,
     pub(super) half_open_max: usize,
     pub(super) ip_fragments: bool,
@@ -172,6 +175,13 @@ impl Driver {
         }
     }
 
+    /// Hands the keys of a peer to who reads along, or nobody's any more.
+    pub(super) fn expose(&mut self, reader: Option<Reader>) {
+        let peer = reader.as_ref().map(|reader| reader.peer);
+        self.reader = reader;
+        self.command(Command::Expose(peer));
+    }
+
     /// Acts on other settings from now on, as far as they can change while it
     /// runs.
     pub(super) fn reconfigure(&mut self, settings: &Settings) {
@@ -245,6 +255,11 @@ impl Driver {
                         self.journal.send_failed(now, &path, &error);
                     }
                 }
+                Output::Keys(keys) => {
+                    if let Some(reader) = &self.reader {
+                        reader.hear_keys(&keys);
+                    }
+                }
                 Output::Job(id, job) => job_is_out |= self.submit(id, job),
                 Output::Event(event) => {
                     self.journal.event(now, &event);
@@ -259,6 +274,9 @@ impl Driver {
     }
 
     fn submit(&mut self, id: JobId, job: Job) -> bool {
+        if let Some(reader) = &self.reader {
+            reader.hear_job(&job);
+        }
         self.accounts.submitted(id, &job);
         let submitted = self.jobs.submit(id, job);
         match submitted {

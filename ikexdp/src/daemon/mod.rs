@@ -4,6 +4,7 @@
 mod accounts;
 mod control_plane;
 mod data_plane;
+mod decryption;
 mod desk;
 mod dhcp;
 mod driver;
@@ -15,8 +16,8 @@ mod order;
 mod packet_loop;
 mod queues;
 mod reload;
+mod senders;
 mod shield;
-mod sources;
 mod systemd;
 mod users;
 
@@ -40,6 +41,7 @@ use tracing::{info, warn};
 use self::accounts::Accounts;
 use self::control_plane::ControlPlane;
 use self::data_plane::{Carrier, Sweeper};
+use self::decryption::Decryption;
 use self::desk::Desk;
 use self::dhcp::Dhcp;
 use self::driver::Driver;
@@ -50,8 +52,8 @@ use self::holders::Holders;
 use self::order::{Mailbox, Order};
 use self::packet_loop::PacketLoop;
 use self::reload::Reloader;
+use self::senders::Senders;
 use self::shield::Shield;
-use self::sources::Senders;
 use self::users::Users;
 use crate::authorities::Authorities;
 use crate::clock::unix_time;
@@ -157,6 +159,10 @@ pub fn run(loaded: &Loaded) -> Result<(), DaemonError> {
         users: Arc::new(users),
         dhcp: Arc::new(Dhcp::new(settings.data_plane)),
         exporter: Arc::default(),
+        decryption: Arc::new(Decryption::new(
+            &settings.state_dir,
+            settings.allow_key_export,
+        )),
         started: unix_time().as_secs(),
         feed: Arc::default(),
     };
@@ -210,7 +216,7 @@ fn serve(
                 users.settle().await;
                 result.unwrap_or(Err(DaemonError::Panicked))
             }
-            Err(error) = listener.serve(move |request| plane.clone().handle(request)) => {
+            Err(error) = listener.serve(move |request, caller| plane.clone().handle(request, caller)) => {
                 Err(DaemonError::ControlPlane(error))
             }
             error = signals.obey_signals() => Err(error),
@@ -281,6 +287,7 @@ fn prepare(
         metrics: Metrics::default(),
         senders: Senders::default(),
         refused: Vec::new(),
+        reader: None,
         ip_fragments: settings.ip_fragments,
     };
     driver.guard();

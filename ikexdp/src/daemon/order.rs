@@ -5,6 +5,7 @@ use ikexdp_proto::event::IkeSaSummary;
 use ikexdp_proto::types::{EspSpi, IkeSaId};
 use tokio::sync::oneshot;
 
+use super::decryption::Reader;
 use crate::config::Settings;
 use crate::control::Refusal;
 use crate::view::{Sources, Stats, Status};
@@ -57,6 +58,11 @@ pub(super) enum Order {
     /// so.
     Reconfigure {
         settings: Box<Settings>,
+        reply: Reply<()>,
+    },
+    /// Hand the keys of a peer to who reads along, or nobody's any more.
+    Expose {
+        reader: Option<Reader>,
         reply: Reply<()>,
     },
     /// Delete every IKE SA and end.

@@ -66,6 +66,7 @@ impl Reloader {
         let tables = loaded.settings.radius.clone();
         let scopes = loaded.settings.dhcp.clone();
         let metrics = loaded.settings.metrics_address;
+        let allow_key_export = loaded.settings.allow_key_export;
         users.adopt(&tables);
         let settings = Box::new(loaded.settings);
         mailbox
@@ -74,6 +75,7 @@ impl Reloader {
         users.listen(&tables, mailbox).await;
         dhcp.serve(&scopes, mailbox).await;
         plane.export(metrics).await;
+        plane.decryption.adopt(allow_key_export).await;
         tell(&reloaded);
         Ok(Ok(reloaded))
     }

@@ -90,6 +90,7 @@ fn settings(state_dir: PathBuf) -> Settings {
         control_socket: PathBuf::new(),
         state_dir,
         metrics_address: None,
+        allow_key_export: false,
         log: LogSettings::default(),
         radius: Vec::new(),
         dhcp: Vec::new(),
@@ -208,7 +209,7 @@ impl Client {
         while let Some(output) = self.engine.poll_output() {
             match output {
                 Output::Transmit(transmit) => self.send(&transmit),
-                Output::Keepalive(_) => {}
+                Output::Keepalive(_) | Output::Keys(_) => {}
                 Output::Event(event) => self.events.push(event),
                 Output::Job(id, job) => {
                     let host = JobHost {

@@ -286,7 +286,6 @@ mod tests {
                     DisconnectCounters::default().iter().collect(),
                 ),
             ],
-            ..Stats::default()
         };
         (status, stats)
     }

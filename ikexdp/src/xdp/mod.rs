@@ -2,11 +2,11 @@
 
 mod addresses;
 mod attached;
+mod error;
 mod interface;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::io;
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::fd::{AsFd, AsRawFd};
 
@@ -14,7 +14,7 @@ use aya::maps::lpm_trie::{Key, LpmTrie};
 use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray, XskMap};
 use aya::programs::xdp::XdpLink;
 use aya::programs::{ProgramError, Xdp, XdpMode};
-use aya::{Ebpf, EbpfError, EbpfLoader, include_bytes_aligned};
+use aya::{Ebpf, EbpfLoader, include_bytes_aligned};
 use ikexdp_common::address::Address;
 use ikexdp_common::guard::Listing;
 use ikexdp_common::maps::{self, BROADCAST, Config, LOCAL, Secrets};
@@ -23,8 +23,8 @@ use ipnet::IpNet;
 
 pub use self::addresses::LocalAddresses;
 pub use self::attached::{Attached, AttachedError};
+pub use self::error::{AttachError, LoadError};
 pub use self::interface::{Interface, InterfaceError};
-use crate::causes::causes;
 
 /// The program, as the build script made it.
 static OBJECT: &[u8] = include_bytes_aligned!(env!("IKEXDP_XDP_OBJECT"));
@@ -61,93 +61,6 @@ impl fmt::Display for Mode {
             Self::Generic => "generic",
         })
     }
-}
-
-/// Why the program is not in the kernel.
-#[derive(Debug, thiserror::Error)]
-pub enum LoadError {
-    /// The kernel wants more privilege.
-    #[error(
-        "not allowed to load the XDP program; \
-         hint: run as root, or with CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON"
-    )]
-    NotAllowed(#[source] EbpfError),
-    /// The kernel refused it for another reason.
-    #[error("cannot load the XDP program; hint: it needs Linux 6.1 or later")]
-    Refused(#[source] EbpfError),
-}
-
-impl From<EbpfError> for LoadError {
-    fn from(error: EbpfError) -> Self {
-        let is_denial = |cause: &(dyn std::error::Error + 'static)| {
-            // Not EACCES, which is how the verifier refuses.
-            let cause: Option<&io::Error> = cause.downcast_ref();
-            cause.and_then(io::Error::raw_os_error) == Some(libc::EPERM)
-        };
-        if causes(&error).any(is_denial) {
-            Self::NotAllowed(error)
-        } else {
-            Self::Refused(error)
-        }
-    }
-}
-
-impl From<ProgramError> for LoadError {
-    fn from(error: ProgramError) -> Self {
-        EbpfError::from(error).into()
-    }
-}
-
-impl From<MapError> for LoadError {
-    fn from(error: MapError) -> Self {
-        EbpfError::from(error).into()
-    }
-}
-
-/// Why the program is not on the interface.
-#[derive(Debug, thiserror::Error)]
-pub enum AttachError {
-    /// There is room for one program only.
-    #[error(
-        "{interface} has an XDP program already: {program} (id {id}, {mode}); \
-         hint: stop what attached it, or `ip link set dev {interface} {off} off`",
-        off = mode.ip_link_name()
-    )]
-    Occupied {
-        /// The interface.
-        interface: String,
-        /// The other program's name.
-        program: String,
-        /// The other program's id, as `bpftool prog` shows it.
-        id: u32,
-        /// Where it runs.
-        mode: Mode,
-    },
-    /// There is no place for so many sockets.
-    #[error(
-        "{interface} has more RX queues than {max}: {queues}; \
-         hint: `ethtool -L {interface} combined {max}`",
-        max = maps::QUEUES
-    )]
-    Queues {
-        /// The interface.
-        interface: String,
-        /// How many queues it has.
-        queues: u32,
-    },
-    /// The kernel refused.
-    #[error("cannot attach the XDP program to {interface} in {mode} mode")]
-    Refused {
-        /// The interface.
-        interface: String,
-        /// The last mode tried.
-        mode: Mode,
-        /// What the kernel said.
-        source: ProgramError,
-    },
-    /// The interface went away meanwhile.
-    #[error(transparent)]
-    Interface(#[from] InterfaceError),
 }
 
 /// The program in the kernel, with its maps.

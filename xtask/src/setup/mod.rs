@@ -22,7 +22,7 @@ pub(crate) use self::{
 ///
 /// `libstrongswan-standard-plugins` has the cryptography, `libcharon-extra-plugins` ESP in user
 /// space; both come with the daemon where they are not packages of their own.
-const LAB: [Tool; 14] = [
+const LAB: [Tool; 15] = [
     Tool::new("charon-systemd", "charon-systemd"),
     Tool::new("libcharon-extra-plugins", "charon-systemd"),
     Tool::new("libstrongswan-standard-plugins", "charon-systemd"),
@@ -37,6 +37,7 @@ const LAB: [Tool; 14] = [
     Tool::new("prometheus", "prometheus"),
     Tool::new("systemd", "journalctl"),
     Tool::new("tcpdump", "tcpdump"),
+    Tool::new("tshark", "tshark"),
 ];
 /// What the virtual machine needs besides: the machine, its first process, and what Libreswan uses.
 const VM: [Tool; 9] = [

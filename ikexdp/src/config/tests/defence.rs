@@ -72,6 +72,7 @@ fn what_is_wrong_with_it_is_named() {
 fn what_is_hardly_meant_is_warned_of() {
     let lab = Lab::new();
     for (table, expected) in [
+        ("cookies = \"off\"", "defence.cookies: forged addresses"),
         ("allow = [\"0.0.0.0/0\"]", "defence.allow: limits nobody"),
         ("block = [\"::/0\"]", "defence.block: keeps out everybody"),
     ] {

@@ -1,34 +1,32 @@
 //! Events of the engine, for those who follow them.
 
-use ikexdp_proto::event as engine;
+use ikexdp_proto::event::{self as engine, Event};
 
 use super::{Established, HandshakeFailed, Happening};
 use crate::failure::FailureKind;
 use crate::journal::{hint_of_child, milliseconds};
 use crate::view::role;
 
-impl From<&engine::Event> for Happening {
-    fn from(event: &engine::Event) -> Self {
+impl From<&Event> for Happening {
+    fn from(event: &Event) -> Self {
         match event {
-            engine::Event::Established(sa) => Self::Established(sa.as_ref().into()),
-            engine::Event::HandshakeFailed(failure) => {
-                Self::HandshakeFailed(failure.as_ref().into())
-            }
-            engine::Event::ChildEstablished { id, child, rekeyed } => Self::ChildEstablished {
+            Event::Established(sa) => Self::Established(sa.as_ref().into()),
+            Event::HandshakeFailed(failure) => Self::HandshakeFailed(failure.as_ref().into()),
+            Event::ChildEstablished { id, child, rekeyed } => Self::ChildEstablished {
                 id: id.0,
                 child: child.as_ref().clone().into(),
                 rekeyed: rekeyed.as_ref().map(ToString::to_string),
             },
-            engine::Event::ChildRefused { id, reason } => Self::ChildRefused {
+            Event::ChildRefused { id, reason } => Self::ChildRefused {
                 id: id.0,
                 reason: reason.to_string(),
                 hint: hint_of_child(reason).map(str::to_owned),
             },
-            engine::Event::ChildClosed { id, spi } => Self::ChildClosed {
+            Event::ChildClosed { id, spi } => Self::ChildClosed {
                 id: id.0,
                 spi_in: spi.to_string(),
             },
-            engine::Event::Rekeyed {
+            Event::Rekeyed {
                 id,
                 new,
                 spis,
@@ -40,16 +38,16 @@ impl From<&engine::Event> for Happening {
                 responder_spi: spis.responder.to_string(),
                 suite: suite.to_string(),
             },
-            engine::Event::RekeyRefused { id, reason } => Self::RekeyRefused {
+            Event::RekeyRefused { id, reason } => Self::RekeyRefused {
                 id: id.0,
                 reason: reason.to_string(),
             },
-            engine::Event::Moved { id, from, to } => Self::Moved {
+            Event::Moved { id, from, to } => Self::Moved {
                 id: id.0,
                 from: from.remote,
                 remote: to.remote,
             },
-            engine::Event::Closed {
+            Event::Closed {
                 id,
                 connection,
                 path,
@@ -65,12 +63,12 @@ impl From<&engine::Event> for Happening {
                 age_s: age.as_secs(),
                 reason: reason.to_string(),
             },
-            engine::Event::NeedsIpFragments { id, path, length } => Self::NeedsIpFragments {
+            Event::NeedsIpFragments { id, path, length } => Self::NeedsIpFragments {
                 id: id.0,
                 remote: path.remote,
                 length: *length,
             },
-            engine::Event::FragmentsLowered {
+            Event::FragmentsLowered {
                 id,
                 path,
                 datagram_len,

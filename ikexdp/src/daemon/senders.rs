@@ -1,5 +1,6 @@
 //! Who begins handshakes most often.
 
+use std::cmp::Reverse;
 use std::mem;
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
@@ -49,7 +50,7 @@ impl Senders {
                 None => both.push(*earlier),
             }
         }
-        both.sort_by(|one, other| other.requests.cmp(&one.requests));
+        both.sort_by_key(|entry| Reverse(entry.requests));
         both.truncate(PLACES);
         let seconds = now.since(self.since).saturating_add(PERIOD).as_secs();
         let sources = both.into_iter().map(|entry| Source {
