@@ -296,6 +296,6 @@ fn a_restored_frame_is_answered_again_and_again() {
         let length = usize::try_from(result.data_size_out).unwrap();
         assert_eq!(out[..length], answer);
         let counted = program.counters().unwrap().total(verdict);
-        assert_eq!(counted, RUNS.into(), "{verdict:?}");
+        assert_eq!(counted, u64::from(RUNS), "{verdict:?}");
     }
 }
