@@ -2,6 +2,7 @@
 //!
 //! Names and units are for good: scripts read them.
 
+mod counters;
 mod event;
 
 use std::fmt;
@@ -11,9 +12,9 @@ use ikexdp_proto::data_plane::Carried;
 use ikexdp_proto::event::{ChildSummary, FragmentationSummary, IkeSaSummary};
 use ikexdp_proto::lease::RangeSummary;
 use ikexdp_proto::types::Role;
-use serde::de::{MapAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
+pub use self::counters::Counters;
 pub use self::event::{Established, Event, HandshakeFailed, Happening, NAMES};
 
 /// The daemon at a glance.
@@ -272,73 +273,6 @@ pub struct XdpCounters {
     pub cpus: Vec<Counters>,
 }
 
-/// Counters by name, in the order in which they are shown; in JSON an object.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Counters(pub Vec<(String, u64)>);
-
-impl Counters {
-    /// Adds those of the same names.
-    pub fn add(&mut self, others: &Self) {
-        for ((_, sum), (_, value)) in self.0.iter_mut().zip(&others.0) {
-            *sum = sum.saturating_add(*value);
-        }
-    }
-
-    /// The counter of this name, if there is one.
-    #[must_use]
-    pub fn value(&self, name: &str) -> Option<u64> {
-        let mut named = self.0.iter().filter(|(known, _)| known == name);
-        named.next().map(|(_, value)| *value)
-    }
-
-    /// Gives the counter `name` a value, if there is one of that name.
-    pub fn set(&mut self, name: &str, value: u64) {
-        let named = self.0.iter_mut().filter(|(known, _)| known == name);
-        for (_, current) in named {
-            *current = value;
-        }
-    }
-}
-
-impl<'a> FromIterator<(&'a str, u64)> for Counters {
-    fn from_iter<I: IntoIterator<Item = (&'a str, u64)>>(counters: I) -> Self {
-        let owned = counters
-            .into_iter()
-            .map(|(name, value)| (name.to_owned(), value));
-        Self(owned.collect())
-    }
-}
-
-impl Serialize for Counters {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.iter().map(|(name, value)| (name, value)))
-    }
-}
-
-impl<'de> Deserialize<'de> for Counters {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct InOrder;
-
-        impl<'de> Visitor<'de> for InOrder {
-            type Value = Counters;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object of counters")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Counters, A::Error> {
-                let mut counters = Vec::new();
-                while let Some(counter) = map.next_entry()? {
-                    counters.push(counter);
-                }
-                Ok(Counters(counters))
-            }
-        }
-
-        deserializer.deserialize_map(InOrder)
-    }
-}
-
 /// An IKE SA.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sa {
@@ -505,13 +439,5 @@ mod tests {
         let counts: Vec<_> = histogram.steps.iter().map(|step| step.count).collect();
         assert_eq!(counts, [1, 2, 3]);
         assert_eq!((histogram.count, histogram.sum), (4, 122));
-    }
-
-    #[test]
-    fn counters_keep_their_order_in_json() {
-        let counters: Counters = [("zebra", 1), ("ant", 2)].into_iter().collect();
-        let json = serde_json::to_string(&counters).unwrap();
-        assert_eq!(json, r#"{"zebra":1,"ant":2}"#);
-        assert_eq!(serde_json::from_str::<Counters>(&json).unwrap(), counters);
     }
 }

@@ -8,7 +8,7 @@ use std::{
     fmt,
     path::{Path, PathBuf},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use harness::{
@@ -20,6 +20,8 @@ use harness::{
     namespace::Namespace,
     strongswan::{Settings, Strongswan},
 };
+use ikexdp::clock::Clock;
+use ikexdp_proto::time::Instant;
 use nix::{
     sched::{CpuSet, sched_setaffinity},
     unistd::Pid,
@@ -134,9 +136,9 @@ fn round(responder: Responder, ikexdp: &Path, rate: u64) -> Round {
     let flood = (rate > 0).then(|| attacker.flood(Kind::Spoofed, rate));
     thread::sleep(HEAD_START);
     let time = || [None, Some("ikexdp-packets")].map(|name| cpu::time(pid, name));
-    let (since, before) = (Instant::now(), time());
+    let (clock, before) = (Clock::start(), time());
     let turnout = crowd.connect(INTERVAL);
-    let (elapsed, after) = (since.elapsed(), time());
+    let (elapsed, after) = (clock.now().since(Instant::ZERO), time());
     let percent = |part: Duration| part.as_secs_f64() / elapsed.as_secs_f64() * 100.0;
     let milliseconds = |part: usize| {
         let time = turnout.percentile(part);
@@ -156,7 +158,7 @@ fn round(responder: Responder, ikexdp: &Path, rate: u64) -> Round {
 /// A responder.
 enum Running {
     Ikexdp(Gateway),
-    Strongswan(Strongswan),
+    Strongswan(Box<Strongswan>),
 }
 
 impl Running {
@@ -167,7 +169,7 @@ impl Running {
                     daemon: TUNED,
                     ..Settings::responder(V4.gateway, Crowd::credentials())
                 };
-                return Self::Strongswan(Strongswan::start(namespace, settings));
+                return Self::Strongswan(Box::new(Strongswan::start(namespace, settings)));
             }
             Responder::UserSpace => Transport::Udp,
             Responder::Xdp => Transport::Native,

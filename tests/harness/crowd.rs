@@ -3,10 +3,12 @@
 use std::{
     net::{IpAddr, Ipv4Addr},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
+use ikexdp::clock::Clock;
 use ikexdp_proto::crypto::kex::Group;
+use ikexdp_proto::time::Instant;
 
 use crate::{
     credentials::{Credentials, SECRET},
@@ -78,8 +80,8 @@ impl Crowd {
         let mut under_way = Vec::new();
         for mut client in self.0 {
             let connect = move || {
-                let since = Instant::now();
-                client.connect().map(|()| since.elapsed())
+                let clock = Clock::start();
+                client.connect().map(|()| clock.now().since(Instant::ZERO))
             };
             let thread = thread::Builder::new().name(CLIENT.to_owned());
             under_way.push(thread.spawn(connect).unwrap());

@@ -17,10 +17,12 @@ use std::{
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread::{self, JoinHandle},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use aya::programs::xdp::XdpLink;
+use ikexdp::clock::Clock;
+use ikexdp_proto::time::Instant;
 use nix::sched::{CloneFlags, setns};
 
 use crate::{
@@ -112,7 +114,7 @@ impl Attacker {
         let thread = thread::Builder::new().name("flood".to_owned()).spawn(send);
         Flood {
             shared,
-            since: Instant::now(),
+            clock: Clock::start(),
             thread: Some(thread.unwrap()),
         }
     }
@@ -128,7 +130,7 @@ struct Shared {
 #[derive(Debug)]
 pub struct Flood {
     shared: Arc<Shared>,
-    since: Instant,
+    clock: Clock,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -142,7 +144,7 @@ impl Flood {
     /// How many datagrams were sent a second, so far.
     #[must_use]
     pub fn rate(&self) -> f64 {
-        self.sent() as f64 / self.since.elapsed().as_secs_f64()
+        self.sent() as f64 / self.clock.now().since(Instant::ZERO).as_secs_f64()
     }
 
     /// Waits until so many were sent.
@@ -178,7 +180,7 @@ impl Drop for Flood {
 #[derive(Debug)]
 struct Pace<'a> {
     rate: u64,
-    since: Instant,
+    clock: Clock,
     shared: &'a Shared,
 }
 
@@ -186,7 +188,7 @@ impl<'a> Pace<'a> {
     fn new(rate: u64, shared: &'a Shared) -> Self {
         Self {
             rate,
-            since: Instant::now(),
+            clock: Clock::start(),
             shared,
         }
     }
@@ -197,7 +199,8 @@ impl<'a> Pace<'a> {
             if self.shared.is_over.load(Ordering::Relaxed) {
                 return None;
             }
-            let due = self.since.elapsed().as_micros() * u128::from(self.rate) / 1_000_000;
+            let due = self.clock.now().since(Instant::ZERO).as_micros() * u128::from(self.rate)
+                / 1_000_000;
             let due = (due as u64).saturating_sub(self.shared.sent.load(Ordering::Relaxed));
             if due > 0 {
                 return Some(due.min(BURST));

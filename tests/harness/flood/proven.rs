@@ -34,7 +34,8 @@ pub(super) fn send(gateway: IpAddr, pace: &mut Pace<'_>) {
             };
             sent += put(&socket, &opening.by_spi(initiator, Some(&cookie)));
         }
-        for _ in sent..due {
+        let more = due.saturating_sub(sent);
+        for _ in 0..more {
             let initiator = Spi(random.next_u64() | 1);
             sent += put(&socket, &opening.by_spi(initiator, None));
         }
