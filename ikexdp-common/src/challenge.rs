@@ -36,29 +36,25 @@ pub fn challenge(frame: &mut impl Write, located: &Located, cookie: &Cookie) -> 
     let &Located { l3, l4, ike, .. } = located;
     frame.truncate(ike.wrapping_add(MESSAGE_LEN))?;
 
-    let destination: [u8; 6] = frame.read(ethernet::DESTINATION)?;
-    let source: [u8; 6] = frame.read(ethernet::SOURCE)?;
-    frame.write(ethernet::DESTINATION, source)?;
-    frame.write(ethernet::SOURCE, destination)?;
+    let [destination, source] = halves(frame.read::<12>(ethernet::DESTINATION)?);
+    frame.write::<6>(ethernet::DESTINATION, source)?;
+    frame.write::<6>(ethernet::SOURCE, destination)?;
 
     let length = ike.wrapping_sub(l4).wrapping_add(MESSAGE_LEN);
+    let pseudo = sum(&two_octets(length)).wrapping_add(udp::NUMBER.into());
     let pseudo = if is_v4(*located) {
-        let source: [u8; 4] = frame.read(l3.wrapping_add(ipv4::SOURCE))?;
-        let destination: [u8; 4] = frame.read(l3.wrapping_add(ipv4::DESTINATION))?;
+        let addresses: [u8; 8] = frame.read(l3.wrapping_add(ipv4::SOURCE))?;
+        let [source, destination] = halves(addresses);
         frame.write(l3, ipv4_header(destination, source, length))?;
-        sum(&source).wrapping_add(sum(&destination))
+        pseudo.wrapping_add(sum(&addresses))
     } else {
-        let source: [u8; 16] = frame.read(l3.wrapping_add(ipv6::SOURCE))?;
-        let destination: [u8; 16] = frame.read(l3.wrapping_add(ipv6::DESTINATION))?;
+        let addresses: [u8; 32] = frame.read(l3.wrapping_add(ipv6::SOURCE))?;
+        let [source, destination] = halves(addresses);
         frame.write(l3, ipv6_header(length))?;
-        frame.write(l3.wrapping_add(ipv6::SOURCE), destination)?;
-        frame.write(l3.wrapping_add(ipv6::DESTINATION), source)?;
-        sum(&source).wrapping_add(sum(&destination))
+        frame.write::<16>(l3.wrapping_add(ipv6::SOURCE), destination)?;
+        frame.write::<16>(l3.wrapping_add(ipv6::DESTINATION), source)?;
+        pseudo.wrapping_add(sum(&addresses))
     };
-    let pseudo = pseudo
-        .wrapping_add(udp::NUMBER.into())
-        .wrapping_add(sum(&two_octets(length)));
-
     let [a, b, c, d] = frame.read(l4)?;
     let ports = [c, d, a, b];
     let spi_i = frame.read(ike.wrapping_add(ike::INITIATOR_SPI))?;
@@ -67,6 +63,16 @@ pub fn challenge(frame: &mut impl Write, located: &Located, cookie: &Cookie) -> 
         frame.write(l4, datagram::<DATAGRAM_LEN>(ports, message, pseudo))
     } else {
         frame.write(l4, datagram::<NAT_DATAGRAM_LEN>(ports, message, pseudo))
+    }
+}
+
+/// Two fields of a length that stand side by side.
+#[inline(always)]
+fn halves<const N: usize, const HALF: usize>(octets: [u8; N]) -> [[u8; HALF]; 2] {
+    let (fields, _) = octets.as_chunks();
+    match fields {
+        [first, second] => [*first, *second],
+        _ => [[0; HALF]; 2],
     }
 }
 

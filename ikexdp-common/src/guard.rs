@@ -8,15 +8,15 @@
 //! sends with them is limited (RFC 7296 §2.6).
 
 use crate::address::Address;
-use crate::classify::Located;
+use crate::classify::{Load, Located};
 use crate::cookie::{COOKIE_LEN, Cookie, NONCE_LEN, Request};
 use crate::header::{ike, ipv4, ipv6, payload};
 use crate::limit::Rate;
 use crate::maps::{Config, Cookies, Secrets};
 use crate::verdict::Verdict;
 
-/// A frame that can be read anywhere, at a cost.
-pub trait Read {
+/// A frame that can be read anywhere: at places that a peer has chosen, at a cost.
+pub trait Read: Load {
     /// The `N` octets at `at`, or `None` where the frame ends before them.
     fn read<const N: usize>(&self, at: usize) -> Option<[u8; N]>;
 }
@@ -144,7 +144,7 @@ impl<F: Read, S: Shield> Guard<'_, F, S> {
         if matches!(verdict, Verdict::RedirectVersion) {
             return Some(self.stray(address, verdict, Verdict::DropVersionLimit));
         }
-        let [exchange, flags] = self.frame.read(ike.wrapping_add(ike::EXCHANGE))?;
+        let [exchange, flags] = self.frame.load(ike, ike::EXCHANGE)?;
         if exchange == ike::IKE_SA_INIT && flags & ike::RESPONSE == 0 {
             return self.ike_sa_init(address, cookie);
         }
@@ -153,11 +153,11 @@ impl<F: Read, S: Shield> Guard<'_, F, S> {
         }
         // Ours is the one that the other side did not choose.
         let ours = if flags & ike::INITIATOR == 0 {
-            ike::INITIATOR_SPI
+            self.frame.load(ike, ike::INITIATOR_SPI)
         } else {
-            ike::RESPONDER_SPI
+            self.frame.load(ike, ike::RESPONDER_SPI)
         };
-        let spi = u64::from_be_bytes(self.frame.read(ike.wrapping_add(ours))?);
+        let spi = u64::from_be_bytes(ours?);
         if self.shield.secrets().spis.verify(spi) || self.shield.is_kept(spi) {
             return Some(verdict);
         }
@@ -208,7 +208,7 @@ impl<F: Read, S: Shield> Guard<'_, F, S> {
         let Located { ike, verdict, .. } = self.located;
         let request = Request {
             address,
-            spi_i: u64::from_be_bytes(self.frame.read(ike.wrapping_add(ike::INITIATOR_SPI))?),
+            spi_i: u64::from_be_bytes(self.frame.load(ike, ike::INITIATOR_SPI)?),
             nonce: self.frame.read(nonce_at)?,
             nonce_len,
         };
@@ -235,9 +235,8 @@ impl<F: Read, S: Shield> Guard<'_, F, S> {
         const LENGTH: usize = payload::NOTIFY_LEN + COOKIE_LEN;
 
         let ike = self.located.ike;
-        let [kind] = self.frame.read(ike.wrapping_add(ike::NEXT_PAYLOAD))?;
-        let first = ike.wrapping_add(ike::LEN);
-        let [_, _, high, low, a, b, c, d] = self.frame.read(first)?;
+        let [kind] = self.frame.load(ike, ike::NEXT_PAYLOAD)?;
+        let [_, _, high, low, a, b, c, d] = self.frame.load(ike, ike::LEN)?;
         let is_cookie = kind == payload::NOTIFY
             && usize::from(u16::from_be_bytes([high, low])) == LENGTH
             && [a, b, c, d] == payload::COOKIE;
@@ -245,7 +244,7 @@ impl<F: Read, S: Shield> Guard<'_, F, S> {
             return None;
         }
         self.frame
-            .read(first.wrapping_add(payload::NOTIFY_LEN))
+            .load(ike, ike::LEN + payload::NOTIFY_LEN)
             .map(Cookie::from_octets)
     }
 
@@ -254,7 +253,7 @@ impl<F: Read, S: Shield> Guard<'_, F, S> {
     fn nonce(&self) -> Option<(usize, usize)> {
         let Located { ike, length, .. } = self.located;
         let end = ike.wrapping_add(length);
-        let [mut kind] = self.frame.read(ike.wrapping_add(ike::NEXT_PAYLOAD))?;
+        let [mut kind] = self.frame.load(ike, ike::NEXT_PAYLOAD)?;
         let mut at = ike.wrapping_add(ike::LEN);
         for _ in 0..PAYLOADS {
             let [next, _, high, low] = self.frame.read(at)?;
@@ -278,10 +277,9 @@ impl<F: Read, S: Shield> Guard<'_, F, S> {
     fn address(&self) -> Option<Address> {
         let l3 = self.located.l3;
         if is_v4(self.located) {
-            let octets = self.frame.read(l3.wrapping_add(ipv4::SOURCE))?;
-            Some(Address::from_v4(octets))
+            self.frame.load(l3, ipv4::SOURCE).map(Address::from_v4)
         } else {
-            self.frame.read(l3.wrapping_add(ipv6::SOURCE)).map(Address)
+            self.frame.load(l3, ipv6::SOURCE).map(Address)
         }
     }
 }
