@@ -17,9 +17,11 @@ use std::{
     process::Stdio,
 };
 
+use aya::programs::xdp::XdpLink;
 use serde_json::Value;
 
 use crate::{
+    bpf::Pass,
     capture::Capture,
     namespace::{Namespace, command},
 };
@@ -102,19 +104,25 @@ pub struct Lab {
     pub router: Namespace,
     /// Where the gateway runs; its interface is `eth0`.
     pub gateway: Namespace,
+    /// Without it the router would not receive what XDP answers.
+    _receives: XdpLink,
 }
 
 impl Lab {
     /// Builds the network; the path is [`Path::default`], which drops nothing.
     #[must_use]
     pub fn new() -> Self {
+        let client = Namespace::new("client");
+        let router = Namespace::new("router");
+        let gateway = Namespace::new("gateway");
+        connect((&client, "eth0"), (&router, "client"));
+        connect((&router, "gateway"), (&gateway, "eth0"));
         let lab = Self {
-            client: Namespace::new("client"),
-            router: Namespace::new("router"),
-            gateway: Namespace::new("gateway"),
+            _receives: router.run(|| Pass::load().attach("gateway")),
+            client,
+            router,
+            gateway,
         };
-        connect((&lab.client, "eth0"), (&lab.router, "client"));
-        connect((&lab.router, "gateway"), (&lab.gateway, "eth0"));
         address(&lab.client, "eth0", &["192.0.2.2/24", "2001:db8:1::2/64"]);
         address(&lab.router, "client", &["192.0.2.1/24", "2001:db8:1::1/64"]);
         address(

@@ -173,7 +173,7 @@ fn a_restart_at_once_works_every_time() {
 }
 
 /// Attaches a program that is none of the daemon's, and says its id. It passes all.
-pub(crate) fn occupy(interface: &str, mode: Mode) -> (Attachment, u32) {
+fn occupy(interface: &str, mode: Mode) -> (Attachment, u32) {
     let mut program = Program::load(Config::default(), SOURCES_DEFAULT).unwrap();
     let id = program.xdp().unwrap().info().unwrap().id();
     let interface = Interface::find(interface).unwrap();

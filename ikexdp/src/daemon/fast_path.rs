@@ -175,6 +175,14 @@ impl FastPath {
             hint,
             "XDP program attached"
         );
+        if self.interface.veth && self.attachment.mode() == Mode::Native {
+            let hint = "attach an XDP program there as well, were it one that passes everything, \
+                or set `gateway.xdp-mode` to \"generic\"";
+            info!(
+                interface,
+                hint, "cookies by XDP reach the other end of this pair only if XDP is there too"
+            );
+        }
         if addresses.is_empty() {
             let hint = "all IKE takes the kernel's UDP sockets until there is one";
             warn!(hint, "this host has no address that peers can use");

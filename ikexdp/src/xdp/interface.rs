@@ -28,6 +28,8 @@ pub struct Interface {
     pub tx_queues: u32,
     /// Whether it is a bond.
     pub bond: bool,
+    /// Whether it is one end of a pair (veth).
+    pub veth: bool,
 }
 
 /// Why an interface cannot be used.
@@ -100,6 +102,7 @@ impl Interface {
         check(&name, &link)?;
         let index = link.header.index;
         let bond = kind(&link) == Some(&InfoKind::Bond);
+        let veth = kind(&link) == Some(&InfoKind::Veth);
         let mut mtu = 0;
         let mut allocated = Queues { rx: 1, tx: 1 };
         for attribute in link.attributes {
@@ -120,6 +123,7 @@ impl Interface {
             name,
             mtu,
             bond,
+            veth,
         })
     }
 
@@ -339,6 +343,7 @@ mod tests {
             rx_queues: 1,
             tx_queues: 1,
             bond,
+            veth: false,
         };
         assert_eq!(bond(true).modes(), [Mode::Generic]);
         assert_eq!(bond(false).modes(), [Mode::Native, Mode::Generic]);

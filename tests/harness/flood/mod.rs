@@ -20,13 +20,11 @@ use std::{
     time::Duration,
 };
 
-use aya::programs::xdp::XdpLink;
 use ikexdp::clock::Clock;
 use ikexdp_proto::time::Instant;
 use nix::sched::{CloneFlags, setns};
 
 use crate::{
-    bpf::Pass,
     lab::{Lab, address, connect},
     namespace::Namespace,
     packet::GATEWAY_MAC,
@@ -64,12 +62,10 @@ pub enum Kind {
 pub struct Attacker {
     namespace: Namespace,
     gateway: IpAddr,
-    #[expect(dead_code, reason = "detaches when dropped")]
-    receiver: XdpLink,
 }
 
 impl Attacker {
-    /// Joins a lab, whose router takes from now on what the gateway sends by XDP_TX.
+    /// Joins a lab.
     #[must_use]
     pub fn join(lab: &Lab, gateway: IpAddr) -> Self {
         let namespace = Namespace::new("attacker");
@@ -89,11 +85,7 @@ impl Attacker {
             );
         }
         lab.router.exec("ip route add blackhole 16.0.0.0/4");
-        Self {
-            namespace,
-            gateway,
-            receiver: lab.router.run(|| Pass::load().attach("gateway")),
-        }
+        Self { namespace, gateway }
     }
 
     /// Begins to send, so many datagrams a second if this machine can.

@@ -58,7 +58,7 @@ fn everybody_behind_a_nat() {
         let sa = fleet.sa();
         assert_ne!(sa.remote.ip(), V4.client, "{name}");
         assert_eq!(sa.local.port(), 4500, "{name}");
-        let cookies = fleet.gateway.count(|stats| &stats.engine, "cookie_sent");
+        let cookies = fleet.gateway.count(|stats| &stats.xdp, "reply_cookie");
         assert!(cookies >= number, "{name}");
         client.rekey_child().unwrap();
         // Whoever orders an end waits for it.
