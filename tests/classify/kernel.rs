@@ -23,7 +23,7 @@ const FRAME_MIN: usize = 14;
 const ROOM: usize = 4096;
 
 /// Drawn frames of each configuration, unless [`FRAMES`] says otherwise.
-const DRAWN: usize = 50_000;
+const DRAWN: usize = 20_000;
 
 /// How many frames are drawn of each configuration, in the environment.
 const FRAMES: &str = "IKEXDP_FRAMES";
