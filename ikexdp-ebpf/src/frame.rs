@@ -4,6 +4,11 @@
 //! is what every frame needs. All else goes by the kernel's helpers, which check
 //! places themselves: the verifier need not follow what a peer wrote there.
 #![expect(unsafe_code, reason = "a packet is memory between two addresses")]
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    reason = "a place in a frame, and how far two are apart, takes 16 bits"
+)]
 
 use core::hint::black_box;
 use core::mem::MaybeUninit;

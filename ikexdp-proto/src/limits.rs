@@ -91,7 +91,7 @@ pub const CALM_TIME: Duration = Duration::from_secs(10);
 /// How long a client has for IKE_AUTH that came while cookies were asked of everybody,
 /// if it is not less anyway. Of its requests two may be lost: strongSwan repeats
 /// them after 4 and 11 s, Windows after 1, 3 and 7.
-pub const HURRIED_HALF_OPEN: Duration = Duration::from_secs(10);
+pub const HURRIED_HALF_OPEN: Duration = Duration::from_secs(15);
 
 /// Messages that do not authenticate after which no IKE_AUTH is waited for any more.
 /// No honest client sends one; whoever sees the SPIs on their way can.

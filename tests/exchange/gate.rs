@@ -127,8 +127,13 @@ fn who_was_asked_for_a_cookie_in_between_begins_anew() {
     assert_eq!(knock(&mut script, Some(&cookie)), Fate::Accepted);
     assert_eq!(script.endpoint.half_open(), 1);
     assert_eq!(script.endpoint.stats().value(Stat::InitAccepted), 2);
-    // The same once more is a repeat.
+    // The same once more is a repeat; and with one cookie nobody begins twice.
     assert_eq!(knock(&mut script, Some(&cookie)), Fate::Accepted);
+    let another = script.init_request(|request| {
+        request.cookie = Some(&cookie);
+        request.key_exchange.data = &[9; 32];
+    });
+    assert!(script.deliver(&another).is_empty());
     assert_eq!(script.endpoint.stats().value(Stat::InitAccepted), 2);
 }
 

@@ -9,7 +9,7 @@ use crate::event::{Event, FragmentationSummary, HandshakeFailure};
 use crate::gate::{Admission, HalfOpen};
 use crate::limits::INIT_LEN_MAX;
 use crate::message::init::{InitRequest, notify_only};
-use crate::sa::{Refused, accept, stateless_reply};
+use crate::sa::{IkeSa, Refused, accept, stateless_reply};
 use crate::stats::Stat;
 use crate::table::RequestKey;
 use crate::types::{Datagram, IkeSaId, Role, Spi};
@@ -71,7 +71,8 @@ impl Endpoint {
 
     /// Whether the initiator of a half-open SA has been asked for a cookie meanwhile,
     /// by the host in our place, because our response was lost. That it has one shows
-    /// that it is the same, or on its path.
+    /// that it is the same, or on its path. With one cookie it begins once: each time
+    /// costs a computation.
     fn begins_anew(
         &self,
         id: IkeSaId,
@@ -79,13 +80,20 @@ impl Endpoint {
         payloads: &[u8],
         datagram: &Datagram<'_>,
     ) -> bool {
-        let sa = self.table.find(id);
-        let waits = sa.is_some_and(|sa| sa.awaits_auth() && !sa.was_made_by(datagram.payload));
-        waits
-            && InitRequest::decode(header.next_payload, payloads).is_ok_and(|request| {
-                let spi_i = header.spis.initiator;
-                self.gate.is_proved(&datagram.path, spi_i, &request)
-            })
+        let made_by = self.table.find(id).and_then(IkeSa::request);
+        let before = made_by.and_then(|request| Header::decode(request).ok());
+        let Some((first, before)) = before else {
+            return false;
+        };
+        let before = InitRequest::decode(first.next_payload, before);
+        let request = InitRequest::decode(header.next_payload, payloads);
+        let (Ok(before), Ok(request)) = (before, request) else {
+            return false;
+        };
+        request.cookie != before.cookie
+            && self
+                .gate
+                .is_proved(&datagram.path, header.spis.initiator, &request)
     }
 
     fn admission(

@@ -21,7 +21,7 @@ impl IkeSa {
             | State::Heir(_)
             | State::Replaced(_)
             | State::Lingering(_)) => state,
-            State::Failed => State::Gone,
+            State::Failed { .. } => State::Gone,
             state => {
                 cx.handshake_failed(core, state.progress(), FailureReason::Terminated);
                 State::Gone

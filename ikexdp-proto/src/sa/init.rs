@@ -239,7 +239,8 @@ impl Responding {
             cx.handshake_failed(core, Progress::default(), FailureReason::KeyExchange);
             // It has cost us a computation: it keeps its place, so that many
             // of its kind close the gate as honest ones do.
-            return State::Failed;
+            let hurried = self.hurried;
+            return State::Failed { hurried };
         };
         let nonce_r = cx.random::<NONCE_LEN>();
         let seed = KeySeed {

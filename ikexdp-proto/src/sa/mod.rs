@@ -125,7 +125,7 @@ impl IkeSa {
                 | State::Installing(_)
                 | State::Denied(_)
                 | State::Refused(_)
-                | State::Failed
+                | State::Failed { .. }
         )
     }
 
@@ -190,7 +190,8 @@ impl IkeSa {
         {
             let reason = FailureReason::Unauthentic;
             cx.handshake_failed(&self.core, self.state.progress(), reason);
-            self.state = State::Failed;
+            let hurried = state.hurried;
+            self.state = State::Failed { hurried };
         }
     }
 
@@ -231,16 +232,16 @@ impl IkeSa {
 
     /// Whether `request` is the IKE_SA_INIT request this SA was made by.
     pub(crate) fn was_made_by(&self, request: &[u8]) -> bool {
-        match &self.state {
-            State::Responding(state) => state.request() == request,
-            State::HalfOpen(state) => state.request() == request,
-            _ => false,
-        }
+        self.request() == Some(request)
     }
 
-    /// Whether nothing but IKE_SA_INIT has been heard of its initiator.
-    pub(crate) const fn awaits_auth(&self) -> bool {
-        matches!(self.state, State::Responding(_) | State::HalfOpen(_))
+    /// That request, while nothing else has been heard of the initiator.
+    pub(crate) fn request(&self) -> Option<&[u8]> {
+        match &self.state {
+            State::Responding(state) => Some(state.request()),
+            State::HalfOpen(state) => Some(state.request()),
+            _ => None,
+        }
     }
 
     /// Lets go of an SA that its initiator begins anew.
@@ -305,7 +306,7 @@ impl IkeSa {
             State::Refused(state) | State::Lingering(state) if state.is_over(cx.now) => State::Gone,
             State::Denied(state) => state.handle_timeout(cx),
             State::Replaced(state) => state.handle_timeout(cx, core),
-            State::Failed if half_open_over => State::Gone,
+            State::Failed { .. } if half_open_over => State::Gone,
             state if half_open_over => {
                 cx.handshake_failed(core, state.progress(), state.silence());
                 State::Gone
@@ -372,7 +373,7 @@ impl IkeSa {
             | State::Denied(_)
             | State::Refused(_)
             | State::Lingering(_)
-            | State::Failed
+            | State::Failed { .. }
             | State::Gone => return None,
         };
         let channel = self.state.channel();

@@ -53,7 +53,10 @@ pub(super) enum State {
     Lingering(Box<closing::Lingering>),
     /// Responder: the peer's public value was none. Nothing is left but the
     /// place among the half-open, until its time is over.
-    Failed,
+    Failed {
+        /// Whether it has less time.
+        hurried: bool,
+    },
     /// Nothing is left of it.
     Gone,
 }
@@ -76,7 +79,7 @@ impl State {
             Self::Replaced(state) => Some(&state.channel),
             Self::Refused(state) | Self::Lingering(state) => Some(&state.channel),
             // What comes for an heir comes again when it is decided what becomes of it.
-            Self::Responding(_) | Self::Heir(_) | Self::Failed | Self::Gone => None,
+            Self::Responding(_) | Self::Heir(_) | Self::Failed { .. } | Self::Gone => None,
         }
     }
 
@@ -96,7 +99,7 @@ impl State {
             Self::Refusing(state) | Self::Closing(state) => Some(&mut state.channel),
             Self::Replaced(state) => Some(&mut state.channel),
             Self::Refused(state) | Self::Lingering(state) => Some(&mut state.channel),
-            Self::Responding(_) | Self::Heir(_) | Self::Failed | Self::Gone => None,
+            Self::Responding(_) | Self::Heir(_) | Self::Failed { .. } | Self::Gone => None,
         }
     }
 
@@ -124,11 +127,12 @@ impl State {
         match self {
             Self::Responding(state) if state.hurried => Some(core.created + hurried),
             Self::HalfOpen(state) if state.hurried => Some(core.created + hurried),
+            Self::Failed { hurried: true } => Some(core.created + hurried),
             Self::Responding(_)
             | Self::HalfOpen(_)
             | Self::Verifying(_)
             | Self::Signing(_)
-            | Self::Failed => Some(core.created + half_open),
+            | Self::Failed { .. } => Some(core.created + half_open),
             Self::Asking(state) => Some(in_all.min(state.since() + half_open)),
             Self::Admitted(state) => Some(in_all.min(state.since() + half_open)),
             _ => None,

@@ -53,9 +53,13 @@ impl Desk {
         self.leaving
     }
 
-    /// Does every order that waits.
+    /// Does every order that waits. Those that come meanwhile wake the loop again: who
+    /// asks without end does not keep it from datagrams.
     pub(super) fn serve(&mut self, driver: &mut Driver) {
-        while let Ok(order) = self.orders.try_recv() {
+        for _ in 0..self.orders.len() {
+            let Ok(order) = self.orders.try_recv() else {
+                break;
+            };
             self.execute(order, driver);
         }
         for waiting in self

@@ -19,7 +19,7 @@ use ikexdp_common::address::Address;
 use ikexdp_common::guard::Listing;
 use ikexdp_common::maps::{self, BROADCAST, Config, LOCAL, Secrets};
 use ikexdp_common::verdict::Verdict;
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 
 pub use self::addresses::LocalAddresses;
 pub use self::attached::{Attached, AttachedError};
@@ -161,6 +161,12 @@ impl Program {
     ///
     /// When the kernel refuses one.
     pub fn set_listed(&mut self, listed: &BTreeMap<IpNet, Listing>) -> Result<usize, MapError> {
+        // In the map IPv4 lies within IPv6, of whose prefixes it must not be.
+        let mut listed = listed.clone();
+        if !listed.is_empty() {
+            let all = IpNet::V4(Ipv4Net::default());
+            listed.entry(all).or_insert(Listing::Unlisted);
+        }
         let is_gone = |prefix: &IpNet| !listed.contains_key(prefix);
         let gone: Vec<_> = self.listed.keys().copied().filter(is_gone).collect();
         for prefix in gone {

@@ -54,6 +54,7 @@ pub fn cases() -> Vec<Case> {
         spis(),
         versions(),
         lists(),
+        all_of_a_family(),
     ];
     parts.into_iter().flatten().collect()
 }
@@ -424,6 +425,19 @@ fn versions() -> Vec<Case> {
     let later = || v4(request(&plain())).payload(17, [0x30]);
     let frames = vec![(later(), RedirectVersion), (later(), DropVersionLimit)];
     vec![case("a later version", told, frames)]
+}
+
+/// Prefixes of IPv6 say nothing about IPv4, all of which lies in one in the map.
+fn all_of_a_family() -> Vec<Case> {
+    let told = Told {
+        listed: [("::/0".parse().unwrap(), Listing::Blocked)].into(),
+        ..always()
+    };
+    let frames = vec![
+        (no_cookie(PEER_V4.into()), ReplyCookie),
+        (no_cookie(PEER_V6.into()), DropBlocked),
+    ];
+    vec![case("all of IPv6", told, frames)]
 }
 
 fn lists() -> Vec<Case> {
