@@ -89,26 +89,31 @@ impl Bucket {
     pub const COUNT: usize = 3;
 }
 
-/// Decides about the IKE message that was [`located`](crate::classify::locate). If
-/// that is a reply, it is to be made with what is written to `cookie`.
-// A function of its own even in the kernel: there the stack of one is short. It returns
+/// Decides about the IKE message that was [`located`](crate::classify::locate), unless
+/// it is an IKE_SA_INIT request, about which [`admit`] does.
+// Functions of their own even in the kernel: there the stack of one is short. They return
 // no more than a number, for the kernel's verifier wants every octet of what is returned
 // to have been written.
 #[inline(never)]
-pub fn guard(
+pub fn guard(frame: &impl Read, located: &Located, shield: &impl Shield) -> Option<Verdict> {
+    // The classifier has read the headers, so that they are there.
+    Guard::new(frame, located, shield)
+        .decide()
+        .unwrap_or(Some(Verdict::PassTruncated))
+}
+
+/// Decides about the IKE_SA_INIT request that was located. If that is a reply, it is to be
+/// made with what is written to `cookie`.
+#[inline(never)]
+pub fn admit(
     frame: &impl Read,
     located: &Located,
     shield: &impl Shield,
     cookie: &mut Cookie,
 ) -> Verdict {
-    let guard = Guard {
-        frame,
-        located: *located,
-        shield,
-        config: shield.config(),
-    };
-    // The classifier has read the headers, so that they are there.
-    guard.decide(cookie).unwrap_or(Verdict::PassTruncated)
+    Guard::new(frame, located, shield)
+        .ike_sa_init(cookie)
+        .unwrap_or(Verdict::PassTruncated)
 }
 
 /// Whether a located message is in a packet of IPv4.
@@ -122,34 +127,49 @@ struct Guard<'a, F, S> {
     frame: &'a F,
     located: Located,
     shield: &'a S,
-    config: Config,
 }
 
-impl<F: Read, S: Shield> Guard<'_, F, S> {
+impl<'a, F: Read, S: Shield> Guard<'a, F, S> {
     #[inline(always)]
-    fn decide(&self, cookie: &mut Cookie) -> Option<Verdict> {
-        let config = &self.config;
+    const fn new(frame: &'a F, located: &Located, shield: &'a S) -> Self {
+        Self {
+            frame,
+            located: *located,
+            shield,
+        }
+    }
+
+    /// What is to be done, and `Some(None)` for an IKE_SA_INIT request.
+    #[inline(always)]
+    fn decide(&self) -> Option<Option<Verdict>> {
+        let Config {
+            lists, check_spis, ..
+        } = self.shield.config();
         let Located { verdict, ike, .. } = self.located;
         let address = self.address()?;
         if self.shield.is_ours(address) {
-            return Some(Verdict::PassMartian);
+            return Some(Some(Verdict::PassMartian));
         }
-        if config.lists {
+        if lists {
             match self.shield.listing(address) {
-                Listing::Allowed => return Some(verdict),
-                Listing::Blocked => return Some(Verdict::DropBlocked),
+                Listing::Allowed => return Some(Some(verdict)),
+                Listing::Blocked => return Some(Some(Verdict::DropBlocked)),
                 Listing::Unlisted => {}
             }
         }
         if matches!(verdict, Verdict::RedirectVersion) {
-            return Some(self.stray(address, verdict, Verdict::DropVersionLimit));
+            return Some(Some(self.stray(
+                address,
+                verdict,
+                Verdict::DropVersionLimit,
+            )));
         }
         let [exchange, flags] = self.frame.load(ike, ike::EXCHANGE)?;
         if exchange == ike::IKE_SA_INIT && flags & ike::RESPONSE == 0 {
-            return self.ike_sa_init(address, cookie);
+            return Some(None);
         }
-        if !config.check_spis {
-            return Some(verdict);
+        if !check_spis {
+            return Some(Some(verdict));
         }
         // Ours is the one that the other side did not choose.
         let ours = if flags & ike::INITIATOR == 0 {
@@ -159,9 +179,10 @@ impl<F: Read, S: Shield> Guard<'_, F, S> {
         };
         let spi = u64::from_be_bytes(ours?);
         if self.shield.secrets().spis.verify(spi) || self.shield.is_kept(spi) {
-            return Some(verdict);
+            return Some(Some(verdict));
         }
-        Some(self.stray(address, Verdict::RedirectStray, Verdict::DropStray))
+        let through = Verdict::RedirectStray;
+        Some(Some(self.stray(address, through, Verdict::DropStray)))
     }
 
     /// Lets a trickle of what is only refused through.
@@ -171,7 +192,7 @@ impl<F: Read, S: Shield> Guard<'_, F, S> {
             stray_total,
             stray_source,
             ..
-        } = self.config;
+        } = self.shield.config();
         let is_through = self.shield.take_of_all(Bucket::Stray, stray_total)
             && self
                 .shield
@@ -180,14 +201,15 @@ impl<F: Read, S: Shield> Guard<'_, F, S> {
     }
 
     #[inline(always)]
-    fn ike_sa_init(&self, address: Address, reply: &mut Cookie) -> Option<Verdict> {
+    fn ike_sa_init(&self, reply: &mut Cookie) -> Option<Verdict> {
+        let address = self.address()?;
         let Config {
             cookies,
             source: rate,
             total,
             proven_total,
             ..
-        } = self.config;
+        } = self.shield.config();
         let source = address.source();
         let asked = match cookies {
             Cookies::Off => return Some(self.located.verdict),

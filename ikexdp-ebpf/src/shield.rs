@@ -77,18 +77,7 @@ impl Shield for Maps {
 
     #[inline(always)]
     fn take(&self, source: Address, bucket: Bucket, rate: Rate) -> bool {
-        if rate.interval == 0 {
-            return true;
-        }
-        if let Some(buckets) = SOURCES.get_ptr_mut(source.0) {
-            return take(buckets, bucket, rate);
-        }
-        // Two CPUs at once may both begin with a full bucket; so may a source that was
-        // forgotten.
-        let mut buckets: Buckets = [0; Bucket::COUNT];
-        let is_taken = take(&raw mut buckets, bucket, rate);
-        let _ = SOURCES.insert(source.0, buckets, 0);
-        is_taken
+        rate.interval == 0 || take_of(&source, bucket, &rate)
     }
 
     #[inline(always)]
@@ -99,6 +88,20 @@ impl Shield for Maps {
         ALL.get_ptr_mut(0)
             .is_some_and(|buckets| take(buckets, bucket, rate))
     }
+}
+
+/// A function of its own: the stack of one is short.
+#[inline(never)]
+fn take_of(source: &Address, bucket: Bucket, rate: &Rate) -> bool {
+    if let Some(buckets) = SOURCES.get_ptr_mut(source.0) {
+        return take(buckets, bucket, *rate);
+    }
+    // Two CPUs at once may both begin with a full bucket; so may a source that was
+    // forgotten.
+    let mut buckets: Buckets = [0; Bucket::COUNT];
+    let is_taken = take(&raw mut buckets, bucket, *rate);
+    let _ = SOURCES.insert(source.0, buckets, 0);
+    is_taken
 }
 
 #[inline(always)]
