@@ -278,12 +278,13 @@ impl Gateway {
         self.daemon.signal(Signal::SIGHUP);
     }
 
-    /// The first line of the log that contains `text`, waiting for it if need be.
+    /// The first line of the log that contains `text`, waiting for it if need be: in an
+    /// emulated machine the kernel takes seconds to verify the XDP program.
     #[must_use = "the line says more than that it is there"]
     pub fn line(&self, text: &str) -> String {
         let found = |lines: &[String]| lines.iter().find(|line| line.contains(text)).cloned();
         self.log()
-            .wait_for(PATIENCE, found)
+            .wait_for(6 * PATIENCE, found)
             .unwrap_or_else(|| panic!("no `{text}` in the daemon's log"))
     }
 
