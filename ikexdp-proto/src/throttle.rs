@@ -2,67 +2,53 @@
 
 use alloc::collections::BTreeMap;
 use core::net::IpAddr;
-use core::time::Duration;
 
 use ikexdp_common::address::Address;
+use ikexdp_common::limit::Rate;
 
 use crate::time::Instant;
-
-const SECOND: Duration = Duration::from_secs(1);
 
 /// Limits of each source, and of all together.
 #[derive(Debug)]
 pub(crate) struct Throttle {
     each: Rate,
     all: Rate,
-    total: Instant,
-    /// The sources of the last second. There are no more of them than were let
-    /// through.
-    sources: BTreeMap<Address, Instant>,
+    total: u64,
+    /// The buckets of the sources of the last second. There are no more of them than
+    /// were let through.
+    sources: BTreeMap<Address, u64>,
 }
 
-/// How often in a second, and as often at once after a second of silence.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Rate(pub(crate) u32);
-
 impl Throttle {
-    pub(crate) const fn new(each: Rate, all: Rate) -> Self {
+    /// So often in a second, and as often at once after a second of silence.
+    pub(crate) const fn new(each: u32, all: u32) -> Self {
         Self {
-            each,
-            all,
-            total: Instant::ZERO,
+            each: Rate::per_second(each, each),
+            all: Rate::per_second(all, all),
+            total: 0,
             sources: BTreeMap::new(),
         }
     }
 
     /// Whether what comes from `address` is let through at `now`.
     pub(crate) fn admit(&mut self, now: Instant, address: IpAddr) -> bool {
+        let now = now.as_micros().saturating_mul(1000);
         let source = Address::from(address).source();
-        let used = self.sources.get(&source).copied().unwrap_or(now);
-        let (Some(used), Some(total)) =
-            (self.each.after(used, now), self.all.after(self.total, now))
-        else {
+        let mut bucket = self.sources.get(&source).copied().unwrap_or_default();
+        // Who has used up its own takes nothing of the others'.
+        if !self.each.take(&mut bucket, now) || !self.all.take(&mut self.total, now) {
             return false;
-        };
-        self.total = total;
-        self.sources.retain(|_, used| *used > now);
-        self.sources.insert(source, used);
+        }
+        self.sources.retain(|_, full| *full > now);
+        self.sources.insert(source, bucket);
         true
-    }
-}
-
-impl Rate {
-    /// Until when all is used up that was let through until `used`, and one more at
-    /// `now`; nothing if that is too much.
-    fn after(self, used: Instant, now: Instant) -> Option<Instant> {
-        let used = used.max(now) + SECOND.checked_div(self.0)?;
-        (used.since(now) <= SECOND).then_some(used)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use core::time::Duration;
 
     const START: Instant = Instant::from_micros(1);
 
@@ -73,7 +59,7 @@ mod tests {
 
     #[test]
     fn a_source_has_its_share_and_no_more() {
-        let mut throttle = Throttle::new(Rate(4), Rate(10));
+        let mut throttle = Throttle::new(4, 10);
         assert_eq!(admitted(&mut throttle, START, 1, 100), 4);
         assert_eq!(admitted(&mut throttle, START, 2, 100), 4);
         let later = START + Duration::from_millis(250);
@@ -84,7 +70,7 @@ mod tests {
 
     #[test]
     fn all_sources_together_have_theirs() {
-        let mut throttle = Throttle::new(Rate(4), Rate(10));
+        let mut throttle = Throttle::new(4, 10);
         let total: usize = (0..=255)
             .map(|last| admitted(&mut throttle, START, last, 1))
             .sum();

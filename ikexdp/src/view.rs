@@ -14,6 +14,8 @@ use ikexdp_proto::lease::RangeSummary;
 use ikexdp_proto::types::Role;
 use serde::{Deserialize, Serialize};
 
+use crate::listed::Listed;
+
 pub use self::counters::Counters;
 pub use self::event::{Established, Event, HandshakeFailed, Happening, NAMES};
 
@@ -336,6 +338,25 @@ pub struct Child {
     pub received: Option<Usage>,
     /// What has gone to the peer, if the kernel tells.
     pub sent: Option<Usage>,
+}
+
+/// Its SPIs, its algorithms, and between whom it is.
+impl fmt::Display for Child {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            spi_in,
+            spi_out,
+            suite,
+            local,
+            remote,
+            ..
+        } = self;
+        let (local, remote) = (Listed(local), Listed(remote));
+        write!(
+            f,
+            "{spi_in} in, {spi_out} out, {suite}: {local} <-> {remote}"
+        )
+    }
 }
 
 /// What an SA has carried.

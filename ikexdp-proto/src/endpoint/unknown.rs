@@ -3,7 +3,7 @@
 use super::Endpoint;
 use crate::limits::{INVALID_SPIS_OF_A_SOURCE, INVALID_SPIS_PER_SECOND};
 use crate::stats::Stat;
-use crate::throttle::{Rate, Throttle};
+use crate::throttle::Throttle;
 use crate::types::{Datagram, Spi};
 use crate::wire::header::Header;
 use crate::wire::iana::{ExchangeType, NotifyType, PayloadType};
@@ -11,10 +11,7 @@ use crate::wire::payload::notify::Notify;
 
 /// How often strangers are answered.
 pub(super) const fn throttle() -> Throttle {
-    Throttle::new(
-        Rate(INVALID_SPIS_OF_A_SOURCE),
-        Rate(INVALID_SPIS_PER_SECOND),
-    )
+    Throttle::new(INVALID_SPIS_OF_A_SOURCE, INVALID_SPIS_PER_SECOND)
 }
 
 impl Endpoint {

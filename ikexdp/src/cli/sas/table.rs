@@ -90,20 +90,8 @@ impl Rows {
     }
 
     fn child(&mut self, child: &Child) {
-        let Child {
-            spi_in,
-            spi_out,
-            suite,
-            local,
-            remote,
-            received,
-            sent,
-        } = child;
-        let (local, remote) = (Listed(local), Listed(remote));
-        self.table.line(&format!(
-            "    child {spi_in} in, {spi_out} out, {suite}: {local} <-> {remote}"
-        ));
-        if let (Some(received), Some(sent)) = (received, sent) {
+        self.table.line(&format!("    child {child}"));
+        if let (Some(received), Some(sent)) = (child.received, child.sent) {
             self.table.line(&format!(
                 "      received {} octets in {} packets, sent {} octets in {} packets",
                 received.octets, received.packets, sent.octets, sent.packets

@@ -183,7 +183,9 @@ impl Shield {
             },
         };
         let first = self.told.is_none();
-        let changes = self.told.as_ref() != Some(&told);
+        if !kept && self.told.as_ref() == Some(&told) {
+            return Ok(());
+        }
         // What fails is not tried over and over, but when there is something new.
         let Told { config, secrets } = self.told.insert(told).clone();
         // What it checks with comes before what it checks, and first of all the SPIs
@@ -198,15 +200,12 @@ impl Shield {
         if first {
             let left_out = program.set_listed(self.lists.prefixes())?;
             if left_out > 0 {
-                let hint = "what is blocked and left out is dropped by the daemon";
+                let hint = "shorten the lists: XDP neither lets pass nor drops what is left out";
                 warn!(left_out, max = LISTED_MAX, hint, "prefixes left out of XDP");
             }
         }
-        if changes {
-            program.set_secrets(&secrets)?;
-            program.configure(config)?;
-        }
-        Ok(())
+        program.set_secrets(&secrets)?;
+        program.configure(config)
     }
 
     fn config(&self, program: &Program, engine: &Endpoint) -> maps::Config {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::{Established, Event, HandshakeFailed, Happening};
 use crate::listed::Listed;
-use crate::view::{Child, Fragmentation};
+use crate::view::Fragmentation;
 
 /// In a line, with the parts that people look for first.
 impl fmt::Display for Event {
@@ -24,19 +24,7 @@ impl fmt::Display for Happening {
             Self::Established(sa) => write!(f, "{sa}"),
             Self::HandshakeFailed(failed) => write!(f, "{failed}"),
             Self::ChildEstablished { child, rekeyed, .. } => {
-                let Child {
-                    spi_in,
-                    spi_out,
-                    suite,
-                    local,
-                    remote,
-                    ..
-                } = child;
-                let (local, remote) = (Listed(local), Listed(remote));
-                write!(
-                    f,
-                    "{spi_in} in, {spi_out} out, {suite}: {local} <-> {remote}"
-                )?;
+                write!(f, "{child}")?;
                 match rekeyed {
                     Some(rekeyed) => write!(f, ", for {rekeyed}"),
                     None => Ok(()),
