@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path, process::Command};
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 
 use crate::command::{as_root, find, output, run, words};
 
@@ -16,6 +16,10 @@ const SERVICES: [(&str, &str); 3] = [
 /// What can be done where a release lacks what we ask for.
 const ALTERNATIVES: &str = "instead of a BPF compiler, rustup's nightly with the component rust-src \
     will do, and instead of LLVM a bpf-linker";
+
+/// What can be done where apt-get says that packages must be removed.
+const CONFLICTS: &str = "setup removes no package: if one that is there conflicts, as a newer qemu-utils does with \
+    qemu-system-x86, remove it yourself, or install what belongs to it";
 
 /// Something that must be on the machine.
 #[derive(Clone, Copy, Debug)]
@@ -83,7 +87,7 @@ pub(super) fn install(tools: &[Tool]) -> Result<()> {
         .args(words("install --no-install-recommends"))
         .args(&missing));
     disable_services(&masked)?;
-    installed
+    installed.with_context(|| format!("{names} not installed; hint: {CONFLICTS}"))
 }
 
 fn is_installed(package: &str) -> bool {
