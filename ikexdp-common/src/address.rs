@@ -28,6 +28,18 @@ impl Address {
         Self([a, b, c, d, e, f, g, h, 0, 0, 0, 0, 0, 0, 0, 0])
     }
 
+    /// What networks of IPv6 are counted together that one customer may have: the first
+    /// 48 bits (RFC 6177). It is no [`Self::source`].
+    #[must_use]
+    #[inline(always)]
+    pub const fn network(self) -> Option<Self> {
+        let [a, b, c, d, e, f, ..] = self.0;
+        match self.to_v4() {
+            Some(_) => None,
+            None => Some(Self([a, b, c, d, e, f, 0, 0, 0, 0, 0, 0, 0, 0, 0, 48])),
+        }
+    }
+
     /// The IPv4 address, if it is one.
     #[must_use]
     #[inline(always)]
@@ -71,5 +83,14 @@ mod tests {
             assert_eq!(address(one).source(), address(source), "{one}");
             assert_eq!(IpAddr::from(address(one)), one.parse::<IpAddr>().unwrap());
         }
+    }
+
+    #[test]
+    fn a_network_is_none_of_its_sources() {
+        assert_eq!(address("192.0.2.1").network(), None);
+        let one = address("2001:db8:1::1");
+        assert_eq!(one.network(), address("2001:db8:1:ffff::").network());
+        assert_ne!(one.network(), address("2001:db8:2::1").network());
+        assert_ne!(one.network(), Some(one.source()));
     }
 }

@@ -15,8 +15,9 @@ pub trait Write: Read {
     /// Makes the frame end at `length`.
     fn truncate(&mut self, length: usize) -> Option<()>;
 
-    /// Writes octets at `at`, or nothing where the frame ends before them.
-    fn write<const N: usize>(&mut self, at: usize, octets: [u8; N]) -> Option<()>;
+    /// Writes octets at `field` octets into the header that begins at `layer`, or nothing
+    /// where the frame ends before their end.
+    fn store<const N: usize>(&mut self, layer: usize, field: usize, octets: [u8; N]) -> Option<()>;
 }
 
 /// Octets of the message: header, notification, cookie.
@@ -25,123 +26,117 @@ pub const MESSAGE_LEN: usize = ike::LEN + payload::NOTIFY_LEN + COOKIE_LEN;
 /// Time to live and hop limit.
 const HOPS: u8 = 64;
 
-const DATAGRAM_LEN: usize = udp::LEN + MESSAGE_LEN;
-const NAT_DATAGRAM_LEN: usize = udp::LEN + ike::MARKER_LEN + MESSAGE_LEN;
-
 /// Makes the answer with `cookie` of the request that was located in `frame`. `None`
 /// if the frame cannot be cut, and is as it was.
+///
+/// What stays is not written: VLAN tags, the version of IP and its flow, the marker of
+/// port 4500, both SPIs, of which the responder's is zero as there is no SA, and the
+/// message ID.
 // A function of its own even in the kernel: there the stack of one is short.
 #[inline(never)]
 pub fn challenge(frame: &mut impl Write, located: &Located, cookie: &Cookie) -> Option<()> {
     let &Located { l3, l4, ike, .. } = located;
     frame.truncate(ike.wrapping_add(MESSAGE_LEN))?;
 
-    let [destination, source] = halves(frame.read::<12>(ethernet::DESTINATION)?);
-    frame.write::<6>(ethernet::DESTINATION, source)?;
-    frame.write::<6>(ethernet::SOURCE, destination)?;
-
-    let length = ike.wrapping_sub(l4).wrapping_add(MESSAGE_LEN);
-    let pseudo = sum(&two_octets(length)).wrapping_add(udp::NUMBER.into());
-    let pseudo = if is_v4(*located) {
-        let addresses: [u8; 8] = frame.read(l3.wrapping_add(ipv4::SOURCE))?;
-        let [source, destination] = halves(addresses);
-        frame.write(l3, ipv4_header(destination, source, length))?;
-        pseudo.wrapping_add(sum(&addresses))
+    swap::<6>(frame, 0, ethernet::DESTINATION, ethernet::SOURCE)?;
+    let length = two_octets(ike.wrapping_sub(l4).wrapping_add(MESSAGE_LEN));
+    let addresses = if is_v4(*located) {
+        ipv4_header(frame, l3, ike.wrapping_sub(l3).wrapping_add(MESSAGE_LEN))?
     } else {
-        let addresses: [u8; 32] = frame.read(l3.wrapping_add(ipv6::SOURCE))?;
-        let [source, destination] = halves(addresses);
-        frame.write(l3, ipv6_header(length))?;
-        frame.write::<16>(l3.wrapping_add(ipv6::SOURCE), destination)?;
-        frame.write::<16>(l3.wrapping_add(ipv6::DESTINATION), source)?;
-        pseudo.wrapping_add(sum(&addresses))
+        ipv6_header(frame, l3, length)?
     };
-    let [a, b, c, d] = frame.read(l4)?;
-    let ports = [c, d, a, b];
-    let spi_i = frame.read(ike.wrapping_add(ike::INITIATOR_SPI))?;
-    let message = message(spi_i, cookie.to_octets());
-    if length == DATAGRAM_LEN {
-        frame.write(l4, datagram::<DATAGRAM_LEN>(ports, message, pseudo))
-    } else {
-        frame.write(l4, datagram::<NAT_DATAGRAM_LEN>(ports, message, pseudo))
-    }
-}
-
-/// Two fields of a length that stand side by side.
-#[inline(always)]
-fn halves<const N: usize, const HALF: usize>(octets: [u8; N]) -> [[u8; HALF]; 2] {
-    let (fields, _) = octets.as_chunks();
-    match fields {
-        [first, second] => [*first, *second],
-        _ => [[0; HALF]; 2],
-    }
-}
-
-/// RFC 791 §3.1. Not to be fragmented, it needs no identification (RFC 6864 §4.1).
-#[inline(always)]
-fn ipv4_header(source: [u8; 4], destination: [u8; 4], payload: usize) -> [u8; ipv4::LEN] {
-    let mut octets = [0; ipv4::LEN];
-    let length = two_octets(payload.wrapping_add(ipv4::LEN));
-    put(&mut octets, ipv4::VERSION_IHL, [ipv4::PLAIN]);
-    put(&mut octets, ipv4::TOTAL_LENGTH, length);
-    put(
-        &mut octets,
-        ipv4::FRAGMENT,
-        ipv4::DONT_FRAGMENT.to_be_bytes(),
-    );
-    put(&mut octets, ipv4::TIME_TO_LIVE, [HOPS, udp::NUMBER]);
-    put(&mut octets, ipv4::SOURCE, source);
-    put(&mut octets, ipv4::DESTINATION, destination);
-    let checksum = !fold(sum(&octets));
-    put(&mut octets, ipv4::CHECKSUM, checksum.to_be_bytes());
-    octets
-}
-
-/// RFC 8200 §3, as far as the addresses.
-#[inline(always)]
-const fn ipv6_header(payload: usize) -> [u8; ipv6::SOURCE] {
-    let [high, low] = two_octets(payload);
-    [0x60, 0, 0, 0, high, low, udp::NUMBER, HOPS]
-}
-
-/// RFC 768, with the marker of port 4500 if there is room for it.
-#[inline(always)]
-fn datagram<const N: usize>(ports: [u8; 4], message: [u8; MESSAGE_LEN], pseudo: u32) -> [u8; N] {
-    let mut octets = [0; N];
-    put(&mut octets, udp::SOURCE, ports);
-    put(&mut octets, udp::LENGTH, two_octets(N));
-    put(&mut octets, N.wrapping_sub(MESSAGE_LEN), message);
-    let checksum = match !fold(pseudo.wrapping_add(sum(&octets))) {
+    let ports = swap::<2>(frame, l4, udp::SOURCE, udp::DESTINATION)?;
+    let pseudo = addresses
+        .wrapping_add(sum(&length))
+        .wrapping_add(udp::NUMBER.into());
+    let datagram = ports
+        .wrapping_add(put(frame, l4, udp::LENGTH, length)?)
+        .wrapping_add(message(frame, ike, cookie)?);
+    let checksum = match !fold(pseudo.wrapping_add(datagram)) {
         // Zero says that there is none (RFC 768).
         0 => u16::MAX,
         checksum => checksum,
     };
-    put(&mut octets, udp::CHECKSUM, checksum.to_be_bytes());
-    octets
+    frame.store(l4, udp::CHECKSUM, checksum.to_be_bytes())
 }
 
-/// The response with message ID 0 and, there being no SA, SPIr 0 (RFC 7296 §2.6).
+/// RFC 791 §3.1. Not to be fragmented, it needs no identification (RFC 6864 §4.1). Says
+/// what the addresses add up to.
 #[inline(always)]
-fn message(spi_i: [u8; 8], cookie: [u8; COOKIE_LEN]) -> [u8; MESSAGE_LEN] {
-    const HEADER: [u8; 4] = [payload::NOTIFY, ike::V2, ike::IKE_SA_INIT, ike::RESPONSE];
+fn ipv4_header(frame: &mut impl Write, l3: usize, length: usize) -> Option<u32> {
+    let addresses = swap::<4>(frame, l3, ipv4::SOURCE, ipv4::DESTINATION)?;
+    let [high, low] = two_octets(length);
+    let [flags, offset] = ipv4::DONT_FRAGMENT.to_be_bytes();
+    let others = [
+        ipv4::PLAIN,
+        0,
+        high,
+        low,
+        0,
+        0,
+        flags,
+        offset,
+        HOPS,
+        udp::NUMBER,
+    ];
+    let others = put(frame, l3, ipv4::VERSION_IHL, others)?;
+    let checksum = !fold(addresses.wrapping_add(others));
+    frame.store(l3, ipv4::CHECKSUM, checksum.to_be_bytes())?;
+    Some(addresses)
+}
+
+/// RFC 8200 §3. Says what the addresses add up to.
+#[inline(always)]
+fn ipv6_header(frame: &mut impl Write, l3: usize, [high, low]: [u8; 2]) -> Option<u32> {
+    let others = [0x60, 0, 0, 0, high, low, udp::NUMBER, HOPS];
+    frame.store(l3, ipv6::VERSION, others)?;
+    swap::<16>(frame, l3, ipv6::SOURCE, ipv6::DESTINATION)
+}
+
+/// The response (RFC 7296 §2.6). Says what it adds up to.
+#[inline(always)]
+fn message(frame: &mut impl Write, ike: usize, cookie: &Cookie) -> Option<u32> {
     const NOTIFY: usize = ike::LEN;
+    const HEADER: [u8; 4] = [payload::NOTIFY, ike::V2, ike::IKE_SA_INIT, ike::RESPONSE];
 
-    let mut octets = [0; MESSAGE_LEN];
-    put(&mut octets, ike::INITIATOR_SPI, spi_i);
-    put(&mut octets, ike::NEXT_PAYLOAD, HEADER);
-    put(&mut octets, ike::LENGTH + 2, two_octets(MESSAGE_LEN));
-    let notify_len = two_octets(MESSAGE_LEN - NOTIFY);
-    put(&mut octets, NOTIFY + payload::LENGTH, notify_len);
-    put(&mut octets, NOTIFY + payload::LEN, payload::COOKIE);
-    put(&mut octets, NOTIFY + payload::NOTIFY_LEN, cookie);
-    octets
+    let spi: [u8; 8] = frame.load(ike, ike::INITIATOR_SPI)?;
+    let header = put(frame, ike, ike::NEXT_PAYLOAD, HEADER)?;
+    let [high, low] = two_octets(MESSAGE_LEN);
+    let length = put(frame, ike, ike::LENGTH, [0, 0, high, low])?;
+    let [high, low] = two_octets(MESSAGE_LEN - NOTIFY);
+    let notify = put(frame, ike, NOTIFY, [0, 0, high, low])?;
+    let kind = put(frame, ike, NOTIFY + payload::LEN, payload::COOKIE)?;
+    let cookie = put(frame, ike, NOTIFY + payload::NOTIFY_LEN, cookie.to_octets())?;
+    let sums = [header, length, notify, kind, cookie];
+    Some(
+        sums.iter()
+            .fold(sum(&spi), |sum, more| sum.wrapping_add(*more)),
+    )
 }
 
-/// Every place is a constant, so that nothing of the check is left in the program.
+/// Two fields change places. Says what they add up to.
 #[inline(always)]
-fn put<const N: usize>(octets: &mut [u8], at: usize, field: [u8; N]) {
-    if let Some(place) = octets.get_mut(at..).and_then(<[u8]>::first_chunk_mut) {
-        *place = field;
-    }
+fn swap<const N: usize>(
+    frame: &mut impl Write,
+    layer: usize,
+    one: usize,
+    other: usize,
+) -> Option<u32> {
+    let (first, second): ([u8; N], [u8; N]) = (frame.load(layer, one)?, frame.load(layer, other)?);
+    let first = put(frame, layer, other, first)?;
+    Some(first.wrapping_add(put(frame, layer, one, second)?))
+}
+
+/// Writes a field at an even place. Says what it adds up to.
+#[inline(always)]
+fn put<const N: usize>(
+    frame: &mut impl Write,
+    layer: usize,
+    field: usize,
+    octets: [u8; N],
+) -> Option<u32> {
+    frame.store(layer, field, octets)?;
+    Some(sum(&octets))
 }
 
 /// A length as it is sent; none here needs more.

@@ -11,7 +11,7 @@ use crate::address::Address;
 use crate::classify::{Load, Located};
 use crate::cookie::{COOKIE_LEN, Cookie, NONCE_LEN, Request};
 use crate::header::{ike, ipv4, ipv6, payload};
-use crate::limit::Rate;
+use crate::limit::Over;
 use crate::maps::{Config, Cookies, Secrets};
 use crate::verdict::Verdict;
 
@@ -39,11 +39,9 @@ pub trait Shield {
     /// Whether an SPI that no secret verifies is one of ours all the same.
     fn is_kept(&self, spi: u64) -> bool;
 
-    /// Takes a token from a bucket of `source` if there is one.
-    fn take(&self, source: Address, bucket: Bucket, rate: Rate) -> bool;
-
-    /// Takes a token from a bucket of all sources if there is one.
-    fn take_of_all(&self, bucket: Bucket, rate: Rate) -> bool;
+    /// Takes a token for `bucket` of the source of `address`, of the network that it is
+    /// in, and of all; or of none. The limits are those of the configuration.
+    fn take(&self, address: Address, bucket: Bucket) -> Result<(), Over>;
 }
 
 /// What is said about a prefix.
@@ -188,67 +186,54 @@ impl<'a, F: Read, S: Shield> Guard<'a, F, S> {
     /// Lets a trickle of what is only refused through.
     #[inline(always)]
     fn stray(&self, address: Address, through: Verdict, dropped: Verdict) -> Verdict {
-        let Config {
-            stray_total,
-            stray_source,
-            ..
-        } = self.shield.config();
-        let is_through = self.shield.take_of_all(Bucket::Stray, stray_total)
-            && self
-                .shield
-                .take(address.source(), Bucket::Stray, stray_source);
-        if is_through { through } else { dropped }
+        match self.shield.take(address, Bucket::Stray) {
+            Ok(()) => through,
+            Err(_) => dropped,
+        }
     }
 
     #[inline(always)]
     fn ike_sa_init(&self, reply: &mut Cookie) -> Option<Verdict> {
-        let address = self.address()?;
-        let Config {
-            cookies,
-            source: rate,
-            total,
-            proven_total,
-            ..
-        } = self.shield.config();
-        let source = address.source();
-        let asked = match cookies {
-            Cookies::Off => return Some(self.located.verdict),
-            Cookies::Always => Verdict::ReplyCookie,
-            Cookies::OverRate => {
-                if !self.shield.take_of_all(Bucket::Init, total) {
-                    Verdict::ReplyCookieTotal
-                } else if !self.shield.take(source, Bucket::Init, rate) {
-                    Verdict::ReplyCookieSource
-                } else {
-                    return Some(self.located.verdict);
-                }
-            }
-        };
-        let Some((nonce_at, nonce_len)) = self.nonce() else {
-            return Some(Verdict::DropNonce);
-        };
         let Located { ike, verdict, .. } = self.located;
-        let request = Request {
-            address,
-            spi_i: u64::from_be_bytes(self.frame.load(ike, ike::INITIATOR_SPI)?),
-            nonce: self.frame.read(nonce_at)?,
-            nonce_len,
-        };
-        let secrets = self.shield.secrets().cookies;
-        if let Some(cookie) = self.cookie()
-            && secrets.verify_for(cookie, &request)
-        {
-            // First of its own: one source must not take what all have.
-            return Some(if !self.shield.take(source, Bucket::Proven, rate) {
-                Verdict::DropSourceLimit
-            } else if !self.shield.take_of_all(Bucket::Proven, proven_total) {
-                Verdict::DropTotalLimit
-            } else {
-                verdict
-            });
+        let cookies = self.shield.config().cookies;
+        if matches!(cookies, Cookies::Off) {
+            return Some(verdict);
         }
-        *reply = secrets.mint_for(&request);
-        Some(asked)
+        let address = self.address()?;
+        let nonce = self.nonce();
+        if let Some((nonce, nonce_len)) = nonce {
+            let request = Request {
+                address,
+                spi_i: u64::from_be_bytes(self.frame.load(ike, ike::INITIATOR_SPI)?),
+                nonce,
+                nonce_len,
+            };
+            let secrets = self.shield.secrets().cookies;
+            *reply = secrets.mint_for(&request);
+            if let Some(cookie) = self.cookie()
+                && (cookie == *reply || secrets.verify_for(cookie, &request))
+            {
+                return Some(match self.shield.take(address, Bucket::Proven) {
+                    Ok(()) => verdict,
+                    Err(Over::Source) => Verdict::DropSourceLimit,
+                    Err(Over::Network) => Verdict::DropNetworkLimit,
+                    Err(Over::Total) => Verdict::DropTotalLimit,
+                });
+            }
+        }
+        let asked = match cookies {
+            Cookies::Always => Verdict::ReplyCookie,
+            _ => match self.shield.take(address, Bucket::Init) {
+                Ok(()) => return Some(verdict),
+                Err(Over::Source) => Verdict::ReplyCookieSource,
+                Err(Over::Network) => Verdict::ReplyCookieNetwork,
+                Err(Over::Total) => Verdict::ReplyCookieTotal,
+            },
+        };
+        Some(match nonce {
+            Some(_) => asked,
+            None => Verdict::DropNonce,
+        })
     }
 
     /// The cookie, which is in the first payload if there is one (RFC 7296 §2.6).
@@ -270,15 +255,17 @@ impl<'a, F: Read, S: Shield> Guard<'a, F, S> {
             .map(Cookie::from_octets)
     }
 
-    /// Where the nonce data is, and its length.
+    /// The first octets of the nonce, and its length.
     #[inline(always)]
-    fn nonce(&self) -> Option<(usize, usize)> {
+    fn nonce(&self) -> Option<([u8; NONCE_LEN], usize)> {
         let Located { ike, length, .. } = self.located;
         let end = ike.wrapping_add(length);
         let [mut kind] = self.frame.load(ike, ike::NEXT_PAYLOAD)?;
         let mut at = ike.wrapping_add(ike::LEN);
         for _ in 0..PAYLOADS {
-            let [next, _, high, low] = self.frame.read(at)?;
+            // Where there is less, neither this payload is a nonce nor one behind it.
+            let octets = self.frame.read::<{ payload::LEN + NONCE_LEN }>(at)?;
+            let (&[next, _, high, low], body) = octets.split_first_chunk()?;
             let octets = usize::from(u16::from_be_bytes([high, low]));
             let behind = at.wrapping_add(octets);
             if octets < payload::LEN || behind > end {
@@ -287,7 +274,7 @@ impl<'a, F: Read, S: Shield> Guard<'a, F, S> {
             if kind == payload::NONCE {
                 let length = octets.wrapping_sub(payload::LEN);
                 let is_sound = (NONCE_LEN..=NONCE_LEN_MAX).contains(&length);
-                return is_sound.then_some((at.wrapping_add(payload::LEN), length));
+                return is_sound.then_some((*body.first_chunk()?, length));
             }
             kind = next;
             at = behind;

@@ -1,7 +1,8 @@
 //! The maps through which the XDP program and the daemon talk.
 
 use crate::cookie::CookieSecrets;
-use crate::limit::Rate;
+use crate::guard::Bucket;
+use crate::limit::Limits;
 use crate::spi::SpiSecrets;
 
 /// One `u64` per CPU and [`Verdict`](crate::verdict::Verdict), at its index.
@@ -85,22 +86,29 @@ pub struct Config {
     pub check_spis: bool,
     /// Ask [`LISTED`] about sources.
     pub lists: bool,
-    /// IKE_SA_INIT requests of a source, without a cookie and with one apart.
-    pub source: Rate,
-    /// IKE_SA_INIT requests of all sources without a cookie.
-    pub total: Rate,
-    /// IKE_SA_INIT requests of all sources with a cookie.
-    pub proven_total: Rate,
-    /// Messages that user space only refuses, of a source: those with an SPI that is
-    /// not ours, and those of a later version of IKE.
-    pub stray_source: Rate,
-    /// The same, of all sources.
-    pub stray_total: Rate,
+    /// IKE_SA_INIT requests without a good cookie.
+    pub init: Limits,
+    /// IKE_SA_INIT requests with a good cookie.
+    pub proven: Limits,
+    /// Messages that user space only refuses: those with an SPI that is not ours, and
+    /// those of a later version of IKE.
+    pub stray: Limits,
 }
 
 impl Config {
+    /// What tokens are taken for, and how many there are.
+    #[must_use]
+    #[inline(always)]
+    pub const fn limits(&self, bucket: Bucket) -> Limits {
+        match bucket {
+            Bucket::Init => self.init,
+            Bucket::Proven => self.proven,
+            Bucket::Stray => self.stray,
+        }
+    }
+
     /// Words in [`Self::to_words`].
-    pub const WORDS: usize = 11;
+    pub const WORDS: usize = 1 + 3 * Limits::WORDS;
 
     const DROP_IKEV1: u64 = 1 << 16;
     const CHECK_SPIS: u64 = 1 << 17;
@@ -118,29 +126,17 @@ impl Config {
             | flag(self.lists, Self::LISTS)
             | flag(self.cookies == Cookies::OverRate, Self::OVER_RATE)
             | flag(self.cookies == Cookies::Always, Self::ALWAYS);
-        [
-            flags,
-            self.source.interval,
-            self.source.ahead,
-            self.total.interval,
-            self.total.ahead,
-            self.proven_total.interval,
-            self.proven_total.ahead,
-            self.stray_source.interval,
-            self.stray_source.ahead,
-            self.stray_total.interval,
-            self.stray_total.ahead,
-        ]
+        let [a, b, c, d] = self.init.to_words();
+        let [e, f, g, h] = self.proven.to_words();
+        let [i, j, k, l] = self.stray.to_words();
+        [flags, a, b, c, d, e, f, g, h, i, j, k, l]
     }
 
     /// Reads the value from the map.
     #[must_use]
     #[inline(always)]
     pub const fn from_words(words: &[u64; Self::WORDS]) -> Self {
-        const fn rate(interval: u64, ahead: u64) -> Rate {
-            Rate { interval, ahead }
-        }
-        let [flags, a, b, c, d, e, f, g, h, i, j] = *words;
+        let [flags, a, b, c, d, e, f, g, h, i, j, k, l] = *words;
         let [.., high, low] = flags.to_be_bytes();
         Self {
             frame_max: u16::from_be_bytes([high, low]),
@@ -154,11 +150,9 @@ impl Config {
             },
             check_spis: flags & Self::CHECK_SPIS != 0,
             lists: flags & Self::LISTS != 0,
-            source: rate(a, b),
-            total: rate(c, d),
-            proven_total: rate(e, f),
-            stray_source: rate(g, h),
-            stray_total: rate(i, j),
+            init: Limits::from_words([a, b, c, d]),
+            proven: Limits::from_words([e, f, g, h]),
+            stray: Limits::from_words([i, j, k, l]),
         }
     }
 }
@@ -202,10 +196,7 @@ mod tests {
 
     #[test]
     fn a_config_survives_the_map() {
-        let rate = |n| Rate {
-            interval: n,
-            ahead: n + 1,
-        };
+        let limits = |n| Limits::from_words([n, n + 1, n + 2, n + 3]);
         for frame_max in [0, 1792, u16::MAX] {
             for cookies in [Cookies::Off, Cookies::OverRate, Cookies::Always] {
                 for flags in 0..8 {
@@ -215,11 +206,9 @@ mod tests {
                         check_spis: flags & 2 != 0,
                         lists: flags & 4 != 0,
                         cookies,
-                        source: rate(1),
-                        total: rate(3),
-                        proven_total: rate(5),
-                        stray_source: rate(7),
-                        stray_total: rate(9),
+                        init: limits(1),
+                        proven: limits(5),
+                        stray: limits(9),
                     };
                     assert_eq!(Config::from_words(&config.to_words()), config);
                 }

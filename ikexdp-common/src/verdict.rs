@@ -72,12 +72,16 @@ counters! {
         DropNonce = "drop_nonce",
         /// Dropped: IKE_SA_INIT request with a good cookie, over the rate of its source.
         DropSourceLimit = "drop_source_limit",
+        /// Dropped: IKE_SA_INIT request with a good cookie, over the rate of its network (IPv6, 48 bits).
+        DropNetworkLimit = "drop_network_limit",
         /// Dropped: IKE_SA_INIT request with a good cookie, over the rate of all sources.
         DropTotalLimit = "drop_total_limit",
         /// Replied: IKE_SA_INIT request answered with COOKIE, as all are.
         ReplyCookie = "reply_cookie",
         /// Replied: IKE_SA_INIT request answered with COOKIE, its source being over its rate.
         ReplyCookieSource = "reply_cookie_source",
+        /// Replied: IKE_SA_INIT request answered with COOKIE, its network (IPv6, 48 bits) being over its rate.
+        ReplyCookieNetwork = "reply_cookie_network",
         /// Replied: IKE_SA_INIT request answered with COOKIE, all sources together being over the rate.
         ReplyCookieTotal = "reply_cookie_total",
         /// Redirected: names an SPI that is not ours, which user space refuses.
@@ -141,8 +145,12 @@ impl Verdict {
             | Self::DropVersionLimit
             | Self::DropNonce
             | Self::DropSourceLimit
+            | Self::DropNetworkLimit
             | Self::DropTotalLimit => Action::Drop,
-            Self::ReplyCookie | Self::ReplyCookieSource | Self::ReplyCookieTotal => Action::Reply,
+            Self::ReplyCookie
+            | Self::ReplyCookieSource
+            | Self::ReplyCookieNetwork
+            | Self::ReplyCookieTotal => Action::Reply,
             Self::RedirectStray
             | Self::RedirectVersion
             | Self::RedirectIke

@@ -1,8 +1,9 @@
 //! The only place that reads and writes a packet.
 //!
-//! What stands at a fixed place is read by pointer, which costs next to nothing and
-//! is what every frame needs. All else goes by the kernel's helpers, which check
-//! places themselves: the verifier need not follow what a peer wrote there.
+//! What stands at a fixed place is reached by pointer, which costs next to nothing; the
+//! verifier sees to it that the place was compared with the packet's end. What stands
+//! where a peer has put it is read by the kernel's helper, at tens of nanoseconds: the
+//! verifier need not follow what the peer wrote.
 #![expect(unsafe_code, reason = "a packet is memory between two addresses")]
 #![expect(
     clippy::cast_possible_truncation,
@@ -15,7 +16,7 @@ use core::mem::MaybeUninit;
 
 use aya_ebpf::EbpfContext;
 use aya_ebpf::bindings::xdp_md;
-use aya_ebpf::helpers::generated::{bpf_xdp_adjust_tail, bpf_xdp_load_bytes, bpf_xdp_store_bytes};
+use aya_ebpf::helpers::generated::{bpf_xdp_adjust_tail, bpf_xdp_load_bytes};
 use aya_ebpf::programs::XdpContext;
 use ikexdp_common::challenge::Write;
 use ikexdp_common::classify::Load;
@@ -37,6 +38,18 @@ impl Frame {
             end: ctx.data_end(),
         }
     }
+
+    /// Where `length` octets of the packet begin.
+    #[inline(always)]
+    const fn place(&self, layer: usize, field: usize, length: usize) -> Option<usize> {
+        // The sums cannot wrap: offsets are small. They are written so that the
+        // verifier sees a packet pointer plus a constant.
+        let from = self.start.wrapping_add(layer).wrapping_add(field);
+        if from.wrapping_add(length) > self.end {
+            return None;
+        }
+        Some(from)
+    }
 }
 
 impl Load for Frame {
@@ -47,14 +60,8 @@ impl Load for Frame {
 
     #[inline(always)]
     fn load<const N: usize>(&self, layer: usize, field: usize) -> Option<[u8; N]> {
-        // The sums cannot wrap: offsets are small constants. They are written
-        // so that the verifier sees a packet pointer plus a constant.
-        let from = self.start.wrapping_add(layer).wrapping_add(field);
-        if from.wrapping_add(N) > self.end {
-            return None;
-        }
-        // SAFETY: `from..from + N` lies within the packet, as just checked, and
-        // octets need no alignment.
+        let from = self.place(layer, field, N)?;
+        // SAFETY: there are `N` octets of the packet, and octets need no alignment.
         Some(unsafe { *(from as *const [u8; N]) })
     }
 }
@@ -76,17 +83,18 @@ impl Write for Frame {
     fn truncate(&mut self, length: usize) -> Option<()> {
         // Hidden, or the compiler would count from the end, which the verifier forbids.
         let more = length.wrapping_sub(black_box(self.length()));
-        // SAFETY: the context is the program's, and nothing is read by pointer
-        // hereafter.
+        // SAFETY: the context is the program's.
         let refused = unsafe { bpf_xdp_adjust_tail(self.ctx, more as i32) };
+        // What was known of the packet before is void.
+        *self = Self::new(&XdpContext::new(self.ctx));
         (refused == 0).then_some(())
     }
 
     #[inline(always)]
-    fn write<const N: usize>(&mut self, at: usize, mut octets: [u8; N]) -> Option<()> {
-        let from = octets.as_mut_ptr().cast();
-        // SAFETY: there are `N` octets, and the context is the program's.
-        let refused = unsafe { bpf_xdp_store_bytes(self.ctx, at as u32, from, N as u32) };
-        (refused == 0).then_some(())
+    fn store<const N: usize>(&mut self, layer: usize, field: usize, octets: [u8; N]) -> Option<()> {
+        let to = self.place(layer, field, N)?;
+        // SAFETY: there are `N` octets of the packet, and octets need no alignment.
+        unsafe { *(to as *mut [u8; N]) = octets };
+        Some(())
     }
 }

@@ -8,7 +8,7 @@ use aya_ebpf::helpers::bpf_ktime_get_ns;
 use aya_ebpf::macros::btf_map;
 use ikexdp_common::address::Address;
 use ikexdp_common::guard::{Bucket, Listing, Shield};
-use ikexdp_common::limit::Rate;
+use ikexdp_common::limit::{Buckets, Over};
 use ikexdp_common::maps::{Config, KEPT_SPIS_MAX, LISTED_MAX, SOURCES_DEFAULT, Secrets};
 
 use crate::gateway::Maps;
@@ -16,7 +16,10 @@ use crate::gateway::Maps;
 const NO_PREALLOC: usize = BPF_F_NO_PREALLOC as usize;
 
 /// A bucket for everything that tokens are taken for.
-type Buckets = [u64; Bucket::COUNT];
+type Row = [u64; Bucket::COUNT];
+
+/// Those of a source that nothing was heard of. Not on the stack, which is short.
+static FULL: Row = [0; Bucket::COUNT];
 
 #[btf_map]
 static CONFIG: Array<[u64; Config::WORDS], 1> = Array::new();
@@ -32,10 +35,10 @@ static LISTED: LpmTrie<[u8; 16], u8, LISTED_MAX> = LpmTrie::new();
 
 /// The daemon asks for as many as its configuration says.
 #[btf_map]
-static SOURCES: LruHashMap<[u8; 16], Buckets, { SOURCES_DEFAULT as usize }> = LruHashMap::new();
+static SOURCES: LruHashMap<[u8; 16], Row, { SOURCES_DEFAULT as usize }> = LruHashMap::new();
 
 #[btf_map]
-static ALL: Array<Buckets, 1> = Array::new();
+static ALL: Array<Row, 1> = Array::new();
 
 /// What the daemon has told.
 #[inline(always)]
@@ -76,43 +79,62 @@ impl Shield for Maps {
     }
 
     #[inline(always)]
-    fn take(&self, source: Address, bucket: Bucket, rate: Rate) -> bool {
-        rate.interval == 0 || take_of(&source, bucket, &rate)
-    }
-
-    #[inline(always)]
-    fn take_of_all(&self, bucket: Bucket, rate: Rate) -> bool {
-        if rate.interval == 0 {
-            return true;
-        }
-        ALL.get_ptr_mut(0)
-            .is_some_and(|buckets| take(buckets, bucket, rate))
+    fn take(&self, address: Address, bucket: Bucket) -> Result<(), Over> {
+        take(&address, bucket)
     }
 }
 
 /// A function of its own: the stack of one is short.
 #[inline(never)]
-fn take_of(source: &Address, bucket: Bucket, rate: &Rate) -> bool {
-    if let Some(buckets) = SOURCES.get_ptr_mut(source.0) {
-        return take(buckets, bucket, *rate);
+#[expect(unsafe_code, reason = "a helper of the kernel")]
+fn take(address: &Address, bucket: Bucket) -> Result<(), Over> {
+    let limits = config().limits(bucket);
+    // SAFETY: the helper has no precondition.
+    let now = unsafe { bpf_ktime_get_ns() };
+    let Some(total) = ALL.get_ptr_mut(0).and_then(|all| bucket_of(all, bucket)) else {
+        return Ok(());
+    };
+    // First, so that no stranger beyond the rate of all is remembered.
+    if !limits.total.has(total, now) {
+        return Err(Over::Total);
     }
-    // Two CPUs at once may both begin with a full bucket; so may a source that was
-    // forgotten.
-    let mut buckets: Buckets = [0; Bucket::COUNT];
-    let is_taken = take(&raw mut buckets, bucket, *rate);
-    let _ = SOURCES.insert(source.0, buckets, 0);
-    is_taken
+    // What cannot be remembered is not limited; and what is not is not remembered.
+    let mut none = 0;
+    let mut buckets = Buckets {
+        source: &mut none,
+        network: None,
+        total,
+    };
+    if limits.source.interval != 0 {
+        if let Some(source) = remembered(&address.source(), bucket) {
+            buckets.source = source;
+        }
+        if let Some(network) = address.network() {
+            buckets.network = remembered(&network, bucket);
+        }
+    }
+    limits.take(buckets, now)
+}
+
+/// The bucket of a source, or of a network: a full one if it is not known. Once more a
+/// function of its own.
+#[inline(never)]
+fn remembered(key: &Address, bucket: Bucket) -> Option<&'static mut u64> {
+    let mut buckets = SOURCES.get_ptr_mut(key.0);
+    if buckets.is_none() {
+        // CPUs that do so at once give it as many.
+        SOURCES.insert(key.0, &FULL, 0).ok()?;
+        buckets = SOURCES.get_ptr_mut(key.0);
+    }
+    bucket_of(buckets?, bucket)
 }
 
 #[inline(always)]
 #[expect(unsafe_code, reason = "map values are plain memory")]
-fn take(buckets: *mut Buckets, bucket: Bucket, rate: Rate) -> bool {
-    // SAFETY: the helper has no precondition.
-    let now = unsafe { bpf_ktime_get_ns() };
-    // SAFETY: the pointer is to a value of a map, or on the stack. Other CPUs may write
-    // the same word, never half of it; what that does to a limit, `limit` tells.
+fn bucket_of(buckets: *mut Row, bucket: Bucket) -> Option<&'static mut u64> {
+    // SAFETY: the pointer is to a value of a map, which is there until the program ends.
+    // Other CPUs may write the same word, never half of it; what that does to a limit,
+    // `limit` tells.
     let buckets = unsafe { &mut *buckets };
-    buckets
-        .get_mut(bucket as usize)
-        .is_some_and(|bucket| rate.take(bucket, now))
+    buckets.get_mut(bucket as usize)
 }

@@ -7,6 +7,8 @@ use core::fmt;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use core::time::Duration;
 
+use ikexdp_common::limit::{Limits, Rate};
+
 use crate::crypto::cert::{CertifiedKey, TrustAnchors};
 use crate::crypto::cipher::{Encryption, Integrity};
 use crate::crypto::kex::Group;
@@ -185,13 +187,32 @@ pub struct Gate {
     pub cookie_rate: u32,
     /// Half-open IKE SAs at which no new one is made.
     pub half_open_max: usize,
-    /// The same for one IPv4 address, or one /64 of IPv6.
+    /// The same for one IPv4 address, or one /64 of IPv6; four times that for a /48.
     pub half_open_per_source: usize,
+    /// IKE_SA_INIT requests in a second, of all sources: beyond, they are asked for
+    /// cookies, and dropped if they have one.
+    pub init_rate: u32,
+    /// The same of one IPv4 address, or one /64 of IPv6; four times that for a /48.
+    pub init_rate_per_source: u32,
+    /// How many of those may come at once, after a silence.
+    pub init_burst_per_source: u32,
+}
+
+impl Gate {
+    /// How many IKE_SA_INIT requests are let in.
+    #[must_use]
+    pub const fn init_limits(&self) -> Limits {
+        Limits {
+            source: Rate::per_second(self.init_rate_per_source, self.init_burst_per_source),
+            total: Rate::per_second(self.init_rate, self.init_rate),
+        }
+    }
 }
 
 impl Default for Gate {
-    /// Hundreds of clients may come at once from behind one NAT, and whoever floods us
-    /// from one address has a sixteenth of what there is.
+    /// Hundreds of clients may come at once from behind one NAT, when the line of their
+    /// office is back, and whoever floods us from one address has a sixteenth of what
+    /// there is.
     fn default() -> Self {
         Self {
             cookies: Cookies::Automatic,
@@ -199,6 +220,9 @@ impl Default for Gate {
             cookie_rate: 1000,
             half_open_max: 16_384,
             half_open_per_source: 1024,
+            init_rate: 10_000,
+            init_rate_per_source: 100,
+            init_burst_per_source: 1000,
         }
     }
 }

@@ -2,6 +2,8 @@
 
 use core::time::Duration;
 
+use ikexdp_common::limit::{Limits, Rate};
+
 /// Longest IKE message taken, whole or reassembled, in octets. Certificate
 /// chains need 2 to 7 kB, EAP-TLS and large CERTREQs more; 64 KiB is what
 /// RFC 7296 §2 has implementations support at the outside.
@@ -97,12 +99,13 @@ pub const HURRIED_HALF_OPEN: Duration = Duration::from_secs(15);
 /// No honest client sends one; whoever sees the SPIs on their way can.
 pub const UNAUTHENTIC_MAX: u8 = 16;
 
-/// Requests for unknown IKE SAs that are answered in a second: clients of a gateway
-/// that was started anew come by the thousand, each again and again.
-pub const INVALID_SPIS_PER_SECOND: u32 = 100;
-
-/// The same of one source: it may be a NAT with many clients behind it.
-pub const INVALID_SPIS_OF_A_SOURCE: u32 = 10;
+/// Requests for unknown IKE SAs that are answered: a hundred in a second, as clients of
+/// a gateway that was started anew come by the thousand, each again and again; ten of
+/// one source, which may be a NAT with many clients behind it.
+pub const INVALID_SPIS: Limits = Limits {
+    source: Rate::per_second(10, 10),
+    total: Rate::per_second(100, 100),
+};
 
 /// How long a datagram size that was found to work is believed in: paths
 /// change, and a handshake in smaller fragments than needed costs little.

@@ -35,6 +35,14 @@ counters! {
         HalfOpenLimit = "half_open_limit",
         /// IKE_SA_INIT requests dropped at the half-open limit of their source.
         HalfOpenOfSource = "half_open_of_source",
+        /// IKE_SA_INIT requests dropped at the half-open limit of their network.
+        HalfOpenOfNetwork = "half_open_of_network",
+        /// IKE_SA_INIT requests with a good cookie dropped over the rate of all.
+        InitRateLimit = "init_rate_limit",
+        /// IKE_SA_INIT requests with a good cookie dropped over the rate of their source.
+        InitRateOfSource = "init_rate_of_source",
+        /// IKE_SA_INIT requests with a good cookie dropped over the rate of their network.
+        InitRateOfNetwork = "init_rate_of_network",
         /// IKE_SA_INIT requests answered with INVALID_KE_PAYLOAD.
         InvalidKeSent = "invalid_ke_sent",
         /// IKE_SA_INIT requests answered with NO_PROPOSAL_CHOSEN.

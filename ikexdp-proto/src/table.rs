@@ -32,6 +32,7 @@ pub(crate) struct Table {
     reassemblies: BTreeSet<(bool, Instant, IkeSaId)>,
     reassembly_octets: usize,
     half_open: usize,
+    /// Of each source, and of each network.
     half_open_of: BTreeMap<Address, usize>,
     established: usize,
 }
@@ -100,8 +101,7 @@ impl Table {
     }
 
     /// The same, of those that came from where `address` is.
-    pub(crate) fn half_open_of(&self, address: IpAddr) -> usize {
-        let source = Address::from(address).source();
+    pub(crate) fn half_open_of(&self, source: Address) -> usize {
         self.half_open_of.get(&source).copied().unwrap_or_default()
     }
 
@@ -242,7 +242,13 @@ impl Table {
         if before.half_open != now.half_open
             && let Some((address, _)) = entry.request
         {
-            book_half_open(&mut self.half_open_of, address, now.half_open);
+            let address = Address::from(address);
+            for source in [Some(address.source()), address.network()]
+                .into_iter()
+                .flatten()
+            {
+                book_half_open(&mut self.half_open_of, source, now.half_open);
+            }
         }
         if before.awaited != now.awaited {
             for spi in before.awaited.into_iter().flatten() {
@@ -286,9 +292,8 @@ impl Table {
     }
 }
 
-/// Counts one half-open SA of a peer at `address` more, or one less.
-fn book_half_open(of: &mut BTreeMap<Address, usize>, address: IpAddr, more: bool) {
-    let source = Address::from(address).source();
+/// Counts one half-open SA of a source or a network more, or one less.
+fn book_half_open(of: &mut BTreeMap<Address, usize>, source: Address, more: bool) {
     let before = of.remove(&source).unwrap_or_default();
     let now = if more {
         before.saturating_add(1)

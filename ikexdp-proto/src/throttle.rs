@@ -4,44 +4,55 @@ use alloc::collections::BTreeMap;
 use core::net::IpAddr;
 
 use ikexdp_common::address::Address;
-use ikexdp_common::limit::Rate;
+use ikexdp_common::limit::{Buckets, Limits, Over};
 
 use crate::time::Instant;
 
-/// Limits of each source, and of all together.
-#[derive(Debug)]
+/// Buckets that are no burden.
+const ROOM: usize = 64;
+
+/// What sources have used up of their limits, and all together.
+#[derive(Debug, Default)]
 pub(crate) struct Throttle {
-    each: Rate,
-    all: Rate,
     total: u64,
-    /// The buckets of the sources of the last second. There are no more of them than
-    /// were let through.
-    sources: BTreeMap<Address, u64>,
+    /// The buckets that are not full, of sources and of networks, and a few that are:
+    /// two for each that was let through within the time of a burst.
+    buckets: BTreeMap<Address, u64>,
+    /// At how many of them the full ones are taken out.
+    crowded: usize,
 }
 
 impl Throttle {
-    /// So often in a second, and as often at once after a second of silence.
-    pub(crate) const fn new(each: u32, all: u32) -> Self {
-        Self {
-            each: Rate::per_second(each, each),
-            all: Rate::per_second(all, all),
-            total: 0,
-            sources: BTreeMap::new(),
-        }
+    /// Whether what comes from `address` is let through at `now`.
+    pub(crate) fn admit(
+        &mut self,
+        limits: &Limits,
+        now: Instant,
+        address: IpAddr,
+    ) -> Result<(), Over> {
+        let now = now.as_micros().saturating_mul(1000);
+        let address = Address::from(address);
+        let of = |key| self.buckets.get(&key).copied().unwrap_or_default();
+        let mut source = of(address.source());
+        let mut network = address.network().map(|key| (key, of(key)));
+        let buckets = Buckets {
+            source: &mut source,
+            network: network.as_mut().map(|(_, bucket)| bucket),
+            total: &mut self.total,
+        };
+        limits.take(buckets, now)?;
+        self.make_room(now);
+        self.buckets.insert(address.source(), source);
+        self.buckets.extend(network);
+        Ok(())
     }
 
-    /// Whether what comes from `address` is let through at `now`.
-    pub(crate) fn admit(&mut self, now: Instant, address: IpAddr) -> bool {
-        let now = now.as_micros().saturating_mul(1000);
-        let source = Address::from(address).source();
-        let mut bucket = self.sources.get(&source).copied().unwrap_or_default();
-        // Who has used up its own takes nothing of the others'.
-        if !self.each.take(&mut bucket, now) || !self.all.take(&mut self.total, now) {
-            return false;
+    /// Takes out the buckets that are full again, as often as their number has doubled.
+    fn make_room(&mut self, now: u64) {
+        if self.buckets.len() >= self.crowded {
+            self.buckets.retain(|_, full| *full > now);
+            self.crowded = self.buckets.len().saturating_mul(2).max(ROOM);
         }
-        self.sources.retain(|_, full| *full > now);
-        self.sources.insert(source, bucket);
-        true
     }
 }
 
@@ -49,17 +60,24 @@ impl Throttle {
 mod tests {
     use super::*;
     use core::time::Duration;
+    use ikexdp_common::limit::Rate;
 
     const START: Instant = Instant::from_micros(1);
 
+    const LIMITS: Limits = Limits {
+        source: Rate::per_second(4, 4),
+        total: Rate::per_second(10, 10),
+    };
+
     fn admitted(throttle: &mut Throttle, now: Instant, last: u8, times: usize) -> usize {
         let address = IpAddr::from([192, 0, 2, last]);
-        (0..times).filter(|_| throttle.admit(now, address)).count()
+        let admit = |_: &_| throttle.admit(&LIMITS, now, address).is_ok();
+        (0..times).filter(admit).count()
     }
 
     #[test]
     fn a_source_has_its_share_and_no_more() {
-        let mut throttle = Throttle::new(4, 10);
+        let mut throttle = Throttle::default();
         assert_eq!(admitted(&mut throttle, START, 1, 100), 4);
         assert_eq!(admitted(&mut throttle, START, 2, 100), 4);
         let later = START + Duration::from_millis(250);
@@ -70,7 +88,7 @@ mod tests {
 
     #[test]
     fn all_sources_together_have_theirs() {
-        let mut throttle = Throttle::new(4, 10);
+        let mut throttle = Throttle::default();
         let total: usize = (0..=255)
             .map(|last| admitted(&mut throttle, START, last, 1))
             .sum();
@@ -79,7 +97,7 @@ mod tests {
         for tick in 1..=1000 {
             let now = START + Duration::from_millis(10 * tick);
             total += admitted(&mut throttle, now, tick as u8, 3);
-            assert!(throttle.sources.len() <= 20, "{}", throttle.sources.len());
+            assert!(throttle.buckets.len() <= ROOM, "{}", throttle.buckets.len());
         }
         // In ten seconds, however it is asked for.
         assert_eq!(total, 100);

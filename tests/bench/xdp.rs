@@ -18,7 +18,7 @@ use ikexdp::{
     xsk::{Socket, Transfer},
 };
 use ikexdp_common::{
-    limit::Rate,
+    limit::Limits,
     maps::Config,
     verdict::{
         Action,
@@ -138,13 +138,10 @@ fn subjects() -> Vec<Subject> {
 }
 
 fn unlimited(config: Config) -> Config {
-    let without = Rate::default();
     Config {
-        source: without,
-        total: without,
-        proven_total: without,
-        stray_source: without,
-        stray_total: without,
+        init: Limits::default(),
+        proven: Limits::default(),
+        stray: Limits::default(),
         ..config
     }
 }

@@ -2,6 +2,7 @@
 //! do not authenticate (RFC 7296 §2.6, RFC 8019).
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use harness::script::{KEY, NONCE, Script, clear_notify, config};
@@ -12,7 +13,7 @@ use ikexdp_proto::limits::{CALM_TIME, HURRIED_HALF_OPEN, UNAUTHENTIC_MAX};
 use ikexdp_proto::stats::Stat;
 use ikexdp_proto::types::Spi;
 use ikexdp_proto::wire::header::Header;
-use ikexdp_proto::wire::iana::{ExchangeType, GroupId, NotifyType};
+use ikexdp_proto::wire::iana::{ExchangeType, GroupId, NotifyType, PayloadType};
 
 /// Cookies from `threshold` half-open SAs, or from `rate` requests in a second.
 fn gated(threshold: usize, rate: u32) -> Config {
@@ -117,24 +118,31 @@ fn many_requests_turn_cookies_on_though_no_sa_comes_of_them() {
 /// XDP asks everybody for a cookie in a flood, also whoever repeats a request that the
 /// engine has answered already.
 #[test]
-fn who_was_asked_for_a_cookie_in_between_begins_anew() {
+fn who_was_asked_for_a_cookie_in_between_goes_on() {
     let mut script = Script::new(gated(1000, 1000));
-    assert_eq!(knock(&mut script, None), Fate::Accepted);
+    let first = script.init_request(|_| ());
+    let responses = script.deliver(&first);
     assert_eq!(knock(&mut script, Some(&[7; 9])), Fate::Dropped);
     let (address, spi) = (script.path.remote.ip(), script.spis.initiator.0);
     let secrets = script.endpoint.cookie_secrets();
-    let cookie = secrets.mint(address, spi, &NONCE);
-    assert_eq!(knock(&mut script, Some(&cookie)), Fate::Accepted);
-    assert_eq!(script.endpoint.half_open(), 1);
-    assert_eq!(script.endpoint.stats().value(Stat::InitAccepted), 2);
-    // The same once more is a repeat; and with one cookie nobody begins twice.
-    assert_eq!(knock(&mut script, Some(&cookie)), Fate::Accepted);
+    let cookie: &'static [u8] = secrets.mint(address, spi, &NONCE).to_vec().leak();
     let another = script.init_request(|request| {
-        request.cookie = Some(&cookie);
+        request.cookie = Some(cookie);
         request.key_exchange.data = &[9; 32];
     });
     assert!(script.deliver(&another).is_empty());
-    assert_eq!(script.endpoint.stats().value(Stat::InitAccepted), 2);
+    script.init_as(|request| request.cookie = Some(cookie));
+    // The response may have been late, and not lost: it is still good.
+    let [response] = responses.as_slice() else {
+        panic!("one response, not {}", responses.len())
+    };
+    assert_eq!(Header::decode(response).unwrap().0.spis, script.spis);
+    assert_eq!(script.endpoint.half_open(), 1);
+    assert_eq!(script.endpoint.stats().value(Stat::InitAccepted), 1);
+    // Its signature is of the request with the cookie.
+    let payloads = script.auth_payloads(KEY, Some(Script::child()));
+    script.exchange(ExchangeType::IKE_AUTH, 1, &payloads);
+    assert_eq!(script.endpoint.established(), 1);
 }
 
 /// Whoever answers in the engine's place keeps cookies on, and turns them on for
@@ -196,9 +204,19 @@ fn a_cookie_made_elsewhere_is_good_until_it_is_old() {
     next(&mut script);
     let cookie = secrets.mint(address, script.spis.initiator.0, &[0x4e; 32]);
     assert!(matches!(knock(&mut script, Some(&cookie)), Fate::Cookie(_)));
-    // When all that are out are old, there is nothing more to do.
-    script.wait(Duration::from_secs(600));
-    assert_eq!(script.endpoint.poll_timeout(), None);
+}
+
+/// XDP asks with the secrets that it was told last, after however long a silence.
+#[test]
+fn the_first_client_after_a_long_silence_is_asked_once() {
+    let mut config = gated(1000, 1000);
+    config.gate.cookies = Cookies::Always;
+    let mut script = Script::new(config);
+    script.wait(Duration::from_secs(86_400));
+    let (address, spi) = (script.path.remote.ip(), script.spis.initiator.0);
+    let told = script.endpoint.cookie_secrets();
+    let cookie = told.mint(address, spi, &NONCE);
+    assert_eq!(knock(&mut script, Some(&cookie)), Fate::Accepted);
 }
 
 /// One address with valid cookies has its share, which is not all there is.
@@ -235,6 +253,55 @@ fn a_source_cannot_take_the_places_of_others() {
     }
     next(&mut script);
     assert_eq!(enter(&mut script), Fate::Dropped);
+}
+
+/// Whoever has a /48 of IPv6 has 65,536 sources.
+#[test]
+fn a_customer_with_many_networks_cannot_take_the_places_of_others() {
+    let mut config = gated(2, 1000);
+    config.gate.half_open_per_source = 5;
+    let mut script = Script::new(config);
+    let mut enters = |address: String| {
+        from(&mut script, &address);
+        next(&mut script);
+        enter(&mut script) == Fate::Accepted
+    };
+    let mine = (0..100).filter(|net| enters(format!("2001:db8:1:{net}::1")));
+    assert_eq!(mine.count(), 4 * 5);
+    assert!(enters("2001:db8:2::1".to_owned()));
+    let stats = script.endpoint.stats();
+    assert_eq!(stats.value(Stat::HalfOpenOfNetwork), 80);
+}
+
+/// XDP does not see what has IP options or comes in fragments, nor is it always there.
+#[test]
+fn who_is_over_its_rate_is_asked_for_a_cookie_and_then_dropped() {
+    let mut config = gated(1000, 1000);
+    config.gate.init_rate_per_source = 2;
+    config.gate.init_burst_per_source = 5;
+    config.gate.init_rate = 12;
+    let mut script = Script::new(config.clone());
+    let flood = |script: &mut Script, address: &str| {
+        from(script, address);
+        let fates = (0..50).map(|_| {
+            next(script);
+            enter(script)
+        });
+        fates.filter(|fate| *fate == Fate::Accepted).count()
+    };
+    assert_eq!(flood(&mut script, "192.0.2.10"), 5);
+    assert_eq!(flood(&mut script, "192.0.2.11"), 5);
+    assert_eq!(flood(&mut script, "192.0.2.12"), 2);
+    let stats = script.endpoint.stats();
+    assert_eq!(stats.value(Stat::CookieSent), 45 + 45 + 48);
+    assert_eq!(stats.value(Stat::InitRateOfSource), 45 + 45);
+    assert_eq!(stats.value(Stat::InitRateLimit), 48);
+    script.wait(Duration::from_secs(1));
+    assert_eq!(flood(&mut script, "192.0.2.10"), 2);
+    // Nobody is limited who may have been put there by a forger.
+    config.gate.cookies = Cookies::Off;
+    script.endpoint.reconfigure(Arc::new(config));
+    assert_eq!(flood(&mut script, "192.0.2.10"), 50);
 }
 
 /// A client that gets in gives its place back at once.
@@ -299,6 +366,26 @@ fn junk_for_a_half_open_sa_ends_it_without_more_work() {
     assert_eq!(script.endpoint.half_open(), 1);
     script.wait(Duration::from_secs(30));
     assert_eq!(script.endpoint.half_open(), 0);
+}
+
+/// Who has sent one fragment that is authentic is there, whatever others send.
+#[test]
+fn no_junk_ends_a_handshake_that_goes_on() {
+    let mut script = Script::new(config());
+    script.init();
+    let payloads = script.auth_payloads(KEY, Some(Script::child()));
+    let (half, rest) = payloads.octets.split_at(payloads.octets.len() / 2);
+    let auth = ExchangeType::IKE_AUTH;
+    let first = script.seal_part(auth, 1, payloads.first, Some((1, 2)), half);
+    let second = script.seal_part(auth, 1, PayloadType(0), Some((2, 2)), rest);
+    script.deliver(&first);
+    let mut junk = second.to_vec();
+    *junk.last_mut().unwrap() ^= 1;
+    for _ in 0..100 {
+        assert!(script.deliver(&junk).is_empty());
+    }
+    script.deliver(&second);
+    assert_eq!(script.endpoint.established(), 1);
 }
 
 #[test]

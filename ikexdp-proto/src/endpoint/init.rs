@@ -3,6 +3,8 @@
 use alloc::boxed::Box;
 use core::time::Duration;
 
+use ikexdp_common::address::Address;
+
 use super::{Endpoint, Output};
 use crate::error::{Error, Violation};
 use crate::event::{Event, FragmentationSummary, HandshakeFailure};
@@ -26,12 +28,12 @@ impl Endpoint {
     ) {
         let key: RequestKey = (datagram.path.remote.ip(), header.spis.initiator);
         if let Some(id) = self.table.by_request(&key) {
-            if self.begins_anew(id, header, payloads, datagram) {
-                self.update(id, |sa, _| sa.forget());
-                return self.init_request(header, payloads, datagram);
-            }
+            let is_same = self.is_same_with_cookie(id, header, payloads, datagram);
             self.update(id, |sa, cx| {
-                if sa.was_made_by(datagram.payload) {
+                if is_same {
+                    sa.adopt_request(datagram.payload);
+                }
+                if is_same || sa.was_made_by(datagram.payload) {
                     sa.repeat_init(cx, datagram);
                 } else {
                     cx.stats.count(Stat::OutOfWindow);
@@ -64,16 +66,14 @@ impl Endpoint {
                 let notify = Notify::new(NotifyType::COOKIE, &cookie);
                 self.reply(header, datagram, &notify);
             }
-            Admission::Full => self.host.stats.count(Stat::HalfOpenLimit),
-            Admission::SourceFull => self.host.stats.count(Stat::HalfOpenOfSource),
+            Admission::Refused(stat) => self.host.stats.count(stat),
         }
     }
 
-    /// Whether the initiator of a half-open SA has been asked for a cookie meanwhile,
-    /// by the host in our place, because our response was lost. That it has one shows
-    /// that it is the same, or on its path. With one cookie it begins once: each time
-    /// costs a computation.
-    fn begins_anew(
+    /// Whether this is the request that a half-open SA was made by, now with a cookie: the
+    /// initiator has been asked for it by the host in our place, because our response was
+    /// lost or late. It is this message that IKE_AUTH signs (RFC 7296 §2.15).
+    fn is_same_with_cookie(
         &self,
         id: IkeSaId,
         header: &Header,
@@ -90,7 +90,9 @@ impl Endpoint {
         let (Ok(before), Ok(request)) = (before, request) else {
             return false;
         };
-        request.cookie != before.cookie
+        let cookie = request.cookie;
+        cookie != before.cookie
+            && request == InitRequest { cookie, ..before }
             && self
                 .gate
                 .is_proved(&datagram.path, header.spis.initiator, &request)
@@ -104,13 +106,16 @@ impl Endpoint {
     ) -> Admission {
         let host = &mut self.host;
         self.gate.rotate(host.now, &mut *host.entropy);
+        let address = Address::from(datagram.path.remote.ip());
+        let of = |source| self.table.half_open_of(source);
         let half_open = HalfOpen {
             total: self.table.half_open(),
-            of_source: self.table.half_open_of(datagram.path.remote.ip()),
+            of_source: of(address.source()),
+            of_network: address.network().map(of).unwrap_or_default(),
         };
-        let config = &host.config.gate;
+        let from = (&datagram.path, spi_i);
         self.gate
-            .admit(config, half_open, &datagram.path, spi_i, request)
+            .admit(&host.config.gate, half_open, host.now, from, request)
     }
 
     /// Why nobody looks at an IKE_SA_INIT request, if nobody does.

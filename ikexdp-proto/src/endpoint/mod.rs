@@ -177,7 +177,7 @@ impl Endpoint {
             table: Table::default(),
             leaving: false,
             gate: Gate::new(&mut *entropy),
-            invalid_spis: unknown::throttle(),
+            invalid_spis: Throttle::default(),
             host: Host {
                 pools: Pools::new(&config.pools),
                 config,
@@ -228,7 +228,7 @@ impl Endpoint {
     /// When to hand in [`Input::Timeout`], unless something comes earlier.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let gate = self.gate.deadline();
+        let gate = self.gate.deadline(&self.host.config.gate);
         self.table.next_deadline().into_iter().chain(gate).min()
     }
 

@@ -1,18 +1,12 @@
 //! Messages for IKE SAs that there are not, or not any more.
 
 use super::Endpoint;
-use crate::limits::{INVALID_SPIS_OF_A_SOURCE, INVALID_SPIS_PER_SECOND};
+use crate::limits::INVALID_SPIS;
 use crate::stats::Stat;
-use crate::throttle::Throttle;
 use crate::types::{Datagram, Spi};
 use crate::wire::header::Header;
 use crate::wire::iana::{ExchangeType, NotifyType, PayloadType};
 use crate::wire::payload::notify::Notify;
-
-/// How often strangers are answered.
-pub(super) const fn throttle() -> Throttle {
-    Throttle::new(INVALID_SPIS_OF_A_SOURCE, INVALID_SPIS_PER_SECOND)
-}
 
 impl Endpoint {
     /// RFC 7296 §1.5, §2.21.4: who speaks under an IKE SA that is lost may hear so,
@@ -33,7 +27,8 @@ impl Endpoint {
         }
         let host = &mut self.host;
         let address = datagram.path.remote.ip();
-        if !self.invalid_spis.admit(host.now, address) {
+        let answers = &mut self.invalid_spis;
+        if answers.admit(&INVALID_SPIS, host.now, address).is_err() {
             return host.stats.count(Stat::InvalidSpiWithheld);
         }
         host.stats.count(Stat::InvalidSpiSent);

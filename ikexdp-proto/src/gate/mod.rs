@@ -4,6 +4,7 @@
 mod pressure;
 
 use ikexdp_common::cookie::{COOKIE_LEN, CookieSecrets};
+use ikexdp_common::limit::{NETWORK_SOURCES, Over};
 use rand_core::CryptoRng;
 
 use self::pressure::Pressure;
@@ -11,6 +12,8 @@ use crate::config::{self, Cookies};
 use crate::event::Event;
 use crate::limits::COOKIE_SECRET_LIFETIME;
 use crate::message::init::InitRequest;
+use crate::stats::Stat;
+use crate::throttle::Throttle;
 use crate::time::Instant;
 use crate::types::{Path, Spi};
 
@@ -24,6 +27,7 @@ pub(crate) struct Gate {
     /// Changes until no cookie is valid that somebody has.
     outstanding: u8,
     pressure: Pressure,
+    requests: Throttle,
 }
 
 /// What becomes of a request.
@@ -33,10 +37,8 @@ pub(crate) enum Admission {
     Admitted,
     /// Its sender must first show that it can receive.
     Cookie([u8; COOKIE_LEN]),
-    /// There is no room.
-    Full,
-    /// There is no room for one more of its source.
-    SourceFull,
+    /// There is no room, or it is one too many: it is dropped, and counted so.
+    Refused(Stat),
 }
 
 /// Half-open SAs.
@@ -46,6 +48,25 @@ pub(crate) struct HalfOpen {
     pub(crate) total: usize,
     /// Of the source of a request.
     pub(crate) of_source: usize,
+    /// Of the network that it is in.
+    pub(crate) of_network: usize,
+}
+
+impl HalfOpen {
+    /// Whether there is room for one more.
+    fn room(&self, config: &config::Gate) -> Admission {
+        let per_source = config.half_open_per_source;
+        let per_network = per_source.saturating_mul(NETWORK_SOURCES as usize);
+        if self.total >= config.half_open_max {
+            Admission::Refused(Stat::HalfOpenLimit)
+        } else if self.of_source >= per_source {
+            Admission::Refused(Stat::HalfOpenOfSource)
+        } else if self.of_network >= per_network {
+            Admission::Refused(Stat::HalfOpenOfNetwork)
+        } else {
+            Admission::Admitted
+        }
+    }
 }
 
 impl Gate {
@@ -56,6 +77,7 @@ impl Gate {
             changes: 0,
             outstanding: 0,
             pressure: Pressure::default(),
+            requests: Throttle::default(),
         }
     }
 
@@ -83,29 +105,41 @@ impl Gate {
         self.changes
     }
 
-    /// Lets `request` from `path` in, or not. A cookie comes before all limits, so
-    /// that nobody takes the place of another by writing its address.
+    /// Lets `request` from `path` in at `now`, or not. A cookie comes before all limits,
+    /// so that nobody takes the place of another by writing its address.
     pub(crate) fn admit(
         &mut self,
         config: &config::Gate,
         half_open: HalfOpen,
-        path: &Path,
-        spi_i: Spi,
+        now: Instant,
+        (path, spi_i): (&Path, Spi),
         request: &InitRequest<'_>,
     ) -> Admission {
-        if self.is_challenging(config) && !self.is_proved(path, spi_i, request) {
-            self.given(1);
-            let address = path.remote.ip();
-            let cookie = self.secrets.mint(address, spi_i.0, request.nonce);
-            return Admission::Cookie(cookie);
+        let is_proved = self.is_proved(path, spi_i, request);
+        let over = match config.cookies {
+            // Who may have forged its address would use up the rate of another.
+            Cookies::Off => None,
+            _ if self.is_challenging(config) && !is_proved => {
+                return self.cookie(path, spi_i, request);
+            }
+            _ => {
+                let limits = config.init_limits();
+                self.requests.admit(&limits, now, path.remote.ip()).err()
+            }
+        };
+        match over {
+            Some(_) if !is_proved => self.cookie(path, spi_i, request),
+            Some(Over::Source) => Admission::Refused(Stat::InitRateOfSource),
+            Some(Over::Network) => Admission::Refused(Stat::InitRateOfNetwork),
+            Some(Over::Total) => Admission::Refused(Stat::InitRateLimit),
+            None => half_open.room(config),
         }
-        if half_open.total >= config.half_open_max {
-            Admission::Full
-        } else if half_open.of_source >= config.half_open_per_source {
-            Admission::SourceFull
-        } else {
-            Admission::Admitted
-        }
+    }
+
+    fn cookie(&mut self, path: &Path, spi_i: Spi, request: &InitRequest<'_>) -> Admission {
+        self.given(1);
+        let address = path.remote.ip();
+        Admission::Cookie(self.secrets.mint(address, spi_i.0, request.nonce))
     }
 
     /// Whether `request` has a cookie that was made for it.
@@ -142,9 +176,13 @@ impl Gate {
     }
 
     /// When [`Self::look`] or [`Self::rotate`] has something to do.
-    pub(crate) fn deadline(&self) -> Option<Instant> {
+    ///
+    /// While everybody is asked, the host may do so in our place with the secrets of the
+    /// last hour, and they must be as good as ours.
+    pub(crate) fn deadline(&self, config: &config::Gate) -> Option<Instant> {
         let rotation = self.rotated + COOKIE_SECRET_LIFETIME;
-        let rotation = (self.outstanding > 0).then_some(rotation);
+        let is_due = self.outstanding > 0 || self.is_challenging(config);
+        let rotation = is_due.then_some(rotation);
         rotation.into_iter().chain(self.pressure.deadline()).min()
     }
 
@@ -189,14 +227,15 @@ mod tests {
     fn the_secret_changes_as_long_as_cookies_are_out() {
         let mut random = Counting::default();
         let mut gate = Gate::new(&mut random);
-        assert_eq!(gate.deadline(), None);
+        let config = config::Gate::default();
+        assert_eq!(gate.deadline(&config), None);
         gate.challenged(Instant::from_micros(1), 1);
         for change in 1..=2 {
-            let due = gate.deadline().unwrap();
+            let due = gate.deadline(&config).unwrap();
             assert_eq!(due, gate.rotated + COOKIE_SECRET_LIFETIME);
             gate.rotate(due, &mut random);
             assert_eq!(gate.changes(), change);
         }
-        assert_eq!(gate.deadline(), None);
+        assert_eq!(gate.deadline(&config), None);
     }
 }

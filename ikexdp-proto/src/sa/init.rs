@@ -228,6 +228,10 @@ impl Responding {
         &self.request
     }
 
+    pub(super) fn adopt_request(&mut self, request: &[u8]) {
+        self.request = request.to_vec();
+    }
+
     /// The secret is there: answer.
     pub(super) fn handle_secret(
         self,
@@ -335,6 +339,10 @@ impl HalfOpen {
     }
 
     /// The same request again: the same response again.
+    pub(super) fn adopt_request(&mut self, request: &[u8]) {
+        self.handshake.request = request.to_vec();
+    }
+
     pub(super) fn repeat_response(&mut self, cx: &mut Context<'_>, datagram: &Datagram<'_>) {
         if self.repeats < RESPONSE_REPEATS_MAX {
             self.repeats = self.repeats.saturating_add(1);

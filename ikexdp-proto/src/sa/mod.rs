@@ -244,9 +244,13 @@ impl IkeSa {
         }
     }
 
-    /// Lets go of an SA that its initiator begins anew.
-    pub(crate) fn forget(&mut self) {
-        self.state = State::Gone;
+    /// The initiator has sent its request once more, and not in the same octets.
+    pub(crate) fn adopt_request(&mut self, request: &[u8]) {
+        match &mut self.state {
+            State::Responding(state) => state.adopt_request(request),
+            State::HalfOpen(state) => state.adopt_request(request),
+            _ => {}
+        }
     }
 
     /// A job of this SA is done.

@@ -58,8 +58,19 @@ pub(super) fn gate(cx: &mut Context<'_>, table: &file::Defence, gate: Gate) -> O
         cx.problems
             .caution(&key.at("cookies"), text.span(), caution);
     }
-    let rate = &table.cookie_rate;
-    let cookie_rate = rate_of(cx, &key.at("cookie-rate"), rate, gate.cookie_rate);
+    let mut rate = |field, number, default| rate_of(cx, &key.at(field), number, default);
+    let cookie_rate = rate("cookie-rate", &table.cookie_rate, gate.cookie_rate);
+    let init_rate = rate("init-rate", &table.init_rate, gate.init_rate);
+    let init_rate_per_source = rate(
+        "init-rate-per-source",
+        &table.init_rate_per_source,
+        gate.init_rate_per_source,
+    );
+    let init_burst_per_source = rate(
+        "init-burst-per-source",
+        &table.init_burst_per_source,
+        gate.init_burst_per_source,
+    );
     let half_open_per_source = match &table.half_open_per_source {
         Some(most) => between(cx, &key.at("half-open-per-source"), most, 1..=u32::MAX)
             .and_then(|most| usize::try_from(most).ok()),
@@ -69,6 +80,9 @@ pub(super) fn gate(cx: &mut Context<'_>, table: &file::Defence, gate: Gate) -> O
         cookies: cookies?,
         cookie_rate: cookie_rate?,
         half_open_per_source: half_open_per_source?,
+        init_rate: init_rate?,
+        init_rate_per_source: init_rate_per_source?,
+        init_burst_per_source: init_burst_per_source?,
         ..gate
     })
 }
@@ -76,18 +90,6 @@ pub(super) fn gate(cx: &mut Context<'_>, table: &file::Defence, gate: Gate) -> O
 pub(super) fn defence(cx: &mut Context<'_>, table: &file::Defence) -> Option<Defence> {
     let key = Key::of("defence");
     let default = Defence::default();
-    let mut rate = |field, number, default| rate_of(cx, &key.at(field), number, default);
-    let init_rate = rate("init-rate", &table.init_rate, default.init_rate);
-    let init_rate_per_source = rate(
-        "init-rate-per-source",
-        &table.init_rate_per_source,
-        default.init_rate_per_source,
-    );
-    let init_burst_per_source = rate(
-        "init-burst-per-source",
-        &table.init_burst_per_source,
-        default.init_burst_per_source,
-    );
     let sources = match &table.sources {
         Some(sources) => between(cx, &key.at("sources"), sources, 1..=SOURCES_MAX),
         None => Some(default.sources),
@@ -102,9 +104,6 @@ pub(super) fn defence(cx: &mut Context<'_>, table: &file::Defence) -> Option<Def
     let (allow, block) = (allow?, block?);
     compare(cx, table, &allow);
     Some(Defence {
-        init_rate: init_rate?,
-        init_rate_per_source: init_rate_per_source?,
-        init_burst_per_source: init_burst_per_source?,
         sources: sources?,
         node: node?,
         allow,
@@ -118,16 +117,10 @@ pub(super) fn consider(cx: &mut Context<'_>, table: &file::Defence, transport: &
         return;
     }
     let key = Key::of("defence");
-    for (field, number) in [
-        ("init-rate", &table.init_rate),
-        ("init-rate-per-source", &table.init_rate_per_source),
-        ("init-burst-per-source", &table.init_burst_per_source),
-        ("sources", &table.sources),
-    ] {
-        if let Some(number) = number {
-            let caution = Caution::OnlyXdp;
-            cx.problems.caution(&key.at(field), number.span(), caution);
-        }
+    if let Some(sources) = &table.sources {
+        let caution = Caution::OnlyXdp;
+        cx.problems
+            .caution(&key.at("sources"), sources.span(), caution);
     }
     if let Some(allow) = table.allow.first() {
         let caution = Caution::OnlyXdp;

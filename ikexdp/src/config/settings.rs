@@ -103,13 +103,6 @@ pub struct XdpSettings {
 /// What strangers may ask for, besides what the engine sees to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Defence {
-    /// IKE_SA_INIT requests with a good cookie in a second, of all sources.
-    pub init_rate: u32,
-    /// IKE_SA_INIT requests in a second, of one source: beyond, it is asked for a
-    /// cookie, and limited if it has one.
-    pub init_rate_per_source: u32,
-    /// The same at once, after a silence.
-    pub init_burst_per_source: u32,
     /// Sources of which that is known at a time.
     pub sources: u32,
     /// The first octet of our SPIs.
@@ -121,13 +114,8 @@ pub struct Defence {
 }
 
 impl Default for Defence {
-    /// Hundreds of clients may be behind one NAT, and come at once when the line of
-    /// their office is back.
     fn default() -> Self {
         Self {
-            init_rate: 10_000,
-            init_rate_per_source: 100,
-            init_burst_per_source: 1000,
             sources: SOURCES_DEFAULT,
             node: 0,
             allow: BTreeSet::new(),

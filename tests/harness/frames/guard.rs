@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use crate::packet::Packet;
 use ikexdp_common::cookie::CookieSecrets;
 use ikexdp_common::guard::Listing;
-use ikexdp_common::limit::Rate;
+use ikexdp_common::limit::{Limits, Rate};
 use ikexdp_common::maps::{Config, Cookies};
 use ikexdp_common::spi::SpiSecrets;
 use ikexdp_common::verdict::Verdict::{self, *};
@@ -293,6 +293,14 @@ fn chains() -> Vec<Case> {
 
 const OTHER: IpAddr = IpAddr::V4(Ipv4Addr::new(198, 51, 100, 3));
 
+/// Limits of each source only.
+fn each(source: Rate) -> Limits {
+    Limits {
+        source,
+        total: Rate::default(),
+    }
+}
+
 fn no_cookie(address: IpAddr) -> Packet {
     from(address, 500, request(&plain()))
 }
@@ -303,12 +311,12 @@ fn cookie(address: IpAddr) -> Packet {
 
 fn rates() -> Vec<Case> {
     let near = IpAddr::from(Ipv6Addr::new(0x2001, 0xdb8, 0xff, 0, 9, 9, 9, 9));
-    let far = IpAddr::from(Ipv6Addr::new(0x2001, 0xdb8, 0xff, 1, 0, 0, 0, 2));
+    let far = |network| IpAddr::from(Ipv6Addr::new(0x2001, 0xdb8, 0xff, network, 0, 0, 0, 2));
     let over = |source, total, proven_total| {
+        let limits = |total| Limits { source, total };
         told(Config {
-            source,
-            total,
-            proven_total,
+            init: limits(total),
+            proven: limits(proven_total),
             ..config(Cookies::OverRate)
         })
     };
@@ -334,7 +342,27 @@ fn rates() -> Vec<Case> {
             vec![
                 (no_cookie(PEER_V6.into()), RedirectIke),
                 (no_cookie(near), ReplyCookieSource),
-                (no_cookie(far), RedirectIke),
+                (no_cookie(far(1)), RedirectIke),
+                (cookie(near), RedirectIke),
+                (cookie(near), DropSourceLimit),
+            ],
+        ),
+        case(
+            "a customer of many networks of IPv6",
+            over(once_and(0), Rate::default(), Rate::default()),
+            vec![
+                (no_cookie(far(1)), RedirectIke),
+                (no_cookie(far(2)), RedirectIke),
+                (no_cookie(far(3)), RedirectIke),
+                (no_cookie(far(4)), RedirectIke),
+                (no_cookie(far(5)), ReplyCookieNetwork),
+                (no_cookie(far(1)), ReplyCookieSource),
+                (cookie(far(5)), RedirectIke),
+                (cookie(far(6)), RedirectIke),
+                (cookie(far(7)), RedirectIke),
+                (cookie(far(8)), RedirectIke),
+                (cookie(far(9)), DropNetworkLimit),
+                (cookie(us), RedirectIke),
             ],
         ),
         case(
@@ -357,7 +385,7 @@ fn whom_rates_are_for() -> Vec<Case> {
         case(
             "limits with cookies for all",
             told(Config {
-                source: once_and(0),
+                proven: each(once_and(0)),
                 ..config(Cookies::Always)
             }),
             vec![
@@ -371,8 +399,8 @@ fn whom_rates_are_for() -> Vec<Case> {
         case(
             "no limits without cookies",
             told(Config {
-                source: once_and(0),
-                total: once_and(0),
+                init: each(once_and(0)),
+                proven: each(once_and(0)),
                 ..config(Cookies::Off)
             }),
             vec![(no_cookie(us), RedirectIke), (no_cookie(us), RedirectIke)],
@@ -387,8 +415,10 @@ fn spis() -> Vec<Case> {
     let told = Told {
         config: Config {
             check_spis: true,
-            stray_source: once_and(0),
-            stray_total: once_and(1),
+            stray: Limits {
+                source: once_and(0),
+                total: once_and(1),
+            },
             ..config(Cookies::Off)
         },
         kept_spis: [kept].into(),
@@ -412,14 +442,16 @@ fn spis() -> Vec<Case> {
             (v4(message(34, 0x20, ours, SPI, &plain())), RedirectIke),
             (v4(auth(0x08, SPI, ours ^ 1)), RedirectStray),
             (v4(auth(0x08, SPI, 0)), DropStray),
-            (from(third, 500, auth(0x08, ours, SPI)), DropStray),
+            // Who has had its share takes nothing of the others'.
+            (from(third, 500, auth(0x08, ours, SPI)), RedirectStray),
+            (from(other, 500, auth(0x08, ours, SPI)), DropStray),
         ],
     )]
 }
 
 fn versions() -> Vec<Case> {
     let told = told(Config {
-        stray_source: once_and(0),
+        stray: each(once_and(0)),
         ..config(Cookies::Off)
     });
     let later = || v4(request(&plain())).payload(17, [0x30]);
@@ -451,8 +483,8 @@ fn lists() -> Vec<Case> {
     let told = Told {
         config: Config {
             check_spis: true,
-            stray_source: once_and(0),
-            source: once_and(0),
+            stray: each(once_and(0)),
+            proven: each(once_and(0)),
             ..config(Cookies::Always)
         },
         listed: listed

@@ -10,7 +10,7 @@ use ikexdp_common::classify::{Gateway, Load};
 use ikexdp_common::cookie::CookieSecrets;
 use ikexdp_common::guard::{Bucket, Listing, Read, Shield};
 use ikexdp_common::judge::judge;
-use ikexdp_common::limit::Rate;
+use ikexdp_common::limit::{self, Over};
 use ikexdp_common::maps::{Config, Secrets};
 use ikexdp_common::spi::SpiSecrets;
 use ikexdp_common::verdict::Verdict;
@@ -38,12 +38,15 @@ pub fn secrets() -> Secrets {
     }
 }
 
+/// A bucket for everything that tokens are taken for.
+type Buckets = [u64; Bucket::COUNT];
+
 /// The gateway, at a time that does not pass.
 #[derive(Debug, Default)]
 pub struct Here {
     told: Told,
-    sources: RefCell<HashMap<Address, [u64; Bucket::COUNT]>>,
-    all: RefCell<[u64; Bucket::COUNT]>,
+    sources: RefCell<HashMap<Address, Buckets>>,
+    all: RefCell<Buckets>,
 }
 
 impl Here {
@@ -118,14 +121,25 @@ impl Shield for Here {
         self.told.kept_spis.contains(&spi)
     }
 
-    fn take(&self, source: Address, bucket: Bucket, rate: Rate) -> bool {
+    fn take(&self, address: Address, bucket: Bucket) -> Result<(), Over> {
         let mut sources = self.sources.borrow_mut();
-        let buckets = sources.entry(source).or_default();
-        rate.take(&mut buckets[bucket as usize], 1)
-    }
-
-    fn take_of_all(&self, bucket: Bucket, rate: Rate) -> bool {
-        rate.take(&mut self.all.borrow_mut()[bucket as usize], 1)
+        let of = |address| sources.get(&address).copied().unwrap_or_default();
+        let mut source: Buckets = of(address.source());
+        let mut network: Option<Buckets> = address.network().map(of);
+        let buckets = limit::Buckets {
+            source: &mut source[bucket as usize],
+            network: network
+                .as_mut()
+                .map(|network| &mut network[bucket as usize]),
+            total: &mut self.all.borrow_mut()[bucket as usize],
+        };
+        let limits = self.told.config.limits(bucket);
+        let taken = limits.take(buckets, 1);
+        sources.insert(address.source(), source);
+        if let (Some(key), Some(network)) = (address.network(), network) {
+            sources.insert(key, network);
+        }
+        taken
     }
 }
 
@@ -158,8 +172,8 @@ impl Write for Frame {
         Some(())
     }
 
-    fn write<const N: usize>(&mut self, at: usize, octets: [u8; N]) -> Option<()> {
-        *self.0.get_mut(at..)?.first_chunk_mut()? = octets;
+    fn store<const N: usize>(&mut self, layer: usize, field: usize, octets: [u8; N]) -> Option<()> {
+        *self.0.get_mut(layer + field..)?.first_chunk_mut()? = octets;
         Some(())
     }
 }

@@ -34,7 +34,8 @@ pub(crate) struct Channel {
     /// Whether it has been said that this peer depends on IP fragments.
     told_ip_fragments: bool,
     lowered: bool,
-    /// Messages that came for this SA and are not authentic, as far as they are counted.
+    /// Whether nothing has come for this SA yet that is authentic, and how much that is not.
+    unheard: bool,
     unauthentic: u8,
     theirs: Theirs,
     ours: Ours,
@@ -142,6 +143,7 @@ impl Channel {
             },
             told_ip_fragments: false,
             lowered: false,
+            unheard: true,
             unauthentic: 0,
             theirs: Theirs {
                 expected: Some(expected),
@@ -198,9 +200,10 @@ impl Channel {
         let opened = self.keys.open.open(datagram.payload, encrypted.associated);
         let Ok(plaintext) = opened else {
             cx.stats.count(Stat::Unauthentic);
-            self.unauthentic = self.unauthentic.saturating_add(1);
+            self.unauthentic = self.unauthentic.saturating_add(self.unheard.into());
             return None;
         };
+        self.unheard = false;
         if position == Position::Answered {
             self.repeat_response(cx, datagram);
             return None;
@@ -227,7 +230,8 @@ impl Channel {
         })
     }
 
-    /// How many messages came for this SA that are not authentic; 255 if there are more.
+    /// How many messages came for this SA that are not authentic, before any that is; 255
+    /// if there are more.
     pub(crate) const fn unauthentic(&self) -> u8 {
         self.unauthentic
     }

@@ -36,6 +36,9 @@ fn every_key_arrives() {
         cookies: Cookies::Always,
         cookie_rate: 7,
         half_open_per_source: 8,
+        init_rate: 9,
+        init_rate_per_source: 10,
+        init_burst_per_source: 11,
         ..Gate::default()
     };
     assert_eq!(gate, expected);
@@ -43,9 +46,6 @@ fn every_key_arrives() {
         texts.iter().map(|text| text.parse().unwrap()).collect()
     };
     let expected = Defence {
-        init_rate: 9,
-        init_rate_per_source: 10,
-        init_burst_per_source: 11,
         sources: 12,
         node: 255,
         allow: prefixes(["192.0.2.0/24", "2001:db8::/32"]),

@@ -13,14 +13,14 @@ use std::time::Duration;
 use aya::maps::MapError;
 use chacha20::ChaCha20Rng;
 use chacha20::rand_core::{CryptoRng, Rng};
-use ikexdp_common::limit::Rate;
+use ikexdp_common::limit::{Limits, Rate};
 use ikexdp_common::maps::{self, KEPT_SPIS_MAX, LISTED_MAX, Secrets};
 use ikexdp_common::siphash::Secret;
 use ikexdp_common::spi::SpiSecrets;
 use ikexdp_common::verdict::Verdict;
 use ikexdp_proto::Endpoint;
 use ikexdp_proto::config::{Cookies, Gate};
-use ikexdp_proto::limits::{INVALID_SPIS_OF_A_SOURCE, INVALID_SPIS_PER_SECOND};
+use ikexdp_proto::limits::INVALID_SPIS;
 use ikexdp_proto::spi::SpiAllocator;
 use ikexdp_proto::time::Instant;
 use ikexdp_proto::types::Spi;
@@ -209,8 +209,7 @@ impl Shield {
     }
 
     fn config(&self, program: &Program, engine: &Endpoint) -> maps::Config {
-        let all = |rate| Rate::per_second(rate, rate);
-        let defence = &self.defence;
+        let proven = self.gate.init_limits();
         maps::Config {
             cookies: match self.gate.cookies {
                 _ if engine.is_challenging() => maps::Cookies::Always,
@@ -218,11 +217,12 @@ impl Shield {
                 Cookies::Automatic | Cookies::Always => maps::Cookies::OverRate,
             },
             check_spis: true,
-            source: Rate::per_second(defence.init_rate_per_source, defence.init_burst_per_source),
-            total: all(self.gate.cookie_rate),
-            proven_total: all(defence.init_rate),
-            stray_source: all(INVALID_SPIS_OF_A_SOURCE),
-            stray_total: all(INVALID_SPIS_PER_SECOND),
+            init: Limits {
+                total: Rate::per_second(self.gate.cookie_rate, self.gate.cookie_rate),
+                ..proven
+            },
+            proven,
+            stray: INVALID_SPIS,
             // The program sees to it itself.
             lists: false,
             ..program.config()
@@ -246,6 +246,7 @@ impl Shield {
         let replies = [
             Verdict::ReplyCookie,
             Verdict::ReplyCookieSource,
+            Verdict::ReplyCookieNetwork,
             Verdict::ReplyCookieTotal,
         ];
         let total = replies.map(|verdict| counters.total(verdict)).iter().sum();
