@@ -20,10 +20,12 @@ pub(crate) use self::{
 /// What the tests run: the peer, its plug-ins, the server that knows users, what builds and watches
 /// networks, and what reads metrics and logs.
 ///
-/// `libstrongswan-standard-plugins` has the cryptography, `libcharon-extra-plugins` ESP in user
-/// space; both come with the daemon where they are not packages of their own.
-const LAB: [Tool; 15] = [
+/// `libstrongswan-standard-plugins` has the cryptography, `libcharon-extauth-plugins` EAP-MSCHAPv2,
+/// `libcharon-extra-plugins` ESP in user space; they come with the daemon where they are not packages
+/// of their own.
+const LAB: [Tool; 16] = [
     Tool::new("charon-systemd", "charon-systemd"),
+    Tool::new("libcharon-extauth-plugins", "charon-systemd"),
     Tool::new("libcharon-extra-plugins", "charon-systemd"),
     Tool::new("libstrongswan-standard-plugins", "charon-systemd"),
     Tool::new("strongswan-swanctl", "swanctl"),
