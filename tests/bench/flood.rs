@@ -1,11 +1,11 @@
-//! `cargo xtask bench flood`: a hundred honest clients during a flood of IKE_SA_INIT requests from
-//! forged addresses, with responders that defend themselves in different places.
+//! `cargo xtask bench flood`: a hundred honest clients during floods of every kind, with responders that
+//! defend themselves in different places.
 //!
 //! One CPU sends the flood, forwards it and runs what the kernel does on its arrival, the XDP program
 //! among it, and the clients; another has the responder alone.
 
 use std::{
-    fmt,
+    fmt, iter,
     path::{Path, PathBuf},
     thread,
     time::Duration,
@@ -14,7 +14,7 @@ use std::{
 use harness::{
     cpu,
     crowd::Crowd,
-    flood::{Attacker, Kind},
+    flood::{Attacker, Kind, absorbed},
     gateway::{Gateway, Setup, Transport},
     lab::{Lab, V4},
     namespace::Namespace,
@@ -85,29 +85,33 @@ struct Round {
     times: [f64; 2],
     /// CPU time of the responder, and of its thread for packets, in percent of one CPU.
     cpu: [f64; 2],
-    /// Requests answered by the XDP program, of a hundred datagrams.
+    /// Datagrams answered or dropped by the XDP program, of a hundred.
     by_xdp: f64,
 }
 
-/// Prints a table of all responders at all rates, in datagrams a second.
-pub(crate) fn measure(ikexdp: &Path, rounds: usize, rates: &[u64]) {
+/// Prints a table of all responders without a flood, and in floods of all `kinds` at all `rates`, in
+/// datagrams a second.
+pub(crate) fn measure(ikexdp: &Path, rounds: usize, rates: &[u64], kinds: &[Kind]) {
     let mut cpus = CpuSet::new();
     cpus.set(OTHERS).unwrap();
     sched_setaffinity(Pid::from_raw(0), &cpus).expect("two CPUs");
     println!(
-        "| responder | wanted/s | offered/s | connected | median ms | 95 % ms | CPU % | packets % | by XDP % |"
+        "| flood | wanted/s | responder | sent/s | connected | median ms | 95 % ms | CPU % | packets % | by XDP % |"
     );
-    println!("|---|--:|--:|--:|--:|--:|--:|--:|--:|");
-    for rate in [&[0], rates].concat() {
+    println!("|---|--:|---|--:|--:|--:|--:|--:|--:|--:|");
+    let of = |kind: &Kind| rates.iter().map(|rate| (*kind, *rate)).collect::<Vec<_>>();
+    let floods = kinds.iter().flat_map(of).map(Some);
+    for flood in iter::once(None).chain(floods) {
         let all = [Responder::Strongswan, Responder::UserSpace, Responder::Xdp];
         let mut results = all.map(|_| Vec::new());
         for _ in 0..rounds {
             for (responder, results) in all.iter().zip(&mut results) {
-                results.push(round(*responder, ikexdp, rate));
+                results.push(round(*responder, ikexdp, flood));
             }
         }
         for (responder, results) in all.iter().zip(results) {
-            println!("| {responder} | {rate} | {} |", line(&results));
+            let (kind, rate) = flood.map_or(("none", 0), |(kind, rate)| (kind.name(), rate));
+            println!("| {kind} | {rate} | {responder} | {} |", line(&results));
         }
     }
 }
@@ -125,7 +129,7 @@ fn line(rounds: &[Round]) -> String {
     )
 }
 
-fn round(responder: Responder, ikexdp: &Path, rate: u64) -> Round {
+fn round(responder: Responder, ikexdp: &Path, flood: Option<(Kind, u64)>) -> Round {
     let lab = Lab::new();
     Crowd::settle(&lab);
     let attacker = Attacker::join(&lab, V4.gateway);
@@ -133,7 +137,7 @@ fn round(responder: Responder, ikexdp: &Path, rate: u64) -> Round {
     let crowd = Crowd::gather(&lab);
     let pid = running.pid();
     pin(&lab.gateway, pid);
-    let flood = (rate > 0).then(|| attacker.flood(Kind::Spoofed, rate));
+    let flood = flood.map(|(kind, rate)| attacker.flood(kind, rate));
     thread::sleep(HEAD_START);
     let time = || [None, Some("ikexdp-packets")].map(|name| cpu::time(pid, name));
     let (clock, before) = (Clock::start(), time());
@@ -151,7 +155,7 @@ fn round(responder: Responder, ikexdp: &Path, rate: u64) -> Round {
         connected: turnout.times.len() as f64,
         times: [milliseconds(50), milliseconds(95)],
         cpu: [0, 1].map(|which| percent(after[which] - before[which])),
-        by_xdp: running.replied() as f64 / sent.max(1) as f64 * 100.0,
+        by_xdp: running.absorbed() as f64 / sent.max(1) as f64 * 100.0,
     }
 }
 
@@ -188,16 +192,10 @@ impl Running {
         }
     }
 
-    /// How many requests the XDP program has answered.
-    fn replied(&self) -> u64 {
+    /// How many frames the XDP program has answered or dropped.
+    fn absorbed(&self) -> u64 {
         match self {
-            Self::Ikexdp(gateway) => {
-                let counters = gateway.stats().xdp.0;
-                let replies = counters
-                    .iter()
-                    .filter(|(name, _)| name.starts_with("reply_"));
-                replies.map(|(_, count)| count).sum()
-            }
+            Self::Ikexdp(gateway) => absorbed(&gateway.stats().xdp),
             Self::Strongswan(_) => 0,
         }
     }

@@ -16,20 +16,21 @@ mod xdp;
 
 use std::{env, panic, path::PathBuf, process::ExitCode, thread};
 
-use harness::{confined::confined, crowd::CLIENT};
+use harness::{confined::confined, crowd::CLIENT, flood::Kind};
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let measure: Box<dyn FnOnce()> = match arguments.as_slice() {
         ["xdp"] => Box::new(xdp::measure),
-        ["flood", ikexdp, rounds, rates @ ..] => {
+        ["flood", ikexdp, rounds, rates, kinds] => {
             let (ikexdp, rounds) = (PathBuf::from(ikexdp), rounds.parse().unwrap());
-            let rates: Vec<u64> = rates.iter().map(|rate| rate.parse().unwrap()).collect();
-            Box::new(move || flood::measure(&ikexdp, rounds, &rates))
+            let rates: Vec<u64> = rates.split(',').map(|rate| rate.parse().unwrap()).collect();
+            let kinds: Vec<Kind> = kinds.split(',').map(kind).collect();
+            Box::new(move || flood::measure(&ikexdp, rounds, &rates, &kinds))
         }
         _ => {
-            eprintln!("usage: bench xdp | bench flood IKEXDP ROUNDS RATE...");
+            eprintln!("usage: bench xdp | bench flood IKEXDP ROUNDS RATE,... KIND,...");
             return ExitCode::FAILURE;
         }
     };
@@ -48,6 +49,12 @@ fn main() -> ExitCode {
         eprintln!("error: no namespaces to run in: {error}; hint: by `cargo xtask bench`, as root");
         ExitCode::FAILURE
     })
+}
+
+fn kind(name: &str) -> Kind {
+    let mut all = Kind::ALL.into_iter();
+    all.find(|kind| kind.name() == name)
+        .expect("a kind of flood")
 }
 
 fn median(mut values: Vec<f64>) -> f64 {

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use harness::{
     crowd::{CLIENTS, Crowd},
-    flood::{Attacker, Kind},
+    flood::{Attacker, Kind, absorbed},
     gateway::{Gateway, Setup, count},
     lab::{Lab, V4},
 };
-use ikexdp::view::{Counters, Stats};
+use ikexdp::view::Stats;
 
 use crate::{IKEXDP, counters::redirected};
 
@@ -41,13 +41,6 @@ fn survive(kind: Kind) -> (u64, Stats) {
     assert_eq!(established.count(), CLIENTS);
     gateway.stop();
     (sent, stats)
-}
-
-/// Frames that the XDP program has answered or dropped.
-fn absorbed(xdp: &Counters) -> u64 {
-    let ends_there = |name: &str| name.starts_with("reply_") || name.starts_with("drop_");
-    let counts = xdp.0.iter().filter(|(name, _)| ends_there(name));
-    counts.map(|(_, count)| count).sum()
 }
 
 /// User space has seen little of a flood of so many datagrams.

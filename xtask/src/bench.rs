@@ -8,17 +8,23 @@ use crate::{
     setup,
 };
 
+/// Floods that there are.
+const KINDS: [&str; 5] = ["spoofed", "giant", "invented", "repeated", "proven"];
+
 /// What is measured.
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Bench {
     /// Nanoseconds of each verdict of the XDP program, over a program that only passes
     Xdp,
-    /// Honest clients during a flood of IKE_SA_INIT, with ikexdp's defences and with strongSwan
+    /// Honest clients during floods, with ikexdp's defences and with strongSwan
     Flood {
         /// Datagrams a second
         #[arg(long, value_delimiter = ',', default_values_t = [10_000, 50_000, 100_000])]
         rates: Vec<u64>,
-        /// Floods of each rate, of which the medians count
+        /// Which floods
+        #[arg(long, value_delimiter = ',', default_value = "spoofed", value_parser = KINDS)]
+        kinds: Vec<String>,
+        /// Floods of each kind and rate, of which the medians count
         #[arg(long, default_value_t = 3)]
         rounds: usize,
     },
@@ -35,13 +41,18 @@ pub(crate) fn measure(bench: &Bench) -> Result<()> {
     let mut command = as_root(Artifact::program(&artifacts, "bench")?)?;
     match bench {
         Bench::Xdp => command.arg("xdp"),
-        Bench::Flood { rates, rounds } => {
+        Bench::Flood {
+            rates,
+            kinds,
+            rounds,
+        } => {
             let rates: Vec<_> = rates.iter().map(u64::to_string).collect();
             command
                 .arg("flood")
                 .arg(Artifact::program(&artifacts, "ikexdp")?)
                 .arg(rounds.to_string())
-                .args(rates)
+                .arg(rates.join(","))
+                .arg(kinds.join(","))
         }
     };
     run(&mut command)

@@ -1,6 +1,9 @@
 //! Floods that need no answer: frames by AF_XDP, from addresses that are not the sender's own.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    ops::Range,
+};
 
 use chacha20::{
     ChaCha8Rng,
@@ -10,9 +13,17 @@ use ikexdp::{
     xdp::Interface,
     xsk::{Socket, Transfer},
 };
-use ikexdp_proto::types::{IKE_PORT, NAT_T_PORT, Spi};
+use ikexdp_common::header::ike;
+use ikexdp_proto::{
+    types::{IKE_PORT, NAT_T_PORT, Spi},
+    wire::iana::ExchangeType,
+};
 
-use super::{ATTACKER, FORGED, Kind, Pace, message, message::Opening};
+use super::{
+    ATTACKER, Kind, Pace,
+    message::{self, NONCE_LEN, Opening},
+    template::Template,
+};
 use crate::{
     packet::Packet,
     udp::{PATIENCE, socket_here},
@@ -33,7 +44,7 @@ pub(super) fn send(kind: Kind, gateway: IpAddr, pace: &mut Pace<'_>) {
                 break;
             };
             frame.resize(octets.len()).unwrap();
-            frame.copy_from_slice(&octets);
+            frame.copy_from_slice(octets);
             if socket.send(frame).is_err() {
                 break;
             }
@@ -46,53 +57,57 @@ pub(super) fn send(kind: Kind, gateway: IpAddr, pace: &mut Pace<'_>) {
 
 /// Draws frames.
 struct Frames {
-    kind: Kind,
-    gateway: IpAddr,
-    opening: Opening,
+    /// Of these one is drawn, and its fields.
+    templates: Vec<Template>,
     random: ChaCha8Rng,
 }
 
 impl Frames {
     fn new(kind: Kind, gateway: IpAddr) -> Self {
+        let opening = match kind {
+            Kind::Giant => Opening::giant(),
+            _ => Opening::usual(),
+        };
+        let forged = |port, payload: Vec<u8>, fields: &[Range<usize>]| {
+            let packet = Packet::new(Ipv4Addr::UNSPECIFIED.into(), gateway, port);
+            Template::new(&packet.from_port(0).carrying(payload).build(), fields)
+        };
+        let spi_i = 0..8;
+        let templates = match kind {
+            Kind::Spoofed | Kind::Giant => {
+                let payload = opening.write(Spi::ZERO, &[0; NONCE_LEN], None);
+                let nonce = opening.nonce();
+                vec![forged(IKE_PORT, payload, &[spi_i, nonce])]
+            }
+            Kind::Invented => {
+                let nat = |payload| [vec![0; ike::MARKER_LEN], payload].concat();
+                let spis = |from: usize| from..from + 16;
+                [ExchangeType::IKE_AUTH, ExchangeType::INFORMATIONAL]
+                    .into_iter()
+                    .flat_map(|exchange| {
+                        let payload = message::invented(exchange);
+                        [
+                            forged(IKE_PORT, payload.clone(), &[spis(0)]),
+                            forged(NAT_T_PORT, nat(payload), &[spis(ike::MARKER_LEN)]),
+                        ]
+                    })
+                    .collect()
+            }
+            Kind::Repeated | Kind::Proven => {
+                let packet = Packet::new(ATTACKER.into(), gateway, IKE_PORT);
+                let packet = packet.from_port(IKE_PORT);
+                let packet = packet.carrying(opening.by_spi(Spi(7), None));
+                vec![Template::fixed(packet.build())]
+            }
+        };
         Self {
-            kind,
-            gateway,
-            opening: match kind {
-                Kind::Giant => Opening::giant(),
-                _ => Opening::usual(),
-            },
+            templates,
             random: ChaCha8Rng::seed_from_u64(8019),
         }
     }
 
-    fn draw(&mut self) -> Vec<u8> {
-        match self.kind {
-            Kind::Spoofed | Kind::Giant => {
-                let payload = self.opening.draw(&mut self.random);
-                self.forged(IKE_PORT, payload)
-            }
-            Kind::Invented => {
-                let payload = message::invented(&mut self.random);
-                if self.random.next_u32() & 1 == 0 {
-                    self.forged(IKE_PORT, payload)
-                } else {
-                    self.forged(NAT_T_PORT, [vec![0; 4], payload].concat())
-                }
-            }
-            Kind::Repeated | Kind::Proven => {
-                let payload = self.opening.by_spi(Spi(7), None);
-                let packet = Packet::new(ATTACKER.into(), self.gateway, IKE_PORT);
-                packet.from_port(IKE_PORT).carrying(payload).build()
-            }
-        }
-    }
-
-    /// From any address and port.
-    fn forged(&mut self, port: u16, payload: Vec<u8>) -> Vec<u8> {
-        let (prefix, mask) = FORGED;
-        let source = Ipv4Addr::from_bits(prefix | self.random.next_u32() & mask);
-        let packet = Packet::new(source.into(), self.gateway, port);
-        let from = 1024 | self.random.next_u32() as u16;
-        packet.from_port(from).carrying(payload).build()
+    fn draw(&mut self) -> &[u8] {
+        let place = self.random.next_u32() as usize % self.templates.len();
+        self.templates[place].draw(&mut self.random)
     }
 }

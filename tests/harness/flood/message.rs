@@ -2,7 +2,6 @@
 
 use std::ops::Range;
 
-use chacha20::{ChaCha8Rng, rand_core::Rng};
 use ikexdp_proto::{
     types::{MessageId, Role, Spi, Spis},
     wire::{
@@ -20,7 +19,7 @@ use crate::{
 };
 
 /// Octets of a nonce.
-const NONCE_LEN: usize = 32;
+pub(super) const NONCE_LEN: usize = 32;
 /// What stands for the nonce until one is drawn; no other payload says it.
 const PLACEHOLDER: [u8; NONCE_LEN] = [0xd7; NONCE_LEN];
 /// Octets of what an SA's key would open.
@@ -109,11 +108,9 @@ impl Opening {
         message(spis, ExchangeType::IKE_SA_INIT, 0, &chain)
     }
 
-    /// One that nobody has sent before.
-    pub(super) fn draw(&self, random: &mut ChaCha8Rng) -> Vec<u8> {
-        let mut nonce = [0; NONCE_LEN];
-        random.fill_bytes(&mut nonce);
-        self.write(Spi(random.next_u64() | 1), &nonce, None)
+    /// Where the nonce is in the request without a cookie.
+    pub(super) const fn nonce(&self) -> Range<usize> {
+        HEADER_LEN + self.nonce.start..HEADER_LEN + self.nonce.end
     }
 
     /// The one of a sender who keeps nothing: its nonce is its SPI, over and over.
@@ -123,26 +120,23 @@ impl Opening {
     }
 }
 
-/// A request of IKE_AUTH or INFORMATIONAL for an SA that nobody has.
-pub(super) fn invented(random: &mut ChaCha8Rng) -> Vec<u8> {
-    let mut body = vec![0; SEALED_LEN];
-    random.fill_bytes(&mut body);
+/// A request for an SA that nobody has; its SPIs are to be drawn.
+pub(super) fn invented(exchange: ExchangeType) -> Vec<u8> {
     let length = (GENERIC_LEN + SEALED_LEN) as u16;
     let [high, low] = length.to_be_bytes();
     let spis = Spis {
-        initiator: Spi(random.next_u64() | 1),
-        responder: Spi(random.next_u64() | 1),
-    };
-    let (exchange, id) = if random.next_u32() & 1 == 0 {
-        (ExchangeType::IKE_AUTH, 1)
-    } else {
-        (ExchangeType::INFORMATIONAL, random.next_u32() & 0xff)
+        initiator: Spi::ZERO,
+        responder: Spi::ZERO,
     };
     let chain = Chain {
         first: PayloadType::ENCRYPTED,
-        octets: [vec![PayloadType::NONE.0, 0, high, low], body].concat(),
+        octets: [
+            vec![PayloadType::NONE.0, 0, high, low],
+            vec![0xa5; SEALED_LEN],
+        ]
+        .concat(),
     };
-    message(spis, exchange, id, &chain)
+    message(spis, exchange, 1, &chain)
 }
 
 fn message(spis: Spis, exchange: ExchangeType, id: u32, payloads: &Chain) -> Vec<u8> {

@@ -8,6 +8,7 @@
 mod forged;
 mod message;
 mod proven;
+mod template;
 
 use std::{
     fs::File,
@@ -20,7 +21,7 @@ use std::{
     time::Duration,
 };
 
-use ikexdp::clock::Clock;
+use ikexdp::{clock::Clock, view::Counters};
 use ikexdp_proto::time::Instant;
 use nix::sched::{CloneFlags, setns};
 
@@ -55,6 +56,37 @@ pub enum Kind {
     Repeated,
     /// Requests of IKE_SA_INIT of the attacker's own, with the cookies that it is asked for.
     Proven,
+}
+
+impl Kind {
+    /// Every kind.
+    pub const ALL: [Self; 5] = [
+        Self::Spoofed,
+        Self::Giant,
+        Self::Invented,
+        Self::Repeated,
+        Self::Proven,
+    ];
+
+    /// What it is called on a command line.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Spoofed => "spoofed",
+            Self::Giant => "giant",
+            Self::Invented => "invented",
+            Self::Repeated => "repeated",
+            Self::Proven => "proven",
+        }
+    }
+}
+
+/// Frames that the XDP program has answered or dropped.
+#[must_use]
+pub fn absorbed(xdp: &Counters) -> u64 {
+    let ends_there = |name: &str| name.starts_with("reply_") || name.starts_with("drop_");
+    let counts = xdp.0.iter().filter(|(name, _)| ends_there(name));
+    counts.map(|(_, count)| count).sum()
 }
 
 /// The attacker's machine in a lab.
