@@ -70,6 +70,8 @@ pub struct Decryption {
     pub seconds_left: u64,
     /// The directory.
     pub directory: String,
+    /// Lines that are missing: more came at once than could be written.
+    pub lines_lost: u64,
     /// Who wanted it: the user.
     pub uid: u32,
     /// And the process, which may have ended.
@@ -235,7 +237,7 @@ pub struct Radius {
     pub server: Option<SocketAddr>,
     /// Whether it is asked before others.
     pub is_up: Option<bool>,
-    /// What happened since the daemon started or the configuration was read again.
+    /// What happened since the daemon started.
     pub counters: Counters,
 }
 
