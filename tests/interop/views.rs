@@ -265,20 +265,22 @@ fn top_writes_a_picture_of_a_daemon_at_work() {
 #[ignore = "needs CAP_NET_ADMIN"]
 fn top_leaves_the_terminal_as_it_was() {
     let (lab, _gateway) = Case::psk(V4).start_gateway();
-    // `script` gives it a terminal, and writes what that is told.
-    let top = format!("timeout --foreground --signal TERM 5 {IKEXDP} top");
-    let line = format!("stty rows 24 cols 80; {top}; stty -a");
-    let mut script = command("script");
-    script.args(["--quiet", "--return", "--command", &line, "/dev/null"]);
-    let output = lab.gateway.output(script);
-    let told = String::from_utf8_lossy(&output.stdout);
-    assert!(told.contains("verdict"), "{told}");
-    let (_, entered) = told
-        .split_once("\u{1b}[?1049h")
-        .expect("a screen of its own");
-    let (_, settings) = entered.rsplit_once("\u{1b}[?1049l").expect("and back");
-    assert!(
-        settings.contains(" icanon") && settings.contains(" echo "),
-        "{settings}"
-    );
+    for signal in ["TERM", "QUIT"] {
+        // `script` gives it a terminal, and writes what that is told.
+        let top = format!("timeout --foreground --signal {signal} 5 {IKEXDP} top");
+        let line = format!("stty rows 24 cols 80; {top}; stty -a");
+        let mut script = command("script");
+        script.args(["--quiet", "--return", "--command", &line, "/dev/null"]);
+        let output = lab.gateway.output(script);
+        let told = String::from_utf8_lossy(&output.stdout);
+        assert!(told.contains("verdict"), "{told}");
+        let (_, entered) = told
+            .split_once("\u{1b}[?1049h")
+            .expect("a screen of its own");
+        let (_, settings) = entered.rsplit_once("\u{1b}[?1049l").expect("and back");
+        assert!(
+            settings.contains(" icanon") && settings.contains(" echo "),
+            "{signal}: {settings}"
+        );
+    }
 }
