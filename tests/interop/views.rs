@@ -12,9 +12,12 @@ use harness::{
     journal::Journal,
     lab::{Lab, V4},
     namespace::command,
+    packet::ike_sa_init,
+    patience::until,
     process::Process,
+    udp::socket,
 };
-use ikexdp::view::{Event, Happening, Sa, XdpCounters};
+use ikexdp::view::{Event, Happening, Limit, LimitedSource, Limits, Sa, XdpCounters};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
@@ -147,6 +150,47 @@ fn a_daemon_that_hangs_cannot_hide_what_xdp_counts() {
     assert!(error.contains("no XDP program on eth0; hint: "), "{error}");
     let error = refusal(&lab, &["stats", "--interface", "eth9"]);
     assert!(error.contains("no such interface: eth9; hint: "), "{error}");
+}
+
+/// Of two requests that may come at once and one in a second, the third is too much.
+#[test]
+#[ignore = "needs CAP_NET_ADMIN"]
+fn whom_xdp_limits_is_shown_while_it_is_so() {
+    let mut case = Case::psk(V4);
+    case.gateway.tables = "[defence]\ninit-rate-per-source = 1\ninit-burst-per-source = 2\n";
+    let (lab, gateway) = case.start_gateway();
+    let sources = ["stats", "--interface", "eth0", "--sources"];
+    let limits = || -> Limits {
+        serde_json::from_str(&gateway.ask(&[&sources[..], &["--json"]].concat())).unwrap()
+    };
+    assert_eq!(limits(), Limits::default());
+    let client = socket(&lab.client, V4.client, 0);
+    let ask_too_much = || {
+        for _ in 0..3 {
+            let request = ike_sa_init(100);
+            client.send_to(&request, (V4.gateway, 500)).unwrap();
+        }
+    };
+    let expected = Limits {
+        known: 1,
+        sources: vec![LimitedSource {
+            network: V4.client.to_string(),
+            limits: vec![Limit::Init],
+        }],
+    };
+    until("it is limited", || {
+        ask_too_much();
+        (limits() == expected).then_some(())
+    });
+    let row = format!("  {}  asked for cookies\n", V4.client);
+    until("it is shown", || {
+        ask_too_much();
+        gateway.ask(&sources).ends_with(&row).then_some(())
+    });
+    until("it may ask again", || {
+        limits().sources.is_empty().then_some(())
+    });
+    assert_eq!(limits().known, 1);
 }
 
 #[test]

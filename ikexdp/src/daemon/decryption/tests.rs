@@ -223,12 +223,12 @@ fn a_table_that_becomes_full_ends_it() {
     with_daemon(async |daemon| {
         let _ = join!(daemon.start(KIM), daemon.obey(1));
         let table = File::options().write(true).open(daemon.path(Table::Ike));
-        table.unwrap().set_len(tables::LENGTH_MAX - 3).unwrap();
-        daemon.make("1\n");
-        daemon.make("2\n");
+        table.unwrap().set_len(tables::LENGTH_MAX - 5).unwrap();
+        daemon.make("one\n");
+        daemon.make("two\n");
         assert_eq!(daemon.obey(1).await, [None]);
         daemon.is_over().await;
-        assert!(daemon.table(Table::Ike).ends_with("\01\n"));
+        assert!(daemon.table(Table::Ike).ends_with("\0one\n"));
         assert!(!daemon.decryption.stop().await, "it is off");
     });
 }
