@@ -40,6 +40,12 @@ impl Address {
         }
     }
 
+    /// Whether it is a [`Self::network`].
+    #[must_use]
+    pub const fn is_network(self) -> bool {
+        matches!(self.0, [_, _, _, _, _, _, 0, 0, 0, 0, 0, 0, 0, 0, 0, 48])
+    }
+
     /// The IPv4 address, if it is one.
     #[must_use]
     #[inline(always)]
@@ -92,5 +98,7 @@ mod tests {
         assert_eq!(one.network(), address("2001:db8:1:ffff::").network());
         assert_ne!(one.network(), address("2001:db8:2::1").network());
         assert_ne!(one.network(), Some(one.source()));
+        assert!(one.network().is_some_and(Address::is_network));
+        assert!(!one.source().is_network() && !address("0.0.0.48").is_network());
     }
 }

@@ -4,9 +4,10 @@
     reason = "this is the clock that others must use"
 )]
 
-use std::time::{Instant as SystemInstant, SystemTime};
+use std::time::{Duration, Instant as SystemInstant, SystemTime};
 
 use ikexdp_proto::time::Instant;
+use nix::time::{ClockId, clock_gettime};
 use rustls_pki_types::UnixTime;
 
 /// The engine's clock: it starts at zero and never goes back.
@@ -30,6 +31,15 @@ impl Clock {
         let elapsed = self.origin.elapsed().as_micros();
         Instant::from_micros(u64::try_from(elapsed).unwrap_or(u64::MAX))
     }
+}
+
+/// The time on the clock that BPF programs read (`bpf_ktime_get_ns`), in nanoseconds.
+#[must_use]
+pub fn kernel_time_ns() -> u64 {
+    // Every kernel has this clock.
+    let time = clock_gettime(ClockId::CLOCK_MONOTONIC).map(Duration::from);
+    let nanoseconds = time.unwrap_or_default().as_nanos();
+    u64::try_from(nanoseconds).unwrap_or(u64::MAX)
 }
 
 /// The time of day, for certificates; a clock set before 1970 shows 1970.

@@ -51,7 +51,7 @@ counters! {
         DhcpAnswered = "dhcp_answered",
         /// Broadcasts that were no question by DHCP of a client.
         DhcpIgnored = "dhcp_ignored",
-        /// Lines of the log that were lost because nobody read them in time.
+        /// Lines of the log that were lost: nobody read them in time, or took them.
         LogLinesLost = "log_lines_lost",
     }
 }

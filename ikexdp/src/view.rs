@@ -4,6 +4,7 @@
 
 mod counters;
 mod event;
+mod sources;
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -18,6 +19,8 @@ use crate::listed::Listed;
 
 pub use self::counters::Counters;
 pub use self::event::{Established, Event, HandshakeFailed, Happening, NAMES};
+pub(crate) use self::sources::network;
+pub use self::sources::{Limit, LimitedSource, Limits, Source, Sources};
 
 /// The daemon at a glance.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,6 +73,8 @@ pub struct Decryption {
     pub seconds_left: u64,
     /// The directory.
     pub directory: String,
+    /// Lines that are missing: more came at once than could be written.
+    pub lines_lost: u64,
     /// Who wanted it: the user.
     pub uid: u32,
     /// And the process, which may have ended.
@@ -235,27 +240,8 @@ pub struct Radius {
     pub server: Option<SocketAddr>,
     /// Whether it is asked before others.
     pub is_up: Option<bool>,
-    /// What happened since the daemon started or the configuration was read again.
+    /// What happened since the daemon started.
     pub counters: Counters,
-}
-
-/// Who begins handshakes most often.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Sources {
-    /// How many seconds were counted.
-    pub seconds: u64,
-    /// Addresses of IPv4 and networks of IPv6, the busiest first.
-    pub sources: Vec<Source>,
-}
-
-/// An address, or a network of which everybody has one.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Source {
-    /// Which.
-    pub network: String,
-    /// IKE_SA_INIT requests that reached the daemon; in a crowd of sources rather too many than too
-    /// few.
-    pub requests: u64,
 }
 
 /// What the kernel knows of the XDP program on an interface.

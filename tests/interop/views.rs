@@ -12,9 +12,12 @@ use harness::{
     journal::Journal,
     lab::{Lab, V4},
     namespace::command,
+    packet::ike_sa_init,
+    patience::until,
     process::Process,
+    udp::socket,
 };
-use ikexdp::view::{Event, Happening, Sa, XdpCounters};
+use ikexdp::view::{Event, Happening, Limit, LimitedSource, Limits, Sa, XdpCounters};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
@@ -149,6 +152,47 @@ fn a_daemon_that_hangs_cannot_hide_what_xdp_counts() {
     assert!(error.contains("no such interface: eth9; hint: "), "{error}");
 }
 
+/// Of two requests that may come at once and one in a second, the third is too much.
+#[test]
+#[ignore = "needs CAP_NET_ADMIN"]
+fn whom_xdp_limits_is_shown_while_it_is_so() {
+    let mut case = Case::psk(V4);
+    case.gateway.tables = "[defence]\ninit-rate-per-source = 1\ninit-burst-per-source = 2\n";
+    let (lab, gateway) = case.start_gateway();
+    let sources = ["stats", "--interface", "eth0", "--sources"];
+    let limits = || -> Limits {
+        serde_json::from_str(&gateway.ask(&[&sources[..], &["--json"]].concat())).unwrap()
+    };
+    assert_eq!(limits(), Limits::default());
+    let client = socket(&lab.client, V4.client, 0);
+    let ask_too_much = || {
+        for _ in 0..3 {
+            let request = ike_sa_init(100);
+            client.send_to(&request, (V4.gateway, 500)).unwrap();
+        }
+    };
+    let expected = Limits {
+        known: 1,
+        sources: vec![LimitedSource {
+            network: V4.client.to_string(),
+            limits: vec![Limit::Init],
+        }],
+    };
+    until("it is limited", || {
+        ask_too_much();
+        (limits() == expected).then_some(())
+    });
+    let row = format!("  {}  asked for cookies\n", V4.client);
+    until("it is shown", || {
+        ask_too_much();
+        gateway.ask(&sources).ends_with(&row).then_some(())
+    });
+    until("it may ask again", || {
+        limits().sources.is_empty().then_some(())
+    });
+    assert_eq!(limits().known, 1);
+}
+
 #[test]
 #[ignore = "needs CAP_NET_ADMIN"]
 fn counters_of_the_kernel_are_for_root() {
@@ -265,20 +309,22 @@ fn top_writes_a_picture_of_a_daemon_at_work() {
 #[ignore = "needs CAP_NET_ADMIN"]
 fn top_leaves_the_terminal_as_it_was() {
     let (lab, _gateway) = Case::psk(V4).start_gateway();
-    // `script` gives it a terminal, and writes what that is told.
-    let top = format!("timeout --foreground --signal TERM 5 {IKEXDP} top");
-    let line = format!("stty rows 24 cols 80; {top}; stty -a");
-    let mut script = command("script");
-    script.args(["--quiet", "--return", "--command", &line, "/dev/null"]);
-    let output = lab.gateway.output(script);
-    let told = String::from_utf8_lossy(&output.stdout);
-    assert!(told.contains("verdict"), "{told}");
-    let (_, entered) = told
-        .split_once("\u{1b}[?1049h")
-        .expect("a screen of its own");
-    let (_, settings) = entered.rsplit_once("\u{1b}[?1049l").expect("and back");
-    assert!(
-        settings.contains(" icanon") && settings.contains(" echo "),
-        "{settings}"
-    );
+    for signal in ["TERM", "QUIT"] {
+        // `script` gives it a terminal, and writes what that is told.
+        let top = format!("timeout --foreground --signal {signal} 5 {IKEXDP} top");
+        let line = format!("stty rows 24 cols 80; {top}; stty -a");
+        let mut script = command("script");
+        script.args(["--quiet", "--return", "--command", &line, "/dev/null"]);
+        let output = lab.gateway.output(script);
+        let told = String::from_utf8_lossy(&output.stdout);
+        assert!(told.contains("verdict"), "{told}");
+        let (_, entered) = told
+            .split_once("\u{1b}[?1049h")
+            .expect("a screen of its own");
+        let (_, settings) = entered.rsplit_once("\u{1b}[?1049l").expect("and back");
+        assert!(
+            settings.contains(" icanon") && settings.contains(" echo "),
+            "{signal}: {settings}"
+        );
+    }
 }

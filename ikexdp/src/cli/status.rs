@@ -81,11 +81,16 @@ fn told(decryption: &Decryption) -> String {
         peer,
         seconds_left,
         directory,
+        lines_lost,
         uid,
         ..
     } = decryption;
     let left = age(*seconds_left);
-    format!("keys of {peer} are written for user {uid}, {left} more: {directory}")
+    let lost = match lines_lost {
+        0 => String::new(),
+        lines => format!(", {lines} lines were lost"),
+    };
+    format!("keys of {peer} are written for user {uid}, {left} more{lost}: {directory}")
 }
 
 #[cfg(test)]

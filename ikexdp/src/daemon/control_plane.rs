@@ -11,7 +11,6 @@ use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::{JoinHandle, spawn_local};
 use tracing::info;
-use tracing_appender::non_blocking::ErrorCounter;
 
 use super::DaemonError;
 use super::decryption::Decryption;
@@ -23,6 +22,7 @@ use super::systemd;
 use super::users::Users;
 use crate::control::{Answer, Caller, Feed, Refusal, Request, Response, answer};
 use crate::dhcp::Counts;
+use crate::log::LostLines;
 use crate::metrics::Metric;
 use crate::prometheus::page;
 use crate::udp::Drops;
@@ -31,10 +31,12 @@ use crate::view::{Reloaded, Sa, Stats, Status, Usage};
 #[cfg(test)]
 use {
     crate::config,
+    crate::log::threaded,
     crate::udp::{Ports, Sockets},
     ikexdp_proto::data_plane::NoDataPlane,
     std::path::Path,
     tokio::runtime::Runtime,
+    tracing_appender::non_blocking::NonBlockingBuilder,
 };
 
 /// What answers requests.
@@ -42,7 +44,7 @@ use {
 pub(super) struct ControlPlane {
     pub(super) mailbox: Mailbox,
     pub(super) drops: Drops,
-    pub(super) lost_lines: ErrorCounter,
+    pub(super) lost_lines: LostLines,
     pub(super) data_plane: Arc<dyn DataPlane>,
     pub(super) reloader: Arc<Reloader>,
     pub(super) users: Arc<Users>,
@@ -166,7 +168,7 @@ impl ControlPlane {
 
     /// Adds what is not counted in the packet loop.
     fn complete(&self, mut stats: Stats) -> Stats {
-        let lost = u64::try_from(self.lost_lines.dropped_lines()).unwrap_or(u64::MAX);
+        let lost = self.lost_lines.count();
         stats
             .daemon
             .set(Metric::UdpDropped.name(), self.drops.count());
@@ -212,12 +214,12 @@ fn line<T: Serialize>(answered: Result<Result<T, Refusal>, Unavailable>) -> Stri
 impl ControlPlane {
     /// One without a packet loop, for what only asks for it.
     pub(super) fn alone(mailbox: Mailbox, reloader: Reloader, runtime: &Runtime) -> Self {
-        let (writer, _guard) = tracing_appender::non_blocking(io::sink());
+        let (_, _guard, lost_lines) = threaded(NonBlockingBuilder::default(), io::sink());
         let sockets = Sockets::bind(Ports { ike: 0, nat_t: 0 }).unwrap();
         Self {
             mailbox,
             drops: sockets.drops(),
-            lost_lines: writer.error_counter(),
+            lost_lines,
             data_plane: Arc::new(NoDataPlane),
             reloader: Arc::new(reloader),
             users: Arc::new(Users::new(runtime.handle().clone(), Arc::default())),

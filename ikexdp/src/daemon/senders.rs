@@ -10,7 +10,7 @@ use ikexdp_proto::types::Datagram;
 use ikexdp_proto::wire::header::Header;
 use ikexdp_proto::wire::iana::ExchangeType;
 
-use crate::view::{Source, Sources};
+use crate::view::{Source, Sources, network};
 
 /// Sources that are known at a time. Whoever sends more than one in 64 of all requests is among
 /// them.
@@ -54,10 +54,7 @@ impl Senders {
         both.truncate(PLACES);
         let seconds = now.since(self.since).saturating_add(PERIOD).as_secs();
         let sources = both.into_iter().map(|entry| Source {
-            network: match entry.prefix {
-                IpAddr::V4(address) => address.to_string(),
-                IpAddr::V6(network) => format!("{network}/64"),
-            },
+            network: network(entry.prefix),
             requests: entry.requests,
         });
         Sources {

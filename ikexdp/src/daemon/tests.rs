@@ -1,5 +1,7 @@
 //! A client over the loopback interface, and the daemon's packet loop.
 
+mod rotation;
+
 use std::net::{SocketAddr, UdpSocket};
 use std::path::PathBuf;
 use std::sync::mpsc;

@@ -1,9 +1,10 @@
 //! Where the lines of the log go.
 //!
 //! A thread of its own writes them: whoever reads the log slowly, or not at all,
-//! does not stop the packet loop. Lines that find the queue full are counted.
+//! does not stop the packet loop. Lines that are lost are counted.
 
 mod journald;
+mod lost;
 
 use std::env;
 use std::io::{self, IsTerminal};
@@ -12,10 +13,12 @@ use std::panic;
 use std::path::Path;
 
 use nix::sys::stat::fstat;
-use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
+use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 
 use self::journald::{Journal, Native};
+pub use self::lost::LostLines;
+pub(crate) use self::lost::threaded;
 use crate::config::{LogFormat, LogSettings};
 
 /// Lines that wait to be written, at most.
@@ -30,7 +33,7 @@ pub struct LogError(#[from] TryInitError);
 #[derive(Debug)]
 pub struct Log {
     _writer: WorkerGuard,
-    lost: ErrorCounter,
+    lost: LostLines,
 }
 
 impl Log {
@@ -49,15 +52,14 @@ impl Log {
             .then(|| Journal::open(Path::new(journald::SOCKET)).ok())
             .flatten();
         let is_native = native.is_some();
-        let threaded = NonBlockingBuilder::default()
+        let builder = NonBlockingBuilder::default()
             .lossy(true)
             .buffered_lines_limit(LINES)
             .thread_name("ikexdp-log");
-        let (writer, guard) = match native {
-            Some(journal) => threaded.finish(journal),
-            None => threaded.finish(io::stderr()),
+        let (writer, guard, lost) = match native {
+            Some(journal) => threaded(builder, journal),
+            None => threaded(builder, io::stderr()),
         };
-        let lost = writer.error_counter();
         let lines = tracing_subscriber::fmt()
             .with_max_level(settings.level)
             .with_ansi(io::stderr().is_terminal())
@@ -92,9 +94,9 @@ impl Log {
         })
     }
 
-    /// What counts the lines that were lost because nobody wrote them in time.
+    /// What counts the lines that are lost.
     #[must_use]
-    pub fn lost(&self) -> ErrorCounter {
+    pub fn lost(&self) -> LostLines {
         self.lost.clone()
     }
 }

@@ -1,22 +1,24 @@
 //! As much of HTTP as it takes to be scraped: a request for a connection.
 
+use std::collections::VecDeque;
 use std::io;
 use std::net::{SocketAddr, TcpListener as StdListener};
-use std::sync::Arc;
+use std::rc::Rc;
 use std::time::Duration;
 
 use httparse::{EMPTY_HEADER, Request, Status};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
+use super::shared::Shared;
 use super::text::MEDIA_TYPE;
 
-/// Connections served at a time; more wait.
-const CONNECTIONS: usize = 8;
+/// Connections served at a time. The oldest makes room for one more: a scrape takes
+/// milliseconds, so that it is of somebody who is slow.
+const CONNECTIONS: usize = 32;
 
 /// Longest head of a request, in octets.
 const HEAD_LEN_MAX: u64 = 8192;
@@ -24,8 +26,12 @@ const HEAD_LEN_MAX: u64 = 8192;
 /// Headers of a request, at most.
 const HEADERS_MAX: usize = 64;
 
-/// How long somebody may take to ask, and again to take the answer.
+/// How long it may take to ask and to take the answer, all in all.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long a page is shown to whoever asks: shorter than a scrape interval, so that
+/// nobody sees the same twice.
+const AGE_MAX: Duration = Duration::from_secs(1);
 
 /// How long to wait after a connection could not be accepted.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -87,19 +93,18 @@ impl Server {
         self.listener.local_addr()
     }
 
-    /// Answers with what `page` gives, if it gives something, for ever. To be called in
-    /// a [`LocalSet`](tokio::task::LocalSet); connections end with it.
+    /// Answers with what `page` gives, if it gives something, for ever; with the same
+    /// to all who ask at about the same time. To be called in a
+    /// [`LocalSet`](tokio::task::LocalSet); connections end with it.
     pub async fn serve<P, F>(self, page: P)
     where
-        P: Fn() -> F + Clone + 'static,
+        P: Fn() -> F + 'static,
         F: Future<Output = Option<String>> + 'static,
     {
-        let places = Arc::new(Semaphore::new(CONNECTIONS));
+        let page = Rc::new(Shared::new(page, AGE_MAX));
         let mut connections = JoinSet::new();
+        let mut oldest_first = VecDeque::<AbortHandle>::new();
         loop {
-            let place = Arc::clone(&places).acquire_owned().await;
-            // Those that are over are forgotten.
-            while connections.try_join_next().is_some() {}
             let stream = match self.listener.accept().await {
                 Ok((stream, _)) => stream,
                 // Descriptors may have run out, and there will be some again.
@@ -109,37 +114,41 @@ impl Server {
                     continue;
                 }
             };
-            let page = page.clone();
-            connections.spawn_local(async move {
-                if let Err(error) = converse(stream, page).await {
+            // Those that are over are forgotten.
+            while connections.try_join_next().is_some() {}
+            oldest_first.retain(|connection| !connection.is_finished());
+            if oldest_first.len() >= CONNECTIONS
+                && let Some(oldest) = oldest_first.pop_front()
+            {
+                oldest.abort();
+            }
+            let page = Rc::clone(&page);
+            oldest_first.push_back(connections.spawn_local(async move {
+                let served = timeout(PATIENCE, converse(stream, &page)).await;
+                if let Err(error) = served.unwrap_or_else(|late| Err(late.into())) {
                     debug!(%error, "connection for metrics lost");
                 }
-                drop(place);
-            });
+            }));
         }
     }
 }
 
-async fn converse<P, F>(mut stream: TcpStream, page: P) -> io::Result<()>
+async fn converse<P, F>(mut stream: TcpStream, page: &Shared<P>) -> io::Result<()>
 where
     P: Fn() -> F,
     F: Future<Output = Option<String>>,
 {
-    // For all of it: who sends octet by octet has no more.
-    let Some(asked) = timeout(PATIENCE, request(&mut stream)).await?? else {
+    let Some(asked) = request(&mut stream).await? else {
         return Ok(());
     };
     let (status, body) = match asked {
-        Asked::Metrics { .. } => match page().await {
+        Asked::Metrics { .. } => match page.page().await {
             Some(page) => ("200 OK", page),
-            None => (
-                "503 Service Unavailable",
-                "the daemon is ending\n".to_owned(),
-            ),
+            None => ("503 Service Unavailable", "the daemon is ending\n".into()),
         },
-        Asked::Elsewhere => ("404 Not Found", "metrics are at /metrics\n".to_owned()),
-        Asked::Otherwise => ("405 Method Not Allowed\r\nAllow: GET, HEAD", String::new()),
-        Asked::Nonsense => ("400 Bad Request", String::new()),
+        Asked::Elsewhere => ("404 Not Found", "metrics are at /metrics\n".into()),
+        Asked::Otherwise => ("405 Method Not Allowed\r\nAllow: GET, HEAD", "".into()),
+        Asked::Nonsense => ("400 Bad Request", "".into()),
     };
     let length = body.len();
     let mut answer = format!(
@@ -149,11 +158,8 @@ where
     if asked != (Asked::Metrics { by_head: true }) {
         answer.push_str(&body);
     }
-    timeout(PATIENCE, async {
-        stream.write_all(answer.as_bytes()).await?;
-        stream.shutdown().await
-    })
-    .await?
+    stream.write_all(answer.as_bytes()).await?;
+    stream.shutdown().await
 }
 
 /// Reads a request; nothing if there is none.
@@ -200,27 +206,36 @@ mod tests {
 
     const PAGE: &str = "up 1\n";
 
-    /// What a server answers to each of `requests`, on a connection of its own.
-    fn answers(requests: &[&str]) -> Vec<String> {
-        let requests: Vec<_> = requests.iter().map(|it| (*it).to_owned()).collect();
+    /// What comes of `client` when it talks to a server.
+    fn with_server<T: Send + 'static>(client: impl FnOnce(SocketAddr) -> T + Send + 'static) -> T {
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(LocalSet::new().run_until(async {
             let server = Server::open("127.0.0.1:0".parse().unwrap()).unwrap();
             let address = server.address().unwrap();
-            let ask = move |request: String| {
-                let mut stream = StdStream::connect(address).unwrap();
-                stream.write_all(request.as_bytes()).unwrap();
-                stream.shutdown(Shutdown::Write).unwrap();
-                let mut answer = String::new();
-                stream.read_to_string(&mut answer).unwrap();
-                answer
-            };
-            let asked = spawn_blocking(move || requests.into_iter().map(ask).collect());
+            let client = spawn_blocking(move || client(address));
             tokio::select! {
                 () = server.serve(|| async { Some(PAGE.to_owned()) }) => panic!("it ended"),
-                answers = asked => answers.unwrap(),
+                result = client => result.unwrap(),
             }
         }))
+    }
+
+    fn ask(address: SocketAddr, request: &str) -> String {
+        let mut stream = StdStream::connect(address).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        stream.shutdown(Shutdown::Write).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
+    /// What a server answers to each of `requests`, on a connection of its own.
+    fn answers(requests: &[&str]) -> Vec<String> {
+        let requests: Vec<_> = requests.iter().map(|it| (*it).to_owned()).collect();
+        with_server(move |address| {
+            let requests = requests.iter();
+            requests.map(|request| ask(address, request)).collect()
+        })
     }
 
     #[test]
@@ -263,6 +278,22 @@ mod tests {
         long.push_str(&"x".repeat(usize::try_from(HEAD_LEN_MAX).unwrap() - long.len()));
         let answers = answers(&[&long]);
         assert!(answers[0].starts_with("HTTP/1.1 400"), "{}", answers[0]);
+    }
+
+    #[test]
+    fn of_those_who_are_slow_the_oldest_makes_room() {
+        with_server(|address| {
+            let connect = |_| StdStream::connect(address).unwrap();
+            let mut slow: Vec<_> = (0..CONNECTIONS).map(connect).collect();
+            let answer = ask(address, "GET /metrics HTTP/1.1\r\n\r\n");
+            assert!(answer.ends_with(PAGE), "{answer}");
+            assert_eq!(slow[0].read(&mut [0; 8]).unwrap(), 0, "it is hung up");
+            for other in &mut slow[1..] {
+                other.set_nonblocking(true).unwrap();
+                let waits = other.read(&mut [0; 8]).unwrap_err();
+                assert_eq!(waits.kind(), io::ErrorKind::WouldBlock);
+            }
+        });
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! Metrics for Prometheus, for whoever is told where to look.
 //!
-//! `http.rs` answers, `page.rs` says which metrics there are, `text.rs` how they are
+//! `http.rs` answers, all who ask at about the same time with one page (`shared.rs`); `page.rs` says which metrics there are, `text.rs` how they are
 //! written. Labels have values of the configuration and of this program only: a
 //! stranger must not be able to make series.
 
 mod http;
 mod page;
+mod shared;
 mod text;
 
 pub use self::http::{ListenError, Server};

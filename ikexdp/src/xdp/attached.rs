@@ -73,9 +73,9 @@ pub enum AttachedError {
         /// Why not.
         source: ProgramError,
     },
-    /// The kernel does not tell of the counters.
-    #[error("cannot read the counters of XDP program {id}")]
-    Counters {
+    /// The kernel does not tell what is in the program's maps.
+    #[error("cannot read the maps of XDP program {id}")]
+    Maps {
         /// Its id.
         id: u32,
         /// Why not.
@@ -87,6 +87,7 @@ pub enum AttachedError {
 pub struct Attached {
     id: u32,
     mode: Mode,
+    program: ProgramInfo,
     counters: PerCpuArray<MapData, u64>,
 }
 
@@ -116,11 +117,13 @@ impl Attached {
         };
         let id = occupant.id;
         let program = program(id)?;
-        let map = match program {
-            Some(program) if program.name() == NAME.as_bytes() => counters_of(&program)?,
+        let known = match program {
+            Some(program) if program.name() == NAME.as_bytes() => {
+                map_info(&program, COUNTERS)?.map(|map| (program, map))
+            }
             _ => None,
         };
-        let Some(map) = map else {
+        let Some((program, map)) = known else {
             return Err(AttachedError::Foreign {
                 interface: name(),
                 program: occupant.program,
@@ -134,13 +137,11 @@ impl Attached {
                 known: Verdict::COUNT,
             });
         }
-        let counters = MapData::from_id(map.id())
-            .and_then(Map::from_map_data)
-            .and_then(PerCpuArray::try_from)
-            .map_err(|source| AttachedError::Counters { id, source })?;
+        let counters = open(&map).map_err(|source| AttachedError::Maps { id, source })?;
         Ok(Self {
             id,
             mode: occupant.mode,
+            program,
             counters,
         })
     }
@@ -173,10 +174,26 @@ impl Attached {
     /// # Errors
     /// [`AttachedError`] if the kernel refuses, which it has no reason to.
     pub fn counters(&self) -> Result<Counters, AttachedError> {
-        Counters::read(&self.counters).map_err(|source| AttachedError::Counters {
+        Counters::read(&self.counters).map_err(|source| self.unreadable(source))
+    }
+
+    /// The map of this name.
+    pub(super) fn map<M: TryFrom<Map, Error = MapError>>(
+        &self,
+        name: &str,
+    ) -> Result<M, AttachedError> {
+        let map = map_info(&self.program, name)?.ok_or_else(|| MapError::InvalidName {
+            name: name.to_owned(),
+        });
+        let map = map.and_then(|map| open(&map));
+        map.map_err(|source| self.unreadable(source))
+    }
+
+    pub(super) const fn unreadable(&self, source: MapError) -> AttachedError {
+        AttachedError::Maps {
             id: self.id,
             source,
-        })
+        }
     }
 }
 
@@ -197,19 +214,25 @@ fn program(id: u32) -> Result<Option<ProgramInfo>, AttachedError> {
     Ok(None)
 }
 
-/// What the kernel knows of the program's counters, if it has such a map.
-fn counters_of(program: &ProgramInfo) -> Result<Option<MapInfo>, AttachedError> {
+/// What the kernel knows of the program's map of this name, if it has one.
+fn map_info(program: &ProgramInfo, name: &str) -> Result<Option<MapInfo>, AttachedError> {
     let id = program.id();
     let ids = program
         .map_ids()
         .map_err(|source| AttachedError::Program { id, source })?;
     for map in ids.unwrap_or_default() {
-        let map = MapInfo::from_id(map).map_err(|source| AttachedError::Counters { id, source })?;
-        if map.name() == COUNTERS.as_bytes() {
+        let map = MapInfo::from_id(map).map_err(|source| AttachedError::Maps { id, source })?;
+        if map.name() == name.as_bytes() {
             return Ok(Some(map));
         }
     }
     Ok(None)
+}
+
+fn open<M: TryFrom<Map, Error = MapError>>(map: &MapInfo) -> Result<M, MapError> {
+    MapData::from_id(map.id())
+        .and_then(Map::from_map_data)
+        .and_then(M::try_from)
 }
 
 /// Whether a descriptor, by its file in `fdinfo`, is a link of XDP program `id`.

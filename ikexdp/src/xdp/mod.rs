@@ -4,6 +4,7 @@ mod addresses;
 mod attached;
 mod error;
 mod interface;
+mod limits;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

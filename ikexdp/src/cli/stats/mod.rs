@@ -37,6 +37,10 @@ pub(super) struct Options {
     /// which need not answer
     #[arg(long, value_name = "INTERFACE", conflicts_with = "socket")]
     interface: Option<String>,
+    /// Show which sources the XDP program limits now: who is asked for cookies, and whose messages
+    /// are dropped
+    #[arg(long, requires = "interface", conflicts_with_all = ["all", "per_queue"])]
+    sources: bool,
     #[command(flatten)]
     query: Query,
 }
@@ -44,6 +48,10 @@ pub(super) struct Options {
 pub(super) fn execute(options: &Options, out: &mut impl Write) -> Result<(), CliError> {
     if let Some(interface) = &options.interface {
         let attached = Attached::find(interface)?;
+        if options.sources {
+            let read = || Ok(attached.limits()?);
+            return options.show(out, read, |limits, _| table::of_limits(limits));
+        }
         let read = || Ok(xdp_counters(interface, &attached)?);
         options.show(out, read, |counters, since| {
             table::of_interface(counters, options.scope(), since)

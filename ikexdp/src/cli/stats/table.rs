@@ -11,7 +11,7 @@ use crate::cli::table::Table;
 use crate::failure::FailureKind;
 use crate::metrics::Metric;
 use crate::radius::{self, DisconnectCounters};
-use crate::view::{Counters, Radius, Stats, XdpCounters};
+use crate::view::{Counters, LimitedSource, Limits, Radius, Stats, XdpCounters};
 use crate::xsk::QueueCounter;
 
 /// What is shown.
@@ -65,6 +65,19 @@ pub(super) fn of_interface(
     );
     let head = format!("xdp on {interface}, {mode}: program {program} of {process}\n");
     head + &render(&[group_of_xdp(counters)], scope, earlier.as_ref())
+}
+
+/// Whom the program limits.
+pub(super) fn of_limits(limits: &Limits) -> String {
+    let mut table = Table::default();
+    let Limits { known, sources } = limits;
+    let limited = sources.len();
+    table.line(&format!("{limited} limited now, of {known} known"));
+    for LimitedSource { network, limits } in sources {
+        let effects: Vec<_> = limits.iter().map(|limit| limit.effect()).collect();
+        table.row([format!("  {network}"), effects.join(", ")]);
+    }
+    table.to_string()
 }
 
 /// The groups, with what was added since those read earlier.
@@ -257,6 +270,7 @@ fn sum(queues: &[Counters]) -> Counters {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::view::Limit;
 
     fn shown(stats: &Stats, zeros: bool) -> String {
         let parts = false;
@@ -425,5 +439,26 @@ xdp
   1               4
 ";
         assert_eq!(of_interface(&counters, scope, None), expected);
+    }
+
+    #[test]
+    fn who_is_limited_is_shown_with_what_becomes_of_it() {
+        let source = |network: &str, limits: &[Limit]| LimitedSource {
+            network: network.to_owned(),
+            limits: limits.to_vec(),
+        };
+        let limits = Limits {
+            known: 7,
+            sources: vec![
+                source("198.51.100.7", &[Limit::Init, Limit::Proven]),
+                source("2001:db8:1:2::/64", &[Limit::Stray]),
+            ],
+        };
+        let expected = "\
+2 limited now, of 7 known
+  198.51.100.7       asked for cookies, handshakes dropped in spite of cookies
+  2001:db8:1:2::/64  messages of no SA dropped
+";
+        assert_eq!(of_limits(&limits), expected);
     }
 }

@@ -208,18 +208,34 @@ fn fragments(model: &Model, area: Rect, buffer: &mut Buffer) {
 }
 
 fn sources(model: &Model, area: Rect, buffer: &mut Buffer) {
-    let inner = panel("who begins handshakes", area, buffer);
+    let inner = panel("who begins handshakes, who is limited", area, buffer);
     let Some(reading) = model.reading() else {
         return;
     };
     let elapsed = Duration::from_secs(reading.sources.seconds);
-    let rows = reading.sources.sources.iter().map(|source| {
+    let row = |network: &str, count: &str, requests: Option<u64>| {
+        let rate = requests.and_then(|requests| per_second(0, requests, elapsed));
+        let rate = rate.map_or_else(String::new, |rate| format!("{rate}/s"));
+        format!("{network:<NAME$}{count:>7}{rate:>9}")
+    };
+    let begin = reading.sources.sources.iter();
+    let requests = |network: &str| {
+        let mut begin = begin.clone();
+        let source = begin.find(|source| source.network == network)?;
+        Some(source.requests)
+    };
+    let limited = reading.limited.iter();
+    let is_limited = |source: &&Source| limited.clone().any(|one| one.network == source.network);
+    let others = begin.clone().filter(|source| !is_limited(source));
+    let others = others.map(|source| {
         let Source { network, requests } = source;
-        let rate = per_second(0, *requests, elapsed).unwrap_or_default();
-        let rate = format!("{rate}/s");
-        format!("{network:<NAME$}{:>7}{rate:>9}", short(*requests))
+        row(network, &short(*requests), Some(*requests))
     });
-    lines(rows, inner, buffer);
+    let limited = limited.clone().map(|one| {
+        let network = one.network.as_str();
+        row(network, "limited", requests(network))
+    });
+    lines(limited.chain(others), inner, buffer);
 }
 
 fn queues(model: &Model, area: Rect, buffer: &mut Buffer) {

@@ -15,7 +15,7 @@ use ratatui::DefaultTerminal;
 use ratatui::buffer::Buffer;
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use ratatui::layout::Rect;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
 use self::draw::{draw, text};
 use self::model::{INTERVAL, Model};
@@ -25,6 +25,9 @@ use crate::clock::Clock;
 
 /// How long a key, a signal or a reading may wait.
 const TICK: Duration = Duration::from_millis(200);
+
+/// What others may send to have it end: the terminal must be as it was then.
+const SIGNALS: [i32; 4] = [SIGHUP, SIGINT, SIGQUIT, SIGTERM];
 
 /// The size of a picture for which there is no terminal.
 const SIZE: (u16, u16) = (80, 24);
@@ -46,11 +49,14 @@ pub(super) fn execute(options: Options, out: &mut impl Write) -> Result<(), CliE
         return Err(CliError::NoTerminal);
     }
     let leave = Arc::new(AtomicBool::new(false));
-    for signal in [SIGHUP, SIGINT, SIGTERM] {
+    for signal in SIGNALS {
         signal_hook::flag::register(signal, Arc::clone(&leave))?;
     }
     // Brings the terminal back in a panic as well.
-    let mut terminal = ratatui::try_init()?;
+    let mut terminal = ratatui::try_init().inspect_err(|_| {
+        // It may have come half way.
+        let _ = ratatui::try_restore();
+    })?;
     let shown = show(&mut terminal, options, &leave);
     ratatui::try_restore()?;
     Ok(shown?)

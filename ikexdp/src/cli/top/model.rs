@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ikexdp_proto::time::Instant;
 
-use crate::view::{Counters, Sources, Stats, Status};
+use crate::view::{Counters, LimitedSource, Sources, Stats, Status};
 
 /// Readings of which the course is shown: as many as a wide terminal has columns.
 const COURSE: usize = 256;
@@ -23,6 +23,8 @@ pub(super) struct Reading {
     pub(super) status: Status,
     pub(super) stats: Stats,
     pub(super) sources: Sources,
+    /// Whom XDP limits, as the kernel knows.
+    pub(super) limited: Vec<LimitedSource>,
 }
 
 /// What comes first in a list.

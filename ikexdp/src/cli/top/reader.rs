@@ -1,4 +1,4 @@
-//! Asks the daemon again and again, on a thread of its own: who looks can still leave when it hangs.
+//! Asks the daemon, and the kernel, again and again, on a thread of its own: who looks can still leave when it hangs.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -12,14 +12,25 @@ use super::model::Reading;
 use crate::causes::in_a_line;
 use crate::clock::Clock;
 use crate::control::{ClientError, Request, call};
+use crate::view::{LimitedSource, Status};
+use crate::xdp::Attached;
 
 /// What the daemon tells now.
 pub(super) fn read(socket: &Path) -> Result<Reading, ClientError> {
+    let status: Status = call(socket, &Request::Status)?;
+    let interface = status.xdp.as_ref().map(|xdp| xdp.interface.as_str());
     Ok(Reading {
-        status: call(socket, &Request::Status)?,
+        limited: interface.map(limited).unwrap_or_default(),
+        status,
         stats: call(socket, &Request::Stats)?,
         sources: call(socket, &Request::Sources)?,
     })
+}
+
+/// Whom XDP limits; nobody, if the kernel does not tell us.
+fn limited(interface: &str) -> Vec<LimitedSource> {
+    let limits = Attached::find(interface).and_then(|attached| attached.limits());
+    limits.unwrap_or_default().sources
 }
 
 /// The thread that asks; it ends with this.

@@ -5,7 +5,7 @@ use ratatui::backend::TestBackend;
 
 use super::model::{Order, Reading};
 use super::*;
-use crate::view::{Counters, Source, Sources, Stats, Status, XdpStatus};
+use crate::view::{Counters, Limit, LimitedSource, Source, Sources, Stats, Status, XdpStatus};
 use ikexdp_proto::time::Instant;
 
 fn at(seconds: u64) -> Instant {
@@ -74,6 +74,7 @@ fn reading(seconds: u64) -> Reading {
                 requests: 50,
             }],
         },
+        limited: Vec::new(),
     }
 }
 
@@ -117,6 +118,39 @@ fn everything_has_its_place() {
         assert!(places.is_sorted(), "the busiest first:\n{picture}");
         assert!(!picture.contains("no answer"), "{picture}");
     }
+}
+
+#[test]
+fn who_is_limited_comes_first() {
+    let mut model = Model::new(INTERVAL);
+    let mut reading = reading(100);
+    for network in ["198.51.100.7", "2001:db8:1:2::/64"] {
+        reading.sources.sources.push(Source {
+            network: network.replace("2001:db8:1:2", "2001:db8:1:3"),
+            requests: 20,
+        });
+    }
+    for network in ["198.51.100.7", "203.0.113.9"] {
+        reading.limited.push(LimitedSource {
+            network: network.to_owned(),
+            limits: vec![Limit::Init],
+        });
+    }
+    model.hear(at(100), Ok(reading));
+    let picture = picture(&model, at(100), (80, 24));
+    let places = [
+        "198.51.100.7              limited    2.0/s",
+        "203.0.113.9               limited         ",
+        "2001:db8:1:2::/64              50    5.0/s",
+        "2001:db8:1:3::/64              20    2.0/s",
+    ];
+    let places = places.map(|row| {
+        picture
+            .find(row)
+            .unwrap_or_else(|| panic!("{row}:\n{picture}"))
+    });
+    assert!(places.is_sorted(), "{picture}");
+    assert_eq!(picture.matches("198.51.100.7").count(), 1);
 }
 
 #[test]
