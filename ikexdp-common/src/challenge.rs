@@ -5,6 +5,7 @@
 //! nobody answers: it makes no traffic where there was none. Its headers are what
 //! the kernel's UDP sockets would write.
 
+use crate::checksum::{checksum, sum, udp_checksum};
 use crate::classify::Located;
 use crate::cookie::{COOKIE_LEN, Cookie};
 use crate::guard::{Read, is_v4};
@@ -52,11 +53,7 @@ pub fn challenge(frame: &mut impl Write, located: &Located, cookie: &Cookie) -> 
     let datagram = ports
         .wrapping_add(put(frame, l4, udp::LENGTH, length)?)
         .wrapping_add(message(frame, ike, cookie)?);
-    let checksum = match !fold(pseudo.wrapping_add(datagram)) {
-        // Zero says that there is none (RFC 768).
-        0 => u16::MAX,
-        checksum => checksum,
-    };
+    let checksum = udp_checksum(pseudo.wrapping_add(datagram));
     frame.store(l4, udp::CHECKSUM, checksum.to_be_bytes())
 }
 
@@ -80,7 +77,7 @@ fn ipv4_header(frame: &mut impl Write, l3: usize, length: usize) -> Option<u32> 
         udp::NUMBER,
     ];
     let others = put(frame, l3, ipv4::VERSION_IHL, others)?;
-    let checksum = !fold(addresses.wrapping_add(others));
+    let checksum = checksum(addresses.wrapping_add(others));
     frame.store(l3, ipv4::CHECKSUM, checksum.to_be_bytes())?;
     Some(addresses)
 }
@@ -144,26 +141,4 @@ fn put<const N: usize>(
 const fn two_octets(length: usize) -> [u8; 2] {
     let [.., high, low] = length.to_be_bytes();
     [high, low]
-}
-
-/// The words of `octets` added up (RFC 1071); less than 64 KiB cannot wrap.
-#[inline(always)]
-fn sum(octets: &[u8]) -> u32 {
-    let (words, odd) = octets.as_chunks::<2>();
-    let mut sum = match odd {
-        [odd] => u32::from(u16::from_be_bytes([*odd, 0])),
-        _ => 0,
-    };
-    for word in words {
-        sum = sum.wrapping_add(u16::from_be_bytes(*word).into());
-    }
-    sum
-}
-
-/// The sum with its carries added (RFC 1071).
-#[inline(always)]
-const fn fold(sum: u32) -> u16 {
-    let folded = (sum >> 16).wrapping_add(sum & 0xffff);
-    let [_, _, high, low] = (folded >> 16).wrapping_add(folded).to_be_bytes();
-    u16::from_be_bytes([high, low])
 }

@@ -14,6 +14,7 @@
 
 pub mod address;
 pub mod challenge;
+pub mod checksum;
 pub mod classify;
 pub mod cookie;
 pub mod counter;

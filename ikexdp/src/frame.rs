@@ -14,6 +14,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 
+use ikexdp_common::checksum::{checksum, sum, udp_checksum};
 use ikexdp_common::classify::{Gateway, Load, Located, locate};
 use ikexdp_common::header::{ethernet, ike, ipv4, ipv6, udp};
 use ikexdp_common::verdict::Verdict;
@@ -205,7 +206,7 @@ impl Reply {
                 identification.to_be_bytes(),
             )?;
             store(frame, l3, ipv4::CHECKSUM, [0; 2])?;
-            let checksum = !ones_complement_sum(0, frame.get(l3..l4)?);
+            let checksum = checksum(sum(frame.get(l3..l4)?));
             store(frame, l3, ipv4::CHECKSUM, checksum.to_be_bytes())?;
             ipv4::SOURCE
         } else {
@@ -217,30 +218,9 @@ impl Reply {
         // addresses end that header, so one run of octets has it all.
         let pseudo = u32::from(udp::NUMBER).saturating_add(length(l4)?.into());
         let covered = frame.get(l3.checked_add(addresses)?..)?;
-        let checksum = match !ones_complement_sum(pseudo, covered) {
-            // Zero says that there is none (RFC 768).
-            0 => u16::MAX,
-            checksum => checksum,
-        };
+        let checksum = udp_checksum(pseudo.saturating_add(sum(covered)));
         store(frame, l4, udp::CHECKSUM, checksum.to_be_bytes())
     }
-}
-
-/// RFC 1071, with what was summed up before.
-fn ones_complement_sum(before: u32, octets: &[u8]) -> u16 {
-    let (words, odd) = octets.as_chunks::<2>();
-    let odd = odd
-        .first()
-        .map_or(0, |octet| u16::from_be_bytes([*octet, 0]));
-    // 65,535 octets make 32,768 words: the sum cannot wrap.
-    let sum = words
-        .iter()
-        .fold(before.wrapping_add(odd.into()), |sum, word| {
-            sum.wrapping_add(u16::from_be_bytes(*word).into())
-        });
-    let folded = (sum >> 16).wrapping_add(sum & 0xffff);
-    let [_, _, high, low] = (folded >> 16).wrapping_add(folded).to_be_bytes();
-    u16::from_be_bytes([high, low])
 }
 
 fn exchange<const N: usize>(

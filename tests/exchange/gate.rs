@@ -195,9 +195,7 @@ fn a_cookie_made_elsewhere_is_good_until_it_is_old() {
     let address = script.path.remote.ip();
     let cookie = secrets.mint(address, script.spis.initiator.0, &[0x4e; 32]);
     script.endpoint.handle(script.now, Input::Challenged(1));
-    let changes = script.endpoint.cookie_changes();
     script.wait(Duration::from_secs(60));
-    assert_eq!(script.endpoint.cookie_changes(), changes + 1);
     assert_ne!(script.endpoint.cookie_secrets(), &secrets);
     assert_eq!(knock(&mut script, Some(&cookie)), Fate::Accepted);
     script.wait(Duration::from_secs(60));

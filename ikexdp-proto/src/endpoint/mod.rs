@@ -269,12 +269,6 @@ impl Endpoint {
         self.gate.secrets()
     }
 
-    /// A number that changes whenever [`Self::cookie_secrets`] do.
-    #[must_use]
-    pub const fn cookie_changes(&self) -> u64 {
-        self.gate.changes()
-    }
-
     /// The SPIs that peers address us by, in ascending order: of all IKE SAs, and of
     /// those that are about to be made in the place of others.
     pub fn our_spis(&self) -> impl Iterator<Item = Spi> {

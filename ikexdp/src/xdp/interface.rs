@@ -141,13 +141,16 @@ impl Interface {
         check(&self.name, &link)
     }
 
-    /// The modes in which redirected frames reach an AF_XDP socket, the fastest
-    /// first. In native mode those of a bond are still its ports', and the
-    /// kernel gives a socket only what its own interface received.
+    /// The modes in which redirected frames reach an AF_XDP socket, the best first.
+    /// In native mode those of a bond are still its ports', and the kernel gives a
+    /// socket only what its own interface received; and what the program answers on a
+    /// veth is lost, unless the other end has a program as well.
     #[must_use]
     pub const fn modes(&self) -> &'static [Mode] {
         if self.bond {
             &[Mode::Generic]
+        } else if self.veth {
+            &[Mode::Generic, Mode::Native]
         } else {
             &Mode::ALL
         }
@@ -335,18 +338,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_bond_has_no_native_mode() {
-        let bond = |bond| Interface {
+    fn a_bond_has_no_native_mode_and_a_veth_has_another_first() {
+        let of = |bond, veth| Interface {
             name: "wan".to_owned(),
             index: 7,
             mtu: 1500,
             rx_queues: 1,
             tx_queues: 1,
             bond,
-            veth: false,
+            veth,
         };
-        assert_eq!(bond(true).modes(), [Mode::Generic]);
-        assert_eq!(bond(false).modes(), [Mode::Native, Mode::Generic]);
+        assert_eq!(of(true, false).modes(), [Mode::Generic]);
+        assert_eq!(of(false, true).modes(), [Mode::Generic, Mode::Native]);
+        assert_eq!(of(false, false).modes(), [Mode::Native, Mode::Generic]);
         let mut link = LinkMessage::default();
         assert_eq!(kind(&link), None);
         link.attributes = vec![LinkAttribute::LinkInfo(vec![LinkInfo::Kind(

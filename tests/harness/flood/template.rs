@@ -4,7 +4,10 @@
 use std::ops::Range;
 
 use chacha20::{ChaCha8Rng, rand_core::Rng};
-use ikexdp_common::header::{ethernet, ipv4, udp};
+use ikexdp_common::{
+    checksum::{checksum, sum},
+    header::{ethernet, ipv4, udp},
+};
 
 use super::FORGED;
 
@@ -63,7 +66,7 @@ impl Template {
             }
             for (place, sum) in CHECKSUMS.into_iter().zip([ip + source, udp + drawn]) {
                 // What is summed here is never zero, and so the checksum is none that means none.
-                self.frame[place].copy_from_slice(&(!fold(sum)).to_be_bytes());
+                self.frame[place].copy_from_slice(&checksum(sum).to_be_bytes());
             }
         }
         &self.frame
@@ -77,19 +80,6 @@ const CHECKSUMS: [Range<usize>; 2] = [
     L3 + ipv4::CHECKSUM..L3 + ipv4::CHECKSUM + 2,
     L4 + udp::CHECKSUM..L4 + udp::CHECKSUM + 2,
 ];
-
-fn sum(octets: &[u8]) -> u32 {
-    let (words, _) = octets.as_chunks();
-    words
-        .iter()
-        .map(|word| u32::from(u16::from_be_bytes(*word)))
-        .sum()
-}
-
-fn fold(sum: u32) -> u16 {
-    let folded = (sum >> 16) + (sum & 0xffff);
-    ((folded >> 16) + folded) as u16
-}
 
 #[cfg(test)]
 mod tests {
