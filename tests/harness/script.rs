@@ -72,6 +72,8 @@ pub struct Script {
     pub path: Path,
     /// The SPIs in its headers.
     pub spis: Spis,
+    /// Whether the gateway's host vouches for it.
+    pub is_allowed: bool,
     /// The gateway's kernel.
     pub kernel: Kernel,
     /// Jobs of the kernel, which wait for [`Self::work_once`]; with `None` each is done at once.
@@ -129,6 +131,7 @@ impl Script {
                 initiator: Spi(0x1111_2222_3333_4444),
                 responder: Spi::ZERO,
             },
+            is_allowed: false,
             kernel: Kernel::default(),
             waiting: None,
             all_wait: false,
@@ -154,6 +157,7 @@ impl Script {
         let datagram = Datagram {
             path: self.path,
             slot: None,
+            is_allowed: self.is_allowed,
             payload,
         };
         self.endpoint.handle(self.now, Input::Datagram(datagram));

@@ -109,8 +109,7 @@ impl Endpoint {
             of_source: self.table.half_open_of(datagram.path.remote.ip()),
         };
         let config = &host.config.gate;
-        self.gate
-            .admit(config, half_open, &datagram.path, spi_i, request)
+        self.gate.admit(config, half_open, datagram, spi_i, request)
     }
 
     /// Why nobody looks at an IKE_SA_INIT request, if nobody does.

@@ -12,7 +12,7 @@ use crate::event::Event;
 use crate::limits::COOKIE_SECRET_LIFETIME;
 use crate::message::init::InitRequest;
 use crate::time::Instant;
-use crate::types::{Path, Spi};
+use crate::types::{Datagram, Path, Spi};
 
 /// Decides by how many half-open SAs there are, and how many requests come.
 #[derive(Debug)]
@@ -83,17 +83,23 @@ impl Gate {
         self.changes
     }
 
-    /// Lets `request` from `path` in, or not. A cookie comes before all limits, so
-    /// that nobody takes the place of another by writing its address.
+    /// Lets `request`, which came in `datagram`, in, or not. A cookie comes before all
+    /// limits, so that nobody takes the place of another by writing its address. For
+    /// who is allowed there is the limit of all alone.
     pub(crate) fn admit(
         &mut self,
         config: &config::Gate,
         half_open: HalfOpen,
-        path: &Path,
+        datagram: &Datagram<'_>,
         spi_i: Spi,
         request: &InitRequest<'_>,
     ) -> Admission {
-        if self.is_challenging(config) && !self.is_proved(path, spi_i, request) {
+        let Datagram {
+            path, is_allowed, ..
+        } = datagram;
+        let is_believed =
+            *is_allowed || !self.is_challenging(config) || self.is_proved(path, spi_i, request);
+        if !is_believed {
             self.given(1);
             let address = path.remote.ip();
             let cookie = self.secrets.mint(address, spi_i.0, request.nonce);
@@ -101,7 +107,7 @@ impl Gate {
         }
         if half_open.total >= config.half_open_max {
             Admission::Full
-        } else if half_open.of_source >= config.half_open_per_source {
+        } else if !is_allowed && half_open.of_source >= config.half_open_per_source {
             Admission::SourceFull
         } else {
             Admission::Admitted

@@ -256,10 +256,10 @@ impl Client {
                 remote,
                 marker,
             };
-            let slot = None;
             self.handle(Input::Datagram(Datagram {
                 path,
-                slot,
+                slot: None,
+                is_allowed: false,
                 payload,
             }));
         }
