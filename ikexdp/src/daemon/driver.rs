@@ -202,7 +202,7 @@ impl Driver {
             self.journal.deadline(),
             self.leases.deadline(),
             self.accounts.deadline(),
-            Some(self.shield.deadline(&self.engine)),
+            self.shield.deadline(&self.engine),
         ];
         let engine = self.engine.poll_timeout();
         engine.into_iter().chain(others.into_iter().flatten()).min()
