@@ -129,10 +129,6 @@ pub(super) fn consider(cx: &mut Context<'_>, table: &file::Defence, transport: &
             cx.problems.caution(&key.at(field), number.span(), caution);
         }
     }
-    if let Some(allow) = table.allow.first() {
-        let caution = Caution::OnlyXdp;
-        cx.problems.caution(&key.at("allow"), allow.span(), caution);
-    }
 }
 
 fn rate_of(

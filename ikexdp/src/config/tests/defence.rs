@@ -82,10 +82,11 @@ fn what_is_hardly_meant_is_warned_of() {
         };
         assert!(caution.to_string().starts_with(expected), "{caution}");
     }
-    let udp = with("sources = 9\nallow = [\"192.0.2.1\"]\nblock = [\"192.0.2.2\"]\n")
-        .replace("\"xdp\"", "\"udp\"")
-        .replace("interface = \"eth0\"\n", "");
+    let udp =
+        with("sources = 9\ninit-rate = 9\nallow = [\"192.0.2.1\"]\nblock = [\"192.0.2.2\"]\n")
+            .replace("\"xdp\"", "\"udp\"")
+            .replace("interface = \"eth0\"\n", "");
     let cautions = lab.load(&udp).unwrap().cautions;
     let keys: Vec<_> = cautions.iter().map(|caution| &caution.key).collect();
-    assert_eq!(keys, ["defence.sources", "defence.allow"]);
+    assert_eq!(keys, ["defence.init-rate", "defence.sources"]);
 }

@@ -32,14 +32,14 @@ impl Lists {
         &self.prefixes
     }
 
-    /// Whether nothing is taken from `address`.
-    pub(super) fn blocks(&self, address: IpAddr) -> bool {
+    /// What is said about `address`.
+    pub(super) fn listing(&self, address: IpAddr) -> Listing {
         let mut lengths = self.lengths.iter().rev();
         let listing = lengths.find_map(|length| {
             let prefix = IpNet::new(address, *length).ok()?.trunc();
             self.prefixes.get(&prefix).copied()
         });
-        listing == Some(Listing::Blocked)
+        listing.unwrap_or_default()
     }
 }
 
@@ -55,17 +55,19 @@ mod tests {
             block: prefixes(&["192.0.0.0/16", "192.0.2.7/32", "2001:db8::/32"]),
             ..Defence::default()
         });
-        for (address, blocked) in [
-            ("192.0.3.1", true),
-            ("192.0.2.1", false),
-            ("192.0.2.7", true),
-            ("192.1.2.7", false),
-            ("2001:db8::1", true),
-            ("2001:db8:1::1", false),
-            ("::1", false),
+        for (address, listing) in [
+            ("192.0.3.1", Listing::Blocked),
+            ("192.0.2.1", Listing::Allowed),
+            ("192.0.2.7", Listing::Blocked),
+            ("192.1.2.7", Listing::Unlisted),
+            ("2001:db8::1", Listing::Blocked),
+            ("2001:db8:1::1", Listing::Allowed),
+            ("::1", Listing::Unlisted),
         ] {
-            assert_eq!(lists.blocks(address.parse().unwrap()), blocked, "{address}");
+            let address = address.parse().unwrap();
+            assert_eq!(lists.listing(address), listing, "{address}");
         }
-        assert!(!Lists::default().blocks("192.0.2.1".parse().unwrap()));
+        let address = "192.0.2.1".parse().unwrap();
+        assert_eq!(Lists::default().listing(address), Listing::Unlisted);
     }
 }

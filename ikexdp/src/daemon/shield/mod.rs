@@ -7,13 +7,13 @@ mod tests;
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use aya::maps::MapError;
 use chacha20::ChaCha20Rng;
 use chacha20::rand_core::{CryptoRng, Rng};
+use ikexdp_common::guard::Listing;
 use ikexdp_common::limit::Rate;
 use ikexdp_common::maps::{self, KEPT_SPIS_MAX, LISTED_MAX, Secrets};
 use ikexdp_common::siphash::Secret;
@@ -24,7 +24,7 @@ use ikexdp_proto::config::{Cookies, Gate};
 use ikexdp_proto::limits::{INVALID_SPIS_OF_A_SOURCE, INVALID_SPIS_PER_SECOND};
 use ikexdp_proto::spi::SpiAllocator;
 use ikexdp_proto::time::Instant;
-use ikexdp_proto::types::Spi;
+use ikexdp_proto::types::{Datagram, Spi};
 use tracing::{info, warn};
 
 use self::lists::Lists;
@@ -151,9 +151,16 @@ impl Shield {
         self.gate = gate;
     }
 
-    /// Whether nothing is taken from `address`.
-    pub(super) fn blocks(&self, address: IpAddr) -> bool {
-        self.lists.blocks(address)
+    /// What the engine may have of `datagram`, unless nothing is taken from there: XDP
+    /// does not see all that comes, and may not have room for all that is listed.
+    pub(super) fn pass<'a>(&self, datagram: Datagram<'a>) -> Option<Datagram<'a>> {
+        match self.lists.listing(datagram.path.remote.ip()) {
+            Listing::Blocked => None,
+            listing => Some(Datagram {
+                is_allowed: listing == Listing::Allowed,
+                ..datagram
+            }),
+        }
     }
 
     /// When [`Self::tend`] has something to do that no input of the engine brings about.
@@ -250,7 +257,7 @@ impl Shield {
             let left_out = program.set_listed(self.lists.prefixes())?;
             self.news.lists = false;
             if left_out > 0 {
-                let hint = "shorten the lists: XDP neither lets pass nor drops what is left out";
+                let hint = "shorten the lists: the daemon sees to the shortest prefixes itself, at its cost";
                 warn!(left_out, max = LISTED_MAX, hint, "prefixes left out of XDP");
             }
         }

@@ -1,7 +1,6 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use ikexdp_common::guard::Listing;
 use ikexdp_proto::config::RemoteSelectors;
 use ikexdp_proto::job::{JobId, JobResult};
 use ikexdp_proto::types::Path;
