@@ -332,6 +332,12 @@ gateway
   control    /run/c.sock
   state      /var/lib/ikexdp
 
+defence
+  cookies    automatic, from 256 half-open SAs or 1000 requests a second on
+  half-open  16384 SAs at most, 1024 of a source
+  node       0
+  prefixes   0 allowed, 0 blocked
+
 connection staff
   local      vpn.example.com
   shows      a pre-shared key

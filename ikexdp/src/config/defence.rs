@@ -26,7 +26,7 @@ const SOURCES_MAX: u32 = 1 << 22;
 
 /// A value of `cookies`, by its name.
 #[derive(Clone, Copy)]
-struct Named(Cookies);
+pub(super) struct Named(pub(super) Cookies);
 
 impl Named {
     const ALL: [Self; 3] = [
