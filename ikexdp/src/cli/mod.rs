@@ -6,6 +6,7 @@ mod decrypt;
 mod events;
 mod init;
 mod interval;
+mod pages;
 mod printable;
 mod sas;
 mod stats;
