@@ -4,6 +4,7 @@
 
 mod counters;
 mod event;
+mod lists;
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -18,6 +19,7 @@ use crate::listed::Listed;
 
 pub use self::counters::Counters;
 pub use self::event::{Established, Event, HandshakeFailed, Happening, NAMES};
+pub use self::lists::{ListCommand, ListedPrefix, Listing};
 
 /// The daemon at a glance.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,5 +1,6 @@
 //! Keeps what XDP defends the engine with in step with the engine.
 
+mod command;
 mod lists;
 mod program;
 #[cfg(test)]
@@ -145,7 +146,7 @@ impl Shield {
 
     /// Acts on another configuration, but for what takes a restart.
     pub(super) fn reconfigure(&mut self, defence: &Defence, gate: Gate) {
-        self.lists = Lists::new(defence);
+        self.lists.configure(defence);
         self.news.lists = true;
         self.defence = defence.clone();
         self.gate = gate;
@@ -167,7 +168,7 @@ impl Shield {
     pub(super) fn deadline(&self, engine: &Endpoint) -> Option<Instant> {
         let look = (!self.kept.is_empty()).then(|| self.looked + KEPT_TIME);
         let ask = self.told.is_some().then(|| self.asked + interval(engine));
-        let dues = [self.rotation(), look, ask, self.retry];
+        let dues = [self.rotation(), look, ask, self.lists.end(), self.retry];
         dues.into_iter().flatten().min()
     }
 
@@ -185,6 +186,10 @@ impl Shield {
         engine: &Endpoint,
         program: Option<&mut impl Maps>,
     ) {
+        for prefix in self.lists.expire(now) {
+            info!(%prefix, "prefix listed no longer, its time is over");
+            self.news.lists = true;
+        }
         let rotates = self.rotation().is_some_and(|due| due <= now);
         if rotates {
             self.secrets.rotate(secret(&mut self.random));

@@ -8,8 +8,9 @@ use ikexdp_proto::{Command, Input, Output};
 use ipnet::IpNet;
 
 use super::*;
+use crate::control::Caller;
 use crate::daemon::tests::engine;
-use crate::entropy;
+use crate::{entropy, view};
 
 const START: Instant = Instant::from_micros(1);
 
@@ -254,8 +255,14 @@ fn what_xdp_does_not_take_it_is_told_again_later() {
     lab.tend_with(&mut kernel, end);
     assert_eq!(kernel.refusals, 7);
     kernel.refuses_lists = false;
+    let by = Caller { uid: 0, pid: None };
+    let blocked: IpNet = "192.0.2.0/24".parse().unwrap();
+    let said = (view::Listing::Blocked, Some(60));
+    lab.shield.list(end, &[blocked], said, by).unwrap();
     lab.tend_with(&mut kernel, end + RETRY_INTERVAL);
-    assert_eq!(kernel.refusals, 7);
+    assert_eq!(kernel.listed, [(blocked, Listing::Blocked)].into());
+    lab.tend_with(&mut kernel, end + Duration::from_secs(60));
+    assert!(kernel.listed.is_empty(), "its time is over");
     assert_eq!(lab.shield.retry, None);
 }
 
