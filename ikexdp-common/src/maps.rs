@@ -49,6 +49,10 @@ pub const LOCAL_ADDRESSES: usize = 4096;
 /// Most prefixes in [`LISTED`]; memory is taken as they come.
 pub const LISTED_MAX: usize = 65_536;
 
+/// Room in [`LISTED`]: one more for what parts IPv4 from IPv6, and one that stays free,
+/// because some kernels cannot change anything in a full map of prefixes.
+pub const LISTED_ROOM: usize = LISTED_MAX + 2;
+
 /// Most SPIs in [`KEPT_SPIS`]; memory is taken as they come.
 pub const KEPT_SPIS_MAX: usize = 1 << 20;
 

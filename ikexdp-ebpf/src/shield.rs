@@ -9,7 +9,7 @@ use aya_ebpf::macros::btf_map;
 use ikexdp_common::address::Address;
 use ikexdp_common::guard::{Bucket, Listing, Shield};
 use ikexdp_common::limit::{Buckets, Over};
-use ikexdp_common::maps::{Config, KEPT_SPIS_MAX, LISTED_MAX, SOURCES_DEFAULT, Secrets};
+use ikexdp_common::maps::{Config, KEPT_SPIS_MAX, LISTED_ROOM, SOURCES_DEFAULT, Secrets};
 
 use crate::gateway::Maps;
 
@@ -31,7 +31,7 @@ static SECRETS: Array<[u64; Secrets::WORDS], 1> = Array::new();
 static KEPT_SPIS: HashMap<u64, u8, KEPT_SPIS_MAX, NO_PREALLOC> = HashMap::new();
 
 #[btf_map]
-static LISTED: LpmTrie<[u8; 16], u8, LISTED_MAX> = LpmTrie::new();
+static LISTED: LpmTrie<[u8; 16], u8, LISTED_ROOM> = LpmTrie::new();
 
 /// The daemon asks for as many as its configuration says.
 #[btf_map]

@@ -138,6 +138,9 @@ pub struct Datagram<'a> {
     pub path: Path,
     /// The frame it came in, if a reply can use it.
     pub slot: Option<ReplySlot>,
+    /// Whether the host vouches for where it came from: its sender is not asked for
+    /// cookies, and not held to what one source may have.
+    pub is_allowed: bool,
     /// The UDP payload without the non-ESP marker.
     pub payload: &'a [u8],
 }

@@ -31,6 +31,7 @@ pub mod metrics;
 pub mod netlink;
 pub mod parked;
 pub mod pki;
+pub mod prefix;
 pub mod process;
 pub mod profiles;
 pub mod prometheus;

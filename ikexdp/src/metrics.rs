@@ -13,7 +13,7 @@ counters! {
         UdpNotIke = "udp_not_ike",
         /// Datagrams whose local address the kernel did not tell.
         UdpNoAddress = "udp_no_address",
-        /// IKE messages dropped because they came from a prefix that is blocked.
+        /// IKE messages of the kernel's UDP sockets dropped because they came from a prefix that is blocked.
         UdpBlocked = "udp_blocked",
         /// Times the kernel's UDP sockets could not be read.
         UdpReceiveFailed = "udp_receive_failed",
@@ -27,6 +27,8 @@ counters! {
         UdpDropped = "udp_dropped",
         /// Redirected frames that hold no IKE message after all.
         FrameNotIke = "frame_not_ike",
+        /// Redirected frames dropped because they came from a prefix that is blocked.
+        FrameBlocked = "frame_blocked",
         /// Frames that waited for a reply while a job was done.
         FrameParked = "frame_parked",
         /// Frames that waited, and gave way to others.

@@ -4,6 +4,7 @@
 
 mod counters;
 mod event;
+mod lists;
 mod sources;
 
 use std::fmt;
@@ -19,6 +20,7 @@ use crate::listed::Listed;
 
 pub use self::counters::Counters;
 pub use self::event::{Established, Event, HandshakeFailed, Happening, NAMES};
+pub use self::lists::{ListCommand, ListedPrefix, Listing};
 pub(crate) use self::sources::network;
 pub use self::sources::{Limit, LimitedSource, Limits, Source, Sources};
 

@@ -10,6 +10,7 @@
 )]
 
 mod kernel;
+mod maps;
 mod reply;
 
 use harness::frames::{

@@ -302,6 +302,25 @@ fn who_is_over_its_rate_is_asked_for_a_cookie_and_then_dropped() {
     assert_eq!(flood(&mut script, "192.0.2.10"), 50);
 }
 
+/// For who is vouched for there is only the limit of all, who have not been let in yet.
+#[test]
+fn who_is_allowed_is_not_asked_for_cookies_and_has_more_than_a_share() {
+    let mut config = gated(0, 1000);
+    config.gate.half_open_per_source = 1;
+    config.gate.half_open_max = 3;
+    let mut script = Script::new(config);
+    assert!(matches!(knock(&mut script, None), Fate::Cookie(_)));
+    script.is_allowed = true;
+    for _ in 0..3 {
+        assert_eq!(knock(&mut script, None), Fate::Accepted);
+        next(&mut script);
+    }
+    assert_eq!(knock(&mut script, None), Fate::Dropped);
+    let stats = script.endpoint.stats();
+    assert_eq!(stats.value(Stat::CookieSent), 1);
+    assert_eq!(stats.value(Stat::HalfOpenLimit), 1);
+}
+
 /// A client that gets in gives its place back at once.
 #[test]
 fn who_is_in_is_not_half_open() {

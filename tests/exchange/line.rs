@@ -77,6 +77,7 @@ impl End {
         let datagram = Datagram {
             path: self.path,
             slot: None,
+            is_allowed: false,
             payload,
         };
         self.handle(now, Input::Datagram(datagram))

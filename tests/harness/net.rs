@@ -235,6 +235,7 @@ impl Net {
         let datagram = Datagram {
             path,
             slot: None,
+            is_allowed: false,
             payload,
         };
         self.handle(side, Input::Datagram(datagram));
@@ -278,6 +279,7 @@ impl Net {
                 let datagram = Datagram {
                     path: transmit.path,
                     slot: None,
+                    is_allowed: false,
                     payload: &transmit.payload,
                 };
                 self.handle(side, Input::Datagram(datagram));

@@ -1,6 +1,8 @@
 //! A client whose every message is written by a test, down to what is inside
 //! the encrypted payload.
 
+mod child;
+
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -21,7 +23,7 @@ use ikexdp_proto::identity::Identity;
 use ikexdp_proto::job::{Job, JobId};
 use ikexdp_proto::limits::DENIAL_STEP;
 use ikexdp_proto::message::auth::{AuthMessage, OwnAuthentication};
-use ikexdp_proto::message::child::{ChildPayloads, Selectors};
+use ikexdp_proto::message::child::ChildPayloads;
 use ikexdp_proto::message::init::{InitNotifies, InitReply, InitRequest};
 use ikexdp_proto::nat::NatHashes;
 use ikexdp_proto::spi::RandomSpis;
@@ -39,6 +41,7 @@ use ikexdp_proto::wire::writer::Chain;
 use ikexdp_proto::{Command, Endpoint, Input, Output};
 use ring::rand::SystemRandom;
 
+pub use self::child::CHILD_SPI;
 pub use crate::answer::{Answer, chain, clear_notify, is_unknown, kinds};
 use crate::host;
 use crate::kernel::Kernel;
@@ -46,9 +49,6 @@ use crate::parties::{CLIENT, Parties, Proof, proposal, selector};
 
 /// The key that the gateway of [`config`] knows.
 pub const KEY: &[u8] = b"correct horse";
-
-/// The SPI on which the client of [`Script::child`] receives.
-pub const CHILD_SPI: u32 = 0xc0ff_ee00;
 
 /// A gateway that lets anybody in who knows the key.
 #[must_use]
@@ -72,6 +72,8 @@ pub struct Script {
     pub path: Path,
     /// The SPIs in its headers.
     pub spis: Spis,
+    /// Whether the gateway's host vouches for it.
+    pub is_allowed: bool,
     /// The gateway's kernel.
     pub kernel: Kernel,
     /// Jobs of the kernel, which wait for [`Self::work_once`]; with `None` each is done at once.
@@ -129,6 +131,7 @@ impl Script {
                 initiator: Spi(0x1111_2222_3333_4444),
                 responder: Spi::ZERO,
             },
+            is_allowed: false,
             kernel: Kernel::default(),
             waiting: None,
             all_wait: false,
@@ -154,6 +157,7 @@ impl Script {
         let datagram = Datagram {
             path: self.path,
             slot: None,
+            is_allowed: self.is_allowed,
             payload,
         };
         self.endpoint.handle(self.now, Input::Datagram(datagram));
@@ -370,34 +374,6 @@ impl Script {
             notifies: &self.notifies,
         }
         .encode()
-    }
-
-    /// A CHILD SA that the configuration has room for.
-    #[must_use]
-    pub fn child() -> ChildPayloads {
-        ChildPayloads {
-            proposals: vec![proposal(
-                ProtocolId::ESP,
-                CHILD_SPI.to_be_bytes().to_vec(),
-                &[
-                    (TransformType::ENCRYPTION, 20, Some(256)),
-                    (TransformType::SEQUENCE_NUMBERS, 0, None),
-                ],
-            )],
-            selectors: Selectors::new(
-                vec![selector("192.0.2.10-192.0.2.10")],
-                vec![selector("10.1.0.0-10.1.255.255")],
-            ),
-        }
-    }
-
-    /// The same on an SPI that no other SA of this client has.
-    #[must_use]
-    pub fn another_child(&self) -> ChildPayloads {
-        let mut child = Self::child();
-        let own = self.spis.initiator.0 as u32;
-        child.proposals[0].spi = own.to_be_bytes().to_vec();
-        child
     }
 
     /// Completes the handshake with the CHILD SA of [`Self::child`].

@@ -67,6 +67,18 @@ fn cookies_cost_a_client_a_round_trip_and_the_daemon_nothing() {
     }
 }
 
+/// All that has come so far was dropped because its source is blocked, and there was some.
+pub(crate) fn nobody_was_heard(transport: Transport, gateway: &Gateway) {
+    let stats = gateway.stats();
+    let dropped = if transport == Transport::Native {
+        count(&stats.xdp, "drop_blocked")
+    } else {
+        count(&stats.daemon, "udp_blocked")
+    };
+    assert!(dropped > 0);
+    assert_eq!(count(&stats.engine, "received"), 0);
+}
+
 /// Who is blocked is not heard, by XDP or by the kernel's sockets, until the list is
 /// another.
 #[test]
@@ -78,14 +90,7 @@ fn who_is_blocked_is_not_heard() {
         case.gateway.tables = "[defence]\nblock = [\"0.0.0.0/1\", \"128.0.0.0/1\"]\n";
         let (_lab, gateway, client) = case.start();
         assert!(client.initiate().is_err());
-        let stats = gateway.stats();
-        let dropped = if transport == Transport::Native {
-            count(&stats.xdp, "drop_blocked")
-        } else {
-            count(&stats.daemon, "udp_blocked")
-        };
-        assert!(dropped > 0);
-        assert_eq!(count(&stats.engine, "received"), 0);
+        nobody_was_heard(transport, &gateway);
         case.gateway.tables = "[defence]\nnode = 9\n";
         let (taken, text) = gateway.reload(&case.gateway);
         assert!(taken, "{text}");

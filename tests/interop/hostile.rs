@@ -9,12 +9,12 @@ use std::{
 
 use harness::{
     datagram::{Datagram, Payload},
-    gateway::{Gateway, count},
+    gateway::{Gateway, Transport, count},
     lab::V4,
     pki::Key,
     udp::socket,
 };
-use ikexdp::view::Counters;
+use ikexdp::view::{Counters, Stats};
 
 use crate::case::Case;
 use crate::counters::redirected;
@@ -25,19 +25,51 @@ const DATAGRAMS: usize = 1_000_000;
 /// After these, every buffer and table has the size it keeps.
 const WARM_UP: usize = 100_000;
 
-/// What the daemon may grow by in the other 900,000, in octets: half an octet a datagram. What
-/// differs from moment to moment, such as the half-open SAs, is less.
-const GROWTH_MAX: u64 = 450_000;
+/// What the daemon may grow by in the other 900,000, in octets, where cookies keep the half-open SAs
+/// few: an octet a datagram. Half of that is what happened last, for those who follow events, which is
+/// not all there after the warm-up; what differs from moment to moment is less than the rest.
+const GROWTH_MAX: u64 = 900_000;
 
+/// The same where thousands of half-open SAs come and go.
+const GROWTH_MAX_WITHOUT_COOKIES: u64 = 16 << 20;
+
+/// Who is allowed is seen by the engine, whatever XDP would else answer or drop itself, and is
+/// asked for no cookies.
 #[test]
 #[ignore = "needs CAP_NET_ADMIN"]
 fn a_million_malformed_datagrams_change_nothing() {
+    let mut case = case();
+    case.gateway.tables = "[timing]\nhalf-open = \"2s\"\n[defence]\nallow = [\"192.0.2.2\"]";
+    let gateway = survive(&case, GROWTH_MAX_WITHOUT_COOKIES);
+    assert_all_came(&gateway);
+    assert_all_depths(&gateway);
+}
+
+/// Half-open SAs come and go all the time, and the honest client needs a cookie.
+#[test]
+#[ignore = "needs CAP_NET_ADMIN"]
+fn a_million_malformed_datagrams_change_nothing_without_xdp() {
+    let mut case = case();
+    case.gateway.transport = Transport::Udp;
+    case.gateway.gateway = "cookie-threshold = 32";
+    case.gateway.tables = "[timing]\nhalf-open = \"2s\"";
+    let gateway = survive(&case, GROWTH_MAX);
+    let Stats { daemon, engine, .. } = gateway.stats();
+    let received = count(&daemon, "udp_received");
+    assert!(received > DATAGRAMS as u64 / 4, "{daemon:?}");
+    assert_eq!(count(&engine, "received"), received);
+    several(&engine, &ENGINE);
+    several(&engine, &["cookie_sent"]);
+}
+
+fn case() -> Case {
     let mut case = Case::certificates(V4, Key::EcdsaP256);
     case.client.fragment_size = 576;
-    // Half-open SAs come and go all the time, and the honest client needs a cookie.
-    case.gateway.gateway = "cookie-threshold = 32";
-    // XDP is to let the engine see what it would else answer or drop itself.
-    case.gateway.tables = "[timing]\nhalf-open = \"2s\"\n[defence]\nallow = [\"192.0.2.2\"]";
+    case
+}
+
+/// Has a client connect again and again while the datagrams come; the daemon may grow by so many octets.
+fn survive(case: &Case, growth_max: u64) -> Gateway {
     let (lab, gateway, client) = case.start();
     let capture = lab.capture_router();
     client.initiate().unwrap();
@@ -64,9 +96,8 @@ fn a_million_malformed_datagrams_change_nothing() {
 
     assert_eq!(gateway.pid(), pid, "the daemon lives");
     assert!(connected > 3, "{connected}");
-    assert!(after < before + GROWTH_MAX, "{before} octets, then {after}");
-    assert_all_came(&gateway);
-    assert_all_depths(&gateway);
+    assert!(after < before + growth_max, "{before} octets, then {after}");
+    gateway
 }
 
 /// What the client sent to the gateway, without the marker.
@@ -124,11 +155,6 @@ fn assert_all_came(gateway: &Gateway) {
 /// Some were found out by XDP, others by the gate, and others by the keys.
 fn assert_all_depths(gateway: &Gateway) {
     let stats = gateway.stats();
-    let several = |counters: &Counters, names: &[&str]| {
-        for name in names {
-            assert!(count(counters, name) > 100, "{name}: {counters:?}");
-        }
-    };
     several(
         &stats.xdp,
         &[
@@ -140,19 +166,24 @@ fn assert_all_depths(gateway: &Gateway) {
             "drop_responder_spi",
         ],
     );
-    several(
-        &stats.engine,
-        &[
-            "unsupported_version",
-            "unknown_spi",
-            "init_accepted",
-            "init_malformed",
-            "cookie_sent",
-            "malformed_encrypted",
-            "out_of_window",
-            "fragment_received",
-            "fragment_stale",
-            "unauthentic",
-        ],
-    );
+    several(&stats.engine, &ENGINE);
+}
+
+/// What the engine finds out.
+const ENGINE: [&str; 9] = [
+    "unsupported_version",
+    "unknown_spi",
+    "init_accepted",
+    "init_malformed",
+    "malformed_encrypted",
+    "out_of_window",
+    "fragment_received",
+    "fragment_stale",
+    "unauthentic",
+];
+
+fn several(counters: &Counters, names: &[&str]) {
+    for name in names {
+        assert!(count(counters, name) > 100, "{name}: {counters:?}");
+    }
 }

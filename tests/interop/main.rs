@@ -23,6 +23,7 @@ mod interface;
 mod ip_fragments;
 mod journal;
 mod lifecycle;
+mod lists;
 mod loss;
 mod malformed;
 mod metrics;

@@ -113,9 +113,9 @@ impl Endpoint {
             of_source: of(address.source()),
             of_network: address.network().map(of).unwrap_or_default(),
         };
-        let from = (&datagram.path, spi_i);
-        self.gate
-            .admit(&host.config.gate, half_open, host.now, from, request)
+        let config = &host.config.gate;
+        let from = (datagram, spi_i);
+        self.gate.admit(config, half_open, host.now, from, request)
     }
 
     /// Why nobody looks at an IKE_SA_INIT request, if nobody does.

@@ -15,7 +15,7 @@ use crate::message::init::InitRequest;
 use crate::stats::Stat;
 use crate::throttle::Throttle;
 use crate::time::Instant;
-use crate::types::{Path, Spi};
+use crate::types::{Datagram, Path, Spi};
 
 /// Decides by how many half-open SAs there are, and how many requests come.
 #[derive(Debug)]
@@ -52,17 +52,24 @@ pub(crate) struct HalfOpen {
 
 impl HalfOpen {
     /// Whether there is room for one more.
-    fn room(&self, config: &config::Gate) -> Admission {
-        let per_source = config.half_open_per_source;
-        let per_network = per_source.saturating_mul(NETWORK_SOURCES as usize);
+    const fn room(&self, config: &config::Gate) -> Admission {
         if self.total >= config.half_open_max {
             Admission::Refused(Stat::HalfOpenLimit)
-        } else if self.of_source >= per_source {
+        } else {
+            Admission::Admitted
+        }
+    }
+
+    /// Whether there is for one of this source.
+    const fn share(&self, config: &config::Gate) -> Admission {
+        let per_source = config.half_open_per_source;
+        let per_network = per_source.saturating_mul(NETWORK_SOURCES as usize);
+        if self.of_source >= per_source {
             Admission::Refused(Stat::HalfOpenOfSource)
         } else if self.of_network >= per_network {
             Admission::Refused(Stat::HalfOpenOfNetwork)
         } else {
-            Admission::Admitted
+            self.room(config)
         }
     }
 }
@@ -97,16 +104,23 @@ impl Gate {
         &self.secrets
     }
 
-    /// Lets `request` from `path` in at `now`, or not. A cookie comes before all limits,
-    /// so that nobody takes the place of another by writing its address.
+    /// Lets `request`, which came in `datagram`, in at `now`, or not. A cookie comes before
+    /// all limits, so that nobody takes the place of another by writing its address. For
+    /// who is allowed there is the limit of all half-open SAs alone.
     pub(crate) fn admit(
         &mut self,
         config: &config::Gate,
         half_open: HalfOpen,
         now: Instant,
-        (path, spi_i): (&Path, Spi),
+        (datagram, spi_i): (&Datagram<'_>, Spi),
         request: &InitRequest<'_>,
     ) -> Admission {
+        let Datagram {
+            path, is_allowed, ..
+        } = datagram;
+        if *is_allowed {
+            return half_open.room(config);
+        }
         let is_proved = self.is_proved(path, spi_i, request);
         let over = match config.cookies {
             // Who may have forged its address would use up the rate of another.
@@ -124,7 +138,7 @@ impl Gate {
             Some(Over::Source) => Admission::Refused(Stat::InitRateOfSource),
             Some(Over::Network) => Admission::Refused(Stat::InitRateOfNetwork),
             Some(Over::Total) => Admission::Refused(Stat::InitRateLimit),
-            None => half_open.room(config),
+            None => half_open.share(config),
         }
     }
 

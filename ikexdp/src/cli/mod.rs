@@ -6,6 +6,8 @@ mod decrypt;
 mod events;
 mod init;
 mod interval;
+mod lists;
+mod pages;
 mod printable;
 mod sas;
 mod stats;
@@ -30,7 +32,7 @@ use crate::host_checks::obstacles;
 use crate::init::InitError;
 use crate::pki::PkiError;
 use crate::profiles::ProfileError;
-use crate::view::{Postponed, Reloaded, Status};
+use crate::view::{Listing, Postponed, Reloaded, Status};
 use crate::xdp::AttachedError;
 
 /// Where the configuration is, and all that it names.
@@ -90,6 +92,24 @@ enum Command {
     ///
     /// Only if `allow-key-export` is set. The log says who wanted it, and `ikexdp status` that it is so.
     Decrypt(decrypt::Options),
+    /// Take nothing from prefixes, whatever the configuration says
+    ///
+    /// It holds at once, over `allow` and `block` in the configuration and over an earlier command for the
+    /// same prefix, and `ikexdp reload` leaves it; it ends with --for, `ikexdp unlist`, or the daemon. Of two
+    /// prefixes that an address is in, the longer decides. SAs that are up are not deleted: use `ikexdp
+    /// terminate` first, while their clients can still answer. The log says who wanted it.
+    Block(lists::Entries),
+    /// Ask nobody in prefixes for cookies, and limit nobody there, whatever the configuration says
+    ///
+    /// It holds as long as what `ikexdp block` says, and as firmly. The limit of all half-open SAs together
+    /// holds all the same.
+    Allow(lists::Entries),
+    /// Withdraw what `ikexdp block` and `ikexdp allow` have said of prefixes
+    ///
+    /// What the configuration says of them holds again. Of all of them, or of none if one was not listed by command.
+    Unlist(lists::Which),
+    /// Show which prefixes are blocked and allowed, by the configuration or by whose command
+    Lists(Query),
     /// Delete IKE SAs and wait until they are gone
     Terminate {
         #[command(flatten)]
@@ -199,6 +219,10 @@ impl Cli {
                 writeln!(out, "rekeying: {id}")?;
             }
             Command::Decrypt(options) => decrypt::execute(&options, out)?,
+            Command::Block(entries) => lists::list(Listing::Blocked, &entries, out)?,
+            Command::Allow(entries) => lists::list(Listing::Allowed, &entries, out)?,
+            Command::Unlist(which) => lists::unlist(&which, out)?,
+            Command::Lists(query) => lists::show(&query, out)?,
             Command::Terminate { which, daemon } => terminate(&which, &daemon.socket, out)?,
         }
         Ok(out.flush()?)
@@ -332,6 +356,12 @@ gateway
   control    /run/c.sock
   state      /var/lib/ikexdp
 
+defence
+  cookies    automatic, from 256 half-open SAs or 1000 requests a second on
+  half-open  16384 SAs at most, 1024 of a source
+  node       0
+  prefixes   0 allowed, 0 blocked
+
 connection staff
   local      vpn.example.com
   shows      a pre-shared key
@@ -361,7 +391,7 @@ pool staff
 
     #[test]
     fn what_needs_a_daemon_says_that_there_is_none() {
-        for command in ["status", "stats", "sas", "events"] {
+        for command in ["status", "stats", "sas", "lists", "events"] {
             let error = execute(&["ikexdp", command, "--json", "--socket", "/nowhere/c.sock"]);
             let error = error.unwrap_err().to_string();
             assert!(
@@ -399,6 +429,26 @@ pool staff
         assert!(parses(&["--stop"]));
         assert!(!parses(&[]) && !parses(&["192.0.2.7", "--stop"]) && !parses(&["kim"]));
         assert!(!parses(&["192.0.2.7", "192.0.2.8"]));
+    }
+
+    #[test]
+    fn block_takes_prefixes_and_perhaps_a_time() {
+        let parses = |arguments: &[&str]| {
+            let arguments = ["ikexdp"].iter().chain(arguments);
+            Cli::try_parse_from(arguments).is_ok()
+        };
+        for command in ["block", "allow"] {
+            assert!(parses(&[
+                command,
+                "192.0.2.0/24",
+                "2001:db8::7",
+                "--for",
+                "1h"
+            ]));
+            assert!(!parses(&[command]) && !parses(&[command, "10.0.0.1/8"]));
+        }
+        assert!(parses(&["unlist", "192.0.2.0/24"]) && !parses(&["unlist"]));
+        assert!(!parses(&["unlist", "192.0.2.0/24", "--for", "1h"]));
     }
 
     #[test]

@@ -102,6 +102,9 @@ pub enum Caution {
     /// Nobody has to show that it receives.
     #[error("forged addresses can take all half-open SAs")]
     NoCookies,
+    /// Whoever may use the control socket can have traffic decrypted.
+    #[error("`ikexdp decrypt` may write the keys of clients")]
+    KeyExport,
     /// Nobody is limited in what they ask for.
     #[error("limits nobody")]
     AllowsAll,
@@ -159,6 +162,7 @@ impl Caution {
                 "add one for ECDSA to `local.certificates`, or one for RSA and allow `ike.rsa-sha1`"
             }
             Self::NoCookies => "remove it: by default cookies are asked for under attack only",
+            Self::KeyExport => "remove it when you have seen what you wanted to see",
             Self::AllowsAll => "name only those whom you know",
             Self::BlocksAll => "is this what you want? Clients that move have any address",
             Self::OnlyXfrm => "remove it, or set data-plane = \"xfrm\"",

@@ -17,6 +17,7 @@ use super::file::Text;
 use super::numbers::between;
 use super::problem::Key;
 use super::settings::{Defence, Transport};
+use crate::prefix::canonical;
 
 /// A million of a kind in a second is more than one thread can be sent.
 const RATE_MAX: u32 = 1_000_000;
@@ -26,7 +27,7 @@ const SOURCES_MAX: u32 = 1 << 22;
 
 /// A value of `cookies`, by its name.
 #[derive(Clone, Copy)]
-struct Named(Cookies);
+pub(super) struct Named(pub(super) Cookies);
 
 impl Named {
     const ALL: [Self; 3] = [
@@ -122,10 +123,6 @@ pub(super) fn consider(cx: &mut Context<'_>, table: &file::Defence, transport: &
         cx.problems
             .caution(&key.at("sources"), sources.span(), caution);
     }
-    if let Some(allow) = table.allow.first() {
-        let caution = Caution::OnlyXdp;
-        cx.problems.caution(&key.at("allow"), allow.span(), caution);
-    }
 }
 
 fn rate_of(
@@ -140,19 +137,25 @@ fn rate_of(
     }
 }
 
-/// Prefixes, and addresses that stand for themselves.
+/// A prefix, or an address that stands for itself.
+///
+/// # Errors
+/// [`Fault`] if it is neither, or says more than a prefix does.
+pub fn prefix(value: &str) -> Result<IpNet, Fault> {
+    let address = || value.parse::<IpAddr>().map(IpNet::from);
+    match value.parse::<IpNet>().or_else(|_| address()) {
+        Ok(prefix) if prefix.trunc() == prefix => Ok(canonical(prefix)),
+        Ok(value) => Err(Fault::HostBits { value }),
+        Err(_) => Err(Fault::Prefix {
+            value: value.to_owned(),
+        }),
+    }
+}
+
 fn prefixes(cx: &mut Context<'_>, key: &Key<'_>, texts: &[Text]) -> Option<BTreeSet<IpNet>> {
-    let prefixes = texts.iter().map(|text| {
-        let value = text.get_ref();
-        let address = || value.parse::<IpAddr>().map(IpNet::from);
-        let fault = match value.parse::<IpNet>().or_else(|_| address()) {
-            Ok(prefix) if prefix.trunc() == prefix => return Some(prefix),
-            Ok(value) => Fault::HostBits { value },
-            Err(_) => Fault::Prefix {
-                value: value.clone(),
-            },
-        };
-        cx.problems.fault(key, text.span(), fault)
+    let prefixes = texts.iter().map(|text| match prefix(text.get_ref()) {
+        Ok(prefix) => Some(prefix),
+        Err(fault) => cx.problems.fault(key, text.span(), fault),
     });
     // Every wrong one is reported, not only the first.
     let prefixes: Vec<_> = prefixes.collect();
@@ -162,13 +165,10 @@ fn prefixes(cx: &mut Context<'_>, key: &Key<'_>, texts: &[Text]) -> Option<BTree
 /// What cannot be meant, or hardly.
 fn compare(cx: &mut Context<'_>, table: &file::Defence, allow: &BTreeSet<IpNet>) {
     let key = Key::of("defence");
-    let prefix = |text: &Text| {
-        let value = text.get_ref();
-        let address = value.parse::<IpAddr>().map(IpNet::from);
-        value.parse::<IpNet>().ok().or(address.ok())
-    };
     for text in &table.block {
-        let Some(value) = prefix(text) else { continue };
+        let Ok(value) = prefix(text.get_ref()) else {
+            continue;
+        };
         if allow.contains(&value) {
             cx.problems
                 .fault::<()>(&key.at("block"), text.span(), Fault::Listed { value });
@@ -178,7 +178,7 @@ fn compare(cx: &mut Context<'_>, table: &file::Defence, allow: &BTreeSet<IpNet>)
         }
     }
     for text in &table.allow {
-        if prefix(text).is_some_and(|prefix| prefix.prefix_len() == 0) {
+        if prefix(text.get_ref()).is_ok_and(|prefix| prefix.prefix_len() == 0) {
             let caution = Caution::AllowsAll;
             cx.problems.caution(&key.at("allow"), text.span(), caution);
         }

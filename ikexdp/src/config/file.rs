@@ -61,7 +61,7 @@ pub(super) struct Gateway {
     pub(super) control_socket: Option<PathBuf>,
     pub(super) state_dir: Option<PathBuf>,
     pub(super) metrics_address: Option<Text>,
-    pub(super) allow_key_export: Option<bool>,
+    pub(super) allow_key_export: Option<Spanned<bool>>,
 }
 
 /// What is logged, and how.

@@ -72,8 +72,18 @@ pub(super) fn gateway(cx: &mut Context<'_>, table: &file::Gateway) -> Option<Gat
             None => STATE_DIR.into(),
         },
         metrics_address: metrics_address?,
-        allow_key_export: table.allow_key_export.unwrap_or(false),
+        allow_key_export: key_export(cx, &key, table),
     })
+}
+
+fn key_export(cx: &mut Context<'_>, key: &Key<'_>, table: &file::Gateway) -> bool {
+    let allowed = table.allow_key_export.as_ref().filter(|it| *it.get_ref());
+    if let Some(allowed) = allowed {
+        let key = key.at("allow-key-export");
+        cx.problems
+            .caution(&key, allowed.span(), Caution::KeyExport);
+    }
+    allowed.is_some()
 }
 
 fn transport(cx: &mut Context<'_>, key: &Key<'_>, table: &file::Gateway) -> Option<Transport> {

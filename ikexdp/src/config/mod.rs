@@ -36,6 +36,7 @@ pub use caution::Caution;
 pub use certificate::CertificateSummary;
 pub use connection::Proofs;
 pub use credential::Proof;
+pub use defence::prefix;
 pub use eap::{EapMethod, TlsAuthorities};
 pub use fault::Fault;
 pub use gateway::CONTROL_SOCKET;

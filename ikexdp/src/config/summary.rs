@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display};
 
-use ikexdp_proto::config::{Connection, RemoteSelectors, Requirement};
+use ikexdp_proto::config::{Connection, Cookies, RemoteSelectors, Requirement};
 use ikexdp_proto::crypto::cert::RevocationPolicy;
 use ikexdp_proto::data_plane::Binding;
 use ikexdp_proto::pattern::IdentityPattern;
@@ -12,7 +12,8 @@ use crate::radius;
 
 use super::networks::Capacity;
 use super::{
-    CertificateSummary, Loaded, OwnProof, Proof, Proofs, Transport, binding, lifetimes, revocation,
+    CertificateSummary, Loaded, OwnProof, Proof, Proofs, Transport, binding, defence, lifetimes,
+    revocation,
 };
 
 /// Octets of an IP datagram that hold no part of a message when it is cut: the
@@ -27,6 +28,8 @@ impl Display for Loaded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let engine = &self.settings.engine;
         self.gateway(f)?;
+        writeln!(f, "\ndefence")?;
+        self.defence(f)?;
         for (connection, proofs) in engine.connections.iter().zip(&self.proofs) {
             writeln!(f, "\nconnection {}", connection.name)?;
             self.connection(f, connection, proofs)?;
@@ -90,6 +93,47 @@ impl Loaded {
             Some(address) => row(f, "metrics", format_args!("on http://{address}/metrics")),
             None => Ok(()),
         }
+    }
+
+    fn defence(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (defence, gate) = (&self.settings.defence, &self.settings.engine.gate);
+        let cookies = defence::Named(gate.cookies);
+        match gate.cookies {
+            Cookies::Automatic => row(
+                f,
+                "cookies",
+                format_args!(
+                    "{cookies}, from {} half-open SAs or {} requests a second on",
+                    gate.cookie_threshold, gate.cookie_rate
+                ),
+            )?,
+            Cookies::Always | Cookies::Off => row(f, "cookies", cookies)?,
+        }
+        let (all, each) = (gate.half_open_max, gate.half_open_per_source);
+        row(
+            f,
+            "half-open",
+            format_args!("{all} SAs at most, {each} of a source"),
+        )?;
+        let (rate, burst) = (gate.init_rate_per_source, gate.init_burst_per_source);
+        row(
+            f,
+            "requests",
+            format_args!(
+                "{rate} a second of a source, {burst} at once; {} of all with cookies",
+                gate.init_rate
+            ),
+        )?;
+        if let Transport::Xdp(_) = self.settings.transport {
+            row(f, "sources", format_args!("{} known", defence.sources))?;
+        }
+        row(f, "node", defence.node)?;
+        let (allowed, blocked) = (defence.allow.len(), defence.block.len());
+        row(
+            f,
+            "prefixes",
+            format_args!("{allowed} allowed, {blocked} blocked"),
+        )
     }
 
     fn connection(

@@ -10,6 +10,7 @@ mod server;
 use std::fmt;
 use std::net::IpAddr;
 
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 pub use client::{ClientError, Events, call, follow};
@@ -17,8 +18,13 @@ pub use feed::{Feed, Follower};
 pub(crate) use server::answer;
 pub use server::{Answer, ControlError, Listener};
 
+use crate::view::Listing;
+
+/// Most prefixes in a request, which may be as long as that takes.
+pub const PREFIXES_MAX: usize = 1024;
+
 /// What the command line may want.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "command")]
 pub enum Request {
     /// The daemon at a glance: [`Status`](crate::view::Status).
@@ -54,6 +60,27 @@ pub enum Request {
     },
     /// Write nobody's keys any more: whether somebody's were.
     StopDecryption,
+    /// Say of prefixes that they are let pass, or not heard, whatever the
+    /// configuration says; all of them, or none if one cannot be.
+    List {
+        /// Which, at most [`PREFIXES_MAX`].
+        prefixes: Vec<IpNet>,
+        /// What.
+        listing: Listing,
+        /// For how long, in seconds; else until it is withdrawn.
+        seconds: Option<u64>,
+    },
+    /// Withdraw that; of all of them, or of none if one was not listed so.
+    Unlist {
+        /// Which, at most [`PREFIXES_MAX`].
+        prefixes: Vec<IpNet>,
+    },
+    /// The next prefixes that are listed, in order, a page of
+    /// [`ListedPrefix`](crate::view::ListedPrefix); an empty one is the last.
+    Lists {
+        /// The last one of the page before.
+        after: Option<IpNet>,
+    },
     /// Read the configuration again: [`Reloaded`](crate::view::Reloaded).
     Reload,
     /// Who begins handshakes most often: [`Sources`](crate::view::Sources).

@@ -16,13 +16,13 @@ use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
-use super::{Caller, Follower, Refusal, Request, Response};
+use super::{Caller, Follower, PREFIXES_MAX, Refusal, Request, Response};
 
 /// Connections served at a time; more wait.
 const CONNECTIONS: usize = 16;
 
-/// Longest request in octets.
-const REQUEST_LEN_MAX: u64 = 1024;
+/// Longest request in octets: the longest prefix takes 46, with what is around it.
+const REQUEST_LEN_MAX: usize = 256 + 46 * PREFIXES_MAX;
 
 /// How long somebody may hold a connection without reading or writing.
 const IDLE_MAX: Duration = Duration::from_secs(30);
@@ -181,7 +181,7 @@ where
     let mut line = Vec::new();
     loop {
         line.clear();
-        let mut limited = (&mut stream).take(REQUEST_LEN_MAX);
+        let mut limited = (&mut stream).take(REQUEST_LEN_MAX as u64);
         let read = timeout(IDLE_MAX, limited.read_until(b'\n', &mut line)).await??;
         if read == 0 {
             return Ok(());
@@ -253,9 +253,10 @@ pub(crate) fn answer<T: Serialize>(response: &Response<T>) -> String {
 mod tests {
     use super::super::{ClientError, Feed, call, follow};
     use super::*;
-    use crate::view::Happening;
+    use crate::view::{Happening, Listing};
     use ikexdp_proto::event::Event;
     use ikexdp_proto::types::{EspSpi, IkeSaId};
+    use ipnet::IpNet;
     use std::future::pending;
     use std::io::{Read, Write};
     use std::net::Shutdown;
@@ -316,6 +317,18 @@ mod tests {
         assert!(!path.exists());
     }
 
+    /// A request that takes as much as any does.
+    fn longest() -> Request {
+        let prefix: IpNet = "2001:db8:1111:2222:3333:4444:5555:6666/128"
+            .parse()
+            .unwrap();
+        Request::List {
+            prefixes: vec![prefix; PREFIXES_MAX],
+            listing: Listing::Blocked,
+            seconds: Some(u64::MAX),
+        }
+    }
+
     #[test]
     fn a_request_comes_through_and_so_does_the_answer() {
         with_daemon(|path| {
@@ -325,6 +338,7 @@ mod tests {
                 Request::Sas { after: Some(7) },
                 Request::TerminateAll,
                 Request::Reload,
+                longest(),
             ] {
                 let answer: Request = call(path, &request).unwrap();
                 assert_eq!(answer, request);
@@ -423,7 +437,7 @@ mod tests {
             let mut stream = StdStream::connect(path).unwrap();
             let exchange = |stream: &mut StdStream, request: &[u8]| {
                 stream.write_all(request).unwrap();
-                let mut answer = [0; 256];
+                let mut answer = [0; 1024];
                 let length = stream.read(&mut answer).unwrap();
                 String::from_utf8(answer[..length].to_vec()).unwrap()
             };
@@ -434,7 +448,7 @@ mod tests {
             let answer = exchange(&mut stream, b"{\"command\":\"status\"}\n");
             assert_eq!(answer, "{\"ok\":{\"command\":\"status\"}}\n");
             // Longer than any request: refused and hung up on.
-            let answer = exchange(&mut stream, &[b'x'; 1024]);
+            let answer = exchange(&mut stream, &[b'x'; REQUEST_LEN_MAX]);
             assert!(answer.contains("\"error\""), "{answer}");
             assert_eq!(exchange(&mut stream, b""), "");
         });

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use ikexdp_proto::data_plane::DataPlane;
 use ikexdp_proto::event::IkeSaSummary;
 use ikexdp_proto::types::{EspSpi, IkeSaId};
+use ipnet::IpNet;
 use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::{JoinHandle, spawn_local};
@@ -24,9 +25,10 @@ use crate::control::{Answer, Caller, Feed, Refusal, Request, Response, answer};
 use crate::dhcp::Counts;
 use crate::log::LostLines;
 use crate::metrics::Metric;
+use crate::prefix::canonical;
 use crate::prometheus::page;
 use crate::udp::Drops;
-use crate::view::{Reloaded, Sa, Stats, Status, Usage};
+use crate::view::{Listing, Reloaded, Sa, Stats, Status, Usage};
 
 #[cfg(test)]
 use {
@@ -95,6 +97,19 @@ impl ControlPlane {
                 line(self.decryption.start(mailbox, whose, caller).await)
             }
             Request::StopDecryption => line(Ok(Ok(self.decryption.stop().await))),
+            Request::List {
+                prefixes,
+                listing,
+                seconds,
+            } => {
+                let said = Some((listing, seconds));
+                line(self.list(prefixes, said, caller).await)
+            }
+            Request::Unlist { prefixes } => line(self.list(prefixes, None, caller).await),
+            Request::Lists { after } => {
+                let lists = mailbox.ask(|reply| Order::Lists { after, reply }).await;
+                line(lists.map(Ok))
+            }
             Request::Reload => {
                 let reloaded = self.reload().await;
                 // A panic has been reported already.
@@ -108,6 +123,22 @@ impl ControlPlane {
                 }))),
             },
         })
+    }
+
+    /// Says something of prefixes, or nothing any more.
+    async fn list(
+        &self,
+        prefixes: Vec<IpNet>,
+        said: Option<(Listing, Option<u64>)>,
+        by: Caller,
+    ) -> Result<Result<(), Refusal>, Unavailable> {
+        let order = |reply| Order::List {
+            prefixes: prefixes.into_iter().map(canonical).collect(),
+            said,
+            by,
+            reply,
+        };
+        self.mailbox.ask(order).await
     }
 
     /// Has the configuration read again; neither a signal nor whoever hangs up

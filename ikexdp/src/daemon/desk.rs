@@ -4,12 +4,13 @@ use crossbeam_channel::Receiver;
 use ikexdp_proto::time::Instant;
 use ikexdp_proto::types::{EspSpi, IkeSaId};
 use ikexdp_proto::{Command, Endpoint};
+use ipnet::IpNet;
 
 use super::driver::Driver;
 use super::fast_path::FastPath;
 use super::order::{Order, Reply};
-use crate::control::Refusal;
-use crate::view::{PoolStatus, Stats, Status};
+use crate::control::{Caller, Refusal};
+use crate::view::{Listing, PoolStatus, Stats, Status};
 
 /// IKE SAs told at a time: the packet loop stands still meanwhile.
 const PAGE: usize = 256;
@@ -95,16 +96,7 @@ impl Desk {
                 driver.command(Command::Terminate(id));
                 self.waiting.push(Waiting::One { id, reply });
             }
-            Order::End { ids, reply } => {
-                let mut count: usize = 0;
-                for id in ids {
-                    if driver.engine.summary(id).is_some() {
-                        driver.command(Command::Terminate(id));
-                        count = count.saturating_add(1);
-                    }
-                }
-                let _ = reply.send(count);
-            }
+            Order::End { ids, reply } => drop(reply.send(end(driver, ids))),
             Order::TerminateAll(reply) => {
                 let ids: Vec<_> = driver.engine.summaries(None).map(|sa| sa.id).collect();
                 let last = ids.last().copied().unwrap_or(IkeSaId(0));
@@ -121,6 +113,18 @@ impl Desk {
             Order::Expose { reader, reply } => {
                 driver.expose(reader);
                 let _ = reply.send(());
+            }
+            Order::List {
+                prefixes,
+                said,
+                by,
+                reply,
+            } => {
+                let _ = reply.send(list(driver, &prefixes, said, by));
+            }
+            Order::Lists { after, reply } => {
+                let now = driver.clock.now();
+                let _ = reply.send(driver.shield.listed(now, after));
             }
             Order::Leave => {
                 self.leaving = true;
@@ -206,6 +210,31 @@ fn rekey(driver: &mut Driver, id: IkeSaId, child: Option<EspSpi>) -> Result<(), 
         });
     }
     driver.command(Command::Rekey { id, child });
+    Ok(())
+}
+
+/// Deletes those of `ids` that there are: how many.
+fn end(driver: &mut Driver, mut ids: Vec<IkeSaId>) -> usize {
+    ids.retain(|id| driver.engine.summary(*id).is_some());
+    for id in &ids {
+        driver.command(Command::Terminate(*id));
+    }
+    ids.len()
+}
+
+fn list(
+    driver: &mut Driver,
+    prefixes: &[IpNet],
+    said: Option<(Listing, Option<u64>)>,
+    by: Caller,
+) -> Result<(), Refusal> {
+    let now = driver.clock.now();
+    match said {
+        Some(said) => driver.shield.list(now, prefixes, said, by)?,
+        None => driver.shield.unlist(prefixes, by)?,
+    }
+    // Who asked may count on it.
+    driver.guard();
     Ok(())
 }
 

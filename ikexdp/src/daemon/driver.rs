@@ -69,10 +69,10 @@ impl Driver {
     /// Takes what a UDP socket received.
     pub(super) fn datagram(&mut self, received: Result<Datagram<'_>, Discard>) {
         match received {
-            Ok(datagram) if self.shield.blocks(datagram.path.remote.ip()) => {
-                self.metrics.count(Metric::UdpBlocked);
-            }
             Ok(datagram) => {
+                let Some(datagram) = self.shield.pass(datagram) else {
+                    return self.metrics.count(Metric::UdpBlocked);
+                };
                 self.metrics.count(Metric::UdpReceived);
                 self.senders.see(self.clock.now(), &datagram);
                 self.handle(Input::Datagram(datagram));
@@ -88,11 +88,13 @@ impl Driver {
             return;
         };
         let now = self.clock.now();
-        match fast_path.datagram(frame) {
-            Ok(datagram) => {
+        let datagram = fast_path.datagram(frame);
+        match datagram.map(|datagram| self.shield.pass(datagram)) {
+            Ok(Some(datagram)) => {
                 self.senders.see(now, &datagram);
                 self.engine.handle(now, Input::Datagram(datagram));
             }
+            Ok(None) => self.metrics.count(Metric::FrameBlocked),
             Err(_) => return self.metrics.count(Metric::FrameNotIke),
         }
         let job_is_out = self.conclude(now);
@@ -202,7 +204,7 @@ impl Driver {
             self.journal.deadline(),
             self.leases.deadline(),
             self.accounts.deadline(),
-            Some(self.shield.deadline(&self.engine)),
+            self.shield.deadline(&self.engine),
         ];
         let engine = self.engine.poll_timeout();
         engine.into_iter().chain(others.into_iter().flatten()).min()

@@ -217,6 +217,7 @@ impl FastPath {
         Ok(Datagram {
             path: held.request.path,
             slot: Some(slot),
+            is_allowed: false,
             payload: held.frame.get(message).unwrap_or_default(),
         })
     }

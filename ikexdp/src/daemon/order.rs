@@ -3,12 +3,13 @@
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use ikexdp_proto::event::IkeSaSummary;
 use ikexdp_proto::types::{EspSpi, IkeSaId};
+use ipnet::IpNet;
 use tokio::sync::oneshot;
 
 use super::decryption::Reader;
 use crate::config::Settings;
-use crate::control::Refusal;
-use crate::view::{Sources, Stats, Status};
+use crate::control::{Caller, Refusal};
+use crate::view::{ListedPrefix, Listing, Sources, Stats, Status};
 use crate::waker::Waker;
 
 /// Orders that wait, at most: more than there can be control connections.
@@ -64,6 +65,20 @@ pub(super) enum Order {
     Expose {
         reader: Option<Reader>,
         reply: Reply<()>,
+    },
+    /// Say something of prefixes by command, or nothing any more, and tell when XDP
+    /// knows.
+    List {
+        prefixes: Vec<IpNet>,
+        /// What, and for how many seconds if not until it is withdrawn.
+        said: Option<(Listing, Option<u64>)>,
+        by: Caller,
+        reply: Reply<Result<(), Refusal>>,
+    },
+    /// Tell the next prefixes behind one of them, in order.
+    Lists {
+        after: Option<IpNet>,
+        reply: Reply<Vec<ListedPrefix>>,
     },
     /// Delete every IKE SA and end.
     Leave,

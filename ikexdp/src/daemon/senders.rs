@@ -146,12 +146,12 @@ mod tests {
             remote: (remote, 500).into(),
             marker: false,
         };
-        let slot = None;
         senders.see(
             now,
             &Datagram {
                 path,
-                slot,
+                slot: None,
+                is_allowed: false,
                 payload,
             },
         );

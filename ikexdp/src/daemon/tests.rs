@@ -28,7 +28,8 @@ use tempfile::TempDir;
 use super::*;
 use crate::clock::{Clock, unix_time};
 use crate::config::{Defence, LogSettings};
-use crate::view::{Sa, Stats};
+use crate::control::Caller;
+use crate::view::{Listing, Sa, Stats};
 
 const MARKER: [u8; 4] = [0; 4];
 
@@ -258,10 +259,10 @@ impl Client {
                 remote,
                 marker,
             };
-            let slot = None;
             self.handle(Input::Datagram(Datagram {
                 path,
-                slot,
+                slot: None,
+                is_allowed: false,
                 payload,
             }));
         }
@@ -425,6 +426,33 @@ fn garbage_is_counted_and_answered_by_silence() {
     assert!(gateway.counter("udp_not_ike") > 0);
     assert!(gateway.counter("malformed_header") > 0);
     assert_eq!(gateway.counter("udp_sent"), 2);
+}
+
+#[test]
+fn who_is_blocked_by_command_is_not_heard_until_that_is_withdrawn() {
+    let gateway = Gateway::start();
+    let list = |said| {
+        gateway.ask(|reply| Order::List {
+            prefixes: vec!["127.0.0.0/8".parse().unwrap()],
+            said,
+            by: Caller { uid: 0, pid: None },
+            reply,
+        })
+    };
+    assert_eq!(list(Some((Listing::Blocked, None))), Ok(()));
+    let mut client = Client::new(gateway.ports);
+    client.connect();
+    while gateway.counter("udp_blocked") == 0 {
+        thread::yield_now();
+    }
+    assert_eq!(gateway.counter("udp_received"), 0);
+    assert_eq!(list(None), Ok(()));
+    let refused = list(None).unwrap_err().to_string();
+    assert!(
+        refused.contains("not listed by command: 127.0.0.0/8"),
+        "{refused}"
+    );
+    client.run_until(established);
 }
 
 #[test]

@@ -138,6 +138,7 @@ fn datagram<'a>(
             marker: socket.marker,
         },
         slot: None,
+        is_allowed: false,
         payload,
     })
 }

@@ -3,6 +3,7 @@
 mod addresses;
 mod attached;
 mod error;
+mod fitting;
 mod interface;
 mod limits;
 
@@ -20,7 +21,7 @@ use ikexdp_common::address::Address;
 use ikexdp_common::guard::Listing;
 use ikexdp_common::maps::{self, BROADCAST, Config, LOCAL, Secrets};
 use ikexdp_common::verdict::Verdict;
-use ipnet::{IpNet, Ipv4Net};
+use ipnet::IpNet;
 
 pub use self::addresses::LocalAddresses;
 pub use self::attached::{Attached, AttachedError};
@@ -156,25 +157,22 @@ impl Program {
     }
 
     /// Makes `listed` what is said about sources, of a source by its longest prefix;
-    /// or the first [`LISTED_MAX`](maps::LISTED_MAX) of it. Says how many are left out.
+    /// or the longest [`LISTED_MAX`](maps::LISTED_MAX) prefixes of it. Says how many
+    /// are left out.
     ///
     /// # Errors
     ///
     /// When the kernel refuses one.
     pub fn set_listed(&mut self, listed: &BTreeMap<IpNet, Listing>) -> Result<usize, MapError> {
-        // In the map IPv4 lies within IPv6, of whose prefixes it must not be.
-        let mut listed = listed.clone();
-        if !listed.is_empty() {
-            let all = IpNet::V4(Ipv4Net::default());
-            listed.entry(all).or_insert(Listing::Unlisted);
-        }
-        let is_gone = |prefix: &IpNet| !listed.contains_key(prefix);
+        let fitting = fitting::prefixes(listed);
+        // What goes makes room for what comes.
+        let is_gone = |prefix: &IpNet| !fitting.contains_key(prefix);
         let gone: Vec<_> = self.listed.keys().copied().filter(is_gone).collect();
         for prefix in gone {
             self.prefixes.remove(&prefix_key(prefix))?;
             self.listed.remove(&prefix);
         }
-        for (&prefix, &listing) in listed.iter().take(maps::LISTED_MAX) {
+        for (prefix, listing) in fitting {
             if self.listed.get(&prefix) != Some(&listing) {
                 self.prefixes
                     .insert(&prefix_key(prefix), listing as u8, 0)?;
@@ -182,7 +180,7 @@ impl Program {
             }
         }
         self.configure(self.config)?;
-        Ok(listed.len().saturating_sub(self.listed.len()))
+        Ok(listed.len().saturating_sub(maps::LISTED_MAX))
     }
 
     /// Makes `spis` those that are ours whatever the secrets say, or the first
@@ -192,18 +190,20 @@ impl Program {
     ///
     /// When the kernel refuses one.
     pub fn set_kept_spis(&mut self, spis: &BTreeSet<u64>) -> Result<usize, MapError> {
-        let gone: Vec<_> = self.kept_spis.difference(spis).copied().collect();
+        let fitting: BTreeSet<_> = spis.iter().copied().take(maps::KEPT_SPIS_MAX).collect();
+        // What goes makes room for what comes.
+        let gone: Vec<_> = self.kept_spis.difference(&fitting).copied().collect();
         for spi in gone {
             self.spis.remove(&spi)?;
             self.kept_spis.remove(&spi);
         }
-        for &spi in spis.iter().take(maps::KEPT_SPIS_MAX) {
+        for &spi in &fitting {
             if !self.kept_spis.contains(&spi) {
                 self.spis.insert(spi, 0, 0)?;
                 self.kept_spis.insert(spi);
             }
         }
-        Ok(spis.len().saturating_sub(self.kept_spis.len()))
+        Ok(spis.len().saturating_sub(fitting.len()))
     }
 
     /// The addresses whose IKE is ours.
@@ -220,7 +220,7 @@ impl Program {
     ///
     /// When the kernel refuses one.
     pub fn set_addresses(&mut self, addresses: &BTreeSet<IpAddr>) -> Result<usize, MapError> {
-        let fitting = fitting(addresses);
+        let fitting = fitting::addresses(addresses);
         let gone: Vec<_> = self.addresses.difference(&fitting).copied().collect();
         for address in gone {
             match address {
@@ -373,17 +373,6 @@ fn prefix_key(prefix: IpNet) -> Key<[u8; 16]> {
     Key::new(length, octets)
 }
 
-/// Those that there is room for.
-fn fitting(addresses: &BTreeSet<IpAddr>) -> BTreeSet<IpAddr> {
-    let of_family = |v4| {
-        let addresses = addresses.iter().copied();
-        addresses
-            .filter(move |address| address.is_ipv4() == v4)
-            .take(maps::LOCAL_ADDRESSES)
-    };
-    of_family(true).chain(of_family(false)).collect()
-}
-
 fn xdp(ebpf: &mut Ebpf) -> Result<&mut Xdp, ProgramError> {
     ebpf.program_mut(NAME)
         .ok_or(ProgramError::NotLoaded)?
@@ -445,20 +434,5 @@ impl Counters {
     #[must_use]
     pub fn per_cpu(&self, verdict: Verdict) -> &[u64] {
         self.0.get(verdict.index()).map_or(&[], Vec::as_slice)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_does_not_fit_is_left_out_of_its_family_only() {
-        let v4 = (0..5000_u32).map(|number| IpAddr::from(number.to_be_bytes()));
-        let v6 = IpAddr::from(1_u128.to_be_bytes());
-        let all: BTreeSet<_> = v4.chain([v6]).collect();
-        let fitting = fitting(&all);
-        assert_eq!(fitting.len(), maps::LOCAL_ADDRESSES + 1);
-        assert!(fitting.contains(&v6) && fitting.is_subset(&all));
     }
 }

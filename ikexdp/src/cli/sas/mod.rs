@@ -3,18 +3,16 @@
 mod filter;
 mod table;
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::iter;
 use std::path::Path;
 
 use clap::Args;
-use serde::Serializer as _;
-use serde::ser::SerializeSeq as _;
 
 use self::filter::Filter;
 use self::table::Rows;
-use super::{CliError, Query};
-use crate::control::{ClientError, Request, call};
+use super::{CliError, Query, pages};
+use crate::control::{ClientError, Request};
 use crate::view::Sa;
 
 #[derive(Args, Debug)]
@@ -36,7 +34,7 @@ pub(super) fn execute(options: &Options, out: &mut impl Write) -> Result<(), Cli
         Ok(page)
     });
     if options.query.json {
-        json(pages, out)
+        pages::json(pages, out)
     } else {
         // It has its titles even if nothing is in it.
         let mut rows = Rows::new(options.wide);
@@ -47,38 +45,9 @@ pub(super) fn execute(options: &Options, out: &mut impl Write) -> Result<(), Cli
     }
 }
 
-fn json(
-    mut pages: impl Iterator<Item = Result<Vec<Sa>, ClientError>>,
-    out: &mut impl Write,
-) -> Result<(), CliError> {
-    // Nothing is written if nobody answers.
-    let first = pages.next().transpose()?;
-    let mut serializer = serde_json::Serializer::pretty(&mut *out);
-    let mut list = serializer.serialize_seq(None).map_err(io::Error::from)?;
-    for page in first.into_iter().map(Ok).chain(pages) {
-        for sa in page? {
-            list.serialize_element(&sa).map_err(io::Error::from)?;
-        }
-    }
-    list.end().map_err(io::Error::from)?;
-    Ok(writeln!(out)?)
-}
-
 /// Every IKE SA, page by page.
 pub(super) fn pages(socket: &Path) -> impl Iterator<Item = Result<Vec<Sa>, ClientError>> {
-    let mut after = None;
-    let mut is_over = false;
-    iter::from_fn(move || {
-        if is_over {
-            return None;
-        }
-        let page: Result<Vec<Sa>, _> = call(socket, &Request::Sas { after });
-        is_over = page.is_err();
-        if let Ok(page) = &page {
-            after = Some(page.last()?.id);
-        }
-        Some(page)
-    })
+    pages::pages(socket, |after| Request::Sas { after }, |sa: &Sa| sa.id)
 }
 
 #[cfg(test)]

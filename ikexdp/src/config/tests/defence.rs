@@ -52,6 +52,16 @@ fn every_key_arrives() {
         block: prefixes(["192.0.2.7/32", "::1/128"]),
     };
     assert_eq!(loaded.settings.defence, expected);
+    let summary = "
+defence
+  cookies    always
+  half-open  16384 SAs at most, 8 of a source
+  requests   10 a second of a source, 11 at once; 9 of all with cookies
+  sources    12 known
+  node       255
+  prefixes   2 allowed, 2 blocked
+";
+    assert!(loaded.to_string().contains(summary), "{loaded}");
 }
 
 #[test]
@@ -71,6 +81,10 @@ fn what_is_wrong_with_it_is_named() {
 #[test]
 fn what_is_hardly_meant_is_warned_of() {
     let lab = Lab::new();
+    let text = GOOD.replace("= 1280", "= 1280\nallow-key-export = true");
+    let cautions = lab.load(&text).unwrap().cautions;
+    let keys: Vec<_> = cautions.iter().map(|caution| &caution.key).collect();
+    assert_eq!(keys, ["gateway.allow-key-export"]);
     for (table, expected) in [
         ("cookies = \"off\"", "defence.cookies: forged addresses"),
         ("allow = [\"0.0.0.0/0\"]", "defence.allow: limits nobody"),
@@ -82,10 +96,11 @@ fn what_is_hardly_meant_is_warned_of() {
         };
         assert!(caution.to_string().starts_with(expected), "{caution}");
     }
-    let udp = with("sources = 9\nallow = [\"192.0.2.1\"]\nblock = [\"192.0.2.2\"]\n")
-        .replace("\"xdp\"", "\"udp\"")
-        .replace("interface = \"eth0\"\n", "");
+    let udp =
+        with("sources = 9\ninit-rate = 9\nallow = [\"192.0.2.1\"]\nblock = [\"192.0.2.2\"]\n")
+            .replace("\"xdp\"", "\"udp\"")
+            .replace("interface = \"eth0\"\n", "");
     let cautions = lab.load(&udp).unwrap().cautions;
     let keys: Vec<_> = cautions.iter().map(|caution| &caution.key).collect();
-    assert_eq!(keys, ["defence.sources", "defence.allow"]);
+    assert_eq!(keys, ["defence.sources"]);
 }

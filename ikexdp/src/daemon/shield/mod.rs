@@ -1,18 +1,20 @@
 //! Keeps what XDP defends the engine with in step with the engine.
 
+mod command;
 mod lists;
+mod program;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use aya::maps::MapError;
 use chacha20::ChaCha20Rng;
 use chacha20::rand_core::{CryptoRng, Rng};
+use ikexdp_common::guard::Listing;
 use ikexdp_common::limit::{Limits, Rate};
 use ikexdp_common::maps::{self, KEPT_SPIS_MAX, LISTED_MAX, Secrets};
 use ikexdp_common::siphash::Secret;
@@ -23,10 +25,11 @@ use ikexdp_proto::config::{Cookies, Gate};
 use ikexdp_proto::limits::INVALID_SPIS;
 use ikexdp_proto::spi::SpiAllocator;
 use ikexdp_proto::time::Instant;
-use ikexdp_proto::types::Spi;
-use tracing::warn;
+use ikexdp_proto::types::{Datagram, Spi};
+use tracing::{info, warn};
 
 use self::lists::Lists;
+use self::program::Maps;
 use crate::config::Defence;
 use crate::xdp::Program;
 
@@ -43,21 +46,29 @@ const BUSY_INTERVAL: Duration = Duration::from_secs(1);
 /// The same else: it may ask one source, and with old secrets for ever.
 const CALM_INTERVAL: Duration = Duration::from_secs(60);
 
+/// How soon XDP is told again what it has not taken.
+const RETRY_INTERVAL: Duration = Duration::from_secs(10);
+
 /// What the defence in the kernel is made of.
 pub(super) struct Shield {
     defence: Defence,
     /// What the engine lets in.
     gate: Gate,
     lists: Lists,
-    spis: SharedSecrets,
+    /// What XDP is to check SPIs with; what they are minted with, it does check with.
+    secrets: SpiSecrets,
+    minting: Minting,
     random: ChaCha20Rng,
     /// When the secret of SPIs changed last.
     rotated: Instant,
     /// Our SPIs that no secret shows any more, and when they were looked for last.
     kept: BTreeSet<u64>,
     looked: Instant,
-    /// What XDP was told last.
+    /// What XDP has yet to take, and what it was told last.
+    news: News,
     told: Option<Told>,
+    /// When to tell it again what it has not taken.
+    retry: Option<Instant>,
     /// What it has answered, and when it was asked.
     answered: u64,
     asked: Instant,
@@ -71,8 +82,15 @@ impl fmt::Debug for Shield {
     }
 }
 
+/// What XDP has not taken as it is now.
+struct News {
+    lists: bool,
+    kept: bool,
+    others: bool,
+}
+
 /// What XDP acts on, besides the lists.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq)]
 struct Told {
     config: maps::Config,
     secrets: Secrets,
@@ -80,16 +98,16 @@ struct Told {
 
 /// The secrets of SPIs, which the engine mints with.
 #[derive(Clone)]
-struct SharedSecrets(Arc<Mutex<SpiSecrets>>);
+struct Minting(Arc<Mutex<SpiSecrets>>);
 
-impl SharedSecrets {
+impl Minting {
     /// Nothing panics while it is held.
     fn lock(&self) -> MutexGuard<'_, SpiSecrets> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl SpiAllocator for SharedSecrets {
+impl SpiAllocator for Minting {
     fn allocate(&mut self, random: &mut dyn CryptoRng) -> Spi {
         Spi(self.lock().mint(random.next_u32()))
     }
@@ -103,12 +121,19 @@ impl Shield {
             lists: Lists::new(defence),
             defence: defence.clone(),
             gate,
-            spis: SharedSecrets(Arc::new(Mutex::new(secrets))),
+            minting: Minting(Arc::new(Mutex::new(secrets.clone()))),
+            secrets,
             random,
             rotated: Instant::ZERO,
             kept: BTreeSet::new(),
             looked: Instant::ZERO,
+            news: News {
+                lists: true,
+                kept: false,
+                others: true,
+            },
             told: None,
+            retry: None,
             answered: 0,
             asked: Instant::ZERO,
         }
@@ -116,99 +141,147 @@ impl Shield {
 
     /// What gives the engine SPIs that XDP knows.
     pub(super) fn allocator(&self) -> Box<dyn SpiAllocator + Send> {
-        Box::new(self.spis.clone())
+        Box::new(self.minting.clone())
     }
 
     /// Acts on another configuration, but for what takes a restart.
     pub(super) fn reconfigure(&mut self, defence: &Defence, gate: Gate) {
-        self.lists = Lists::new(defence);
+        self.lists.configure(defence);
+        self.news.lists = true;
         self.defence = defence.clone();
         self.gate = gate;
-        self.told = None;
     }
 
-    /// Whether nothing is taken from `address`.
-    pub(super) fn blocks(&self, address: IpAddr) -> bool {
-        self.lists.blocks(address)
+    /// What the engine may have of `datagram`, unless nothing is taken from there: XDP
+    /// does not see all that comes, and may not have room for all that is listed.
+    pub(super) fn pass<'a>(&self, datagram: Datagram<'a>) -> Option<Datagram<'a>> {
+        match self.lists.listing(datagram.path.remote.ip()) {
+            Listing::Blocked => None,
+            listing => Some(Datagram {
+                is_allowed: listing == Listing::Allowed,
+                ..datagram
+            }),
+        }
     }
 
     /// When [`Self::tend`] has something to do that no input of the engine brings about.
-    pub(super) fn deadline(&self, engine: &Endpoint) -> Instant {
-        let rotation = self.rotated + SPI_SECRET_LIFETIME;
+    pub(super) fn deadline(&self, engine: &Endpoint) -> Option<Instant> {
         let look = (!self.kept.is_empty()).then(|| self.looked + KEPT_TIME);
         let ask = self.told.is_some().then(|| self.asked + interval(engine));
-        look.into_iter().chain(ask).fold(rotation, Instant::min)
+        let dues = [self.rotation(), look, ask, self.lists.end(), self.retry];
+        dues.into_iter().flatten().min()
     }
 
-    /// Changes the secret of SPIs when it is time, and tells `program` what has changed
-    /// since the last time.
-    pub(super) fn tend(&mut self, now: Instant, engine: &Endpoint, program: Option<&mut Program>) {
-        let rotates = now.since(self.rotated) >= SPI_SECRET_LIFETIME;
-        let mut spis = self.spis.lock().clone();
+    /// When the secret of SPIs changes, unless XDP has yet to take the last one: it
+    /// checks with two.
+    fn rotation(&self) -> Option<Instant> {
+        let is_taken = *self.minting.lock() == self.secrets;
+        is_taken.then(|| self.rotated + SPI_SECRET_LIFETIME)
+    }
+
+    /// Does what is due, and tells `program` what has changed since the last time.
+    pub(super) fn tend(
+        &mut self,
+        now: Instant,
+        engine: &Endpoint,
+        program: Option<&mut impl Maps>,
+    ) {
+        for prefix in self.lists.expire(now) {
+            info!(%prefix, "prefix listed no longer, its time is over");
+            self.news.lists = true;
+        }
+        let rotates = self.rotation().is_some_and(|due| due <= now);
         if rotates {
-            spis.rotate(secret(&mut self.random));
+            self.secrets.rotate(secret(&mut self.random));
             self.rotated = now;
         }
         let looks = !self.kept.is_empty() && now.since(self.looked) >= KEPT_TIME;
         if rotates || looks {
             let ours = engine.our_spis().map(|spi| spi.0);
-            self.kept = ours.filter(|spi| !spis.verify(*spi)).collect();
+            self.kept = ours.filter(|spi| !self.secrets.verify(*spi)).collect();
             self.looked = now;
+            self.news.kept = true;
         }
-        if let Some(program) = program
-            && let Err(error) = self.tell(program, engine, &spis, rotates || looks)
-        {
-            let error: &(dyn std::error::Error + 'static) = &error;
-            let hint = "IKE is served all the same, by what XDP was told before";
-            warn!(error, hint, "XDP program not told of a change");
-        }
-        // Last, so that no SPI is made that XDP does not know.
-        if rotates {
-            *self.spis.lock() = spis;
-        }
-    }
-
-    fn tell(
-        &mut self,
-        program: &mut Program,
-        engine: &Endpoint,
-        spis: &SpiSecrets,
-        kept: bool,
-    ) -> Result<(), MapError> {
+        let Some(program) = program else {
+            if rotates {
+                *self.minting.lock() = self.secrets.clone();
+            }
+            return;
+        };
         let told = Told {
-            config: self.config(program, engine),
+            config: self.config(program.config(), engine),
             secrets: Secrets {
                 cookies: engine.cookie_secrets().clone(),
-                spis: spis.clone(),
+                spis: self.secrets.clone(),
             },
         };
-        let first = self.told.is_none();
-        if !kept && self.told.as_ref() == Some(&told) {
-            return Ok(());
+        // What is not taken waits, and what is new does not.
+        let is_new = self.told.as_ref() != Some(&told);
+        if self.retry.is_some_and(|due| now < due) && !is_new {
+            return;
         }
-        // What fails is not tried over and over, but when there is something new.
-        let Told { config, secrets } = self.told.insert(told).clone();
+        self.news.others |= is_new;
+        match self.tell(program, &told) {
+            Ok(()) if self.retry.take().is_some() => info!("XDP program told of all changes"),
+            Ok(()) => {}
+            Err(error) => {
+                let is_first = self.retry.replace(now + RETRY_INTERVAL).is_none();
+                if is_first {
+                    let error: &(dyn std::error::Error + 'static) = &error;
+                    let hint = "IKE is served all the same, by what XDP was told before; it is told again \
+                        every ten seconds";
+                    warn!(error, hint, "XDP program not told of a change");
+                }
+            }
+        }
+        self.told = Some(told);
+    }
+
+    /// Tells as much as `program` takes.
+    fn tell(&mut self, program: &mut impl Maps, told: &Told) -> Result<(), MapError> {
+        let lists = self.tell_lists(program);
         // What it checks with comes before what it checks, and first of all the SPIs
         // that the new secrets do not show.
-        if kept {
+        let kept = self.tell_kept(program);
+        if self.news.others {
+            let mut secrets = told.secrets.clone();
+            if kept.is_err() {
+                secrets.spis = self.minting.lock().clone();
+            }
+            program.set_secrets(&secrets)?;
+            // Only now, so that no SPI is made that XDP does not know.
+            *self.minting.lock() = secrets.spis;
+            program.configure(told.config)?;
+            self.news.others = kept.is_err();
+        }
+        lists.and(kept)
+    }
+
+    fn tell_lists(&mut self, program: &mut impl Maps) -> Result<(), MapError> {
+        if self.news.lists {
+            let left_out = program.set_listed(self.lists.prefixes())?;
+            self.news.lists = false;
+            if left_out > 0 {
+                let hint = "shorten the lists: the daemon sees to the shortest prefixes itself, at its cost";
+                warn!(left_out, max = LISTED_MAX, hint, "prefixes left out of XDP");
+            }
+        }
+        Ok(())
+    }
+
+    fn tell_kept(&mut self, program: &mut impl Maps) -> Result<(), MapError> {
+        if self.news.kept {
             let left_out = program.set_kept_spis(&self.kept)?;
+            self.news.kept = false;
             if left_out > 0 {
                 let hint = "what so many old SAs say is dropped: have them rekeyed more often";
                 warn!(left_out, max = KEPT_SPIS_MAX, hint, "SPIs left out of XDP");
             }
         }
-        if first {
-            let left_out = program.set_listed(self.lists.prefixes())?;
-            if left_out > 0 {
-                let hint = "shorten the lists: XDP neither lets pass nor drops what is left out";
-                warn!(left_out, max = LISTED_MAX, hint, "prefixes left out of XDP");
-            }
-        }
-        program.set_secrets(&secrets)?;
-        program.configure(config)
+        Ok(())
     }
 
-    fn config(&self, program: &Program, engine: &Endpoint) -> maps::Config {
+    fn config(&self, now: maps::Config, engine: &Endpoint) -> maps::Config {
         let proven = self.gate.init_limits();
         maps::Config {
             cookies: match self.gate.cookies {
@@ -225,7 +298,7 @@ impl Shield {
             stray: INVALID_SPIS,
             // The program sees to it itself.
             lists: false,
-            ..program.config()
+            ..now
         }
     }
 

@@ -1,13 +1,16 @@
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use ikexdp_proto::config::RemoteSelectors;
 use ikexdp_proto::job::{JobId, JobResult};
 use ikexdp_proto::types::Path;
 use ikexdp_proto::{Command, Input, Output};
+use ipnet::IpNet;
 
 use super::*;
+use crate::control::Caller;
 use crate::daemon::tests::engine;
-use crate::entropy;
+use crate::{entropy, view};
 
 const START: Instant = Instant::from_micros(1);
 
@@ -53,18 +56,86 @@ impl Lab {
     }
 
     fn verifies(&self, spi: u64) -> bool {
-        self.shield.spis.lock().verify(spi)
+        self.shield.minting.lock().verify(spi)
     }
 
     /// Lets the shield do all that is due until `end`.
     fn tend_until(&mut self, end: Instant) {
-        loop {
-            let due = self.shield.deadline(&self.engine);
-            if due > end {
-                return;
-            }
-            self.shield.tend(due, &self.engine, None);
+        while let Some(due) = self.due(end) {
+            self.shield.tend(due, &self.engine, None::<&mut Kernel>);
         }
+    }
+
+    /// The same with XDP, which is asked what it has answered.
+    fn tend_with(&mut self, kernel: &mut Kernel, end: Instant) {
+        while let Some(due) = self.due(end) {
+            self.shield.asked = due;
+            self.shield.tend(due, &self.engine, Some(&mut *kernel));
+        }
+    }
+
+    fn due(&self, end: Instant) -> Option<Instant> {
+        let due = self.shield.deadline(&self.engine);
+        due.filter(|due| *due <= end)
+    }
+}
+
+/// The maps, as long as they take anything.
+#[derive(Default)]
+struct Kernel {
+    config: maps::Config,
+    secrets: Option<Secrets>,
+    listed: BTreeMap<IpNet, Listing>,
+    kept: BTreeSet<u64>,
+    /// What is refused, and how often it was.
+    refuses_lists: bool,
+    refuses_kept: bool,
+    refuses_secrets: bool,
+    refusals: usize,
+}
+
+impl Kernel {
+    /// Whether XDP knows an SPI as ours.
+    fn knows(&self, spi: u64) -> bool {
+        let secrets = self.secrets.as_ref();
+        secrets.is_some_and(|secrets| secrets.spis.verify(spi)) || self.kept.contains(&spi)
+    }
+
+    fn take(&mut self, refuses: bool) -> Result<usize, MapError> {
+        if refuses {
+            self.refusals += 1;
+            return Err(MapError::ElementNotFound);
+        }
+        Ok(0)
+    }
+}
+
+impl Maps for Kernel {
+    fn config(&self) -> maps::Config {
+        self.config
+    }
+
+    fn configure(&mut self, config: maps::Config) -> Result<(), MapError> {
+        self.config = config;
+        Ok(())
+    }
+
+    fn set_secrets(&mut self, secrets: &Secrets) -> Result<(), MapError> {
+        self.take(self.refuses_secrets)?;
+        self.secrets = Some(secrets.clone());
+        Ok(())
+    }
+
+    fn set_listed(&mut self, listed: &BTreeMap<IpNet, Listing>) -> Result<usize, MapError> {
+        let left_out = self.take(self.refuses_lists)?;
+        self.listed.clone_from(listed);
+        Ok(left_out)
+    }
+
+    fn set_kept_spis(&mut self, spis: &BTreeSet<u64>) -> Result<usize, MapError> {
+        let left_out = self.take(self.refuses_kept)?;
+        self.kept.clone_from(spis);
+        Ok(left_out)
     }
 }
 
@@ -120,6 +191,79 @@ fn the_engine_mints_with_the_newest_secret() {
         assert_eq!(known, recent, "after {life} secrets");
         assert_eq!(lab.shield.kept.len(), spis.len() - recent);
     }
+}
+
+/// XDP drops what names an SPI that it does not know, so none is made that it does not.
+#[test]
+fn while_xdp_takes_no_secret_none_is_used() {
+    for of_secrets in [true, false] {
+        let mut lab = Lab::new();
+        let mut kernel = Kernel::default();
+        lab.shield.tend(START, &lab.engine, Some(&mut kernel));
+        let mut now = START;
+        let all_are_known = |lab: &Lab, kernel: &Kernel| {
+            assert!(lab.spis().iter().all(|spi| kernel.knows(*spi)));
+        };
+        for _ in 0..3 {
+            lab.begin(now);
+            now = now + SPI_SECRET_LIFETIME;
+            lab.tend_with(&mut kernel, now);
+            all_are_known(&lab, &kernel);
+        }
+        let before = kernel.secrets.clone();
+        kernel.refuses_secrets = of_secrets;
+        kernel.refuses_kept = !of_secrets;
+        for _ in 0..3 {
+            now = now + SPI_SECRET_LIFETIME;
+            lab.tend_with(&mut kernel, now);
+            lab.begin(now);
+            all_are_known(&lab, &kernel);
+        }
+        assert!(kernel.refusals > 1, "it is told again");
+        assert!(
+            kernel.secrets == before,
+            "with SPIs unknown, it has no use for others"
+        );
+        (kernel.refuses_secrets, kernel.refuses_kept) = (false, false);
+        now = now + RETRY_INTERVAL;
+        lab.tend_with(&mut kernel, now);
+        assert!(kernel.secrets != before);
+        lab.begin(now);
+        all_are_known(&lab, &kernel);
+        assert_eq!(lab.spis().len(), 7);
+    }
+}
+
+/// It is told nothing over and over, but at intervals, and all else meanwhile.
+#[test]
+fn what_xdp_does_not_take_it_is_told_again_later() {
+    let mut lab = Lab::new();
+    let mut kernel = Kernel {
+        refuses_lists: true,
+        ..Kernel::default()
+    };
+    for _ in 0..100 {
+        lab.shield.tend(START, &lab.engine, Some(&mut kernel));
+    }
+    assert_eq!(kernel.refusals, 1);
+    assert!(kernel.secrets.is_some() && kernel.config.check_spis);
+    assert_eq!(kernel.config.cookies, maps::Cookies::OverRate);
+    lab.shield.gate.cookies = Cookies::Off;
+    lab.shield.tend(START, &lab.engine, Some(&mut kernel));
+    assert_eq!(kernel.config.cookies, maps::Cookies::Off, "at once");
+    let end = START + RETRY_INTERVAL * 5;
+    lab.tend_with(&mut kernel, end);
+    assert_eq!(kernel.refusals, 7);
+    kernel.refuses_lists = false;
+    let by = Caller { uid: 0, pid: None };
+    let blocked: IpNet = "192.0.2.0/24".parse().unwrap();
+    let said = (view::Listing::Blocked, Some(60));
+    lab.shield.list(end, &[blocked], said, by).unwrap();
+    lab.tend_with(&mut kernel, end + RETRY_INTERVAL);
+    assert_eq!(kernel.listed, [(blocked, Listing::Blocked)].into());
+    lab.tend_with(&mut kernel, end + Duration::from_secs(60));
+    assert!(kernel.listed.is_empty(), "its time is over");
+    assert_eq!(lab.shield.retry, None);
 }
 
 #[test]
