@@ -359,6 +359,7 @@ gateway
 defence
   cookies    automatic, from 256 half-open SAs or 1000 requests a second on
   half-open  16384 SAs at most, 1024 of a source
+  requests   100 a second of a source, 1000 at once; 10000 of all with cookies
   node       0
   prefixes   0 allowed, 0 blocked
 
