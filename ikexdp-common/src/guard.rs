@@ -41,6 +41,10 @@ pub trait Shield {
 
     /// Takes a token for `bucket` of the source of `address`, of the network that it is
     /// in, and of all; or of none. The limits are those of the configuration.
+    ///
+    /// # Errors
+    ///
+    /// Whose tokens are used up.
     fn take(&self, address: Address, bucket: Bucket) -> Result<(), Over>;
 }
 
@@ -211,7 +215,7 @@ impl<'a, F: Read, S: Shield> Guard<'a, F, S> {
             let secrets = self.shield.secrets().cookies;
             *reply = secrets.mint_for(&request);
             if let Some(cookie) = self.cookie()
-                && (cookie == *reply || secrets.verify_for(cookie, &request))
+                && secrets.verify_for(cookie, *reply, &request)
             {
                 return Some(match self.shield.take(address, Bucket::Proven) {
                     Ok(()) => verdict,

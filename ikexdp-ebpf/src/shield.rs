@@ -19,7 +19,7 @@ const NO_PREALLOC: usize = BPF_F_NO_PREALLOC as usize;
 type Row = [u64; Bucket::COUNT];
 
 /// Those of a source that nothing was heard of. Not on the stack, which is short.
-static FULL: Row = [0; Bucket::COUNT];
+static FULL: &Row = &[0; Bucket::COUNT];
 
 #[btf_map]
 static CONFIG: Array<[u64; Config::WORDS], 1> = Array::new();
@@ -123,7 +123,7 @@ fn remembered(key: &Address, bucket: Bucket) -> Option<&'static mut u64> {
     let mut buckets = SOURCES.get_ptr_mut(key.0);
     if buckets.is_none() {
         // CPUs that do so at once give it as many.
-        SOURCES.insert(key.0, &FULL, 0).ok()?;
+        SOURCES.insert(key.0, FULL, 0).ok()?;
         buckets = SOURCES.get_ptr_mut(key.0);
     }
     bucket_of(buckets?, bucket)

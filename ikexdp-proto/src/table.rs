@@ -242,13 +242,7 @@ impl Table {
         if before.half_open != now.half_open
             && let Some((address, _)) = entry.request
         {
-            let address = Address::from(address);
-            for source in [Some(address.source()), address.network()]
-                .into_iter()
-                .flatten()
-            {
-                book_half_open(&mut self.half_open_of, source, now.half_open);
-            }
+            book_half_open(&mut self.half_open_of, address, now.half_open);
         }
         if before.awaited != now.awaited {
             for spi in before.awaited.into_iter().flatten() {
@@ -292,15 +286,22 @@ impl Table {
     }
 }
 
-/// Counts one half-open SA of a source or a network more, or one less.
-fn book_half_open(of: &mut BTreeMap<Address, usize>, source: Address, more: bool) {
-    let before = of.remove(&source).unwrap_or_default();
-    let now = if more {
-        before.saturating_add(1)
-    } else {
-        before.saturating_sub(1)
-    };
-    if now > 0 {
-        of.insert(source, now);
+/// Counts one half-open SA of a peer at `address` more, or one less, for its source and for
+/// the network that it is in.
+fn book_half_open(of: &mut BTreeMap<Address, usize>, address: IpAddr, more: bool) {
+    let address = Address::from(address);
+    for key in [Some(address.source()), address.network()]
+        .into_iter()
+        .flatten()
+    {
+        let before = of.remove(&key).unwrap_or_default();
+        let now = if more {
+            before.saturating_add(1)
+        } else {
+            before.saturating_sub(1)
+        };
+        if now > 0 {
+            of.insert(key, now);
+        }
     }
 }
