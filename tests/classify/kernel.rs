@@ -160,7 +160,9 @@ fn the_kernel_agrees_on_drawn_frames() {
             config,
             ..Told::default()
         });
-        for (seed, told) in (1..).zip(plain.into_iter().chain(configurations())) {
+        let configurations: Vec<_> = plain.into_iter().chain(configurations()).collect();
+        let all = configurations.len();
+        for (seed, told) in (1..).zip(configurations) {
             let mut kernel = Kernel::told(told);
             let _socket = kernel.with_socket();
             let drawn = Mutations::of(drawn_from(), seed).take(frames).enumerate();
@@ -173,6 +175,7 @@ fn the_kernel_agrees_on_drawn_frames() {
                 }
             }
         }
+        println!("{frames} frames in each of {all} configurations: no difference");
     });
 }
 
