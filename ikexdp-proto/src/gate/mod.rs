@@ -25,7 +25,10 @@ pub(crate) struct Gate {
     /// Changes until no cookie is valid that somebody has.
     outstanding: u8,
     pressure: Pressure,
-    requests: Throttle,
+    /// Requests without a good cookie, and with one: who was asked for it has not used it
+    /// up meanwhile.
+    unproved: Throttle,
+    proved: Throttle,
 }
 
 /// What becomes of a request.
@@ -81,7 +84,8 @@ impl Gate {
             rotated: Instant::ZERO,
             outstanding: 0,
             pressure: Pressure::default(),
-            requests: Throttle::default(),
+            unproved: Throttle::default(),
+            proved: Throttle::default(),
         }
     }
 
@@ -129,8 +133,13 @@ impl Gate {
                 return self.cookie(path, spi_i, request);
             }
             _ => {
+                let requests = if is_proved {
+                    &mut self.proved
+                } else {
+                    &mut self.unproved
+                };
                 let limits = config.init_limits();
-                self.requests.admit(&limits, now, path.remote.ip()).err()
+                requests.admit(&limits, now, path.remote.ip()).err()
             }
         };
         match over {
