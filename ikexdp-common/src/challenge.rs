@@ -30,9 +30,8 @@ const HOPS: u8 = 64;
 /// Makes the answer with `cookie` of the request that was located in `frame`. `None`
 /// if the frame cannot be cut, and is as it was.
 ///
-/// What stays is not written: VLAN tags, the version of IP and its flow, the marker of
-/// port 4500, both SPIs, of which the responder's is zero as there is no SA, and the
-/// message ID.
+/// What stays is not written: VLAN tags, the marker of port 4500, both SPIs, of which the
+/// responder's is zero as there is no SA, and the message ID, which is zero.
 // A function of its own even in the kernel: there the stack of one is short.
 #[inline(never)]
 pub fn challenge(frame: &mut impl Write, located: &Located, cookie: &Cookie) -> Option<()> {

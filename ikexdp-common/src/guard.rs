@@ -91,17 +91,46 @@ impl Bucket {
     pub const COUNT: usize = 3;
 }
 
-/// Decides about the IKE message that was [`located`](crate::classify::locate), unless
-/// it is an IKE_SA_INIT request, about which [`admit`] does.
+/// What is to be done with a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// What was decided.
+    Decided(Verdict),
+    /// It is an IKE_SA_INIT request, about which [`admit`] decides.
+    Opening,
+    /// It names an SPI that is not ours: user space only refuses it, and [`trickle`] decides.
+    Stray,
+    /// The same of a later version.
+    Version,
+}
+
+/// Decides about the IKE message that was [`located`](crate::classify::locate), as far as
+/// that takes no tokens.
 // Functions of their own even in the kernel: there the stack of one is short. They return
 // no more than a number, for the kernel's verifier wants every octet of what is returned
 // to have been written.
 #[inline(never)]
-pub fn guard(frame: &impl Read, located: &Located, shield: &impl Shield) -> Option<Verdict> {
+pub fn guard(frame: &impl Read, located: &Located, shield: &impl Shield) -> Step {
     // The classifier has read the headers, so that they are there.
     Guard::new(frame, located, shield)
         .decide()
-        .unwrap_or(Some(Verdict::PassTruncated))
+        .unwrap_or(Step::Decided(Verdict::PassTruncated))
+}
+
+/// Lets a trickle of what user space only refuses through to it, with the verdict of the
+/// one, and gives all else the verdict of the other.
+#[inline(never)]
+pub fn trickle(
+    frame: &impl Read,
+    located: &Located,
+    shield: &impl Shield,
+    [through, dropped]: [Verdict; 2],
+) -> Verdict {
+    let address = Guard::new(frame, located, shield).address();
+    match address.map(|address| shield.take(address, Bucket::Stray)) {
+        Some(Ok(())) => through,
+        _ => dropped,
+    }
 }
 
 /// Decides about the IKE_SA_INIT request that was located. If that is a reply, it is to be
@@ -141,37 +170,32 @@ impl<'a, F: Read, S: Shield> Guard<'a, F, S> {
         }
     }
 
-    /// What is to be done, and `Some(None)` for an IKE_SA_INIT request.
     #[inline(always)]
-    fn decide(&self) -> Option<Option<Verdict>> {
+    fn decide(&self) -> Option<Step> {
         let Config {
             lists, check_spis, ..
         } = self.shield.config();
         let Located { verdict, ike, .. } = self.located;
         let address = self.address()?;
         if self.shield.is_ours(address) {
-            return Some(Some(Verdict::PassMartian));
+            return Some(Step::Decided(Verdict::PassMartian));
         }
         if lists {
             match self.shield.listing(address) {
-                Listing::Allowed => return Some(Some(verdict)),
-                Listing::Blocked => return Some(Some(Verdict::DropBlocked)),
+                Listing::Allowed => return Some(Step::Decided(verdict)),
+                Listing::Blocked => return Some(Step::Decided(Verdict::DropBlocked)),
                 Listing::Unlisted => {}
             }
         }
         if matches!(verdict, Verdict::RedirectVersion) {
-            return Some(Some(self.stray(
-                address,
-                verdict,
-                Verdict::DropVersionLimit,
-            )));
+            return Some(Step::Version);
         }
         let [exchange, flags] = self.frame.load(ike, ike::EXCHANGE)?;
         if exchange == ike::IKE_SA_INIT && flags & ike::RESPONSE == 0 {
-            return Some(None);
+            return Some(Step::Opening);
         }
         if !check_spis {
-            return Some(Some(verdict));
+            return Some(Step::Decided(verdict));
         }
         // Ours is the one that the other side did not choose.
         let ours = if flags & ike::INITIATOR == 0 {
@@ -181,19 +205,9 @@ impl<'a, F: Read, S: Shield> Guard<'a, F, S> {
         };
         let spi = u64::from_be_bytes(ours?);
         if self.shield.secrets().spis.verify(spi) || self.shield.is_kept(spi) {
-            return Some(Some(verdict));
+            return Some(Step::Decided(verdict));
         }
-        let through = Verdict::RedirectStray;
-        Some(Some(self.stray(address, through, Verdict::DropStray)))
-    }
-
-    /// Lets a trickle of what is only refused through.
-    #[inline(always)]
-    fn stray(&self, address: Address, through: Verdict, dropped: Verdict) -> Verdict {
-        match self.shield.take(address, Bucket::Stray) {
-            Ok(()) => through,
-            Err(_) => dropped,
-        }
+        Some(Step::Stray)
     }
 
     #[inline(always)]

@@ -29,8 +29,9 @@ pub const KEPT_SPIS: &str = "KEPT_SPIS";
 /// [`Listing`](crate::guard::Listing) of each as `u8`; the longest prefix decides.
 pub const LISTED: &str = "LISTED";
 
-/// The buckets of each source, least recently used first to go: keys of 16 octets
-/// ([`Address::source`](crate::address::Address::source)), an array of
+/// The buckets of each source, and of each network of IPv6, least recently used first to
+/// go: keys of 16 octets ([`Address::source`](crate::address::Address::source),
+/// [`Address::network`](crate::address::Address::network)), an array of
 /// [`Bucket::COUNT`](crate::guard::Bucket::COUNT) words each.
 pub const SOURCES: &str = "SOURCES";
 

@@ -94,47 +94,57 @@ fn take(address: &Address, bucket: Bucket) -> Result<(), Over> {
     let Some(total) = ALL.get_ptr_mut(0).and_then(|all| bucket_of(all, bucket)) else {
         return Ok(());
     };
-    // First, so that no stranger beyond the rate of all is remembered.
     if !limits.total.has(total, now) {
         return Err(Over::Total);
     }
-    // What cannot be remembered is not limited; and what is not is not remembered.
-    let mut none = 0;
-    let mut buckets = Buckets {
-        source: &mut none,
-        network: None,
+    let network = address.network();
+    // Who is not known has full buckets.
+    let source = address.source();
+    let (mut first, mut first_of_network) = (0, 0);
+    let buckets = Buckets {
+        source: known(&source, bucket).unwrap_or(&mut first),
+        network: network.map(|network| known(&network, bucket).unwrap_or(&mut first_of_network)),
         total,
     };
-    if limits.source.interval != 0 {
-        if let Some(source) = remembered(&address.source(), bucket) {
-            buckets.source = source;
-        }
-        if let Some(network) = address.network() {
-            buckets.network = remembered(&network, bucket);
-        }
+    limits.take(buckets, now)?;
+    // Only who has taken a token is remembered, and so no faster than there are tokens:
+    // nobody can have others forgotten.
+    if first != 0 {
+        remember(&source, bucket, first);
     }
-    limits.take(buckets, now)
+    if let Some(network) = network
+        && first_of_network != 0
+    {
+        remember(&network, bucket, first_of_network);
+    }
+    Ok(())
 }
 
-/// The bucket of a source, or of a network: a full one if it is not known. Once more a
-/// function of its own.
+/// The bucket of a source, or of a network. A function of its own: otherwise the compiler
+/// looks for the bucket before it knows that there is a row, which the verifier forbids.
 #[inline(never)]
-fn remembered(key: &Address, bucket: Bucket) -> Option<&'static mut u64> {
-    let mut buckets = SOURCES.get_ptr_mut(key.0);
-    if buckets.is_none() {
-        // CPUs that do so at once give it as many.
-        SOURCES.insert(key.0, FULL, 0).ok()?;
-        buckets = SOURCES.get_ptr_mut(key.0);
+fn known(Address(key): &Address, bucket: Bucket) -> Option<&'static mut u64> {
+    bucket_of(SOURCES.get_ptr_mut(key)?, bucket)
+}
+
+/// Begins to know a source, or a network.
+#[inline(always)]
+fn remember(key: &Address, bucket: Bucket, value: u64) {
+    // CPUs that do so at once give it as many. Without room there is no limit.
+    let Address(octets) = key;
+    let _ = SOURCES.insert(octets, FULL, 0);
+    if let Some(place) = known(key, bucket) {
+        *place = value;
     }
-    bucket_of(buckets?, bucket)
 }
 
 #[inline(always)]
 #[expect(unsafe_code, reason = "map values are plain memory")]
 fn bucket_of(buckets: *mut Row, bucket: Bucket) -> Option<&'static mut u64> {
-    // SAFETY: the pointer is to a value of a map, which is there until the program ends.
-    // Other CPUs may write the same word, never half of it; what that does to a limit,
-    // `limit` tells.
+    // SAFETY: the pointer is to a value of a map, whose memory is there until the program
+    // ends. Other CPUs may write the same word, never half of it; what that does to a
+    // limit, `limit` tells. A row may become another source's meanwhile, which costs that
+    // one a token.
     let buckets = unsafe { &mut *buckets };
     buckets.get_mut(bucket as usize)
 }

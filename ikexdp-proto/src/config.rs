@@ -199,12 +199,21 @@ pub struct Gate {
 }
 
 impl Gate {
-    /// How many IKE_SA_INIT requests are let in.
+    /// How many IKE_SA_INIT requests with a good cookie are let in.
     #[must_use]
-    pub const fn init_limits(&self) -> Limits {
+    pub const fn proved_limits(&self) -> Limits {
         Limits {
             source: Rate::per_second(self.init_rate_per_source, self.init_burst_per_source),
             total: Rate::per_second(self.init_rate, self.init_rate),
+        }
+    }
+
+    /// How many without one are let in before they are asked for it.
+    #[must_use]
+    pub const fn unproved_limits(&self) -> Limits {
+        Limits {
+            total: Rate::per_second(self.cookie_rate, self.cookie_rate),
+            ..self.proved_limits()
         }
     }
 }

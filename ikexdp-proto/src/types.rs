@@ -138,8 +138,8 @@ pub struct Datagram<'a> {
     pub path: Path,
     /// The frame it came in, if a reply can use it.
     pub slot: Option<ReplySlot>,
-    /// Whether the host vouches for where it came from: its sender is not asked for
-    /// cookies, and not held to what one source may have.
+    /// Whether the host vouches for where it says that it came from: that has no more
+    /// than all have, but is not held to what one source may have.
     pub is_allowed: bool,
     /// The UDP payload without the non-ESP marker.
     pub payload: &'a [u8],

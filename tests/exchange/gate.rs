@@ -180,7 +180,8 @@ fn cookies_can_be_asked_for_always_or_never() {
     never.gate.cookies = Cookies::Off;
     never.gate.half_open_max = 3;
     let mut script = Script::new(never);
-    for _ in 0..3 {
+    for host in 1..=3 {
+        from(&mut script, &format!("192.0.2.{host}"));
         assert_eq!(knock(&mut script, None), Fate::Accepted);
         next(&mut script);
     }
@@ -222,7 +223,7 @@ fn the_first_client_after_a_long_silence_is_asked_once() {
 fn a_source_cannot_take_the_places_of_others() {
     let mut config = gated(2, 1000);
     config.gate.half_open_per_source = 5;
-    config.gate.half_open_max = 12;
+    config.gate.half_open_max = 40;
     let mut script = Script::new(config);
     let mut flood = |address: &str| {
         from(&mut script, address);
@@ -236,11 +237,14 @@ fn a_source_cannot_take_the_places_of_others() {
     // All addresses of an IPv6 network are one source.
     assert_eq!(flood("2001:db8::1"), 5);
     assert_eq!(flood("2001:db8::2"), 0);
-    assert_eq!(flood("2001:db8:0:1::1"), 2);
-    assert_eq!(flood("192.0.2.11"), 0);
+    assert_eq!(flood("2001:db8:0:1::1"), 5);
+    // The less room there is, the less of it has one.
+    let others = [11, 12, 13, 14, 15, 16, 17, 18, 19, 20];
+    let others = others.map(|host| flood(&format!("192.0.2.{host}")));
+    assert_eq!(others, [5, 5, 5, 3, 2, 2, 1, 1, 1, 0]);
     let stats = script.endpoint.stats();
-    assert_eq!(stats.value(Stat::HalfOpenOfSource), 95 + 95 + 100);
-    assert_eq!(stats.value(Stat::HalfOpenLimit), 98 + 100);
+    assert_eq!(stats.value(Stat::HalfOpenLimit), 99 + 100);
+    assert_eq!(script.endpoint.half_open(), 40);
     // Places are given back one by one.
     script.wait(Duration::from_secs(31));
     assert_eq!(script.endpoint.half_open(), 0);
@@ -290,11 +294,11 @@ fn who_is_over_its_rate_is_asked_for_a_cookie_and_then_dropped() {
     // As many as may come at once, and as many again with cookies.
     assert_eq!(flood(&mut script, "192.0.2.10"), 2 * 5);
     assert_eq!(flood(&mut script, "192.0.2.11"), 2 * 5);
-    assert_eq!(flood(&mut script, "192.0.2.12"), 2 * 2);
+    assert_eq!(flood(&mut script, "192.0.2.12"), 5 + 2);
     let stats = script.endpoint.stats();
-    assert_eq!(stats.value(Stat::CookieSent), 45 + 45 + 48);
+    assert_eq!(stats.value(Stat::CookieSent), 45 + 45 + 45);
     assert_eq!(stats.value(Stat::InitRateOfSource), 40 + 40);
-    assert_eq!(stats.value(Stat::InitRateLimit), 46);
+    assert_eq!(stats.value(Stat::InitRateLimit), 43);
     script.wait(Duration::from_secs(1));
     assert_eq!(flood(&mut script, "192.0.2.10"), 2 * 2);
     // Nobody is limited who may have been put there by a forger.
@@ -303,23 +307,56 @@ fn who_is_over_its_rate_is_asked_for_a_cookie_and_then_dropped() {
     assert_eq!(flood(&mut script, "192.0.2.10"), 50);
 }
 
-/// For who is vouched for there is only the limit of all, who have not been let in yet.
+/// For who is vouched for there is only the limit of all. But anybody can write its address,
+/// and so it is asked for cookies like everybody.
 #[test]
-fn who_is_allowed_is_not_asked_for_cookies_and_has_more_than_a_share() {
-    let mut config = gated(0, 1000);
+fn who_is_allowed_has_more_than_a_share() {
+    let mut config = gated(2, 1000);
     config.gate.half_open_per_source = 1;
-    config.gate.half_open_max = 3;
+    config.gate.init_burst_per_source = 1;
+    config.gate.half_open_max = 5;
     let mut script = Script::new(config);
-    assert!(matches!(knock(&mut script, None), Fate::Cookie(_)));
     script.is_allowed = true;
-    for _ in 0..3 {
+    for _ in 0..2 {
         assert_eq!(knock(&mut script, None), Fate::Accepted);
         next(&mut script);
     }
-    assert_eq!(knock(&mut script, None), Fate::Dropped);
+    for _ in 0..3 {
+        assert!(matches!(knock(&mut script, None), Fate::Cookie(_)));
+        assert_eq!(enter(&mut script), Fate::Accepted);
+        next(&mut script);
+    }
+    assert_eq!(enter(&mut script), Fate::Dropped);
     let stats = script.endpoint.stats();
-    assert_eq!(stats.value(Stat::CookieSent), 1);
     assert_eq!(stats.value(Stat::HalfOpenLimit), 1);
+}
+
+/// Whoever writes the address of another makes that one show that it receives, and no more.
+#[test]
+fn nobody_is_kept_out_by_who_forges_its_address() {
+    let mut config = gated(1000, 5000);
+    config.gate.init_rate_per_source = 2;
+    config.gate.init_burst_per_source = 50;
+    config.gate.half_open_per_source = 20;
+    let mut script = Script::new(config);
+    // Half of them are refused, and make no SA.
+    for n in 0..1000 {
+        next(&mut script);
+        let request = script.init_request(|request| {
+            if n % 2 == 0 {
+                request.key_exchange.group = GroupId::MODP_2048;
+                request.key_exchange.data = &[1; 256];
+            }
+        });
+        script.deliver(&request);
+    }
+    assert!(!script.endpoint.is_challenging());
+    assert_eq!(script.endpoint.half_open(), 10);
+    for _ in 0..10 {
+        next(&mut script);
+        assert!(matches!(knock(&mut script, None), Fate::Cookie(_)));
+        assert_eq!(enter(&mut script), Fate::Accepted);
+    }
 }
 
 /// A client that gets in gives its place back at once.

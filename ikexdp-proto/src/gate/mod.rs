@@ -63,17 +63,33 @@ impl HalfOpen {
         }
     }
 
-    /// Whether there is for one of this source.
-    const fn share(&self, config: &config::Gate) -> Admission {
-        let per_source = config.half_open_per_source;
-        let per_network = per_source.saturating_mul(NETWORK_SOURCES as usize);
-        if self.of_source >= per_source {
+    /// Whether there is for one of this source, which has no more than half of what all
+    /// leave free; a network, no more than that.
+    fn share(&self, config: &config::Gate) -> Admission {
+        let free = config.half_open_max.saturating_sub(self.total);
+        let (source, network) = self.shares(config);
+        if free == 0 {
+            Admission::Refused(Stat::HalfOpenLimit)
+        } else if self.of_source > 0 && self.of_source >= source.min(free / 2) {
             Admission::Refused(Stat::HalfOpenOfSource)
-        } else if self.of_network >= per_network {
+        } else if self.of_network > 0 && self.of_network >= network.min(free) {
             Admission::Refused(Stat::HalfOpenOfNetwork)
         } else {
-            self.room(config)
+            Admission::Admitted
         }
+    }
+
+    /// Whether half of a share is used: the rest is for who shows that it receives, as
+    /// anybody can use up what is another's by writing its address.
+    fn is_half_used(&self, config: &config::Gate) -> bool {
+        let (source, network) = self.shares(config);
+        self.of_source >= source.div_ceil(2) || self.of_network >= network.div_ceil(2)
+    }
+
+    /// Of a source, and of a network.
+    const fn shares(&self, config: &config::Gate) -> (usize, usize) {
+        let source = config.half_open_per_source;
+        (source, source.saturating_mul(NETWORK_SOURCES as usize))
     }
 }
 
@@ -122,32 +138,31 @@ impl Gate {
         let Datagram {
             path, is_allowed, ..
         } = datagram;
+        let is_proved = self.is_proved(path, spi_i, request);
+        if self.is_challenging(config) && !is_proved {
+            return self.cookie(path, spi_i, request);
+        }
         if *is_allowed {
             return half_open.room(config);
         }
-        let is_proved = self.is_proved(path, spi_i, request);
-        let over = match config.cookies {
-            // Who may have forged its address would use up the rate of another.
-            Cookies::Off => None,
-            _ if self.is_challenging(config) && !is_proved => {
-                return self.cookie(path, spi_i, request);
-            }
-            _ => {
-                let requests = if is_proved {
-                    &mut self.proved
-                } else {
-                    &mut self.unproved
-                };
-                let limits = config.init_limits();
-                requests.admit(&limits, now, path.remote.ip()).err()
-            }
+        // Without cookies whoever forges an address would use up the rate of another.
+        if config.cookies == Cookies::Off {
+            return half_open.share(config);
+        }
+        let (requests, limits) = if is_proved {
+            (&mut self.proved, config.proved_limits())
+        } else {
+            (&mut self.unproved, config.unproved_limits())
         };
-        match over {
-            Some(_) if !is_proved => self.cookie(path, spi_i, request),
-            Some(Over::Source) => Admission::Refused(Stat::InitRateOfSource),
-            Some(Over::Network) => Admission::Refused(Stat::InitRateOfNetwork),
-            Some(Over::Total) => Admission::Refused(Stat::InitRateLimit),
-            None => half_open.share(config),
+        let taken = requests.admit(&limits, now, path.remote.ip());
+        if !is_proved && (taken.is_err() || half_open.is_half_used(config)) {
+            return self.cookie(path, spi_i, request);
+        }
+        match taken {
+            Ok(()) => half_open.share(config),
+            Err(Over::Source) => Admission::Refused(Stat::InitRateOfSource),
+            Err(Over::Network) => Admission::Refused(Stat::InitRateOfNetwork),
+            Err(Over::Total) => Admission::Refused(Stat::InitRateLimit),
         }
     }
 
@@ -192,8 +207,8 @@ impl Gate {
 
     /// When [`Self::look`] or [`Self::rotate`] has something to do.
     ///
-    /// While everybody is asked, the host may do so in our place with the secrets of the
-    /// last hour, and they must be as good as ours.
+    /// While everybody is asked, the host may do so in our place with the secrets that it
+    /// was told last, and they must be as good as ours.
     pub(crate) fn deadline(&self, config: &config::Gate) -> Option<Instant> {
         let rotation = self.rotated + COOKIE_SECRET_LIFETIME;
         let is_due = self.outstanding > 0 || self.is_challenging(config);

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use chacha20::{ChaCha8Rng, rand_core::Rng};
 use ikexdp_common::{
-    checksum::{checksum, sum},
+    checksum::{checksum, sum, udp_checksum},
     header::{ethernet, ipv4, udp},
 };
 
@@ -64,9 +64,9 @@ impl Template {
                 random.fill_bytes(&mut self.frame[field.clone()]);
                 drawn += sum(&self.frame[field.clone()]);
             }
-            for (place, sum) in CHECKSUMS.into_iter().zip([ip + source, udp + drawn]) {
-                // What is summed here is never zero, and so the checksum is none that means none.
-                self.frame[place].copy_from_slice(&checksum(sum).to_be_bytes());
+            let checksums = [checksum(ip + source), udp_checksum(udp + drawn)];
+            for (place, checksum) in CHECKSUMS.into_iter().zip(checksums) {
+                self.frame[place].copy_from_slice(&checksum.to_be_bytes());
             }
         }
         &self.frame
@@ -101,7 +101,8 @@ mod tests {
         payload[20..52].fill(0);
         let mut template = Template::new(&build(0, 0, &payload), &[4..12, 20..52]);
         let mut random = ChaCha8Rng::seed_from_u64(1);
-        for _ in 0..1000 {
+        // Enough for sums of which the checksum would say that there is none.
+        for _ in 0..500_000 {
             let frame = template.draw(&mut random);
             let source = u32::from_be_bytes(frame[SOURCE].try_into().unwrap());
             let port = u16::from_be_bytes(frame[PORT].try_into().unwrap());

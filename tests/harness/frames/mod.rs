@@ -10,7 +10,7 @@ use ikexdp::xdp::Program;
 use ikexdp_common::maps::{Config, SOURCES_DEFAULT};
 
 pub use self::{
-    guard::{Case, PEER_V4, PEER_V6, cases, configurations},
+    guard::{Case, PEER_V4, PEER_V6, cases, configurations, no_cookie},
     host::{Here, Told, secrets},
     mutate::Mutations,
     table::{BROADCAST, CUSTOMER, OURS_V4, OURS_V6, Row, SERVICE, init, marked, table, v4, v6},
@@ -41,7 +41,13 @@ pub fn drawn_from() -> Vec<Vec<u8>> {
 /// The program in the kernel, as the gateway of the tables; it has no socket.
 #[must_use]
 pub fn load(told: &Told) -> Program {
-    let mut program = Program::load(told.config, SOURCES_DEFAULT).unwrap();
+    load_for(told, SOURCES_DEFAULT)
+}
+
+/// The same with room for so many sources.
+#[must_use]
+pub fn load_for(told: &Told, sources: u32) -> Program {
+    let mut program = Program::load(told.config, sources).unwrap();
     let ours = [OURS_V4.into(), OURS_V6.into()].into();
     program.set_addresses(&ours).unwrap();
     program.set_broadcasts(&[BROADCAST].into()).unwrap();

@@ -15,7 +15,6 @@ use aya::maps::MapError;
 use chacha20::ChaCha20Rng;
 use chacha20::rand_core::{CryptoRng, Rng};
 use ikexdp_common::guard::Listing;
-use ikexdp_common::limit::{Limits, Rate};
 use ikexdp_common::maps::{self, KEPT_SPIS_MAX, LISTED_MAX, Secrets};
 use ikexdp_common::siphash::Secret;
 use ikexdp_common::spi::SpiSecrets;
@@ -282,7 +281,6 @@ impl Shield {
     }
 
     fn config(&self, now: maps::Config, engine: &Endpoint) -> maps::Config {
-        let proven = self.gate.init_limits();
         maps::Config {
             cookies: match self.gate.cookies {
                 _ if engine.is_challenging() => maps::Cookies::Always,
@@ -290,11 +288,8 @@ impl Shield {
                 Cookies::Automatic | Cookies::Always => maps::Cookies::OverRate,
             },
             check_spis: true,
-            init: Limits {
-                total: Rate::per_second(self.gate.cookie_rate, self.gate.cookie_rate),
-                ..proven
-            },
-            proven,
+            init: self.gate.unproved_limits(),
+            proven: self.gate.proved_limits(),
             stray: INVALID_SPIS,
             // The program sees to it itself.
             lists: false,

@@ -77,7 +77,9 @@ fn each(source: Rate) -> Limits {
     }
 }
 
-fn no_cookie(address: IpAddr) -> Packet {
+/// A request of IKE_SA_INIT from `address`.
+#[must_use]
+pub fn no_cookie(address: IpAddr) -> Packet {
     from(address, 500, request(&plain()))
 }
 
