@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use etherparse::{NetSlice, SlicedPacket, TransportSlice, UdpSlice};
 use harness::frames::{Case, Here, cases, secrets};
-use harness::packet::{CLIENT_MAC, GATEWAY_MAC};
+use harness::packet::{CLIENT_MAC, GATEWAY_MAC, Packet};
 use ikexdp_common::verdict::Action;
 
 /// Source and destination.
@@ -136,6 +136,14 @@ fn a_challenge_goes_back_to_where_its_request_came_from() {
             replies += 1;
             assert!(reply.len() < request.len(), "{name}");
             check(name, &request, &reply);
+            // Two gateways that take each other for clients have nothing to say.
+            let (from, to) = ends(&sliced(&request));
+            let sent = sliced(&reply);
+            let sent = udp(&sent);
+            let back = Packet::new(from, to, sent.source_port());
+            let back = back.carrying(sent.payload()).build();
+            let (verdict, _) = here.judge(&back);
+            assert_eq!(verdict.action(), Action::Redirect, "{name}");
         }
     }
     assert!(replies > 30, "{replies}");
