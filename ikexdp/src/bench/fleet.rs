@@ -348,7 +348,7 @@ impl Fleet {
     }
 
     /// How many have succeeded and failed since the last time.
-    pub(super) const fn take_news(&mut self) -> (u64, u64) {
-        std::mem::replace(&mut self.news, (0, 0))
+    pub(super) fn take_news(&mut self) -> (u64, u64) {
+        std::mem::take(&mut self.news)
     }
 }

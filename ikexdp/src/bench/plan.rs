@@ -28,8 +28,8 @@ pub(super) const CONNECTION: &str = "bench";
 /// Repeats of a request, each after twice the time of the one before.
 const RETRANSMITS: u8 = 4;
 
-/// What all the waiting for a response is of the first: 1 + 2 + 4 + 8 + 16.
-const WAITS: u32 = 31;
+/// The first wait for a response, as a part of all of them: 1 + 2 + 4 + 8 + 16.
+const FIRST_WAIT: f64 = 1.0 / 31.0;
 
 /// Longer than anybody measures: what the gateway does not end, ends by our own phases only.
 const FOREVER: Duration = Duration::from_secs(365 * 24 * 3600);
@@ -262,7 +262,7 @@ impl Plan {
             half_open: self.timeout,
             liveness: FOREVER,
             first_liveness: FOREVER,
-            retransmit: self.timeout / WAITS,
+            retransmit: self.timeout.mul_f64(FIRST_WAIT),
             retransmits: RETRANSMITS,
             ..Timing::default()
         }

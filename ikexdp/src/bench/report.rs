@@ -114,12 +114,13 @@ impl From<Traffic> for Volume {
 impl Report {
     pub(super) fn new(plan: &Plan, phases: &[(u32, Phase, Record)]) -> Self {
         let threads = plan.threads().get();
-        let suites = phases.iter().filter_map(|(.., record)| record.suite);
+        let mut latest = phases.iter().rev();
+        let suite = latest.find_map(|(.., record)| record.suite);
         Self {
             gateway: plan.gateway.to_string(),
             clients: plan.clients.get(),
             threads,
-            suite: suites.last().map(|suite| suite.to_string()),
+            suite: suite.map(|suite| suite.to_string()),
             phases: phases
                 .iter()
                 .map(|(round, phase, record)| PhaseReport::new(*round, *phase, record, threads))
