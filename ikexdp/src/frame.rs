@@ -149,6 +149,24 @@ impl Reply {
         })
     }
 
+    /// The headers of messages that go the same way from another address of ours;
+    /// `None` if it is of another family.
+    #[must_use]
+    pub fn from(&self, local: IpAddr) -> Option<Self> {
+        let mut other = self.clone();
+        let l3 = self.located.l3;
+        match (local, is_ipv4(self.located)) {
+            (IpAddr::V4(local), true) => {
+                store(&mut other.headers, l3, ipv4::SOURCE, local.octets())?;
+            }
+            (IpAddr::V6(local), false) => {
+                store(&mut other.headers, l3, ipv6::SOURCE, local.octets())?;
+            }
+            _ => return None,
+        }
+        Some(other)
+    }
+
     /// Octets of the frame that carries `message`.
     ///
     /// # Errors

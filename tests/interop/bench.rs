@@ -199,6 +199,49 @@ fn clients_have_addresses_of_their_own_and_a_suite() {
     gateway.stop();
 }
 
+/// Past both hosts' network stacks, with a key exchange whose messages are long.
+#[test]
+#[ignore = "needs CAP_NET_ADMIN"]
+fn clients_come_by_xdp() {
+    let lab = Lab::new();
+    lab.client.exec("ip route add local 10.1.0.0/24 dev lo");
+    lab.router.exec("ip route add 10.1.0.0/24 via 192.0.2.2");
+    let pki = Pki::new(Key::Rsa4096);
+    let setup = Setup {
+        connection: "uniqueness = \"never\"",
+        ..Setup::new(Credentials::gateway(&pki))
+    };
+    let gateway = Gateway::start(IKEXDP, &lab.gateway, &setup);
+    let line = ["--transport", "xdp", "--interface", "eth0"];
+    let more = ["--source", "10.1.0.0/24", "--rekey", "1", "--delete"];
+    let arguments = [&certificates(&lab, &pki)[..], &line, &more].concat();
+    let before = kernels_datagrams(&lab.client);
+    let outcome = bench(&lab.client, V4, &arguments);
+    assert!(outcome.is_success, "{}", outcome.stderr);
+    outcome.all_did("connect", CLIENTS);
+    outcome.all_did("rekey", CLIENTS);
+    outcome.all_did("delete", CLIENTS);
+    assert_eq!(outcome.report["transport"], "xdp on eth0");
+    assert_eq!(outcome.phase("connect")["unsent"], serde_json::json!({}));
+    // Only first messages went out by the kernel, before anybody knew the way.
+    let after = kernels_datagrams(&lab.client);
+    assert_eq!(after[0], before[0]);
+    assert!(after[1] - before[1] <= CLIENTS, "{before:?} {after:?}");
+    gateway.stop();
+}
+
+/// Datagrams of UDP that sockets of this machine have received and sent.
+fn kernels_datagrams(machine: &Namespace) -> [u64; 2] {
+    let text = machine.exec("cat /proc/net/snmp");
+    let mut lines = text.lines().filter(|line| line.starts_with("Udp: "));
+    let columns = lines.next().zip(lines.next()).expect("names and values");
+    ["InDatagrams", "OutDatagrams"].map(|name| {
+        let mut pairs = columns.0.split(' ').zip(columns.1.split(' '));
+        let (_, value) = pairs.find(|(column, _)| *column == name).expect(name);
+        value.parse().expect("a number")
+    })
+}
+
 /// What a gateway says is the reason, and the command fails.
 #[test]
 #[ignore = "needs CAP_NET_ADMIN"]

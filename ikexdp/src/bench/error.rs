@@ -3,7 +3,11 @@
 use std::io;
 use std::net::IpAddr;
 
+use aya::maps::MapError;
 use nix::errno::Errno;
+
+use crate::xdp::{AttachError, LoadError};
+use crate::{udp, xsk};
 
 /// Why a run did not come to its end.
 #[derive(Debug, thiserror::Error)]
@@ -16,6 +20,21 @@ pub enum BenchError {
         /// Why not.
         source: io::Error,
     },
+    /// IKE's own ports cannot be had, which AF_XDP needs beside it.
+    #[error(transparent)]
+    Ports(#[from] udp::BindError),
+    /// The XDP program is not in the kernel.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// It is not on the interface.
+    #[error(transparent)]
+    Attach(#[from] AttachError),
+    /// It takes no more addresses or sockets.
+    #[error("cannot tell the XDP program where clients are")]
+    Map(#[from] MapError),
+    /// A queue has no socket.
+    #[error(transparent)]
+    Queue(#[from] xsk::BindError),
     /// The kernel does not tell of sockets.
     #[error("cannot wait for datagrams")]
     Poll(#[source] Errno),

@@ -10,10 +10,10 @@ use ikexdp_proto::time::Instant;
 use ikexdp_proto::types::IkeSaId;
 
 use super::error::BenchError;
+use super::line::Line;
 use super::pace::{Load, Pace};
 use super::plan::{Phase, Plan};
 use super::record::{Exchanged, Record, count, name};
-use super::sockets::Sockets;
 
 /// What an exchange that came to no end is called.
 const TIMEOUT: &str = "timeout INFORMATIONAL";
@@ -213,17 +213,17 @@ impl Fleet {
     }
 
     /// What happens to somebody.
-    pub(super) fn hear(&mut self, now: Instant, event: &Event, sockets: &Sockets) {
+    pub(super) fn hear(&mut self, now: Instant, event: &Event, line: &Line) {
         match event {
             Event::Established(up) => {
-                if let Some(place) = sockets.place(up.path.local) {
+                if let Some(place) = line.place(up.path.local) {
                     self.record.suite = Some(up.suite);
                     self.own(place, up.id);
                     self.succeed(place, now);
                 }
             }
             Event::HandshakeFailed(failure) => {
-                if let Some(place) = sockets.place(failure.path.local) {
+                if let Some(place) = line.place(failure.path.local) {
                     self.fail(place, now, &name(&failure.reason));
                 }
             }

@@ -2,7 +2,7 @@
 //! does, and what that took.
 //!
 //! ```text
-//! coordinator: phases, progress ─ Order ─> worker: Endpoint, sockets, jobs; fleet: who is about what
+//! coordinator: phases, progress ─ Order ─> worker: Endpoint, line, jobs; fleet: who is about what
 //!              report           <─ Record ─┘       one thread each, with its share of the clients
 //! ```
 //!
@@ -11,11 +11,11 @@
 
 mod error;
 mod fleet;
+mod line;
 mod pace;
 mod plan;
 mod record;
 mod report;
-mod sockets;
 mod worker;
 
 use std::sync::Arc;
@@ -26,7 +26,7 @@ use std::time::Duration;
 
 pub use self::error::BenchError;
 pub use self::pace::Load;
-pub use self::plan::{IdentityTemplate, NUMBER, Phase, Plan, Source, TemplateError};
+pub use self::plan::{IdentityTemplate, NUMBER, Phase, Plan, Source, TemplateError, Transport};
 use self::record::Record;
 pub use self::report::{Latency, PerExchange, PhaseReport, Report, Volume};
 use self::worker::{Post, Worker};
@@ -72,7 +72,7 @@ pub struct Progress {
 /// [`BenchError`] if the system does not give what it takes; that the gateway refuses or
 /// is silent is no error but in the report.
 pub fn run(plan: Plan, mut watch: impl FnMut(Progress)) -> Result<Report, BenchError> {
-    sockets::make_room(plan.clients.get());
+    line::make_room(plan.clients.get());
     let plan = Arc::new(plan);
     let crew = Crew::start(&plan)?;
     let mut phases = Vec::new();

@@ -13,11 +13,11 @@ use ikexdp_proto::config::{
 use ikexdp_proto::data_plane::Binding;
 use ikexdp_proto::identity::{Identity, UnreadableIdentity};
 use ikexdp_proto::pattern::IdentityPattern;
-use ikexdp_proto::types::{NAT_T_PORT, Path};
 use ikexdp_proto::wire::payload::ts::TrafficSelector;
 use ipnet::IpNet;
 
 use super::pace::Load;
+use crate::xdp::Interface;
 
 /// What stands for the number of a client, from 1, in an identity.
 pub const NUMBER: &str = "{n}";
@@ -45,6 +45,8 @@ pub struct Plan {
     pub load: Load,
     /// Threads that play them, at most.
     pub threads: NonZeroUsize,
+    /// What they send and hear by.
+    pub transport: Transport,
     /// Where they are.
     pub source: Source,
     /// Who they are.
@@ -71,6 +73,25 @@ pub struct Plan {
     pub rekeys: u32,
     /// Whether SAs are deleted at the end of a round.
     pub delete: bool,
+}
+
+/// What clients send and hear by.
+#[derive(Clone, Debug)]
+pub enum Transport {
+    /// The kernel's UDP, a socket for each.
+    Udp,
+    /// AF_XDP on this interface: one thread, and each client at an address of its own, on
+    /// the ports of IKE.
+    Xdp(Interface),
+}
+
+impl fmt::Display for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Udp => f.write_str("udp"),
+            Self::Xdp(interface) => write!(f, "xdp on {}", interface.name),
+        }
+    }
 }
 
 /// Where clients are.
@@ -231,17 +252,12 @@ impl Plan {
     /// How many threads there will be.
     pub(super) fn threads(&self) -> NonZeroUsize {
         let clients = usize::try_from(self.clients.get()).unwrap_or(usize::MAX);
-        let most = clients.min(self.load.threads_max());
+        let most = match self.transport {
+            Transport::Udp => clients.min(self.load.threads_max()),
+            // What comes for a client may come to any queue.
+            Transport::Xdp(_) => 1,
+        };
         NonZeroUsize::new(most).map_or(self.threads, |most| most.min(self.threads))
-    }
-
-    /// The way from the client at `local` to the gateway.
-    pub(super) const fn path(&self, local: SocketAddr) -> Path {
-        Path {
-            local,
-            remote: self.gateway,
-            marker: self.gateway.port() == NAT_T_PORT,
-        }
     }
 
     /// What the engine acts on for the client `number`, and for all that have the same identity.

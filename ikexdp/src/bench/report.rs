@@ -13,6 +13,8 @@ use super::record::{Record, Traffic};
 pub struct Report {
     /// Address and port of the gateway.
     pub gateway: String,
+    /// `udp`, or `xdp` and its interface.
+    pub transport: String,
     /// How many clients there were.
     pub clients: u32,
     /// The threads that played them.
@@ -118,6 +120,7 @@ impl Report {
         let suite = latest.find_map(|(.., record)| record.suite);
         Self {
             gateway: plan.gateway.to_string(),
+            transport: plan.transport.to_string(),
             clients: plan.clients.get(),
             threads,
             suite: suite.map(|suite| suite.to_string()),

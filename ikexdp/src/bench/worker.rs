@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, atomic::Ordering};
+use std::time::Duration;
 
 use ikexdp_proto::crypto::cert::NoStatusSource;
 use ikexdp_proto::data_plane::NoDataPlane;
@@ -13,14 +14,14 @@ use ikexdp_proto::time::Instant;
 use ikexdp_proto::types::{Path, Transmit};
 use ikexdp_proto::{Command, Endpoint, Input, Output};
 use nix::errno::Errno;
-use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags, EpollTimeout};
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use ring::rand::SystemRandom;
 
 use super::error::BenchError;
 use super::fleet::{Fleet, Wish};
+use super::line::Line;
 use super::plan::{CONNECTION, Phase, Plan};
 use super::record::{Record, count};
-use super::sockets::{self, Sockets};
 use super::{Order, Outcome, Tally};
 use crate::clock::{self, Clock};
 use crate::entropy;
@@ -29,7 +30,10 @@ use crate::waker::Waker;
 /// Descriptors told of in a turn; the others are told of in the next.
 const EVENTS: usize = 128;
 
-/// What epoll gives back for orders; clients have their places.
+/// How long to wait when the kernel had no room: nothing tells when it has.
+const STALL: Duration = Duration::from_millis(1);
+
+/// What epoll gives back for orders; what clients hear by has lower tokens.
 const ORDERS: u64 = u64::MAX;
 
 /// Which thread this is, and how it hears and tells.
@@ -49,7 +53,9 @@ pub(super) struct Worker {
     post: Post,
     epoll: Epoll,
     engine: Endpoint,
-    sockets: Sockets,
+    line: Line,
+    /// Whether the kernel had no room for something.
+    is_stalled: bool,
     fleet: Fleet,
     random: SystemRandom,
     jobs: VecDeque<(JobId, Job)>,
@@ -65,14 +71,14 @@ impl Worker {
     /// [`BenchError`] if the system does not give what it takes.
     pub(super) fn new(plan: Arc<Plan>, clock: Clock, post: Post) -> Result<Self, BenchError> {
         let entropy = entropy::seeded().map_err(|_| BenchError::Random)?;
-        let epoll = sockets::poller()?;
+        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map_err(BenchError::Poll)?;
         let orders = EpollEvent::new(EpollFlags::EPOLLIN, ORDERS);
         epoll.add(&post.waker, orders).map_err(BenchError::Poll)?;
         let numbers = || {
             let all = 1..=plan.clients.get();
             all.skip(post.thread).step_by(plan.threads().get())
         };
-        let sockets = Sockets::open(&plan, numbers(), &epoll)?;
+        let line = Line::open(&plan, numbers(), &epoll)?;
         let engine = Endpoint::new(
             plan.config(1).into(),
             Box::new(entropy),
@@ -80,7 +86,8 @@ impl Worker {
         );
         Ok(Self {
             engine,
-            sockets,
+            line,
+            is_stalled: false,
             fleet: Fleet::new(&plan, post.thread, numbers())?,
             random: SystemRandom::new(),
             jobs: VecDeque::new(),
@@ -123,6 +130,7 @@ impl Worker {
             }
             self.time_passes();
             let begun = self.begin_due();
+            self.is_stalled = self.line.flush();
             if !is_idle || begun {
                 self.fleet.busy(self.clock.now().since(woken));
             }
@@ -137,7 +145,8 @@ impl Worker {
             return EpollTimeout::ZERO;
         }
         let now = self.clock.now();
-        let dues = [self.engine.poll_timeout(), self.fleet.due(now)];
+        let stall = self.is_stalled.then(|| now + STALL);
+        let dues = [self.engine.poll_timeout(), self.fleet.due(now), stall];
         let Some(due) = dues.into_iter().flatten().min() else {
             return EpollTimeout::NONE;
         };
@@ -175,19 +184,16 @@ impl Worker {
         Ok(())
     }
 
-    fn receive(&mut self, place: u64) {
-        let Ok(place) = usize::try_from(place) else {
-            return;
-        };
-        let Some(datagram) = self.sockets.receive(place) else {
-            return;
-        };
-        let octets = octets(&datagram.path, datagram.payload);
-        self.fleet.received(place, octets);
-        let now = self.clock.now();
-        self.engine.handle(now, Input::Datagram(datagram));
-        self.drain(now);
-        self.fleet.look_at_deletion(now, place, &self.engine);
+    fn receive(&mut self, token: u64) {
+        self.line.poll(token);
+        while let Some((place, datagram)) = self.line.next() {
+            let octets = octets(&datagram.path, datagram.payload);
+            self.fleet.received(place, octets);
+            let now = self.clock.now();
+            self.engine.handle(now, Input::Datagram(datagram));
+            self.drain(now);
+            self.fleet.look_at_deletion(now, place, &self.engine);
+        }
         self.tell();
     }
 
@@ -235,7 +241,7 @@ impl Worker {
     }
 
     fn connect(&mut self, place: usize, number: u32) {
-        let Ok(local) = self.sockets.local(place) else {
+        let Some(path) = self.line.path(place, self.plan.gateway) else {
             return;
         };
         if self.plan.identity.is_numbered() {
@@ -243,7 +249,7 @@ impl Worker {
         }
         self.handle(Input::Command(Command::Initiate {
             connection: CONNECTION.to_owned(),
-            path: self.plan.path(local),
+            path,
         }));
     }
 
@@ -258,8 +264,8 @@ impl Worker {
             match output {
                 Output::Transmit(transmit) => self.transmit(&transmit),
                 Output::Job(id, job) => self.jobs.push_back((id, job)),
-                Output::Keepalive(path) => self.sockets.keep_alive(&path),
-                Output::Event(event) => self.fleet.hear(now, &event, &self.sockets),
+                Output::Keepalive(path) => self.line.keep_alive(&path),
+                Output::Event(event) => self.fleet.hear(now, &event, &self.line),
                 Output::Keys(_) => {}
             }
         }
@@ -267,9 +273,9 @@ impl Worker {
 
     fn transmit(&mut self, transmit: &Transmit) {
         let Transmit { path, payload, .. } = transmit;
-        match self.sockets.send(path, payload) {
+        match self.line.send(path, payload) {
             Ok(()) => {
-                if let Some(place) = self.sockets.place(path.local) {
+                if let Some(place) = self.line.place(path.local) {
                     self.fleet.sent(place, octets(path, payload));
                 }
             }

@@ -112,6 +112,40 @@ fn a_frame_that_is_not_for_us_is_refused() {
     assert_eq!(verdict, Some(Verdict::PassOtherPort));
 }
 
+/// Of many clients with one gateway, the first to hear of it knows the way for all.
+#[test]
+fn headers_serve_other_addresses_of_ours() {
+    for flow in flows() {
+        let reply = Request::parse(&request(flow), MTU).unwrap().reply;
+        let [v4, v6]: [IpAddr; 2] = ["192.0.2.77", "2001:db8::77"].map(|it| it.parse().unwrap());
+        let (ours, others) = if flow.is_v4 { (v4, v6) } else { (v6, v4) };
+        assert!(reply.from(others).is_none());
+        let reply = reply.from(ours).unwrap();
+        let mut frame = vec![0xdd; reply.frame_len(&message(60)).unwrap()];
+        reply.write(&message(60), 7, &mut frame).unwrap();
+        let back = Request::parse(&frame, MTU).unwrap();
+        assert_eq!(back.path.remote, SocketAddr::new(ours, flow.port));
+        assert_eq!(frame[back.message], message(60), "{flow:?}");
+        // With checksums that are right.
+        let parsed = SlicedPacket::from_ethernet(&frame).unwrap();
+        let (Some(NetSlice::Ipv4(_) | NetSlice::Ipv6(_)), Some(TransportSlice::Udp(udp))) =
+            (&parsed.net, &parsed.transport)
+        else {
+            panic!("{flow:?}");
+        };
+        let checksum = match &parsed.net {
+            Some(NetSlice::Ipv4(ip)) => udp
+                .to_header()
+                .calc_checksum_ipv4(&ip.header().to_header(), udp.payload()),
+            Some(NetSlice::Ipv6(ip)) => udp
+                .to_header()
+                .calc_checksum_ipv6(&ip.header().to_header(), udp.payload()),
+            _ => panic!("{flow:?}"),
+        };
+        assert_eq!(udp.checksum(), checksum.unwrap(), "{flow:?}");
+    }
+}
+
 #[test]
 fn a_reply_is_a_request_the_other_way() {
     for flow in flows() {

@@ -6,9 +6,11 @@ use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 
+use ikexdp_common::maps::LOCAL_ADDRESSES;
 use ikexdp_proto::crypto::cert::CertificateError;
 
 use crate::bench::{BenchError, Report};
+use crate::xdp::InterfaceError;
 
 /// Why `ikexdp bench` failed.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +49,21 @@ pub enum LoadError {
         /// How many there can be.
         room: u128,
     },
+    /// They would have one port for all.
+    #[error("`--transport xdp` needs an address for each client; hint: give `--source` a network")]
+    OneAddress,
+    /// The program has no room.
+    #[error(
+        "`--transport xdp` has room for {LOCAL_ADDRESSES} clients, `--clients` wants {clients}; \
+         hint: use `--transport udp`"
+    )]
+    Many {
+        /// How many there are to be.
+        clients: NonZeroU32,
+    },
+    /// The interface cannot be used.
+    #[error(transparent)]
+    Interface(InterfaceError),
     /// The SAs of a round would stay.
     #[error("`--rounds` needs `--delete`; hint: without it the SAs of a round stay for the next")]
     Rounds,
@@ -106,7 +123,7 @@ pub enum LoadError {
     },
     /// It could not be done.
     #[error(transparent)]
-    Run(BenchError),
+    Run(Box<BenchError>),
     /// No client connected.
     #[error("no client connected: {}", list(failures))]
     Nothing {

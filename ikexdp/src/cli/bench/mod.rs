@@ -12,8 +12,9 @@ use std::path::PathBuf;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
-use clap::{Args, value_parser};
+use clap::{Args, ValueEnum, value_parser};
 use humantime::parse_duration;
+use ikexdp_common::maps::LOCAL_ADDRESSES;
 use ikexdp_proto::config::Fragmentation;
 use ikexdp_proto::pattern::IdentityPattern;
 use ikexdp_proto::types::IKE_PORT;
@@ -21,10 +22,20 @@ use ikexdp_proto::types::IKE_PORT;
 pub use self::error::LoadError;
 use self::suite::{Suite, suite};
 use super::CliError;
-use crate::bench::{self, IdentityTemplate, Load, Plan, Progress, Source};
+use crate::bench::{self, IdentityTemplate, Load, Plan, Progress, Source, Transport};
+use crate::xdp::Interface;
 
 /// Clients under way at a time if nothing is said.
 const CONCURRENCY: NonZeroUsize = NonZeroUsize::new(64).unwrap();
+
+/// What clients send and hear by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Way {
+    /// The kernel's UDP
+    Udp,
+    /// AF_XDP, past this host's network stack
+    Xdp,
+}
 
 #[derive(Args, Debug)]
 pub(super) struct Options {
@@ -45,6 +56,15 @@ pub(super) struct Options {
     /// Threads that play the clients; one for each CPU, if nothing is said
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
+    /// What clients send and hear by
+    ///
+    /// With xdp one thread plays them, each at an address of its own in `--source`, on ports 500 and
+    /// 4500. No other IKE daemon can run beside it.
+    #[arg(long, value_name = "WAY", default_value = "udp")]
+    transport: Way,
+    /// The interface for `--transport xdp`, through which the gateway is reached
+    #[arg(long, value_name = "NAME", required_if_eq("transport", "xdp"))]
+    interface: Option<String>,
     /// Where clients are: an address, each at a port of its own; or a network such as 10.1.0.0/16,
     /// each at an address of its own
     ///
@@ -119,7 +139,7 @@ pub(super) fn execute(options: Options, out: &mut impl Write) -> Result<(), CliE
             let _ = write!(stderr, "\r{}\x1b[K", show::progress(&progress, clients));
         }
     };
-    let report = bench::run(plan, watch).map_err(LoadError::Run)?;
+    let report = bench::run(plan, watch).map_err(|error| LoadError::Run(error.into()))?;
     if is_watched {
         write!(io::stderr(), "\r\x1b[K")?;
     }
@@ -137,6 +157,7 @@ impl Options {
     fn plan(self) -> Result<Plan, LoadError> {
         let gateway = self.gateway()?;
         let source = self.source(gateway)?;
+        let transport = self.transport(source)?;
         let (credential, requirement) = match (&self.psk_file, &self.certificate) {
             (Some(file), _) => credentials::shared_key(file)?,
             (None, certificate) => credentials::certificates(
@@ -157,6 +178,7 @@ impl Options {
                 None => Load::Concurrency(self.concurrency.unwrap_or(CONCURRENCY)),
             },
             threads: threads.unwrap_or(NonZeroUsize::MIN),
+            transport,
             source,
             identity,
             credential,
@@ -188,6 +210,24 @@ impl Options {
         found.find(fits).ok_or_else(|| LoadError::Family {
             gateway: name.clone(),
         })
+    }
+
+    /// What clients send and hear by.
+    fn transport(&self, source: Source) -> Result<Transport, LoadError> {
+        if self.transport == Way::Udp {
+            return Ok(Transport::Udp);
+        }
+        if matches!(source, Source::Address(_)) && self.clients > NonZeroU32::MIN {
+            return Err(LoadError::OneAddress);
+        }
+        let clients = self.clients;
+        if usize::try_from(clients.get()).is_ok_and(|it| it > LOCAL_ADDRESSES) {
+            return Err(LoadError::Many { clients });
+        }
+        // The command line has it.
+        let name = self.interface.as_deref().unwrap_or_default();
+        let interface = Interface::find(name).map_err(LoadError::Interface)?;
+        Ok(Transport::Xdp(interface))
     }
 
     /// Where clients are.

@@ -26,12 +26,15 @@ pub(super) fn table(report: &Report) -> String {
     let suite = report.suite.as_deref().unwrap_or("none was agreed on");
     let Report {
         gateway,
+        transport,
         clients,
         threads,
         ..
     } = report;
     table.line(&format!("gateway  {gateway}"));
-    table.line(&format!("clients  {clients}, played by {threads} threads"));
+    table.line(&format!(
+        "clients  {clients}, played by {threads} threads, by {transport}"
+    ));
     table.line(&format!("suite    {suite}"));
     table.line("");
     let names = [

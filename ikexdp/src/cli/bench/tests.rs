@@ -83,6 +83,7 @@ fn what_is_said_twice_or_by_halves_is_refused() {
     assert!(!with(&["--no-fragmentation", "--fragment-size", "1280"]));
     assert!(!with(&["--fragment-size", "575"]));
     assert!(!with(&["--suite", "rot13"]));
+    assert!(!with(&["--transport", "xdp"]));
     assert!(!with(&[
         "--certificate",
         "c",
@@ -120,6 +121,24 @@ fn errors_name_the_option_and_the_remedy() {
         (
             &["127.0.0.1", "--rounds", "2"],
             "`--rounds` needs `--delete`; hint: without it the SAs of a round stay for the next",
+        ),
+        (
+            &["127.0.0.1", "--transport", "xdp", "--interface", "lo"],
+            "`--transport xdp` needs an address for each client; hint: give `--source` a network",
+        ),
+        (
+            &[
+                "127.0.0.1",
+                "--transport",
+                "xdp",
+                "--interface",
+                "lo",
+                "--source",
+                "10.1.0.0/16",
+                "--clients",
+                "5000",
+            ],
+            "`--transport xdp` has room for 4096 clients, `--clients` wants 5000; hint: use `--transport udp`",
         ),
     ] {
         assert_eq!(plan(arguments).unwrap_err().to_string(), expected);

@@ -6,11 +6,11 @@ use std::io;
 use std::net::{SocketAddr, UdpSocket};
 
 use ikexdp_proto::types::{Datagram, NAT_T_PORT, Path};
-use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags};
+use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
-use super::error::BenchError;
-use super::plan::Plan;
+use crate::bench::error::BenchError;
+use crate::bench::plan::Plan;
 
 /// Octets of the longest UDP payload, so that none is ever cut.
 const LENGTH_MAX: usize = 65_535;
@@ -25,18 +25,20 @@ const KEEPALIVE: [u8; 1] = [0xff];
 const SPARE_DESCRIPTORS: u64 = 256;
 
 /// The sockets of the clients of one thread.
-#[derive(Debug)]
-pub(super) struct Sockets {
-    sockets: Vec<UdpSocket>,
+pub(in crate::bench) struct Udp {
+    /// With where each is bound.
+    sockets: Vec<(UdpSocket, SocketAddr)>,
     places: HashMap<SocketAddr, usize>,
     received: Box<[u8]>,
+    /// Whose socket was told of.
+    ready: Option<usize>,
     /// A message behind its marker.
     marked: Vec<u8>,
 }
 
 /// Sees to it that this process may have a socket for each of so many clients, as far
 /// as it is allowed to.
-pub(super) fn make_room(clients: u32) {
+pub(in crate::bench) fn make_room(clients: u32) {
     let wanted = u64::from(clients).saturating_add(SPARE_DESCRIPTORS);
     let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else {
         return;
@@ -48,7 +50,7 @@ pub(super) fn make_room(clients: u32) {
     }
 }
 
-impl Sockets {
+impl Udp {
     /// Binds one for each of the clients `numbers`; `epoll` tells of each by its place.
     ///
     /// # Errors
@@ -62,6 +64,7 @@ impl Sockets {
             sockets: Vec::new(),
             places: HashMap::new(),
             received: vec![0; LENGTH_MAX].into(),
+            ready: None,
             marked: Vec::new(),
         };
         for (token, number) in (0..).zip(numbers) {
@@ -73,21 +76,14 @@ impl Sockets {
             let readable = EpollEvent::new(EpollFlags::EPOLLIN, token);
             epoll.add(&socket, readable).map_err(BenchError::Poll)?;
             all.places.insert(local, all.sockets.len());
-            all.sockets.push(socket);
+            all.sockets.push((socket, local));
         }
         Ok(all)
     }
 
     /// Where the client at this place is.
-    ///
-    /// # Errors
-    /// [`io::Error`] if the system does not know.
-    pub(super) fn local(&self, place: usize) -> io::Result<SocketAddr> {
-        let socket = self.sockets.get(place);
-        socket.map_or_else(
-            || Err(io::ErrorKind::NotFound.into()),
-            UdpSocket::local_addr,
-        )
+    pub(super) fn local(&self, place: usize) -> Option<SocketAddr> {
+        self.sockets.get(place).map(|(_, local)| *local)
     }
 
     /// The client that is there.
@@ -95,10 +91,15 @@ impl Sockets {
         self.places.get(&local).copied()
     }
 
-    /// The next message for the client at this place; `None` if there is none, or it is
-    /// none of IKE.
-    pub(super) fn receive(&mut self, place: usize) -> Option<Datagram<'_>> {
-        let socket = self.sockets.get(place)?;
+    /// One datagram at a time: sockets have rarely more, and are told of again.
+    pub(super) fn poll(&mut self, token: u64) {
+        self.ready = usize::try_from(token).ok();
+    }
+
+    /// The message that waits, if it is one of IKE, and the client it is for.
+    pub(super) fn next(&mut self) -> Option<(usize, Datagram<'_>)> {
+        let place = self.ready.take()?;
+        let (socket, local) = self.sockets.get(place)?;
         let (length, remote) = socket.recv_from(&mut self.received).ok()?;
         let payload = self.received.get(..length)?;
         let marker = remote.port() == NAT_T_PORT;
@@ -107,15 +108,17 @@ impl Sockets {
         } else {
             payload
         };
-        Some(Datagram {
-            path: Path {
-                local: socket.local_addr().ok()?,
-                remote,
-                marker,
-            },
+        let path = Path {
+            local: *local,
+            remote,
+            marker,
+        };
+        let datagram = Datagram {
+            path,
             slot: None,
             payload,
-        })
+        };
+        Some((place, datagram))
     }
 
     /// Sends a message for the client that is at one end of `path`.
@@ -142,15 +145,7 @@ impl Sockets {
 
     fn send_bare(&self, path: &Path, payload: &[u8]) -> io::Result<()> {
         let socket = self.place(path.local).and_then(|it| self.sockets.get(it));
-        let socket = socket.ok_or(io::ErrorKind::NotFound)?;
+        let (socket, _) = socket.ok_or(io::ErrorKind::NotFound)?;
         socket.send_to(payload, path.remote).map(drop)
     }
-}
-
-/// What tells of sockets.
-///
-/// # Errors
-/// [`BenchError`] if the system has none.
-pub(super) fn poller() -> Result<Epoll, BenchError> {
-    Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map_err(BenchError::Poll)
 }
