@@ -31,9 +31,7 @@ const CONCURRENCY: NonZeroUsize = NonZeroUsize::new(64).unwrap();
 /// What clients send and hear by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Way {
-    /// The kernel's UDP
     Udp,
-    /// AF_XDP, past this host's network stack
     Xdp,
 }
 
@@ -56,11 +54,16 @@ pub(super) struct Options {
     /// Threads that play the clients; one for each CPU, if nothing is said
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
-    /// What clients send and hear by
+    /// What clients send and hear by: the kernel's UDP, or AF_XDP, past this host's network stack
     ///
     /// With xdp one thread plays them, each at an address of its own in `--source`, on ports 500 and
     /// 4500. No other IKE daemon can run beside it.
-    #[arg(long, value_name = "WAY", default_value = "udp")]
+    #[arg(
+        long,
+        value_name = "udp|xdp",
+        default_value = "udp",
+        hide_possible_values = true
+    )]
     transport: Way,
     /// The interface for `--transport xdp`, through which the gateway is reached
     #[arg(long, value_name = "NAME", required_if_eq("transport", "xdp"))]
