@@ -322,8 +322,61 @@ impl Plan {
 }
 
 #[cfg(test)]
+impl Plan {
+    /// One of which tests change what they are about.
+    pub(super) fn for_tests() -> Self {
+        let secret = ikexdp_proto::types::Secret::new(b"secret".to_vec());
+        Self {
+            gateway: ([192, 0, 2, 1], 500).into(),
+            clients: NonZeroU32::MIN,
+            load: Load::Concurrency(NonZeroUsize::MIN),
+            threads: NonZeroUsize::MIN,
+            transport: Transport::Udp,
+            source: Source::Address([127, 0, 0, 1].into()),
+            identity: IdentityTemplate::one(Identity::Fqdn("client.test".to_owned())),
+            credential: Credential::SharedKey(secret.clone()),
+            gateway_identity: IdentityPattern::Any,
+            requirement: Requirement::SharedKey(secret),
+            ike: IkeAlgorithms::default(),
+            esp: EspAlgorithms::default(),
+            fragmentation: Fragmentation::default(),
+            timeout: Duration::from_secs(30),
+            rounds: NonZeroU32::MIN,
+            hold: None,
+            rekeys: 0,
+            delete: false,
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn there_are_no_more_threads_than_have_something_to_do() {
+        let mut plan = Plan::for_tests();
+        plan.threads = NonZeroUsize::new(8).unwrap();
+        assert_eq!(plan.threads().get(), 1);
+        plan.clients = NonZeroU32::new(100).unwrap();
+        plan.load = Load::Concurrency(NonZeroUsize::new(3).unwrap());
+        assert_eq!(plan.threads().get(), 3);
+        plan.load = Load::Rate(NonZeroU32::MIN);
+        assert_eq!(plan.threads().get(), 8);
+    }
+
+    #[test]
+    fn a_round_has_what_is_asked_for() {
+        let mut plan = Plan::for_tests();
+        assert_eq!(plan.phases(), [Phase::Connect]);
+        let hold = Duration::from_secs(1);
+        plan.hold = Some(hold);
+        plan.rekeys = 2;
+        plan.delete = true;
+        let [rekey, last] = [Phase::Rekey, Phase::Delete];
+        let all = [Phase::Connect, Phase::Hold(hold), rekey, rekey, last];
+        assert_eq!(plan.phases(), all);
+    }
 
     #[test]
     fn a_number_has_a_place_in_names() {

@@ -211,3 +211,92 @@ fn busy(time: Duration, seconds: f64, threads: usize) -> f64 {
 fn ratio(part: f64, whole: f64) -> f64 {
     if whole > 0.0 { part / whole } else { 0.0 }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ikexdp_proto::time::Instant;
+    use serde_json::Value;
+
+    use crate::bench::record::{Exchanged, count};
+
+    /// Two succeeded within two seconds, one failed.
+    fn report() -> Report {
+        let mut record = Record::new().unwrap();
+        let start = Instant::from_micros(5_000_000);
+        record.extend(start, start + Duration::from_secs(2));
+        record.begun = 3;
+        record.busy = Duration::from_secs(1);
+        let sent = |octets| Traffic {
+            datagrams: 2,
+            octets,
+        };
+        for (milliseconds, octets) in [(10, 900), (30, 1000)] {
+            let exchanged = Exchanged {
+                sent: sent(octets),
+                received: sent(octets),
+            };
+            record.succeed(Duration::from_millis(milliseconds), exchanged);
+        }
+        count(&mut record.failures, "AUTHENTICATION_FAILED", 1);
+        Report {
+            gateway: "192.0.2.1:500".to_owned(),
+            transport: "udp".to_owned(),
+            clients: 3,
+            threads: 2,
+            suite: None,
+            phases: vec![PhaseReport::new(1, Phase::Connect, &record, 2)],
+        }
+    }
+
+    #[test]
+    fn what_was_measured_is_reckoned_up() {
+        let report = report();
+        let phase = &report.phases[0];
+        assert_eq!((phase.begun, phase.succeeded, phase.failed), (3, 2, 1));
+        assert_eq!(phase.seconds.to_string(), "2");
+        assert_eq!(phase.per_second.to_string(), "1");
+        assert_eq!(phase.generator_busy_percent.to_string(), "25");
+        let each = phase.per_exchange.unwrap();
+        assert_eq!(each.octets_sent.to_string(), "950");
+        assert_eq!(each.datagrams_received.to_string(), "2");
+        // Three digits are right.
+        let latency = phase.latency_ms.unwrap();
+        assert!((latency.p50 - 10.0).abs() < 0.02, "{latency:?}");
+        assert!((latency.max - 30.0).abs() < 0.06, "{latency:?}");
+        assert_eq!(report.connected(), 2);
+        assert_eq!(report.failures()["AUTHENTICATION_FAILED"], 1);
+    }
+
+    /// Nothing at all is no reason to divide by it.
+    #[test]
+    fn who_does_nothing_has_no_latency() {
+        let record = Record::new().unwrap();
+        let phase = PhaseReport::new(1, Phase::Delete, &record, 2);
+        assert!(phase.latency_ms.is_none() && phase.per_exchange.is_none());
+        assert_eq!(phase.per_second.to_string(), "0");
+    }
+
+    #[test]
+    fn every_name_is_documented() {
+        const DOCUMENT: &str = include_str!("../../../docs/performance.md");
+        fn names(value: &Value, found: &mut Vec<String>) {
+            match value {
+                Value::Object(fields) => {
+                    for (name, value) in fields {
+                        found.push(name.clone());
+                        names(value, found);
+                    }
+                }
+                Value::Array(values) => values.iter().for_each(|value| names(value, found)),
+                _ => {}
+            }
+        }
+        let mut found = Vec::new();
+        names(&serde_json::to_value(report()).unwrap(), &mut found);
+        assert!(found.len() > 30, "{found:?}");
+        for name in found {
+            assert!(DOCUMENT.contains(&format!("`{name}`")), "{name}");
+        }
+    }
+}

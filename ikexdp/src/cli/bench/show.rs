@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 
 use super::error::list;
-use crate::bench::{PhaseReport, Progress, Report};
+use crate::bench::{Latency, Phase, PhaseReport, Progress, Report};
 use crate::cli::table::Table;
 
 /// Busy for more than this part of the time, in percent, the generator is what was measured.
@@ -17,6 +17,9 @@ pub(super) fn progress(progress: &Progress, clients: NonZeroU32) -> String {
         done,
         failed,
     } = progress;
+    if matches!(phase, Phase::Hold(_)) {
+        return format!("round {round}, {phase}");
+    }
     format!("round {round}, {phase}: {done} of {clients} done, {failed} failed")
 }
 
@@ -58,7 +61,7 @@ pub(super) fn table(report: &Report) -> String {
 
 fn row(phase: &PhaseReport) -> [String; 12] {
     let latency = phase.latency_ms.as_ref();
-    let milliseconds = |of: fn(&crate::bench::Latency) -> f64| {
+    let milliseconds = |of: fn(&Latency) -> f64| {
         latency.map_or_else(String::new, |latency| format!("{:.1}", of(latency)))
     };
     [
@@ -105,4 +108,27 @@ fn notes(phase: &PhaseReport) -> Vec<String> {
         ));
     }
     notes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn progress_is_a_line() {
+        let clients = NonZeroU32::new(100).unwrap();
+        let shown = |phase| {
+            let seen = Progress {
+                round: 2,
+                phase,
+                done: 40,
+                failed: 1,
+            };
+            progress(&seen, clients)
+        };
+        let expected = "round 2, rekey: 40 of 100 done, 1 failed";
+        assert_eq!(shown(Phase::Rekey), expected);
+        assert_eq!(shown(Phase::Hold(Duration::ZERO)), "round 2, hold");
+    }
 }
