@@ -165,6 +165,30 @@ fn clients_with_certificates_connect_by_fragments() {
     gateway.stop();
 }
 
+/// Without IKE fragmentation long messages are IP fragments, which this path lets through.
+#[test]
+#[ignore = "needs CAP_NET_ADMIN"]
+fn clients_without_fragmentation_send_ip_fragments() {
+    let lab = Lab::new();
+    let pki = Pki::new(Key::Rsa4096);
+    let setup = Setup {
+        gateway: "ip-fragments = true",
+        connection: "uniqueness = \"never\"",
+        ..Setup::new(Credentials::gateway(&pki))
+    };
+    let gateway = Gateway::start(IKEXDP, &lab.gateway, &setup);
+    let arguments = [&certificates(&lab, &pki)[..], &["--no-fragmentation"]].concat();
+    let outcome = bench(&lab.client, V4, &arguments);
+    assert!(outcome.is_success, "{}", outcome.stderr);
+    outcome.all_did("connect", CLIENTS);
+    let each = &outcome.phase("connect")["per_exchange"];
+    assert_eq!(each["datagrams_sent"], 2.0, "{each:#}");
+    let sas = gateway.sas();
+    assert_eq!(sas.len() as u64, CLIENTS);
+    assert!(sas.iter().all(|sa| !sa.fragmentation.negotiated));
+    gateway.stop();
+}
+
 /// Each at an address of its own, at a rate, with a suite that is not the first of the gateway's.
 #[test]
 #[ignore = "needs CAP_NET_ADMIN"]
@@ -275,7 +299,11 @@ fn strongswan_serves_the_clients() {
         (Credentials::gateway_psk(SECRET), by_secret),
         (Credentials::gateway(&pki), by_certificate),
     ] {
-        let settings = Settings::responder(V4.gateway, credentials);
+        let settings = Settings {
+            // It takes five half-open SAs of one address, and lets the others wait.
+            daemon: "dos_protection = no",
+            ..Settings::responder(V4.gateway, credentials)
+        };
         let gateway = Strongswan::start(&lab.gateway, settings);
         let arguments = [&clients[..], &["--rekey", "1", "--delete"]].concat();
         let outcome = bench(&lab.client, V4, &arguments);
