@@ -59,7 +59,7 @@ fn gateway_psk() -> Credentials {
 fn bench(client: &Namespace, ends: Ends, arguments: &[&str]) -> Outcome {
     let mut bench = command(IKEXDP);
     let gateway = ends.gateway.to_string();
-    bench.args(["bench", &gateway, "--json", "--gateway-id", GATEWAY]);
+    bench.args(["bench", &gateway, "--json"]);
     bench.args(["--clients", &CLIENTS.to_string()]);
     bench.args(arguments);
     let output = client.output(bench);
@@ -73,13 +73,13 @@ fn bench(client: &Namespace, ends: Ends, arguments: &[&str]) -> Outcome {
 }
 
 /// The arguments of clients with this secret.
-fn psk(lab: &Lab, secret: &str) -> [&'static str; 2] {
+fn psk(lab: &Lab, secret: &str) -> [&'static str; 4] {
     lab.client.write(format!("{DIRECTORY}/psk"), secret);
-    ["--psk-file", "/run/bench/psk"]
+    ["--psk-file", "/run/bench/psk", "--gateway-id", GATEWAY]
 }
 
 /// The arguments of clients with certificates.
-fn certificates(lab: &Lab, pki: &Pki) -> [&'static str; 6] {
+fn certificates(lab: &Lab, pki: &Pki) -> [&'static str; 8] {
     let chain = &pki.client;
     let certificates = chain.leaf.clone() + &chain.intermediate;
     lab.client
@@ -93,6 +93,8 @@ fn certificates(lab: &Lab, pki: &Pki) -> [&'static str; 6] {
         "/run/bench/own.key",
         "--authority",
         "/run/bench/ca.pem",
+        "--gateway-id",
+        GATEWAY,
     ]
 }
 
@@ -284,6 +286,25 @@ fn a_wrong_secret_fails_by_the_reason_that_the_gateway_gives() {
     );
     let expected = format!("error: no client connected: AUTHENTICATION_FAILED {CLIENTS}\n");
     assert_eq!(outcome.stderr, expected);
+    gateway.stop();
+}
+
+/// Who knows the secret and is somebody else is refused by the clients.
+#[test]
+#[ignore = "needs CAP_NET_ADMIN"]
+fn another_gateway_is_not_taken() {
+    let lab = Lab::new();
+    let gateway = Gateway::start(IKEXDP, &lab.gateway, &Setup::new(gateway_psk()));
+    let [option, file, id, _] = psk(&lab, SECRET);
+    let arguments = [option, file, id, "*.other.test", "--id", "c{n}@bench.test"];
+    let outcome = bench(&lab.client, V4, &arguments);
+    assert!(!outcome.is_success);
+    assert_eq!(
+        outcome.phase("connect")["failures"],
+        serde_json::json!({ "another_gateway": CLIENTS })
+    );
+    // Which it is told.
+    assert_eq!(gateway.sas().len(), 0);
     gateway.stop();
 }
 

@@ -131,7 +131,7 @@ impl Crew {
             let work = move || {
                 let failures = Sender::clone(&post.outcomes);
                 let worked = Worker::new(plan, clock, post).and_then(|worker| {
-                    worker::ready(&worker)?;
+                    worker.announce()?;
                     worker.run()
                 });
                 if let Err(error) = worked {

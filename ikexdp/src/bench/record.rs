@@ -14,6 +14,9 @@ use crate::failure::FailureKind;
 /// The longest latency that is told from longer ones, in microseconds: an hour.
 const LATENCY_MAX: u64 = 3_600_000_000;
 
+/// What it is called that who answers is not whom clients want.
+const ANOTHER_GATEWAY: &str = "another_gateway";
+
 /// Digits of a latency that are right.
 const DIGITS: u8 = 3;
 
@@ -153,6 +156,7 @@ pub(super) fn name(reason: &FailureReason) -> String {
     match reason {
         FailureReason::PeerRefused(notify) => notify.to_string(),
         FailureReason::Timeout { waiting_for, .. } => format!("timeout {waiting_for}"),
+        FailureReason::NoConnection { .. } => ANOTHER_GATEWAY.to_owned(),
         other => FailureKind::from(other).name().to_owned(),
     }
 }
@@ -172,6 +176,8 @@ mod tests {
         };
         assert_eq!(name(&timeout), "timeout IKE_AUTH");
         assert_eq!(name(&FailureReason::SharedKey), "shared_key");
+        let another = FailureReason::NoConnection { wanted: None };
+        assert_eq!(name(&another), "another_gateway");
     }
 
     #[test]

@@ -100,6 +100,16 @@ impl Worker {
         })
     }
 
+    /// Says that it is there: an outcome of no phase.
+    ///
+    /// # Errors
+    /// [`BenchError`] if there is no memory for it.
+    pub(super) fn announce(&self) -> Result<(), BenchError> {
+        // Without anybody who waits for it, orders end as well.
+        let _ = self.post.outcomes.send(Ok(Record::new()?));
+        Ok(())
+    }
+
     /// Does one phase after the other until no more are ordered. Between them what the
     /// gateway asks is answered.
     ///
@@ -295,10 +305,4 @@ impl Worker {
 fn octets(path: &Path, payload: &[u8]) -> u64 {
     let octets = payload.len().saturating_add(path.overhead());
     u64::try_from(octets).unwrap_or(u64::MAX)
-}
-
-/// The first thing a thread has to say: that it is there.
-pub(super) fn ready(worker: &Worker) -> Result<(), BenchError> {
-    let _ = worker.post.outcomes.send(Ok(Record::new()?));
-    Ok(())
 }
