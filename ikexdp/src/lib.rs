@@ -9,6 +9,7 @@
 )]
 
 pub mod authorities;
+pub mod bench;
 pub mod causes;
 pub mod cli;
 pub mod clock;

@@ -10,6 +10,7 @@
 )]
 
 mod addresses;
+mod bench;
 mod case;
 mod connects;
 mod counters;

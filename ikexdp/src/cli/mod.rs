@@ -1,6 +1,7 @@
 //! The command line.
 
 mod amount;
+mod bench;
 mod client;
 mod decrypt;
 mod events;
@@ -22,6 +23,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Parser, Subcommand};
 use serde::Serialize;
 
+pub use bench::LoadError;
 pub use client::AddError;
 
 use crate::clock::unix_time;
@@ -117,6 +119,12 @@ enum Command {
         #[command(flatten)]
         daemon: Daemon,
     },
+    /// Play many clients of a gateway, and measure what it does for them
+    ///
+    /// Works with any IKEv2 gateway. Each client is an honest one: it connects, with a CHILD SA that is
+    /// agreed on and not installed, for nothing is put into this host's kernel; it then holds its SAs,
+    /// replaces and deletes them, as far as is asked for. Fails if a client did.
+    Bench(Box<bench::Options>),
 }
 
 #[derive(Args, Debug)]
@@ -176,6 +184,9 @@ pub enum CliError {
     /// The running daemon does not answer, or refuses.
     #[error(transparent)]
     Client(#[from] ClientError),
+    /// A gateway was not measured, or not all went well.
+    #[error(transparent)]
+    Load(#[from] LoadError),
     /// There is nothing to draw on.
     #[error("standard output is no terminal; hint: `ikexdp top --once` writes one picture as text")]
     NoTerminal,
@@ -224,6 +235,7 @@ impl Cli {
             Command::Unlist(which) => lists::unlist(&which, out)?,
             Command::Lists(query) => lists::show(&query, out)?,
             Command::Terminate { which, daemon } => terminate(&which, &daemon.socket, out)?,
+            Command::Bench(options) => bench::execute(*options, out)?,
         }
         Ok(out.flush()?)
     }

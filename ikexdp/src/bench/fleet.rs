@@ -1,0 +1,447 @@
+//! The clients of one thread: who is about what, and what came of it.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use ikexdp_proto::Endpoint;
+use ikexdp_proto::event::{CloseReason, Event};
+use ikexdp_proto::time::Instant;
+use ikexdp_proto::types::IkeSaId;
+
+use super::error::BenchError;
+use super::line::Line;
+use super::pace::{Load, Pace};
+use super::plan::{Phase, Plan};
+use super::record::{Exchanged, Record, count, name};
+
+/// What an exchange that came to no end is called.
+const TIMEOUT: &str = "timeout INFORMATIONAL";
+
+/// What is called so that the engine has not told the end of.
+const NO_END: &str = "no end";
+
+/// How many times the time of one exchange a client has for all that it is about: a
+/// handshake may be told twice to begin anew, and has two exchanges itself.
+const EXCHANGES: u32 = 6;
+
+/// What a client does next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wish {
+    /// It connects; its number.
+    Connect(u32),
+    /// It has its IKE SA replaced.
+    Rekey(IkeSaId),
+    /// It deletes its IKE SA.
+    Delete(IkeSaId),
+}
+
+/// The clients of one thread.
+#[derive(Debug)]
+pub(super) struct Fleet {
+    load: Load,
+    thread: usize,
+    timeout: Duration,
+    clients: Vec<Client>,
+    /// Whose the IKE SAs are that are up.
+    owners: HashMap<IkeSaId, usize>,
+    /// Those that are being deleted.
+    closing: BTreeMap<usize, IkeSaId>,
+    course: Option<Course>,
+    record: Record,
+    /// Those that have succeeded and failed since somebody asked.
+    news: (u64, u64),
+}
+
+#[derive(Debug)]
+struct Client {
+    number: u32,
+    sa: Option<IkeSaId>,
+    /// Since when it is about something.
+    since: Option<Instant>,
+    /// What it has exchanged since then.
+    exchanged: Exchanged,
+}
+
+/// A phase under way.
+#[derive(Debug)]
+enum Course {
+    /// Until then.
+    Hold(Instant),
+    Each {
+        phase: Phase,
+        pace: Pace,
+        /// The place of the next who may begin.
+        next: usize,
+        under_way: usize,
+        /// When who must have come to an end, in this order.
+        patience: VecDeque<(Instant, usize)>,
+    },
+}
+
+impl Fleet {
+    /// Clients with these numbers.
+    ///
+    /// # Errors
+    /// [`BenchError`] if there is no memory for what they do.
+    pub(super) fn new(
+        plan: &Plan,
+        thread: usize,
+        numbers: impl Iterator<Item = u32>,
+    ) -> Result<Self, BenchError> {
+        let client = |number| Client {
+            number,
+            sa: None,
+            since: None,
+            exchanged: Exchanged::default(),
+        };
+        Ok(Self {
+            load: plan.load,
+            thread,
+            timeout: plan.timeout.saturating_mul(EXCHANGES),
+            clients: numbers.map(client).collect(),
+            owners: HashMap::new(),
+            closing: BTreeMap::new(),
+            course: None,
+            record: Record::new()?,
+            news: (0, 0),
+        })
+    }
+
+    /// Begins a phase, of which other threads do their shares.
+    pub(super) fn begin_phase(&mut self, phase: Phase, threads: NonZeroUsize, now: Instant) {
+        self.record.busy = Duration::ZERO;
+        self.course = Some(match phase {
+            Phase::Hold(time) => {
+                self.record.extend(now, now + time);
+                Course::Hold(now + time)
+            }
+            Phase::Connect | Phase::Rekey | Phase::Delete => Course::Each {
+                phase,
+                pace: self.load.pace(self.thread, threads, now),
+                next: 0,
+                under_way: 0,
+                patience: VecDeque::new(),
+            },
+        });
+    }
+
+    /// What was measured, if the phase is over.
+    ///
+    /// # Errors
+    /// [`BenchError`] if there is no memory for the next one.
+    pub(super) fn conclude(&mut self, now: Instant) -> Result<Option<Record>, BenchError> {
+        let is_over = match &self.course {
+            None => false,
+            Some(Course::Hold(until)) => *until <= now,
+            Some(Course::Each {
+                next, under_way, ..
+            }) => *under_way == 0 && *next >= self.clients.len(),
+        };
+        if !is_over {
+            return Ok(None);
+        }
+        self.course = None;
+        Ok(Some(std::mem::replace(&mut self.record, Record::new()?)))
+    }
+
+    /// When something is to be done if nothing comes earlier.
+    pub(super) fn due(&self, now: Instant) -> Option<Instant> {
+        match &self.course {
+            None => None,
+            Some(Course::Hold(until)) => Some(*until),
+            Some(Course::Each {
+                pace,
+                next,
+                under_way,
+                patience,
+                ..
+            }) => {
+                let next = (*next < self.clients.len()).then(|| pace.due(now, *under_way));
+                let patience = patience.front().map(|(end, _)| *end);
+                next.flatten().into_iter().chain(patience).min()
+            }
+        }
+    }
+
+    /// The next whose time has come, and what it wants. It is under way from the moment
+    /// at which it should have begun: a generator that is late does not hide it.
+    pub(super) fn next(&mut self, now: Instant) -> Option<(usize, Wish)> {
+        let Some(Course::Each {
+            phase,
+            pace,
+            next,
+            under_way,
+            patience,
+        }) = &mut self.course
+        else {
+            return None;
+        };
+        loop {
+            let place = *next;
+            let client = self.clients.get_mut(place)?;
+            let due = pace.due(now, *under_way).filter(|due| *due <= now)?;
+            *next = next.saturating_add(1);
+            let wish = match (*phase, client.sa) {
+                (Phase::Connect, _) => Wish::Connect(client.number),
+                (Phase::Rekey, Some(id)) => Wish::Rekey(id),
+                (Phase::Delete, Some(id)) => Wish::Delete(id),
+                // Who has no SA sits this one out.
+                _ => continue,
+            };
+            pace.begin();
+            *under_way = under_way.saturating_add(1);
+            patience.push_back((due + self.timeout, place));
+            client.since = Some(due);
+            client.exchanged = Exchanged::default();
+            self.record.begun = self.record.begun.saturating_add(1);
+            self.record.extend(due, due);
+            return Some((place, wish));
+        }
+    }
+
+    /// Gives up on those of whom the engine says nothing.
+    pub(super) fn give_up(&mut self, now: Instant) {
+        while let Some(Course::Each { patience, .. }) = &mut self.course
+            && let Some((end, place)) = patience.front().copied()
+            && end <= now
+        {
+            patience.pop_front();
+            // Nobody begins twice in a phase.
+            self.fail(place, now, NO_END);
+        }
+    }
+
+    /// What happens to somebody.
+    pub(super) fn hear(&mut self, now: Instant, event: &Event, line: &Line) {
+        match event {
+            Event::Established(up) => {
+                if let Some(place) = line.place(up.path.local) {
+                    self.record.suite = Some(up.suite);
+                    self.own(place, up.id);
+                    self.succeed(place, now);
+                }
+            }
+            Event::HandshakeFailed(failure) => {
+                if let Some(place) = line.place(failure.path.local) {
+                    self.fail(place, now, &name(&failure.reason));
+                }
+            }
+            Event::Rekeyed { id, new, .. } => {
+                if let Some(place) = self.owners.remove(id) {
+                    self.own(place, *new);
+                    self.succeed(place, now);
+                }
+            }
+            Event::RekeyRefused { id, reason } => {
+                if let Some(place) = self.owners.get(id).copied() {
+                    self.fail(place, now, &reason.to_string());
+                }
+            }
+            Event::Closed { id, reason, .. } => self.closed(now, *id, *reason),
+            Event::ChildRefused { .. } => {
+                self.record.children_refused = self.record.children_refused.saturating_add(1);
+            }
+            _ => {}
+        }
+    }
+
+    fn own(&mut self, place: usize, id: IkeSaId) {
+        self.owners.insert(id, place);
+        if let Some(client) = self.clients.get_mut(place) {
+            client.sa = Some(id);
+        }
+    }
+
+    fn closed(&mut self, now: Instant, id: IkeSaId, reason: CloseReason) {
+        let Some(place) = self.owners.remove(&id) else {
+            return;
+        };
+        if let Some(client) = self.clients.get_mut(place) {
+            client.sa = None;
+        }
+        if reason == CloseReason::Terminated {
+            // Its end is when the gateway has answered.
+            self.closing.insert(place, id);
+            return;
+        }
+        let reason = reason.to_string();
+        if !self.fail(place, now, &reason) {
+            count(&mut self.record.lost, &reason, 1);
+        }
+    }
+
+    /// A datagram came for the client at this place: it may end its deletion.
+    pub(super) fn look_at_deletion(&mut self, now: Instant, place: usize, engine: &Endpoint) {
+        if let Some(id) = self.closing.get(&place)
+            && engine.summary(*id).is_none()
+        {
+            self.closing.remove(&place);
+            self.succeed(place, now);
+        }
+    }
+
+    /// Time has passed: whose deletion is over now was not answered.
+    pub(super) fn look_at_deletions(&mut self, now: Instant, engine: &Endpoint) {
+        let closing = self.closing.iter();
+        let over = closing.filter(|(_, id)| engine.summary(**id).is_none());
+        let over: Vec<usize> = over.map(|(place, _)| *place).collect();
+        for place in over {
+            self.closing.remove(&place);
+            self.fail(place, now, TIMEOUT);
+        }
+    }
+
+    fn succeed(&mut self, place: usize, now: Instant) {
+        if let Some((since, exchanged)) = self.end(place, now) {
+            self.record.succeed(now.since(since), exchanged);
+            self.news.0 = self.news.0.saturating_add(1);
+        }
+    }
+
+    /// Returns whether it was about something.
+    fn fail(&mut self, place: usize, now: Instant, reason: &str) -> bool {
+        let is_about = self.end(place, now).is_some();
+        if is_about {
+            count(&mut self.record.failures, reason, 1);
+            self.news.1 = self.news.1.saturating_add(1);
+        }
+        is_about
+    }
+
+    /// The client at this place is no longer about something, if it was.
+    fn end(&mut self, place: usize, now: Instant) -> Option<(Instant, Exchanged)> {
+        let Some(Course::Each { under_way, .. }) = &mut self.course else {
+            return None;
+        };
+        let client = self.clients.get_mut(place)?;
+        let since = client.since.take()?;
+        *under_way = under_way.saturating_sub(1);
+        self.record.extend(now, now);
+        Some((since, client.exchanged))
+    }
+
+    /// The client at this place has sent an IP datagram of so many octets.
+    pub(super) fn sent(&mut self, place: usize, octets: u64) {
+        self.record.traffic.sent.count(octets);
+        if let Some(client) = self.clients.get_mut(place) {
+            client.exchanged.sent.count(octets);
+        }
+    }
+
+    /// The client at this place has received an IP datagram of so many octets.
+    pub(super) fn received(&mut self, place: usize, octets: u64) {
+        self.record.traffic.received.count(octets);
+        if let Some(client) = self.clients.get_mut(place) {
+            client.exchanged.received.count(octets);
+        }
+    }
+
+    /// Where datagrams are counted that did not leave.
+    pub(super) const fn unsent(&mut self) -> &mut BTreeMap<String, u64> {
+        &mut self.record.unsent
+    }
+
+    /// The thread had something to do for so long.
+    pub(super) const fn busy(&mut self, time: Duration) {
+        self.record.busy = self.record.busy.saturating_add(time);
+    }
+
+    /// How many have succeeded and failed since the last time.
+    pub(super) fn take_news(&mut self) -> (u64, u64) {
+        std::mem::take(&mut self.news)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::Load;
+
+    const START: Instant = Instant::from_micros(1_000_000);
+
+    fn at(milliseconds: u64) -> Instant {
+        START + Duration::from_millis(milliseconds)
+    }
+
+    /// Three clients on one thread, ten in a second; an exchange has 100 ms.
+    fn fleet() -> Fleet {
+        let mut plan = Plan::for_tests();
+        plan.load = Load::Rate(10.try_into().unwrap());
+        plan.timeout = Duration::from_millis(100);
+        let mut fleet = Fleet::new(&plan, 0, 1..=3).unwrap();
+        fleet.begin_phase(Phase::Connect, NonZeroUsize::MIN, START);
+        fleet
+    }
+
+    /// A generator that is late does not hide it.
+    #[test]
+    fn latency_counts_from_when_a_client_was_due() {
+        let mut fleet = fleet();
+        let late = at(150);
+        assert_eq!(fleet.next(late), Some((0, Wish::Connect(1))));
+        assert_eq!(fleet.next(late), Some((1, Wish::Connect(2))));
+        assert_eq!(fleet.next(late), None);
+        assert_eq!(fleet.due(late), Some(at(200)));
+        fleet.sent(1, 400);
+        fleet.succeed(1, at(160));
+        let latency = &fleet.record.latency;
+        assert!(
+            latency.equivalent(latency.max(), 60_000),
+            "{}",
+            latency.max()
+        );
+        assert_eq!(fleet.record.useful.sent.octets, 400);
+        assert_eq!(fleet.take_news(), (1, 0));
+    }
+
+    #[test]
+    fn a_phase_is_over_when_everybody_has_come_to_an_end() {
+        let mut fleet = fleet();
+        let all = at(200);
+        while fleet.next(all).is_some() {}
+        fleet.succeed(0, all);
+        assert!(fleet.fail(1, all, "shared_key"));
+        // Nobody ends twice.
+        assert!(!fleet.fail(1, all, "shared_key"));
+        assert!(fleet.conclude(all).unwrap().is_none());
+        // The engine says nothing of the third.
+        let end = all + Duration::from_millis(600);
+        fleet.give_up(end);
+        let record = fleet.conclude(end).unwrap().unwrap();
+        assert_eq!((record.begun, record.latency.len()), (3, 1));
+        let failures: Vec<_> = record.failures.into_iter().collect();
+        let expected = [(NO_END.to_owned(), 1), ("shared_key".to_owned(), 1)];
+        assert_eq!(failures, expected);
+        assert_eq!(record.span, Some((START, end)));
+    }
+
+    /// Who has not connected neither replaces nor deletes anything.
+    #[test]
+    fn who_has_no_sa_sits_out() {
+        let mut fleet = fleet();
+        fleet.own(1, IkeSaId(7));
+        fleet.begin_phase(Phase::Delete, NonZeroUsize::MIN, START);
+        assert_eq!(fleet.next(START), Some((1, Wish::Delete(IkeSaId(7)))));
+        assert_eq!(fleet.next(at(1000)), None);
+        fleet.closed(at(1000), IkeSaId(7), CloseReason::PeerDeleted);
+        let record = fleet.conclude(at(1000)).unwrap().unwrap();
+        assert_eq!(record.failures["deleted by the peer"], 1);
+    }
+
+    #[test]
+    fn an_sa_that_ends_while_it_is_held_is_lost() {
+        let mut fleet = fleet();
+        fleet.own(0, IkeSaId(7));
+        fleet.begin_phase(
+            Phase::Hold(Duration::from_secs(1)),
+            NonZeroUsize::MIN,
+            START,
+        );
+        fleet.closed(at(500), IkeSaId(7), CloseReason::DeadPeer);
+        assert!(fleet.conclude(at(999)).unwrap().is_none());
+        let record = fleet.conclude(at(1000)).unwrap().unwrap();
+        assert_eq!(record.lost["peer does not answer"], 1);
+        assert!(record.failures.is_empty());
+    }
+}

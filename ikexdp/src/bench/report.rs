@@ -1,0 +1,302 @@
+//! What was measured, as it is told. The names are for good.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::plan::{Phase, Plan};
+use super::record::{Record, Traffic};
+
+/// A whole run.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// Address and port of the gateway.
+    pub gateway: String,
+    /// `udp`, or `xdp` and its interface.
+    pub transport: String,
+    /// How many clients there were.
+    pub clients: u32,
+    /// The threads that played them.
+    pub threads: usize,
+    /// The algorithms of IKE SAs, if one came up.
+    pub suite: Option<String>,
+    /// Each phase of each round, in order.
+    pub phases: Vec<PhaseReport>,
+}
+
+/// One phase of one round.
+#[derive(Clone, Debug, Serialize)]
+pub struct PhaseReport {
+    /// The round, from 1.
+    pub round: u32,
+    /// `connect`, `hold`, `rekey` or `delete`.
+    pub phase: String,
+    /// From the first beginning to the last end, in seconds.
+    pub seconds: f64,
+    /// Clients that began; in `hold`, none.
+    pub begun: u64,
+    /// Of those, who succeeded.
+    pub succeeded: u64,
+    /// Of those, who failed.
+    pub failed: u64,
+    /// How many failed, by reason.
+    pub failures: BTreeMap<String, u64>,
+    /// SAs that ended although no client wanted it, by reason.
+    pub lost: BTreeMap<String, u64>,
+    /// Who succeeded, by the second.
+    pub per_second: f64,
+    /// How long it took who succeeded, from when it was due to begin, in milliseconds.
+    pub latency_ms: Option<Latency>,
+    /// What it took who succeeded, on average.
+    pub per_exchange: Option<PerExchange>,
+    /// All that was sent, repeats included.
+    pub sent: Volume,
+    /// All that was received.
+    pub received: Volume,
+    /// Requests that clients sent again.
+    pub retransmissions: u64,
+    /// Datagrams that this host did not send, by reason.
+    pub unsent: BTreeMap<String, u64>,
+    /// CHILD SAs that the gateway refused, of IKE SAs that came up.
+    pub children_refused: u64,
+    /// Which part of the time the generator's threads had something to do, in percent:
+    /// near 100, it is the generator that was measured.
+    pub generator_busy_percent: f64,
+}
+
+/// Quantiles.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Latency {
+    /// The shortest.
+    pub min: f64,
+    /// The average.
+    pub mean: f64,
+    /// What half of them did not exceed.
+    pub p50: f64,
+    /// What 90 % did not exceed.
+    pub p90: f64,
+    /// What 99 % did not exceed.
+    pub p99: f64,
+    /// What 99.9 % did not exceed.
+    pub p99_9: f64,
+    /// The longest.
+    pub max: f64,
+}
+
+/// What one took on average, each way.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct PerExchange {
+    /// Datagrams of clients.
+    pub datagrams_sent: f64,
+    /// Octets in them, IP headers included.
+    pub octets_sent: f64,
+    /// Datagrams of the gateway.
+    pub datagrams_received: f64,
+    /// Octets in them, IP headers included.
+    pub octets_received: f64,
+}
+
+/// Datagrams one way.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Volume {
+    /// How many.
+    pub datagrams: u64,
+    /// Octets in them, IP headers included.
+    pub octets: u64,
+}
+
+impl From<Traffic> for Volume {
+    fn from(traffic: Traffic) -> Self {
+        let Traffic { datagrams, octets } = traffic;
+        Self { datagrams, octets }
+    }
+}
+
+impl Report {
+    pub(super) fn new(plan: &Plan, phases: &[(u32, Phase, Record)]) -> Self {
+        let threads = plan.threads().get();
+        let mut latest = phases.iter().rev();
+        let suite = latest.find_map(|(.., record)| record.suite);
+        Self {
+            gateway: plan.gateway.to_string(),
+            transport: plan.transport.to_string(),
+            clients: plan.clients.get(),
+            threads,
+            suite: suite.map(|suite| suite.to_string()),
+            phases: phases
+                .iter()
+                .map(|(round, phase, record)| PhaseReport::new(*round, *phase, record, threads))
+                .collect(),
+        }
+    }
+
+    /// How many clients connected, in all rounds.
+    #[must_use]
+    pub fn connected(&self) -> u64 {
+        let connect = Phase::Connect.to_string();
+        let phases = self.phases.iter().filter(|it| it.phase == connect);
+        phases.map(|it| it.succeeded).sum()
+    }
+
+    /// How often what failed, or was lost, in all phases.
+    #[must_use]
+    pub fn failures(&self) -> BTreeMap<String, u64> {
+        let mut sum = BTreeMap::new();
+        for phase in &self.phases {
+            for (reason, times) in phase.failures.iter().chain(&phase.lost) {
+                super::record::count(&mut sum, reason, *times);
+            }
+        }
+        sum
+    }
+}
+
+impl PhaseReport {
+    fn new(round: u32, phase: Phase, record: &Record, threads: usize) -> Self {
+        let time = record.span.map(|(start, end)| end.since(start));
+        let seconds = time.unwrap_or_default().as_secs_f64();
+        let succeeded = record.latency.len();
+        let useful = &record.useful;
+        let mean = |sum: u64| sum as f64 / succeeded as f64;
+        Self {
+            round,
+            phase: phase.to_string(),
+            seconds,
+            begun: record.begun,
+            succeeded,
+            failed: record.failures.values().sum(),
+            failures: record.failures.clone(),
+            lost: record.lost.clone(),
+            per_second: ratio(succeeded as f64, seconds),
+            latency_ms: (succeeded > 0).then(|| Latency::of(record)),
+            per_exchange: (succeeded > 0).then(|| PerExchange {
+                datagrams_sent: mean(useful.sent.datagrams),
+                octets_sent: mean(useful.sent.octets),
+                datagrams_received: mean(useful.received.datagrams),
+                octets_received: mean(useful.received.octets),
+            }),
+            sent: record.traffic.sent.into(),
+            received: record.traffic.received.into(),
+            retransmissions: record.retransmissions,
+            unsent: record.unsent.clone(),
+            children_refused: record.children_refused,
+            generator_busy_percent: busy(record.busy, seconds, threads),
+        }
+    }
+}
+
+impl Latency {
+    fn of(record: &Record) -> Self {
+        let all = &record.latency;
+        let milliseconds = |micros: u64| micros as f64 / 1000.0;
+        let quantile = |quantile| milliseconds(all.value_at_quantile(quantile));
+        Self {
+            min: milliseconds(all.min()),
+            mean: all.mean() / 1000.0,
+            p50: quantile(0.5),
+            p90: quantile(0.9),
+            p99: quantile(0.99),
+            p99_9: quantile(0.999),
+            max: milliseconds(all.max()),
+        }
+    }
+}
+
+fn busy(time: Duration, seconds: f64, threads: usize) -> f64 {
+    ratio(100.0 * time.as_secs_f64(), seconds * threads as f64).min(100.0)
+}
+
+/// Nothing, where there was no time for anything.
+fn ratio(part: f64, whole: f64) -> f64 {
+    if whole > 0.0 { part / whole } else { 0.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ikexdp_proto::time::Instant;
+    use serde_json::Value;
+
+    use crate::bench::record::{Exchanged, count};
+
+    /// Two succeeded within two seconds, one failed.
+    fn report() -> Report {
+        let mut record = Record::new().unwrap();
+        let start = Instant::from_micros(5_000_000);
+        record.extend(start, start + Duration::from_secs(2));
+        record.begun = 3;
+        record.busy = Duration::from_secs(1);
+        let sent = |octets| Traffic {
+            datagrams: 2,
+            octets,
+        };
+        for (milliseconds, octets) in [(10, 900), (30, 1000)] {
+            let exchanged = Exchanged {
+                sent: sent(octets),
+                received: sent(octets),
+            };
+            record.succeed(Duration::from_millis(milliseconds), exchanged);
+        }
+        count(&mut record.failures, "AUTHENTICATION_FAILED", 1);
+        Report {
+            gateway: "192.0.2.1:500".to_owned(),
+            transport: "udp".to_owned(),
+            clients: 3,
+            threads: 2,
+            suite: None,
+            phases: vec![PhaseReport::new(1, Phase::Connect, &record, 2)],
+        }
+    }
+
+    #[test]
+    fn what_was_measured_is_reckoned_up() {
+        let report = report();
+        let phase = &report.phases[0];
+        assert_eq!((phase.begun, phase.succeeded, phase.failed), (3, 2, 1));
+        assert_eq!(phase.seconds.to_string(), "2");
+        assert_eq!(phase.per_second.to_string(), "1");
+        assert_eq!(phase.generator_busy_percent.to_string(), "25");
+        let each = phase.per_exchange.unwrap();
+        assert_eq!(each.octets_sent.to_string(), "950");
+        assert_eq!(each.datagrams_received.to_string(), "2");
+        // Three digits are right.
+        let latency = phase.latency_ms.unwrap();
+        assert!((latency.p50 - 10.0).abs() < 0.02, "{latency:?}");
+        assert!((latency.max - 30.0).abs() < 0.06, "{latency:?}");
+        assert_eq!(report.connected(), 2);
+        assert_eq!(report.failures()["AUTHENTICATION_FAILED"], 1);
+    }
+
+    /// Nothing at all is no reason to divide by it.
+    #[test]
+    fn who_does_nothing_has_no_latency() {
+        let record = Record::new().unwrap();
+        let phase = PhaseReport::new(1, Phase::Delete, &record, 2);
+        assert!(phase.latency_ms.is_none() && phase.per_exchange.is_none());
+        assert_eq!(phase.per_second.to_string(), "0");
+    }
+
+    #[test]
+    fn every_name_is_documented() {
+        const DOCUMENT: &str = include_str!("../../../docs/performance.md");
+        fn names(value: &Value, found: &mut Vec<String>) {
+            match value {
+                Value::Object(fields) => {
+                    for (name, value) in fields {
+                        found.push(name.clone());
+                        names(value, found);
+                    }
+                }
+                Value::Array(values) => values.iter().for_each(|value| names(value, found)),
+                _ => {}
+            }
+        }
+        let mut found = Vec::new();
+        names(&serde_json::to_value(report()).unwrap(), &mut found);
+        assert!(found.len() > 30, "{found:?}");
+        for name in found {
+            assert!(DOCUMENT.contains(&format!("`{name}`")), "{name}");
+        }
+    }
+}

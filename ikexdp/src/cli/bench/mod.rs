@@ -1,0 +1,259 @@
+//! `ikexdp bench`.
+
+mod credentials;
+mod error;
+mod show;
+mod suite;
+
+use std::io::{self, IsTerminal, Write};
+use std::net::{SocketAddr, ToSocketAddrs, UdpSocket};
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::path::PathBuf;
+use std::thread::available_parallelism;
+use std::time::Duration;
+
+use clap::{Args, ValueEnum, value_parser};
+use humantime::parse_duration;
+use ikexdp_common::maps::LOCAL_ADDRESSES;
+use ikexdp_proto::config::Fragmentation;
+use ikexdp_proto::pattern::IdentityPattern;
+use ikexdp_proto::types::IKE_PORT;
+
+pub use self::error::LoadError;
+use self::suite::{Suite, suite};
+use super::CliError;
+use crate::bench::{self, IdentityTemplate, Load, Plan, Progress, Source, Transport};
+use crate::xdp::Interface;
+
+/// Clients under way at a time if nothing is said.
+const CONCURRENCY: NonZeroUsize = NonZeroUsize::new(64).unwrap();
+
+/// What clients send and hear by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Way {
+    Udp,
+    Xdp,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Options {
+    /// The gateway, by address or name
+    gateway: String,
+    /// The port to which clients send their first message
+    #[arg(long, default_value_t = IKE_PORT)]
+    port: u16,
+    /// How many clients there are
+    #[arg(long, value_name = "N", default_value = "100")]
+    clients: NonZeroU32,
+    /// So many clients begin in a second, whatever becomes of those before them
+    #[arg(long, value_name = "N", conflicts_with = "concurrency")]
+    rate: Option<NonZeroU32>,
+    /// So many clients are under way at a time; 64, unless a rate is given
+    #[arg(long, value_name = "N")]
+    concurrency: Option<NonZeroUsize>,
+    /// Threads that play the clients; one for each CPU, if nothing is said
+    #[arg(long, value_name = "N")]
+    threads: Option<NonZeroUsize>,
+    /// What clients send and hear by: the kernel's UDP, or AF_XDP, past this host's network stack
+    ///
+    /// With xdp one thread plays them, each at an address of its own in `--source`, on ports 500 and
+    /// 4500. No other IKE daemon can run beside it.
+    #[arg(
+        long,
+        value_name = "udp|xdp",
+        default_value = "udp",
+        hide_possible_values = true
+    )]
+    transport: Way,
+    /// The interface for `--transport xdp`, through which the gateway is reached
+    #[arg(long, value_name = "NAME", required_if_eq("transport", "xdp"))]
+    interface: Option<String>,
+    /// Where clients are: an address, each at a port of its own; or a network such as 10.1.0.0/16,
+    /// each at an address of its own
+    ///
+    /// The addresses must be this host's: `ip route add local 10.1.0.0/16 dev lo` makes a whole
+    /// network so. If nothing is said, it is the address from which this host reaches the gateway.
+    #[arg(long, value_name = "ADDRESS[/PREFIX]")]
+    source: Option<Source>,
+    /// Who clients are, with {n} for the number of each, such as user-{n}@example.org
+    ///
+    /// With certificates, what the certificate says first unless this says otherwise.
+    #[arg(long, value_name = "IDENTITY", required_unless_present = "certificate")]
+    id: Option<IdentityTemplate>,
+    /// Who the gateway must be; anybody who can prove it, if nothing is said
+    #[arg(long, value_name = "IDENTITY")]
+    gateway_id: Option<IdentityPattern>,
+    /// The file with the pre-shared key of clients and gateway
+    #[arg(
+        long,
+        value_name = "FILE",
+        required_unless_present = "certificate",
+        conflicts_with_all = ["certificate", "key", "authority"]
+    )]
+    psk_file: Option<PathBuf>,
+    /// The certificate that clients show, and intermediates, in PEM
+    #[arg(long, value_name = "FILE", requires_all = ["key", "authority"])]
+    certificate: Option<PathBuf>,
+    /// The private key of the certificate
+    #[arg(long, value_name = "FILE", requires = "certificate")]
+    key: Option<PathBuf>,
+    /// The authorities of the gateway's certificate, in PEM
+    #[arg(long, value_name = "FILE", requires = "certificate")]
+    authority: Option<PathBuf>,
+    /// The algorithms to offer, as `ikexdp sas --wide` names them, such as
+    /// aes256-gcm16/prf-sha2-256/x25519; of a kind that is not named, the modern ones
+    #[arg(long, value_name = "NAME[/NAME]...", value_parser = suite)]
+    suite: Option<Suite>,
+    /// Longest IP datagram that clients send, in octets
+    #[arg(long, value_name = "OCTETS", default_value = "1280", value_parser = value_parser!(u16).range(576..))]
+    fragment_size: u16,
+    /// Do without IKE fragmentation (RFC 7383); long messages are then IP fragments
+    #[arg(long, conflicts_with = "fragment_size")]
+    no_fragmentation: bool,
+    /// Hold the SAs for a time, such as 30s, and answer what the gateway asks meanwhile
+    #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
+    hold: Option<Duration>,
+    /// Have every IKE SA replaced so many times
+    #[arg(long, value_name = "N", default_value = "0")]
+    rekey: u32,
+    /// Delete the SAs at the end; otherwise the gateway is left with them
+    #[arg(long)]
+    delete: bool,
+    /// Do all of it so many times
+    #[arg(long, value_name = "N", default_value = "1")]
+    rounds: NonZeroU32,
+    /// How long a request is repeated, four times and ever more slowly, until it has failed
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = parse_duration)]
+    timeout: Duration,
+    /// Write JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn execute(options: Options, out: &mut impl Write) -> Result<(), CliError> {
+    let json = options.json;
+    let plan = options.plan()?;
+    let clients = plan.clients;
+    let mut stderr = io::stderr();
+    let is_watched = stderr.is_terminal();
+    let watch = |progress: Progress| {
+        if is_watched {
+            // Whoever does not see it has closed the terminal.
+            let _ = write!(stderr, "\r{}\x1b[K", show::progress(&progress, clients));
+        }
+    };
+    let report = bench::run(plan, watch).map_err(|error| LoadError::Run(error.into()))?;
+    if is_watched {
+        write!(io::stderr(), "\r\x1b[K")?;
+    }
+    if json {
+        serde_json::to_writer_pretty(&mut *out, &report).map_err(io::Error::from)?;
+        writeln!(out)?;
+    } else {
+        out.write_all(show::table(&report).as_bytes())?;
+    }
+    out.flush()?;
+    Ok(error::judge(&report)?)
+}
+
+impl Options {
+    fn plan(self) -> Result<Plan, LoadError> {
+        let gateway = self.gateway()?;
+        let source = self.source(gateway)?;
+        let transport = self.transport(source)?;
+        let (credential, requirement) = match (&self.psk_file, &self.certificate) {
+            (Some(file), _) => credentials::shared_key(file)?,
+            (None, certificate) => credentials::certificates(
+                [certificate, &self.key, &self.authority].map(Option::as_deref),
+            )?,
+        };
+        let identity = credentials::identity(self.id, &credential)?;
+        if self.rounds > NonZeroU32::MIN && !self.delete {
+            return Err(LoadError::Rounds);
+        }
+        let threads = self.threads.or_else(|| available_parallelism().ok());
+        let Suite { ike, esp } = self.suite.unwrap_or_default();
+        Ok(Plan {
+            gateway,
+            clients: self.clients,
+            load: match self.rate {
+                Some(rate) => Load::Rate(rate),
+                None => Load::Concurrency(self.concurrency.unwrap_or(CONCURRENCY)),
+            },
+            threads: threads.unwrap_or(NonZeroUsize::MIN),
+            transport,
+            source,
+            identity,
+            credential,
+            gateway_identity: self.gateway_id.unwrap_or(IdentityPattern::Any),
+            requirement,
+            ike,
+            esp,
+            fragmentation: Fragmentation {
+                enabled: !self.no_fragmentation,
+                datagram_len: self.fragment_size,
+            },
+            timeout: self.timeout,
+            rounds: self.rounds,
+            hold: self.hold,
+            rekeys: self.rekey,
+            delete: self.delete,
+        })
+    }
+
+    /// The gateway's address, of the family of clients if that is said.
+    fn gateway(&self) -> Result<SocketAddr, LoadError> {
+        let name = &self.gateway;
+        let found = (name.as_str(), self.port).to_socket_addrs();
+        let mut found = found.map_err(|source| LoadError::Resolve {
+            gateway: name.clone(),
+            source,
+        })?;
+        let fits = |it: &SocketAddr| self.source.is_none_or(|at| at.is_ipv4() == it.is_ipv4());
+        found.find(fits).ok_or_else(|| LoadError::Family {
+            gateway: name.clone(),
+        })
+    }
+
+    /// What clients send and hear by.
+    fn transport(&self, source: Source) -> Result<Transport, LoadError> {
+        if self.transport == Way::Udp {
+            return Ok(Transport::Udp);
+        }
+        if matches!(source, Source::Address(_)) && self.clients > NonZeroU32::MIN {
+            return Err(LoadError::OneAddress);
+        }
+        let clients = self.clients;
+        if usize::try_from(clients.get()).is_ok_and(|it| it > LOCAL_ADDRESSES) {
+            return Err(LoadError::Many { clients });
+        }
+        // The command line has it.
+        let name = self.interface.as_deref().unwrap_or_default();
+        let interface = Interface::find(name).map_err(LoadError::Interface)?;
+        Ok(Transport::Xdp(interface))
+    }
+
+    /// Where clients are.
+    fn source(&self, gateway: SocketAddr) -> Result<Source, LoadError> {
+        let Some(source) = self.source else {
+            // Sends nothing, but has the kernel choose.
+            let any = if gateway.is_ipv4() { "0.0.0.0" } else { "::" };
+            let chosen = UdpSocket::bind((any, 0)).and_then(|socket| {
+                socket.connect(gateway)?;
+                socket.local_addr()
+            });
+            return match chosen {
+                Ok(local) => Ok(Source::Address(local.ip())),
+                Err(source) => Err(LoadError::NoRoute { gateway, source }),
+            };
+        };
+        let (clients, room) = (self.clients, source.room());
+        if room < clients.get().into() {
+            return Err(LoadError::Room { clients, room });
+        }
+        Ok(source)
+    }
+}
+
+#[cfg(test)]
+mod tests;

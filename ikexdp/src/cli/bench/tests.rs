@@ -1,0 +1,181 @@
+use std::fs;
+
+use clap::Parser;
+use tempfile::TempDir;
+
+use super::error::list;
+use super::*;
+use crate::cli::{Cli, Command};
+
+const SECRET: &str = "correct horse battery staple";
+
+/// The options of `ikexdp bench` with these arguments, and a shared key in a file.
+fn options(directory: &TempDir, arguments: &[&str]) -> Options {
+    let file = directory.path().join("psk");
+    fs::write(&file, format!("{SECRET}\n")).unwrap();
+    let file = file.to_str().unwrap();
+    let all = ["ikexdp", "bench", "--psk-file", file, "--id", "c{n}@a.test"];
+    let all = all.iter().chain(arguments);
+    match Cli::try_parse_from(all).unwrap().command {
+        Command::Bench(options) => *options,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn plan(arguments: &[&str]) -> Result<Plan, LoadError> {
+    options(&TempDir::new().unwrap(), arguments).plan()
+}
+
+fn parses(arguments: &[&str]) -> bool {
+    Cli::try_parse_from(["ikexdp", "bench"].iter().chain(arguments)).is_ok()
+}
+
+#[test]
+fn a_plan_follows_from_the_options() {
+    let plan = plan(&[
+        "192.0.2.1",
+        "--source",
+        "10.1.0.0/16",
+        "--clients",
+        "1000",
+        "--rate",
+        "250",
+        "--timeout",
+        "10s",
+        "--hold",
+        "5s",
+        "--rekey",
+        "2",
+        "--delete",
+        "--rounds",
+        "3",
+        "--fragment-size",
+        "576",
+    ])
+    .unwrap();
+    assert_eq!(plan.gateway, "192.0.2.1:500".parse().unwrap());
+    assert_eq!(plan.load, Load::Rate(NonZeroU32::new(250).unwrap()));
+    assert_eq!(plan.identity.of(3).to_string(), "c3@a.test");
+    assert_eq!(plan.fragmentation.datagram_len, 576);
+    assert_eq!(plan.phases().len(), 5);
+}
+
+#[test]
+fn a_secret_ends_where_its_line_ends() {
+    let directory = TempDir::new().unwrap();
+    let options = options(&directory, &["127.0.0.1"]);
+    let (credential, _) = credentials::shared_key(options.psk_file.as_deref().unwrap()).unwrap();
+    match credential {
+        ikexdp_proto::config::Credential::SharedKey(secret) => {
+            assert_eq!(secret.expose(), SECRET.as_bytes());
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn what_is_said_twice_or_by_halves_is_refused() {
+    let psk = ["192.0.2.1", "--psk-file", "f", "--id", "a@b"];
+    let with = |more: &[&str]| parses(&[&psk[..], more].concat());
+    assert!(with(&[]));
+    assert!(!with(&["--rate", "1", "--concurrency", "1"]));
+    assert!(!with(&["--clients", "0"]) && !with(&["--rate", "0"]));
+    assert!(!with(&["--no-fragmentation", "--fragment-size", "1280"]));
+    assert!(!with(&["--fragment-size", "575"]));
+    assert!(!with(&["--suite", "rot13"]));
+    assert!(!with(&["--transport", "xdp"]));
+    assert!(!with(&[
+        "--certificate",
+        "c",
+        "--key",
+        "k",
+        "--authority",
+        "a"
+    ]));
+    assert!(!parses(&["192.0.2.1", "--psk-file", "f"]));
+    assert!(!parses(&["192.0.2.1", "--id", "a@b"]));
+    assert!(!parses(&["192.0.2.1", "--certificate", "c"]));
+    assert!(parses(&[
+        "192.0.2.1",
+        "--certificate",
+        "c",
+        "--key",
+        "k",
+        "--authority",
+        "a"
+    ]));
+}
+
+/// Each names the option and what to do.
+#[test]
+fn errors_name_the_option_and_the_remedy() {
+    for (arguments, expected) in [
+        (
+            &["192.0.2.1", "--source", "10.1.0.0/30"][..],
+            "`--source` has room for 2 clients, `--clients` wants 100; hint: give a shorter prefix",
+        ),
+        (
+            &["192.0.2.1", "--source", "2001:db8::/64"],
+            "192.0.2.1 has no address of the family of `--source`; hint: give both of one family",
+        ),
+        (
+            &["127.0.0.1", "--rounds", "2"],
+            "`--rounds` needs `--delete`; hint: without it the SAs of a round stay for the next",
+        ),
+        (
+            &["127.0.0.1", "--transport", "xdp", "--interface", "lo"],
+            "`--transport xdp` needs an address for each client; hint: give `--source` a network",
+        ),
+        (
+            &[
+                "127.0.0.1",
+                "--transport",
+                "xdp",
+                "--interface",
+                "lo",
+                "--source",
+                "10.1.0.0/16",
+                "--clients",
+                "5000",
+            ],
+            "`--transport xdp` has room for 4096 clients, `--clients` wants 5000; hint: use `--transport udp`",
+        ),
+    ] {
+        assert_eq!(plan(arguments).unwrap_err().to_string(), expected);
+    }
+    let mut options = options(&TempDir::new().unwrap(), &["127.0.0.1"]);
+    options.psk_file = Some("/nowhere/psk".into());
+    let error = options.plan().unwrap_err().to_string();
+    assert_eq!(error, "cannot read /nowhere/psk of `--psk-file`");
+}
+
+/// Nobody is there: all of them are out of time, which is told and no success.
+#[test]
+fn a_gateway_that_is_not_there_gives_timeouts() {
+    let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let port = silent.local_addr().unwrap().port().to_string();
+    let plan = plan(&[
+        "127.0.0.1",
+        "--port",
+        &port,
+        "--clients",
+        "3",
+        "--timeout",
+        "310ms",
+    ]);
+    let report = bench::run(plan.unwrap(), |_| {}).unwrap();
+    let [connect] = &report.phases[..] else {
+        panic!("{report:?}");
+    };
+    assert_eq!(
+        (connect.begun, connect.succeeded, connect.failed),
+        (3, 0, 3)
+    );
+    assert_eq!(list(&connect.failures), "timeout IKE_SA_INIT 3");
+    assert_eq!(connect.retransmissions, 12);
+    assert_eq!(connect.sent.datagrams, 15);
+    assert!(connect.latency_ms.is_none());
+    let error = error::judge(&report).unwrap_err().to_string();
+    assert_eq!(error, "no client connected: timeout IKE_SA_INIT 3");
+    assert!(show::table(&report).contains("round 1, connect: failed: timeout IKE_SA_INIT 3"));
+}
