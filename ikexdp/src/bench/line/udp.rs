@@ -114,6 +114,7 @@ impl Udp {
             marker,
         };
         let datagram = Datagram {
+            is_allowed: false,
             path,
             slot: None,
             payload,

@@ -190,6 +190,7 @@ impl Xdp {
             Received::Copied(_, payload) => payload,
         };
         let datagram = Datagram {
+            is_allowed: false,
             path,
             slot: None,
             payload: octets,
