@@ -52,6 +52,20 @@ pub struct ListedCounts {
     pub commanded: usize,
 }
 
+impl fmt::Display for ListedCounts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            allowed,
+            blocked,
+            commanded,
+        } = self;
+        write!(
+            f,
+            "{allowed} allowed, {blocked} blocked; {commanded} of them by command"
+        )
+    }
+}
+
 /// A prefix about which something is said.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ListedPrefix {
