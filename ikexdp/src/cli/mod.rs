@@ -103,9 +103,8 @@ enum Command {
     Block(lists::Entries),
     /// Limit nobody in prefixes, whatever the configuration says
     ///
-    /// No rate and no share of one source holds for them. While there is too much to do they are asked for
-    /// cookies as everybody is: whoever sends from an address that is not its own must not fill the table
-    /// of half-open SAs. `half-open-max`, and the rate of INVALID_IKE_SPI, are for all. It holds as long as
+    /// No rate and no share of one source holds for them. While everybody is asked for cookies, they are as
+    /// well: whoever sends from an address that is not its own must not fill the table of half-open SAs. `half-open-max`, and the rate of INVALID_IKE_SPI, are for all. It holds as long as
     /// what `ikexdp block` says, and as firmly.
     Allow(lists::Entries),
     /// Withdraw what `ikexdp block` and `ikexdp allow` have said of prefixes

@@ -15,6 +15,10 @@ use crate::config::Defence;
 use crate::control::Caller;
 use crate::view::{ListCommand, ListedCounts, ListedPrefix, Listing};
 
+/// Commands that are withdrawn at a time because they are over: the packet loop stands
+/// still meanwhile.
+const EXPIRED_MAX: usize = 1024;
+
 /// What is said about prefixes; the longest one decides, and about the same the command.
 #[derive(Debug, Default)]
 pub(super) struct Lists {
@@ -29,10 +33,6 @@ pub(super) struct Lists {
     /// When commands are over.
     ends: BTreeSet<(Instant, IpNet)>,
 }
-
-/// Commands that are withdrawn at a time because they are over: the packet loop stands
-/// still meanwhile.
-const EXPIRED_MAX: usize = 1024;
 
 /// What a command says of a prefix.
 #[derive(Clone, Copy, Debug)]
