@@ -40,8 +40,9 @@ pub(super) fn prefixes(listed: &BTreeMap<IpNet, Listing>) -> BTreeMap<IpNet, Lis
 /// What to do one after the other to a map that holds `held`, so that nobody is dropped
 /// meanwhile who was not blocked and will not be; `None` is of no prefix any more.
 ///
-/// What goes makes room for what comes, first of all what is blocked, and what comes is
-/// within what comes later. What parts IPv4 from IPv6 is there before all, and stays.
+/// What is blocked no longer comes first, for it takes no room, then what is within what
+/// comes later, and what goes at the end: unless it must make room, and then all cannot be
+/// had. What parts IPv4 from IPv6 is there before all, and stays.
 pub(super) fn in_order(
     held: &BTreeMap<IpNet, Listing>,
     changes: impl IntoIterator<Item = (IpNet, Option<Listing>)>,
@@ -50,12 +51,20 @@ pub(super) fn in_order(
         let unlisted = (prefix == ALL_V4).then_some(Listing::Unlisted);
         (prefix, listing.or(unlisted))
     });
-    let mut changes: Vec<_> = changes.collect();
-    changes.sort_by_key(|(prefix, listing)| match listing {
-        None => (false, held.get(prefix) != Some(&Listing::Blocked), None),
-        Some(_) => (true, false, Some(Reverse(prefix_key(*prefix).prefix_len()))),
+    let is_new = |(prefix, listing): &(IpNet, _)| held.get(prefix) != Option::as_ref(listing);
+    let mut changes: Vec<_> = changes.filter(is_new).collect();
+    let has_room = held.len().saturating_add(changes.len()) <= LISTED_MAX;
+    changes.sort_by_key(|(prefix, listing)| {
+        let is_blocked = *listing == Some(Listing::Blocked);
+        let was_blocked = held.get(prefix) == Some(&Listing::Blocked);
+        match listing {
+            _ if was_blocked && !is_blocked => (0, None),
+            None if !has_room => (1, None),
+            Some(_) => (2, Some(Reverse(prefix_key(*prefix).prefix_len()))),
+            None => (3, None),
+        }
     });
-    let comes = changes.last().is_some_and(|(_, it)| it.is_some());
+    let comes = changes.iter().any(|(_, it)| it.is_some());
     if comes && !held.contains_key(&ALL_V4) {
         changes.insert(0, (ALL_V4, Some(Listing::Unlisted)));
     }
@@ -146,6 +155,7 @@ mod tests {
                 ("192.0.2.0/24", Allowed),
                 ("192.0.2.7/32", Blocked),
             ],
+            &[("192.0.0.0/16", Blocked), ("192.0.2.0/25", Allowed)],
             &[
                 ("2001:db8::/32", Blocked),
                 ("2001:db8:1::/48", Allowed),
