@@ -20,7 +20,7 @@ use crate::listed::Listed;
 
 pub use self::counters::Counters;
 pub use self::event::{Established, Event, HandshakeFailed, Happening, NAMES};
-pub use self::lists::{ListCommand, ListedPrefix, Listing};
+pub use self::lists::{ListCommand, ListedCounts, ListedPrefix, Listing, Relisted};
 pub(crate) use self::sources::network;
 pub use self::sources::{Limit, LimitedSource, Limits, Source, Sources};
 
@@ -55,6 +55,9 @@ pub struct Status {
     pub half_open_max: usize,
     /// IKE SAs that are up.
     pub established: usize,
+    /// Prefixes that are allowed and blocked.
+    #[serde(default)]
+    pub listed: ListedCounts,
     /// Jobs that the job threads have.
     pub jobs: usize,
     /// Memory held for incomplete messages, in octets.

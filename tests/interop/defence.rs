@@ -71,7 +71,7 @@ fn cookies_cost_a_client_a_round_trip_and_the_daemon_nothing() {
 /// All that has come so far was dropped because its source is blocked, and there was some.
 pub(crate) fn nobody_was_heard(transport: Transport, gateway: &Gateway) {
     let stats = gateway.stats();
-    let dropped = if transport == Transport::Native {
+    let dropped = if transport != Transport::Udp {
         count(&stats.xdp, "drop_blocked")
     } else {
         count(&stats.daemon, "udp_blocked")

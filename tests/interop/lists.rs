@@ -3,7 +3,10 @@
 use std::net::Ipv4Addr;
 
 use harness::gateway::{Gateway, Transport, count};
-use harness::lab::V4;
+use harness::lab::{V4, V6};
+use harness::packet::ike_sa_init;
+use harness::patience::until;
+use harness::udp::socket;
 use ikexdp::view::{ListedPrefix, Listing};
 use ikexdp_common::maps::LISTED_MAX;
 
@@ -29,9 +32,10 @@ fn who_is_blocked_by_command_is_not_heard_until_that_is_withdrawn() {
         let said = gateway.ask(&["block", CLIENTS, "203.0.113.7", "--for", "1h"]);
         let expected = "blocked for 1h: 192.0.2.0/24, 203.0.113.7/32\n";
         assert_eq!(said, expected);
-        let line = gateway.line("prefix listed by command");
+        let line = gateway.line("prefixes listed by command");
         for part in [
-            "prefix=192.0.2.0/24 ",
+            "count=2 ",
+            "192.0.2.0/24, 203.0.113.7/32",
             "listing=blocked ",
             " uid=0 ",
             " pid=",
@@ -62,10 +66,11 @@ fn who_is_blocked_by_command_is_not_heard_until_that_is_withdrawn() {
     }
 }
 
-/// By command or by the configuration, and whoever asks for cookies.
+/// By command or by the configuration: XDP asks for nothing, and the engine, whatever the transport,
+/// for what everybody is asked for.
 #[test]
 #[ignore = "needs CAP_NET_ADMIN"]
-fn who_is_allowed_is_asked_for_no_cookie() {
+fn who_is_allowed_is_asked_for_cookies_by_the_engine() {
     for transport in [Transport::Native, Transport::Udp] {
         let mut case = Case::psk(V4);
         case.gateway.transport = transport;
@@ -80,10 +85,35 @@ fn who_is_allowed_is_asked_for_no_cookie() {
         client.initiate().unwrap();
         let stats = gateway.stats();
         assert_eq!(count(&stats.engine, "established"), 2);
-        assert_eq!(count(&stats.engine, "cookie_sent"), 0);
+        assert_eq!(count(&stats.engine, "cookie_sent"), 2);
         if transport == Transport::Native {
             assert_eq!(count(&stats.xdp, "reply_cookie"), 0);
         }
+    }
+}
+
+/// Nobody has to take it back.
+#[test]
+#[ignore = "needs CAP_NET_ADMIN"]
+fn who_is_blocked_for_a_time_is_heard_again_when_that_is_over() {
+    for (ends, transport) in [(V6, Transport::Native), (V4, Transport::Generic)] {
+        let mut case = Case::psk(ends);
+        case.gateway.transport = transport;
+        let (lab, gateway, client) = case.start();
+        let prefix = ends.client.to_string();
+        let stranger = socket(&lab.client, ends.client, 0);
+        gateway.ask(&["block", &prefix, "--for", "2s"]);
+        assert_eq!(gateway.status().listed.blocked, 1);
+        let request = ike_sa_init(100);
+        stranger.send_to(&request, (ends.gateway, 500)).unwrap();
+        until("the time is over", || {
+            lists(&gateway).is_empty().then_some(())
+        });
+        nobody_was_heard(transport, &gateway);
+        let line = gateway.line("prefixes listed no longer, their time is over");
+        assert!(line.contains(&prefix), "{line}");
+        client.initiate().unwrap();
+        assert_eq!(gateway.sas().len(), 1);
     }
 }
 

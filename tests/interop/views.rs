@@ -173,6 +173,7 @@ fn whom_xdp_limits_is_shown_while_it_is_so() {
     };
     let expected = Limits {
         known: 1,
+        is_partial: false,
         sources: vec![LimitedSource {
             network: V4.client.to_string(),
             limits: vec![Limit::Init],

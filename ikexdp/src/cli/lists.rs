@@ -1,6 +1,6 @@
 //! Lists prefixes while the daemon runs, and shows what is listed.
 
-use std::env;
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::net::IpAddr;
 use std::time::Duration;
@@ -17,7 +17,8 @@ use super::{CliError, Daemon, Query};
 use crate::config;
 use crate::control::{PREFIXES_MAX, Request, call};
 use crate::listed::Listed;
-use crate::view::{ListedPrefix, Listing};
+use crate::prefix::canonical;
+use crate::view::{ListedPrefix, Listing, Relisted};
 
 /// What to list, and for how long.
 #[derive(Args, Debug)]
@@ -50,20 +51,20 @@ pub(super) fn list(
     out: &mut impl Write,
 ) -> Result<(), CliError> {
     let seconds = duration.map(|duration| duration.as_secs().max(1));
-    for some in which.prefixes.chunks(PREFIXES_MAX) {
-        let request = Request::List {
-            prefixes: some.to_vec(),
-            listing,
-            seconds,
-        };
-        call::<()>(&which.daemon.socket, &request)?;
-        let listed = Listed(some);
-        match seconds.map(Duration::from_secs).map(format_duration) {
-            Some(duration) => writeln!(out, "{listing} for {duration}: {listed}")?,
-            None => writeln!(out, "{listing}: {listed}")?,
-        }
+    let prefixes = distinct(&which.prefixes)?;
+    let request = Request::List {
+        prefixes: prefixes.clone(),
+        listing,
+        seconds,
+    };
+    let relisted: Relisted = call(&which.daemon.socket, &request)?;
+    let listed = Listed(&prefixes);
+    match seconds.map(Duration::from_secs).map(format_duration) {
+        Some(duration) => writeln!(out, "{listing} for {duration}: {listed}")?,
+        None => writeln!(out, "{listing}: {listed}")?,
     }
-    for caution in cautions(listing, &which.prefixes, &own_addresses(), caller()) {
+    let cautions = cautions(listing, &prefixes, &own_addresses());
+    for caution in relisted.caution.into_iter().chain(cautions) {
         writeln!(io::stderr(), "warning: {caution}")?;
     }
     Ok(())
@@ -71,12 +72,28 @@ pub(super) fn list(
 
 /// Has the daemon withdraw what was listed by command.
 pub(super) fn unlist(which: &Which, out: &mut impl Write) -> Result<(), CliError> {
-    for some in which.prefixes.chunks(PREFIXES_MAX) {
-        let prefixes = some.to_vec();
-        call::<()>(&which.daemon.socket, &Request::Unlist { prefixes })?;
-        writeln!(out, "withdrawn: {}", Listed(some))?;
+    let prefixes = distinct(&which.prefixes)?;
+    let request = Request::Unlist {
+        prefixes: prefixes.clone(),
+    };
+    let relisted: Relisted = call(&which.daemon.socket, &request)?;
+    writeln!(out, "withdrawn: {}", Listed(&prefixes))?;
+    if let Some(caution) = relisted.caution {
+        writeln!(io::stderr(), "warning: {caution}")?;
     }
     Ok(())
+}
+
+/// Each of `prefixes` once, in one way of saying it, if a request has room for them: it
+/// is for all of them, or for none.
+fn distinct(prefixes: &[IpNet]) -> Result<Vec<IpNet>, CliError> {
+    let mut seen = BTreeSet::new();
+    let distinct = prefixes.iter().map(|prefix| canonical(*prefix));
+    let distinct: Vec<_> = distinct.filter(|prefix| seen.insert(*prefix)).collect();
+    match distinct.len() {
+        ..=PREFIXES_MAX => Ok(distinct),
+        count => Err(CliError::Prefixes { count }),
+    }
 }
 
 /// Shows what is listed.
@@ -120,12 +137,7 @@ fn row(table: &mut Table, listed: &ListedPrefix) {
 }
 
 /// What deserves a second look.
-fn cautions(
-    listing: Listing,
-    prefixes: &[IpNet],
-    own: &[IpAddr],
-    caller: Option<IpAddr>,
-) -> Vec<String> {
+fn cautions(listing: Listing, prefixes: &[IpNet], own: &[IpAddr]) -> Vec<String> {
     let blocks = listing == Listing::Blocked;
     let mut cautions = Vec::new();
     for prefix in prefixes {
@@ -141,8 +153,6 @@ fn cautions(
             });
         } else if blocks && own.iter().any(|address| prefix.contains(address)) {
             caution("has an address of this host in it");
-        } else if blocks && caller.is_some_and(|address| prefix.contains(&address)) {
-            caution("has the address in it that you are logged in from");
         }
     }
     cautions
@@ -157,12 +167,6 @@ fn own_addresses() -> Vec<IpAddr> {
         v4.or_else(|| address.as_sockaddr_in6().map(|it| it.ip().into()))
     });
     addresses.collect()
-}
-
-/// Where the caller is logged in from, by SSH.
-fn caller() -> Option<IpAddr> {
-    let connection = env::var("SSH_CONNECTION").ok()?;
-    connection.split(' ').next()?.parse().ok()
 }
 
 #[cfg(test)]
@@ -197,17 +201,31 @@ mod tests {
     }
 
     #[test]
+    fn a_prefix_is_asked_for_once_and_no_more_than_go_together() {
+        let twice = nets(&["192.0.2.7", "::/0", "::ffff:192.0.2.7", "192.0.2.7/32"]);
+        assert_eq!(distinct(&twice).unwrap(), nets(&["192.0.2.7", "::/0"]));
+        let hosts = |count| (0..count).map(|host: u32| IpAddr::from(host.to_be_bytes()).into());
+        let mut most: Vec<IpNet> = hosts(PREFIXES_MAX as u32).collect();
+        most.extend(most.clone());
+        assert_eq!(distinct(&most).unwrap().len(), PREFIXES_MAX);
+        let more: Vec<IpNet> = hosts(PREFIXES_MAX as u32 + 1).collect();
+        let error = distinct(&more).unwrap_err().to_string();
+        assert!(
+            error.starts_with("1025 prefixes, and a command takes 1024"),
+            "{error}"
+        );
+    }
+
+    #[test]
     fn what_is_hardly_meant_is_warned_of() {
         let own = ["198.51.100.2".parse().unwrap()];
-        let caller = Some("192.0.2.7".parse().unwrap());
-        let of = |listing, text| cautions(listing, &nets(&[text]), &own, caller);
+        let of = |listing, text| cautions(listing, &nets(&[text]), &own);
         for (text, caution) in [
             ("0.0.0.0/0", "0.0.0.0/0 keeps out everybody"),
             (
                 "198.51.100.0/24",
                 "198.51.100.0/24 has an address of this host",
             ),
-            ("192.0.2.7", "192.0.2.7/32 has the address in it that you"),
         ] {
             let cautions = of(Listing::Blocked, text);
             let [one] = cautions.as_slice() else {

@@ -28,7 +28,7 @@ pub use client::AddError;
 
 use crate::clock::unix_time;
 use crate::config::{self, CONTROL_SOCKET, ConfigError};
-use crate::control::{ClientError, Request, call};
+use crate::control::{ClientError, PREFIXES_MAX, Request, call};
 use crate::daemon::{self, DaemonError};
 use crate::host_checks::obstacles;
 use crate::init::InitError;
@@ -94,21 +94,25 @@ enum Command {
     ///
     /// Only if `allow-key-export` is set. The log says who wanted it, and `ikexdp status` that it is so.
     Decrypt(decrypt::Options),
-    /// Take nothing from prefixes, whatever the configuration says
+    /// Take no IKE from prefixes, whatever the configuration says
     ///
+    /// ESP of SAs that are up goes on. All prefixes are blocked, or none; a command takes 1024 at most.
     /// It holds at once, over `allow` and `block` in the configuration and over an earlier command for the
     /// same prefix, and `ikexdp reload` leaves it; it ends with --for, `ikexdp unlist`, or the daemon. Of two
     /// prefixes that an address is in, the longer decides. SAs that are up are not deleted: use `ikexdp
-    /// terminate` first, while their clients can still answer. The log says who wanted it.
+    /// terminate` first, while their clients can still answer. The log says who wanted it. XDP takes
+    /// part as soon as it can: it is said if that is later.
     Block(lists::Entries),
-    /// Ask nobody in prefixes for cookies, and limit nobody there, whatever the configuration says
+    /// Limit nobody in prefixes, whatever the configuration says
     ///
-    /// It holds as long as what `ikexdp block` says, and as firmly. The limit of all half-open SAs together
-    /// holds all the same.
+    /// No rate and no share of one source holds for them. While everybody is asked for cookies, they are as
+    /// well: whoever sends from an address that is not its own must not fill the table of half-open SAs. `half-open-max`, and the rate of INVALID_IKE_SPI, are for all. It holds as long as
+    /// what `ikexdp block` says, and as firmly.
     Allow(lists::Entries),
     /// Withdraw what `ikexdp block` and `ikexdp allow` have said of prefixes
     ///
-    /// What the configuration says of them holds again. Of all of them, or of none if one was not listed by command.
+    /// What the configuration says of them holds again. Of all of them, at most 1024, or of none if one was
+    /// not listed by command.
     Unlist(lists::Which),
     /// Show which prefixes are blocked and allowed, by the configuration or by whose command
     Lists(Query),
@@ -187,6 +191,15 @@ pub enum CliError {
     /// A gateway was not measured, or not all went well.
     #[error(transparent)]
     Load(#[from] LoadError),
+    /// A command cannot be for all of them.
+    #[error(
+        "{count} prefixes, and a command takes {PREFIXES_MAX}; hint: give several commands, or \
+         `allow` and `block` in `[defence]`, then `ikexdp reload`"
+    )]
+    Prefixes {
+        /// How many there are.
+        count: usize,
+    },
     /// There is nothing to draw on.
     #[error("standard output is no terminal; hint: `ikexdp top --once` writes one picture as text")]
     NoTerminal,

@@ -47,6 +47,7 @@ pub(super) fn table(status: &Status) -> String {
             &format_args!("asked of everybody for {seconds} s"),
         );
     }
+    row("prefixes", &status.listed);
     row("jobs", &status.jobs);
     row(
         "reassembly",
@@ -96,7 +97,7 @@ fn told(decryption: &Decryption) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::view::XdpStatus;
+    use crate::view::{ListedCounts, XdpStatus};
 
     #[test]
     fn a_status_tells_where_frames_come_from() {
@@ -116,6 +117,11 @@ mod tests {
             }),
             shortcomings: vec!["no IPv6 on this host".to_owned()],
             established: 7,
+            listed: ListedCounts {
+                allowed: 1,
+                blocked: 2,
+                commanded: 2,
+            },
             pools: vec![PoolStatus {
                 name: "staff".to_owned(),
                 first: "10.9.0.1".parse().unwrap(),
@@ -138,6 +144,7 @@ datagrams    1280 octets, IKE fragments
 data plane   none
 established  7
 half-open    0
+prefixes     1 allowed, 2 blocked; 2 of them by command
 jobs         0
 reassembly   0 octets
 pool staff   7 of 254 in use, 12 kept: 10.9.0.1-10.9.0.254

@@ -61,7 +61,8 @@ pub enum Request {
     /// Write nobody's keys any more: whether somebody's were.
     StopDecryption,
     /// Say of prefixes that they are let pass, or not heard, whatever the
-    /// configuration says; all of them, or none if one cannot be.
+    /// configuration says; all of them, or none if one cannot be:
+    /// [`Relisted`](crate::view::Relisted).
     List {
         /// Which, at most [`PREFIXES_MAX`].
         prefixes: Vec<IpNet>,
@@ -70,7 +71,8 @@ pub enum Request {
         /// For how long, in seconds; else until it is withdrawn.
         seconds: Option<u64>,
     },
-    /// Withdraw that; of all of them, or of none if one was not listed so.
+    /// Withdraw that; of all of them, or of none if one was not listed so:
+    /// [`Relisted`](crate::view::Relisted).
     Unlist {
         /// Which, at most [`PREFIXES_MAX`].
         prefixes: Vec<IpNet>,

@@ -21,14 +21,14 @@ use super::order::{Mailbox, Order, Unavailable};
 use super::reload::Reloader;
 use super::systemd;
 use super::users::Users;
-use crate::control::{Answer, Caller, Feed, Refusal, Request, Response, answer};
+use crate::control::{Answer, Caller, Feed, PREFIXES_MAX, Refusal, Request, Response, answer};
 use crate::dhcp::Counts;
 use crate::log::LostLines;
 use crate::metrics::Metric;
 use crate::prefix::canonical;
 use crate::prometheus::page;
 use crate::udp::Drops;
-use crate::view::{Listing, Reloaded, Sa, Stats, Status, Usage};
+use crate::view::{Listing, Relisted, Reloaded, Sa, Stats, Status, Usage};
 
 #[cfg(test)]
 use {
@@ -131,7 +131,15 @@ impl ControlPlane {
         prefixes: Vec<IpNet>,
         said: Option<(Listing, Option<u64>)>,
         by: Caller,
-    ) -> Result<Result<(), Refusal>, Unavailable> {
+    ) -> Result<Result<Relisted, Refusal>, Unavailable> {
+        if prefixes.len() > PREFIXES_MAX {
+            return Ok(Err(Refusal {
+                message: format!(
+                    "nothing was changed: a request has {PREFIXES_MAX} prefixes at most"
+                ),
+                hint: Some("make several of them".to_owned()),
+            }));
+        }
         let order = |reply| Order::List {
             prefixes: prefixes.into_iter().map(canonical).collect(),
             said,

@@ -10,7 +10,7 @@ use super::driver::Driver;
 use super::fast_path::FastPath;
 use super::order::{Order, Reply};
 use crate::control::{Caller, Refusal};
-use crate::view::{Listing, PoolStatus, Stats, Status};
+use crate::view::{Listing, PoolStatus, Relisted, Stats, Status};
 
 /// IKE SAs told at a time: the packet loop stands still meanwhile.
 const PAGE: usize = 256;
@@ -147,6 +147,7 @@ impl Desk {
             challenging_s: challenging_s(driver),
             half_open_max: driver.half_open_max,
             established: driver.engine.established(),
+            listed: driver.shield.listed_counts(),
             jobs: driver.jobs.out(),
             reassembly_octets: driver.engine.reassembly_octets(),
             pools: driver.engine.pools().map(PoolStatus::from).collect(),
@@ -227,15 +228,19 @@ fn list(
     prefixes: &[IpNet],
     said: Option<(Listing, Option<u64>)>,
     by: Caller,
-) -> Result<(), Refusal> {
+) -> Result<Relisted, Refusal> {
     let now = driver.clock.now();
     match said {
         Some(said) => driver.shield.list(now, prefixes, said, by)?,
         None => driver.shield.unlist(prefixes, by)?,
     }
-    // Who asked may count on it.
-    driver.guard();
-    Ok(())
+    // Who asked may count on it, or hears why not.
+    let caution = (!driver.guard()).then(|| {
+        "XDP has not taken it: the daemon acts on it, and XDP on what was listed before; \
+         hint: XDP is told again every 10 s, and the log says what is wrong"
+            .to_owned()
+    });
+    Ok(Relisted { caution })
 }
 
 fn unknown(id: IkeSaId) -> Refusal {

@@ -106,8 +106,9 @@ impl Driver {
         }
     }
 
-    /// Keeps XDP in step with the engine, which hears what XDP has done in its place.
-    pub(super) fn guard(&mut self) {
+    /// Keeps XDP in step with the engine, which hears what XDP has done in its place. Says
+    /// whether XDP acts on the lists as they are now.
+    pub(super) fn guard(&mut self) -> bool {
         let now = self.clock.now();
         let program = self.fast_path.as_mut().map(FastPath::program);
         let answered = program.and_then(|it| self.shield.answered(now, &self.engine, it));
@@ -115,7 +116,7 @@ impl Driver {
             self.handle(Input::Challenged(answered));
         }
         let program = self.fast_path.as_mut().map(FastPath::program);
-        self.shield.tend(now, &self.engine, program);
+        self.shield.tend(now, &self.engine, program)
     }
 
     /// Ends a turn of the loop.

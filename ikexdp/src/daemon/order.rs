@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use super::decryption::Reader;
 use crate::config::Settings;
 use crate::control::{Caller, Refusal};
-use crate::view::{ListedPrefix, Listing, Sources, Stats, Status};
+use crate::view::{ListedPrefix, Listing, Relisted, Sources, Stats, Status};
 use crate::waker::Waker;
 
 /// Orders that wait, at most: more than there can be control connections.
@@ -73,7 +73,7 @@ pub(super) enum Order {
         /// What, and for how many seconds if not until it is withdrawn.
         said: Option<(Listing, Option<u64>)>,
         by: Caller,
-        reply: Reply<Result<(), Refusal>>,
+        reply: Reply<Result<Relisted, Refusal>>,
     },
     /// Tell the next prefixes behind one of them, in order.
     Lists {

@@ -29,7 +29,7 @@ use super::*;
 use crate::clock::{Clock, unix_time};
 use crate::config::{Defence, LogSettings};
 use crate::control::Caller;
-use crate::view::{Listing, Sa, Stats};
+use crate::view::{Listing, Relisted, Sa, Stats};
 
 const MARKER: [u8; 4] = [0; 4];
 
@@ -439,14 +439,15 @@ fn who_is_blocked_by_command_is_not_heard_until_that_is_withdrawn() {
             reply,
         })
     };
-    assert_eq!(list(Some((Listing::Blocked, None))), Ok(()));
+    let done = Ok(Relisted::default());
+    assert_eq!(list(Some((Listing::Blocked, None))), done);
     let mut client = Client::new(gateway.ports);
     client.connect();
     while gateway.counter("udp_blocked") == 0 {
         thread::yield_now();
     }
     assert_eq!(gateway.counter("udp_received"), 0);
-    assert_eq!(list(None), Ok(()));
+    assert_eq!(list(None), done);
     let refused = list(None).unwrap_err().to_string();
     assert!(
         refused.contains("not listed by command: 127.0.0.0/8"),

@@ -144,7 +144,10 @@ where
     let (status, body) = match asked {
         Asked::Metrics { .. } => match page.page().await {
             Some(page) => ("200 OK", page),
-            None => ("503 Service Unavailable", "the daemon is ending\n".into()),
+            None => {
+                let body = "the daemon is ending, or has too much to do\n";
+                ("503 Service Unavailable", body.into())
+            }
         },
         Asked::Elsewhere => ("404 Not Found", "metrics are at /metrics\n".into()),
         Asked::Otherwise => ("405 Method Not Allowed\r\nAllow: GET, HEAD", "".into()),
@@ -208,13 +211,21 @@ mod tests {
 
     /// What comes of `client` when it talks to a server.
     fn with_server<T: Send + 'static>(client: impl FnOnce(SocketAddr) -> T + Send + 'static) -> T {
+        with_server_of(Some(PAGE), client)
+    }
+
+    /// The same, where there is this page, or none.
+    fn with_server_of<T: Send + 'static>(
+        page: Option<&'static str>,
+        client: impl FnOnce(SocketAddr) -> T + Send + 'static,
+    ) -> T {
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(LocalSet::new().run_until(async {
             let server = Server::open("127.0.0.1:0".parse().unwrap()).unwrap();
             let address = server.address().unwrap();
             let client = spawn_blocking(move || client(address));
             tokio::select! {
-                () = server.serve(|| async { Some(PAGE.to_owned()) }) => panic!("it ended"),
+                () = server.serve(move || async move { page.map(str::to_owned) }) => panic!("it ended"),
                 result = client => result.unwrap(),
             }
         }))
@@ -270,6 +281,17 @@ mod tests {
         assert_eq!(page(&answers[1]), PAGE);
         assert_eq!(page(&answers[2]), "");
         assert_eq!(answers[6], "", "a request that does not end has no answer");
+    }
+
+    /// The packet loop may be behind, and go on.
+    #[test]
+    fn without_a_page_it_is_said_what_may_be_the_matter() {
+        let answer = with_server_of(None, |address| {
+            ask(address, "GET /metrics HTTP/1.1\r\n\r\n")
+        });
+        assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+        let why = "\r\n\r\nthe daemon is ending, or has too much to do\n";
+        assert!(answer.ends_with(why), "{answer}");
     }
 
     #[test]

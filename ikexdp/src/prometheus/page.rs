@@ -91,6 +91,10 @@ fn sas(text: &mut Text, status: &Status) {
     let help = "Half-open IKE SAs at which no new one is made.";
     let max = status.half_open_max;
     text.single("ikexdp_ike_sas_half_open_max", help, Kind::Gauge, max);
+    let help = "Prefixes that are allowed and blocked, by the configuration or by command.";
+    let mut family = text.family("ikexdp_listed_prefixes", help, Kind::Gauge);
+    family.sample(&[("listing", "allowed")], status.listed.allowed);
+    family.sample(&[("listing", "blocked")], status.listed.blocked);
 }
 
 fn xdp(text: &mut Text, xdp: &XdpStatus, stats: &Stats) {
@@ -221,6 +225,7 @@ fn counters(
 mod tests {
     use super::*;
     use crate::failure::FailureKind;
+    use crate::view::ListedCounts;
     use ikexdp_common::verdict::Verdict;
     use std::collections::BTreeSet;
 
@@ -242,6 +247,11 @@ mod tests {
             version: "1.2.3".to_owned(),
             half_open: 3,
             half_open_max: 100,
+            listed: ListedCounts {
+                allowed: 4,
+                blocked: 5,
+                commanded: 6,
+            },
             xdp: Some(XdpStatus {
                 interface: "eth0".to_owned(),
                 mode: "native".to_owned(),
@@ -303,6 +313,7 @@ mod tests {
             "ikexdp_build_info{version=\"1.2.3\"} 1",
             "ikexdp_ike_sas{state=\"half_open\"} 3",
             "ikexdp_ike_sas_half_open_max 100",
+            "ikexdp_listed_prefixes{listing=\"blocked\"} 5",
             "ikexdp_handshakes_total{result=\"failed\",reason=\"refused\"} 1",
             "ikexdp_xdp_frames_total{interface=\"eth0\",action=\"pass\",verdict=\"pass_not_ip\"} 1",
             "ikexdp_xdp_queues{interface=\"eth0\",transfer=\"none\"} 1",

@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Listing {
-    /// Its messages are not limited.
+    /// Its IKE messages are never limited.
     Allowed,
-    /// Its messages are dropped.
+    /// Its IKE messages are dropped.
     Blocked,
 }
 
@@ -31,6 +31,38 @@ impl From<Listing> for guard::Listing {
             Listing::Allowed => Self::Allowed,
             Listing::Blocked => Self::Blocked,
         }
+    }
+}
+
+/// What has become of a command that lists prefixes, or withdraws that.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Relisted {
+    /// What deserves a second look.
+    pub caution: Option<String>,
+}
+
+/// How many prefixes something is said about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListedCounts {
+    /// Those that are allowed.
+    pub allowed: usize,
+    /// Those that are blocked.
+    pub blocked: usize,
+    /// Those of both that a command says so of.
+    pub commanded: usize,
+}
+
+impl fmt::Display for ListedCounts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            allowed,
+            blocked,
+            commanded,
+        } = self;
+        write!(
+            f,
+            "{allowed} allowed, {blocked} blocked; {commanded} of them by command"
+        )
     }
 }
 

@@ -28,7 +28,10 @@ pub struct Source {
 pub struct Limits {
     /// How many sources it knows; it forgets those that were silent longest.
     pub known: usize,
-    /// Those that are over a limit.
+    /// Whether there are more, which were not looked at.
+    #[serde(default)]
+    pub is_partial: bool,
+    /// Those that are over a limit, and networks of them that are.
     pub sources: Vec<LimitedSource>,
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr};
 
-use aya::maps::{Array, HashMap, MapData};
+use aya::maps::{Array, HashMap, MapData, MapError};
 use ikexdp_common::address::Address;
 use ikexdp_common::guard::Bucket;
 use ikexdp_common::limit::NETWORK_SOURCES;
@@ -30,25 +30,36 @@ impl Attached {
         let config = config.get(&0, 0).map_err(|error| self.unreadable(error))?;
         let config = Config::from_words(&config);
         let sources: HashMap<MapData, [u8; 16], Row> = self.map(SOURCES)?;
-        // One that is forgotten meanwhile has the kernel begin anew.
-        let mut limits = BTreeMap::new();
-        for entry in sources.iter().take(SOURCES_MAX) {
-            let (source, buckets) = entry.map_err(|error| self.unreadable(error))?;
-            let source = Address(source);
-            limits.insert(source, over(&config, source, buckets, kernel_time_ns()));
-        }
-        Ok(Limits {
-            known: limits.len(),
-            sources: limits
-                .into_iter()
-                .filter(|(_, limits)| !limits.is_empty())
-                .map(|(source, limits)| LimitedSource {
-                    network: prefix(source),
-                    limits,
-                })
-                .collect(),
-        })
+        let limits = gather(&config, sources.iter(), kernel_time_ns);
+        limits.map_err(|error| self.unreadable(error))
     }
+}
+
+/// Who of `sources`, or of as many of them as are looked at, is limited.
+fn gather(
+    config: &Config,
+    mut sources: impl Iterator<Item = Result<([u8; 16], Row), MapError>>,
+    now: impl Fn() -> u64,
+) -> Result<Limits, MapError> {
+    // One that is forgotten meanwhile has the kernel begin anew.
+    let mut limits = BTreeMap::new();
+    for entry in sources.by_ref().take(SOURCES_MAX) {
+        let (source, buckets) = entry?;
+        let source = Address(source);
+        limits.insert(source, over(config, source, buckets, now()));
+    }
+    Ok(Limits {
+        known: limits.keys().filter(|one| !one.is_network()).count(),
+        is_partial: sources.next().is_some(),
+        sources: limits
+            .into_iter()
+            .filter(|(_, limits)| !limits.is_empty())
+            .map(|(source, limits)| LimitedSource {
+                network: prefix(source),
+                limits,
+            })
+            .collect(),
+    })
 }
 
 /// The addresses that a bucket is of.
@@ -136,6 +147,22 @@ mod tests {
             [],
             "there is no limit"
         );
+    }
+
+    #[test]
+    fn networks_are_no_sources_and_what_was_not_looked_at_is_said() {
+        let host = |number: u32| Address::from_v4(number.to_be_bytes()).0;
+        let hosts = |count: usize| (0..count as u32).map(move |it| Ok((host(it), [0; 3])));
+        let one = Address::from(IpAddr::from([0x2001, 0xdb8, 1, 2, 0, 0, 0, 3]));
+        let both = [one.source(), one.network().unwrap()].map(|it| Ok((it.0, [0; 3])));
+        let config = Config::default();
+        let gather = |sources: &mut dyn Iterator<Item = _>| {
+            let limits = gather(&config, sources, || 0).unwrap();
+            (limits.known, limits.is_partial)
+        };
+        assert_eq!(gather(&mut both.into_iter().chain(hosts(2))), (3, false));
+        assert_eq!(gather(&mut hosts(SOURCES_MAX)), (SOURCES_MAX, false));
+        assert_eq!(gather(&mut hosts(SOURCES_MAX + 1)), (SOURCES_MAX, true));
     }
 
     #[test]

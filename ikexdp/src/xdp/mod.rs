@@ -76,6 +76,8 @@ pub struct Program {
     prefixes: LpmTrie<MapData, [u8; 16], u8>,
     /// What the map above holds.
     listed: BTreeMap<IpNet, Listing>,
+    /// Whether that is all it was told of.
+    is_whole: bool,
     spis: HashMap<MapData, u64, u8>,
     /// What the map above holds.
     kept_spis: BTreeSet<u64>,
@@ -115,6 +117,7 @@ impl Program {
             secrets: take(&mut ebpf, maps::SECRETS)?,
             prefixes: take(&mut ebpf, maps::LISTED)?,
             listed: BTreeMap::new(),
+            is_whole: true,
             spis: take(&mut ebpf, maps::KEPT_SPIS)?,
             kept_spis: BTreeSet::new(),
             local_v4: take(&mut ebpf, maps::LOCAL_V4)?,
@@ -165,22 +168,65 @@ impl Program {
     /// When the kernel refuses one.
     pub fn set_listed(&mut self, listed: &BTreeMap<IpNet, Listing>) -> Result<usize, MapError> {
         let fitting = fitting::prefixes(listed);
-        // What goes makes room for what comes.
         let is_gone = |prefix: &IpNet| !fitting.contains_key(prefix);
         let gone: Vec<_> = self.listed.keys().copied().filter(is_gone).collect();
-        for prefix in gone {
-            self.prefixes.remove(&prefix_key(prefix))?;
+        let gone = gone.into_iter().map(|prefix| (prefix, None));
+        let comes = fitting.iter().map(|(prefix, it)| (*prefix, Some(*it)));
+        self.change(gone.chain(comes))?;
+        let left_out = listed.len().saturating_sub(maps::LISTED_MAX);
+        self.is_whole = left_out == 0;
+        Ok(left_out)
+    }
+
+    /// The same, where only `changed` of `listed` may differ from what was said last:
+    /// what it takes depends on these alone, as long as there is room for all.
+    ///
+    /// # Errors
+    ///
+    /// When the kernel refuses one.
+    pub fn change_listed(
+        &mut self,
+        listed: &BTreeMap<IpNet, Listing>,
+        changed: &BTreeSet<IpNet>,
+    ) -> Result<usize, MapError> {
+        if !self.is_whole || listed.len() > maps::LISTED_MAX {
+            return self.set_listed(listed);
+        }
+        let changes = changed.iter().copied();
+        self.change(changes.map(|prefix| (prefix, listed.get(&prefix).copied())))?;
+        self.is_whole = true;
+        Ok(0)
+    }
+
+    fn change(
+        &mut self,
+        changes: impl IntoIterator<Item = (IpNet, Option<Listing>)>,
+    ) -> Result<(), MapError> {
+        // Unless it comes to its end.
+        self.is_whole = false;
+        for (prefix, listing) in fitting::in_order(&self.listed, changes) {
+            self.hold(prefix, listing)?;
+        }
+        if fitting::is_bare(&self.listed) {
+            self.hold(fitting::ALL_V4, None)?;
+        }
+        self.configure(self.config)
+    }
+
+    /// Has the map say `listing` of `prefix`, or nothing.
+    fn hold(&mut self, prefix: IpNet, listing: Option<Listing>) -> Result<(), MapError> {
+        if self.listed.get(&prefix).copied() == listing {
+            return Ok(());
+        }
+        let key = prefix_key(prefix);
+        if let Some(listing) = listing {
+            self.prefixes.insert(&key, listing as u8, 0)?;
+            self.listed.insert(prefix, listing);
+        } else {
+            self.prefixes.remove(&key)?;
             self.listed.remove(&prefix);
         }
-        for (prefix, listing) in fitting {
-            if self.listed.get(&prefix) != Some(&listing) {
-                self.prefixes
-                    .insert(&prefix_key(prefix), listing as u8, 0)?;
-                self.listed.insert(prefix, listing);
-            }
-        }
-        self.configure(self.config)?;
-        Ok(listed.len().saturating_sub(maps::LISTED_MAX))
+        Ok(())
     }
 
     /// Makes `spis` those that are ours whatever the secrets say, or the first

@@ -70,9 +70,18 @@ pub(super) fn of_interface(
 /// Whom the program limits.
 pub(super) fn of_limits(limits: &Limits) -> String {
     let mut table = Table::default();
-    let Limits { known, sources } = limits;
+    let Limits {
+        known,
+        is_partial,
+        sources,
+    } = limits;
     let limited = sources.len();
-    table.line(&format!("{limited} limited now, of {known} known"));
+    let known = if *is_partial {
+        format!("{known} looked at; XDP knows more")
+    } else {
+        format!("{known} known")
+    };
+    table.line(&format!("{limited} limited now, of {known}"));
     for LimitedSource { network, limits } in sources {
         let effects: Vec<_> = limits.iter().map(|limit| limit.effect()).collect();
         table.row([format!("  {network}"), effects.join(", ")]);
@@ -447,8 +456,9 @@ xdp
             network: network.to_owned(),
             limits: limits.to_vec(),
         };
-        let limits = Limits {
+        let mut limits = Limits {
             known: 7,
+            is_partial: false,
             sources: vec![
                 source("198.51.100.7", &[Limit::Init, Limit::Proven]),
                 source("2001:db8:1:2::/64", &[Limit::Stray]),
@@ -460,5 +470,8 @@ xdp
   2001:db8:1:2::/64  messages of no SA dropped
 ";
         assert_eq!(of_limits(&limits), expected);
+        limits.is_partial = true;
+        let first = "2 limited now, of 7 looked at; XDP knows more\n";
+        assert!(of_limits(&limits).starts_with(first));
     }
 }

@@ -1,6 +1,6 @@
 //! `ikexdp top` as a picture.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::iter;
 use std::time::Duration;
 
@@ -213,29 +213,36 @@ fn sources(model: &Model, area: Rect, buffer: &mut Buffer) {
         return;
     };
     let elapsed = Duration::from_secs(reading.sources.seconds);
-    let row = |network: &str, count: &str, requests: Option<u64>| {
-        let rate = requests.and_then(|requests| per_second(0, requests, elapsed));
+    let busiest = &reading.sources.sources;
+    let names: BTreeSet<_> = busiest.iter().map(|one| one.network.as_str()).collect();
+    // There may be very many, of which few are shown.
+    let limited = reading.limited.iter().map(|one| one.network.as_str());
+    let marked: BTreeSet<_> = limited.filter(|one| names.contains(one)).collect();
+    let not_among = |rows: usize| {
+        let shown = busiest.iter().take(rows);
+        let shown = shown.filter(|one| marked.contains(one.network.as_str()));
+        reading.limited.len().saturating_sub(shown.count())
+    };
+    let rows = usize::from(inner.height);
+    let rows = match not_among(rows) {
+        0 => rows,
+        _ => rows.saturating_sub(1),
+    };
+    let row = |source: &Source| {
+        let Source { network, requests } = source;
+        let count = if marked.contains(network.as_str()) {
+            "limited".to_owned()
+        } else {
+            short(*requests)
+        };
+        let rate = per_second(0, *requests, elapsed);
         let rate = rate.map_or_else(String::new, |rate| format!("{rate}/s"));
         format!("{network:<NAME$}{count:>7}{rate:>9}")
     };
-    let begin = reading.sources.sources.iter();
-    let requests = |network: &str| {
-        let mut begin = begin.clone();
-        let source = begin.find(|source| source.network == network)?;
-        Some(source.requests)
-    };
-    let limited = reading.limited.iter();
-    let is_limited = |source: &&Source| limited.clone().any(|one| one.network == source.network);
-    let others = begin.clone().filter(|source| !is_limited(source));
-    let others = others.map(|source| {
-        let Source { network, requests } = source;
-        row(network, &short(*requests), Some(*requests))
-    });
-    let limited = limited.clone().map(|one| {
-        let network = one.network.as_str();
-        row(network, "limited", requests(network))
-    });
-    lines(limited.chain(others), inner, buffer);
+    let others = Some(not_among(rows)).filter(|others| *others > 0);
+    let others = others.map(|others| format!("+{others} limited"));
+    let shown = busiest.iter().take(rows).map(row);
+    lines(shown.chain(others), inner, buffer);
 }
 
 fn queues(model: &Model, area: Rect, buffer: &mut Buffer) {

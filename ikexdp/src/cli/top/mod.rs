@@ -19,7 +19,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
 use self::draw::{draw, text};
 use self::model::{INTERVAL, Model};
-use self::reader::{Reader, read};
+use self::reader::{Asker, Reader};
 use super::{CliError, Daemon};
 use crate::clock::Clock;
 
@@ -65,9 +65,10 @@ pub(super) fn execute(options: Options, out: &mut impl Write) -> Result<(), CliE
 fn once(options: &Options, out: &mut impl Write) -> Result<(), CliError> {
     let clock = Clock::start();
     let mut model = Model::new(INTERVAL);
+    let mut asker = Asker::new(options.daemon.socket.clone(), clock);
     for pause in [INTERVAL, Duration::ZERO] {
         let at = clock.now();
-        model.hear(at, Ok(read(&options.daemon.socket)?));
+        model.hear(at, Ok(asker.read()?));
         thread::sleep(pause);
     }
     let terminal = io::stdout().is_terminal();

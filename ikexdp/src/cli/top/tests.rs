@@ -121,36 +121,56 @@ fn everything_has_its_place() {
 }
 
 #[test]
-fn who_is_limited_comes_first() {
-    let mut model = Model::new(INTERVAL);
+fn the_busiest_come_first_and_of_others_who_are_limited_it_is_told_how_many() {
     let mut reading = reading(100);
-    for network in ["198.51.100.7", "2001:db8:1:2::/64"] {
+    for (network, requests) in [("198.51.100.7", 20), ("2001:db8:1:3::/64", 10)] {
         reading.sources.sources.push(Source {
-            network: network.replace("2001:db8:1:2", "2001:db8:1:3"),
-            requests: 20,
-        });
-    }
-    for network in ["198.51.100.7", "203.0.113.9"] {
-        reading.limited.push(LimitedSource {
             network: network.to_owned(),
-            limits: vec![Limit::Init],
+            requests,
         });
     }
-    model.hear(at(100), Ok(reading));
-    let picture = picture(&model, at(100), (80, 24));
-    let places = [
-        "198.51.100.7              limited    2.0/s",
-        "203.0.113.9               limited         ",
+    let limit = |network: &str| LimitedSource {
+        network: network.to_owned(),
+        limits: vec![Limit::Init],
+    };
+    let picture = |reading: &Reading| {
+        let mut model = Model::new(INTERVAL);
+        model.hear(at(100), Ok(reading.clone()));
+        picture(&model, at(100), (80, 24))
+    };
+    reading.limited.push(limit("198.51.100.7"));
+    let rows = [
         "2001:db8:1:2::/64              50    5.0/s",
-        "2001:db8:1:3::/64              20    2.0/s",
+        "198.51.100.7              limited    2.0/s",
+        "2001:db8:1:3::/64              10    1.0/s",
     ];
-    let places = places.map(|row| {
-        picture
-            .find(row)
-            .unwrap_or_else(|| panic!("{row}:\n{picture}"))
-    });
-    assert!(places.is_sorted(), "{picture}");
-    assert_eq!(picture.matches("198.51.100.7").count(), 1);
+    let assert_in_order = |picture: &str, rows: &[&str]| {
+        let place = |row: &&str| {
+            let place = picture.find(*row);
+            place.unwrap_or_else(|| panic!("{row}:\n{picture}"))
+        };
+        assert!(rows.iter().map(place).is_sorted(), "{picture}");
+    };
+    let all_shown = picture(&reading);
+    assert_in_order(&all_shown, &rows);
+    assert!(!all_shown.contains("│+"), "{all_shown}");
+    for number in 0..99 {
+        reading.limited.push(limit(&format!("203.0.113.{number}")));
+    }
+    let [first, second, third] = rows;
+    assert_in_order(&picture(&reading), &[first, second, third, "+99 limited"]);
+    // Who is limited and has no row is among the others.
+    for number in 0..9 {
+        let busy = format!("192.0.2.{number}");
+        reading.sources.sources.insert(
+            0,
+            Source {
+                network: busy,
+                requests: 70,
+            },
+        );
+    }
+    assert_in_order(&picture(&reading), &["192.0.2.8 ", "+100 limited"]);
 }
 
 #[test]

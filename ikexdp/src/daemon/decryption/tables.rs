@@ -104,7 +104,8 @@ impl Open {
 
     fn append(&mut self, text: &[u8]) -> Result<(), TableError> {
         self.expect_room(text.len())?;
-        self.file.write_all(text).map_err(refused(&self.path))
+        let written = wholly(&mut self.file, |file| file.write_all(text));
+        written.map_err(refused(&self.path))
     }
 
     fn expect_room(&self, octets: usize) -> Result<(), TableError> {
@@ -116,6 +117,18 @@ impl Open {
         }
         Ok(())
     }
+}
+
+/// Has `write` add to `file`, or takes back what it has added before it failed: a part of
+/// a line would spoil the next one.
+fn wholly(file: &mut File, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<()> {
+    let length = file.metadata()?.len();
+    let written = write(file);
+    if written.is_err() {
+        // If that fails as well, nothing is lost that could be read.
+        let _ = file.set_len(length);
+    }
+    written
 }
 
 fn refused(path: &Path) -> impl FnOnce(io::Error) -> TableError + use<'_> {
@@ -177,6 +190,22 @@ mod tests {
         let _reads = OpenOptions::new().read(true).write(true).open(&table);
         let error = Tables::open(&elsewhere).unwrap_err();
         assert!(matches!(error, TableError::Foreign { .. }), "{error}");
+    }
+
+    #[test]
+    fn of_a_line_that_is_cut_short_nothing_stays() {
+        let directory = TempDir::new().unwrap();
+        let path = directory.path().join(Table::Ike.file());
+        fs::write(&path, "one\n").unwrap();
+        let mut file = OpenOptions::new().append(true).open(&path).unwrap();
+        let cut = wholly(&mut file, |file| {
+            file.write_all(b"tw")?;
+            Err(io::ErrorKind::StorageFull.into())
+        });
+        assert_eq!(cut.unwrap_err().kind(), io::ErrorKind::StorageFull);
+        assert_eq!(fs::read_to_string(&path).unwrap(), "one\n");
+        wholly(&mut file, |file| file.write_all(b"three\n")).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "one\nthree\n");
     }
 
     #[test]

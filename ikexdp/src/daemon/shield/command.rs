@@ -10,10 +10,14 @@ use tracing::info;
 use super::Shield;
 use super::lists::{Commanded, Full, NotCommanded};
 use crate::control::{Caller, Refusal};
-use crate::view::{ListedPrefix, Listing};
+use crate::listed::Listed;
+use crate::view::{ListedCounts, ListedPrefix, Listing};
 
 /// Prefixes told at a time: the packet loop stands still meanwhile.
 const PAGE: usize = 256;
+
+/// Prefixes in a line of the log: 43 characters each at most.
+const SHOWN: usize = 32;
 
 impl Shield {
     /// Says the same of all `prefixes`, for so many `seconds` or until it is withdrawn.
@@ -38,11 +42,10 @@ impl Shield {
             message: format!("nothing was listed: there is room for {LISTED_MAX} prefixes"),
             hint: Some("list shorter ones, or `ikexdp unlist` some".to_owned()),
         })?;
-        self.news.lists = true;
+        self.news.relist(prefixes);
         let Caller { uid, pid } = by;
-        for prefix in prefixes {
-            info!(%prefix, %listing, uid, pid, seconds, "prefix listed by command");
-        }
+        let (count, prefixes) = (prefixes.len(), first(prefixes));
+        info!(count, prefixes, %listing, uid, pid, seconds, "prefixes listed by command");
         Ok(())
     }
 
@@ -56,11 +59,31 @@ impl Shield {
         Caller { uid, pid }: Caller,
     ) -> Result<(), Refusal> {
         self.lists.unlist(prefixes).map_err(|it| refusal(&it))?;
-        self.news.lists = true;
-        for prefix in prefixes {
-            info!(%prefix, uid, pid, "prefix listed no longer by command");
-        }
+        self.news.relist(prefixes);
+        let (count, prefixes) = (prefixes.len(), first(prefixes));
+        info!(
+            count,
+            prefixes, uid, pid, "prefixes listed no longer by command"
+        );
         Ok(())
+    }
+
+    /// Withdraws what was said for a time that is over.
+    pub(super) fn expire(&mut self, now: Instant) {
+        let over = self.lists.expire(now);
+        if !over.is_empty() {
+            self.news.relist(&over);
+            let (count, prefixes) = (over.len(), first(&over));
+            info!(
+                count,
+                prefixes, "prefixes listed no longer, their time is over"
+            );
+        }
+    }
+
+    /// How many prefixes are listed.
+    pub(in crate::daemon) fn listed_counts(&self) -> ListedCounts {
+        self.lists.counts()
     }
 
     /// The next prefixes behind one of them, in order.
@@ -70,6 +93,14 @@ impl Shield {
         after: Option<IpNet>,
     ) -> Vec<ListedPrefix> {
         self.lists.page(now, after).take(PAGE).collect()
+    }
+}
+
+/// As many prefixes as a line has room for.
+fn first(prefixes: &[IpNet]) -> String {
+    match prefixes.split_at_checked(SHOWN) {
+        Some((first, [_, ..])) => format!("{}, ...", Listed(first)),
+        _ => Listed(prefixes).to_string(),
     }
 }
 
@@ -90,5 +121,20 @@ fn refusal(NotCommanded { prefix, configured }: &NotCommanded) -> Refusal {
     Refusal {
         message: format!("nothing was withdrawn: not listed by command: {prefix}"),
         hint: Some(hint),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::IpAddr;
+
+    #[test]
+    fn a_line_has_as_many_prefixes_as_it_has_room_for() {
+        let hosts = (0..=SHOWN as u32).map(|host| IpAddr::from(host.to_be_bytes()).into());
+        let hosts: Vec<IpNet> = hosts.collect();
+        assert_eq!(first(&hosts[..2]), "0.0.0.0/32, 0.0.0.1/32");
+        assert!(first(&hosts[..SHOWN]).ends_with(", 0.0.0.31/32"));
+        assert!(first(&hosts).ends_with(", 0.0.0.31/32, ..."));
     }
 }

@@ -1,6 +1,7 @@
 //! Who is let pass and who is not heard, by prefixes.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::mem::take;
 use std::net::IpAddr;
 use std::ops::Bound;
 use std::time::Duration;
@@ -12,7 +13,11 @@ use ipnet::IpNet;
 
 use crate::config::Defence;
 use crate::control::Caller;
-use crate::view::{ListCommand, ListedPrefix, Listing};
+use crate::view::{ListCommand, ListedCounts, ListedPrefix, Listing};
+
+/// Commands that are withdrawn at a time because they are over: the packet loop stands
+/// still meanwhile.
+const EXPIRED_MAX: usize = 1024;
 
 /// What is said about prefixes; the longest one decides, and about the same the command.
 #[derive(Debug, Default)]
@@ -21,10 +26,12 @@ pub(super) struct Lists {
     commanded: BTreeMap<IpNet, Commanded>,
     /// What holds of both.
     prefixes: BTreeMap<IpNet, guard::Listing>,
-    /// The lengths there are: one look for each.
-    lengths: BTreeSet<u8>,
-    /// When the next command is over.
-    end: Option<Instant>,
+    /// How many there are of each length: one look for each.
+    lengths: BTreeMap<u8, usize>,
+    /// How many prefixes are blocked.
+    blocked: usize,
+    /// When commands are over.
+    ends: BTreeSet<(Instant, IpNet)>,
 }
 
 /// What a command says of a prefix.
@@ -59,8 +66,15 @@ impl Lists {
     pub(super) fn configure(&mut self, defence: &Defence) {
         let allowed = defence.allow.iter().map(|net| (*net, Listing::Allowed));
         let blocked = defence.block.iter().map(|net| (*net, Listing::Blocked));
-        self.configured = allowed.chain(blocked).collect();
-        self.settle();
+        *self = Self {
+            configured: allowed.chain(blocked).collect(),
+            commanded: take(&mut self.commanded),
+            ends: take(&mut self.ends),
+            ..Self::default()
+        };
+        let configured = self.configured.keys();
+        let all: BTreeSet<_> = configured.chain(self.commanded.keys()).copied().collect();
+        all.into_iter().for_each(|prefix| self.settle(prefix));
     }
 
     /// Says the same of all `prefixes`.
@@ -73,9 +87,12 @@ impl Lists {
         if !new.is_empty() && self.prefixes.len().saturating_add(new.len()) > LISTED_MAX {
             return Err(Full);
         }
-        let said = prefixes.iter().map(|prefix| (*prefix, said));
-        self.commanded.extend(said);
-        self.settle();
+        for &prefix in prefixes {
+            self.withdraw(prefix);
+            self.ends.extend(said.until.map(|end| (end, prefix)));
+            self.commanded.insert(prefix, said);
+            self.settle(prefix);
+        }
         Ok(())
     }
 
@@ -92,33 +109,43 @@ impl Lists {
                 });
             }
         }
-        for prefix in prefixes {
-            self.commanded.remove(prefix);
+        for &prefix in prefixes {
+            self.withdraw(prefix);
+            self.settle(prefix);
         }
-        self.settle();
         Ok(())
     }
 
     /// When [`Self::expire`] has something to do.
-    pub(super) const fn end(&self) -> Option<Instant> {
-        self.end
+    pub(super) fn end(&self) -> Option<Instant> {
+        self.ends.first().map(|(end, _)| *end)
     }
 
-    /// Withdraws the commands that are over at `now`: of which prefixes.
+    /// Withdraws commands that are over at `now`, and not too many at a time: of which
+    /// prefixes.
     pub(super) fn expire(&mut self, now: Instant) -> Vec<IpNet> {
-        if self.end.is_none_or(|end| end > now) {
-            return Vec::new();
+        let over = self.ends.iter().take_while(|(end, _)| *end <= now);
+        let over = over.take(EXPIRED_MAX).map(|(_, prefix)| *prefix);
+        let over: Vec<_> = over.collect();
+        for &prefix in &over {
+            self.withdraw(prefix);
+            self.settle(prefix);
         }
-        let is_over = |said: &Commanded| said.until.is_some_and(|until| until <= now);
-        let over = self.commanded.extract_if(.., |_, said| is_over(said));
-        let over = over.map(|(prefix, _)| prefix).collect();
-        self.settle();
         over
     }
 
     /// One by one, as XDP wants them.
     pub(super) const fn prefixes(&self) -> &BTreeMap<IpNet, guard::Listing> {
         &self.prefixes
+    }
+
+    /// How many there are.
+    pub(super) fn counts(&self) -> ListedCounts {
+        ListedCounts {
+            allowed: self.prefixes.len().saturating_sub(self.blocked),
+            blocked: self.blocked,
+            commanded: self.commanded.len(),
+        }
     }
 
     /// What there is behind `after`, in order.
@@ -143,7 +170,7 @@ impl Lists {
 
     /// What is said about `address`.
     pub(super) fn listing(&self, address: IpAddr) -> guard::Listing {
-        let mut lengths = self.lengths.iter().rev();
+        let mut lengths = self.lengths.keys().rev();
         let listing = lengths.find_map(|length| {
             let prefix = IpNet::new(address, *length).ok()?.trunc();
             self.prefixes.get(&prefix).copied()
@@ -151,15 +178,34 @@ impl Lists {
         listing.unwrap_or_default()
     }
 
-    fn settle(&mut self) {
-        let commanded = self.commanded.iter();
-        let commanded = commanded.map(|(prefix, said)| (*prefix, said.listing));
-        let configured = self.configured.iter().map(|(prefix, it)| (*prefix, *it));
-        // Of two that say something of the same, the later stays.
-        let both = configured.chain(commanded);
-        self.prefixes = both.map(|(prefix, it)| (prefix, it.into())).collect();
-        self.lengths = self.prefixes.keys().map(IpNet::prefix_len).collect();
-        self.end = self.commanded.values().filter_map(|it| it.until).min();
+    fn withdraw(&mut self, prefix: IpNet) {
+        let said = self.commanded.remove(&prefix);
+        if let Some(end) = said.and_then(|said| said.until) {
+            self.ends.remove(&(end, prefix));
+        }
+    }
+
+    /// Finds out what holds of `prefix`.
+    fn settle(&mut self, prefix: IpNet) {
+        let commanded = self.commanded.get(&prefix).map(|said| said.listing);
+        let listing = commanded.or_else(|| self.configured.get(&prefix).copied());
+        let listing = listing.map(guard::Listing::from);
+        let length = self.lengths.entry(prefix.prefix_len()).or_default();
+        let was_listed = match listing {
+            Some(listing) => self.prefixes.insert(prefix, listing),
+            None => self.prefixes.remove(&prefix),
+        };
+        let is_blocked = |it| usize::from(it == Some(guard::Listing::Blocked));
+        let blocked = self.blocked.saturating_add(is_blocked(listing));
+        self.blocked = blocked.saturating_sub(is_blocked(was_listed));
+        match (was_listed, listing) {
+            (None, Some(_)) => *length = length.saturating_add(1),
+            (Some(_), None) => *length = length.saturating_sub(1),
+            _ => {}
+        }
+        if *length == 0 {
+            self.lengths.remove(&prefix.prefix_len());
+        }
     }
 }
 
@@ -281,6 +327,64 @@ mod tests {
         }
         assert_eq!(lists.end(), None);
         assert_eq!(lists.listing(endless.addr()), guard::Listing::Blocked);
+    }
+
+    #[test]
+    fn of_what_ends_together_a_part_ends_at_a_time() {
+        let hosts = (0..EXPIRED_MAX as u32 + 1).map(|host| IpAddr::from(host.to_be_bytes()).into());
+        let hosts: Vec<IpNet> = hosts.collect();
+        let mut lists = Lists::default();
+        lists.list(&hosts, said(Listing::Blocked, Some(1))).unwrap();
+        let end = START + Duration::from_secs(1);
+        for left in [1, 0] {
+            assert_eq!(lists.end(), Some(end));
+            assert!(!lists.expire(end).is_empty());
+            assert_eq!(lists.prefixes().len(), left);
+        }
+        assert_eq!(lists.end(), None);
+    }
+
+    /// It holds for as long as the last command says.
+    #[test]
+    fn what_is_said_anew_ends_anew() {
+        let mut lists = Lists::new(&configured(&["192.0.2.0/24"], &[]));
+        let prefix = net("192.0.2.0/24");
+        for seconds in [Some(1), Some(9), None] {
+            lists
+                .list(&[prefix], said(Listing::Blocked, seconds))
+                .unwrap();
+            let end = seconds.map(|seconds| START + Duration::from_secs(seconds));
+            assert_eq!(lists.end(), end);
+        }
+        lists.unlist(&[prefix]).unwrap();
+        assert_eq!(of(&lists, "192.0.2.1"), guard::Listing::Allowed);
+        lists.configure(&configured(&[], &[]));
+        assert_eq!(of(&lists, "192.0.2.1"), guard::Listing::Unlisted);
+        assert!(lists.lengths.is_empty());
+    }
+
+    #[test]
+    fn prefixes_are_counted_by_what_holds() {
+        let mut lists = Lists::new(&configured(&["192.0.2.0/24"], &["198.51.100.0/24"]));
+        let counts = |lists: &Lists| {
+            let ListedCounts {
+                allowed,
+                blocked,
+                commanded,
+            } = lists.counts();
+            [allowed, blocked, commanded]
+        };
+        assert_eq!(counts(&lists), [1, 1, 0]);
+        let both = [net("192.0.2.0/24"), net("203.0.113.0/24")];
+        lists.list(&both, said(Listing::Blocked, None)).unwrap();
+        assert_eq!(counts(&lists), [0, 3, 2]);
+        lists
+            .list(&both[..1], said(Listing::Allowed, None))
+            .unwrap();
+        lists.configure(&configured(&[], &["198.51.100.0/24"]));
+        assert_eq!(counts(&lists), [1, 2, 2]);
+        lists.unlist(&both).unwrap();
+        assert_eq!(counts(&lists), [0, 1, 0]);
     }
 
     /// What is listed already can be said anew even then.

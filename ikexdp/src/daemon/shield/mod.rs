@@ -25,6 +25,7 @@ use ikexdp_proto::limits::INVALID_SPIS;
 use ikexdp_proto::spi::SpiAllocator;
 use ikexdp_proto::time::Instant;
 use ikexdp_proto::types::{Datagram, Spi};
+use ipnet::IpNet;
 use tracing::{info, warn};
 
 use self::lists::Lists;
@@ -83,9 +84,39 @@ impl fmt::Debug for Shield {
 
 /// What XDP has not taken as it is now.
 struct News {
-    lists: bool,
+    lists: Changes,
+    /// Whether some of that has not been tried.
+    untried: bool,
     kept: bool,
     others: bool,
+}
+
+/// Of which prefixes something else is said.
+enum Changes {
+    Some(BTreeSet<IpNet>),
+    /// Perhaps of all.
+    All,
+}
+
+impl News {
+    fn relist(&mut self, prefixes: &[IpNet]) {
+        if let Changes::Some(changed) = &mut self.lists {
+            changed.extend(prefixes);
+        }
+        self.untried |= !prefixes.is_empty();
+    }
+
+    fn relist_all(&mut self) {
+        self.lists = Changes::All;
+        self.untried = true;
+    }
+
+    fn has_lists(&self) -> bool {
+        match &self.lists {
+            Changes::Some(changed) => !changed.is_empty(),
+            Changes::All => true,
+        }
+    }
 }
 
 /// What XDP acts on, besides the lists.
@@ -127,7 +158,8 @@ impl Shield {
             kept: BTreeSet::new(),
             looked: Instant::ZERO,
             news: News {
-                lists: true,
+                lists: Changes::All,
+                untried: true,
                 kept: false,
                 others: true,
             },
@@ -146,7 +178,7 @@ impl Shield {
     /// Acts on another configuration, but for what takes a restart.
     pub(super) fn reconfigure(&mut self, defence: &Defence, gate: Gate) {
         self.lists.configure(defence);
-        self.news.lists = true;
+        self.news.relist_all();
         self.defence = defence.clone();
         self.gate = gate;
     }
@@ -178,17 +210,15 @@ impl Shield {
         is_taken.then(|| self.rotated + SPI_SECRET_LIFETIME)
     }
 
-    /// Does what is due, and tells `program` what has changed since the last time.
+    /// Does what is due, and tells `program` what has changed since the last time. Says
+    /// whether it acts on the lists as they are now; without it, nobody else does.
     pub(super) fn tend(
         &mut self,
         now: Instant,
         engine: &Endpoint,
         program: Option<&mut impl Maps>,
-    ) {
-        for prefix in self.lists.expire(now) {
-            info!(%prefix, "prefix listed no longer, its time is over");
-            self.news.lists = true;
-        }
+    ) -> bool {
+        self.expire(now);
         let rotates = self.rotation().is_some_and(|due| due <= now);
         if rotates {
             self.secrets.rotate(secret(&mut self.random));
@@ -205,7 +235,8 @@ impl Shield {
             if rotates {
                 *self.minting.lock() = self.secrets.clone();
             }
-            return;
+            self.news.relist_all();
+            return true;
         };
         let told = Told {
             config: self.config(program.config(), engine),
@@ -216,8 +247,9 @@ impl Shield {
         };
         // What is not taken waits, and what is new does not.
         let is_new = self.told.as_ref() != Some(&told);
-        if self.retry.is_some_and(|due| now < due) && !is_new {
-            return;
+        let is_untried = std::mem::take(&mut self.news.untried);
+        if self.retry.is_some_and(|due| now < due) && !is_new && !is_untried {
+            return !self.news.has_lists();
         }
         self.news.others |= is_new;
         match self.tell(program, &told) {
@@ -234,6 +266,7 @@ impl Shield {
             }
         }
         self.told = Some(told);
+        !self.news.has_lists()
     }
 
     /// Tells as much as `program` takes.
@@ -257,13 +290,19 @@ impl Shield {
     }
 
     fn tell_lists(&mut self, program: &mut impl Maps) -> Result<(), MapError> {
-        if self.news.lists {
-            let left_out = program.set_listed(self.lists.prefixes())?;
-            self.news.lists = false;
-            if left_out > 0 {
-                let hint = "shorten the lists: the daemon sees to the shortest prefixes itself, at its cost";
-                warn!(left_out, max = LISTED_MAX, hint, "prefixes left out of XDP");
-            }
+        if !self.news.has_lists() {
+            return Ok(());
+        }
+        let prefixes = self.lists.prefixes();
+        let left_out = match &self.news.lists {
+            Changes::Some(changed) => program.change_listed(prefixes, changed)?,
+            Changes::All => program.set_listed(prefixes)?,
+        };
+        self.news.lists = Changes::Some(BTreeSet::new());
+        if left_out > 0 {
+            let hint =
+                "shorten the lists: the daemon sees to the shortest prefixes itself, at its cost";
+            warn!(left_out, max = LISTED_MAX, hint, "prefixes left out of XDP");
         }
         Ok(())
     }

@@ -23,6 +23,13 @@ pub(in crate::daemon) trait Maps {
     /// Lists these prefixes, and no others: how many are left out.
     fn set_listed(&mut self, listed: &BTreeMap<IpNet, Listing>) -> Result<usize, MapError>;
 
+    /// The same, where only `changed` may differ from what was listed.
+    fn change_listed(
+        &mut self,
+        listed: &BTreeMap<IpNet, Listing>,
+        changed: &BTreeSet<IpNet>,
+    ) -> Result<usize, MapError>;
+
     /// Keeps these SPIs, and no others: how many are left out.
     fn set_kept_spis(&mut self, spis: &BTreeSet<u64>) -> Result<usize, MapError>;
 }
@@ -42,6 +49,14 @@ impl Maps for Program {
 
     fn set_listed(&mut self, listed: &BTreeMap<IpNet, Listing>) -> Result<usize, MapError> {
         self.set_listed(listed)
+    }
+
+    fn change_listed(
+        &mut self,
+        listed: &BTreeMap<IpNet, Listing>,
+        changed: &BTreeSet<IpNet>,
+    ) -> Result<usize, MapError> {
+        self.change_listed(listed, changed)
     }
 
     fn set_kept_spis(&mut self, spis: &BTreeSet<u64>) -> Result<usize, MapError> {

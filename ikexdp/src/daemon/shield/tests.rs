@@ -86,6 +86,8 @@ struct Kernel {
     config: maps::Config,
     secrets: Option<Secrets>,
     listed: BTreeMap<IpNet, Listing>,
+    /// How many prefixes were changed one by one.
+    changed: usize,
     kept: BTreeSet<u64>,
     /// What is refused, and how often it was.
     refuses_lists: bool,
@@ -129,6 +131,22 @@ impl Maps for Kernel {
     fn set_listed(&mut self, listed: &BTreeMap<IpNet, Listing>) -> Result<usize, MapError> {
         let left_out = self.take(self.refuses_lists)?;
         self.listed.clone_from(listed);
+        Ok(left_out)
+    }
+
+    fn change_listed(
+        &mut self,
+        listed: &BTreeMap<IpNet, Listing>,
+        changed: &BTreeSet<IpNet>,
+    ) -> Result<usize, MapError> {
+        let left_out = self.take(self.refuses_lists)?;
+        self.changed += changed.len();
+        for prefix in changed {
+            match listed.get(prefix) {
+                Some(listing) => self.listed.insert(*prefix, *listing),
+                None => self.listed.remove(prefix),
+            };
+        }
         Ok(left_out)
     }
 
@@ -264,6 +282,58 @@ fn what_xdp_does_not_take_it_is_told_again_later() {
     lab.tend_with(&mut kernel, end + Duration::from_secs(60));
     assert!(kernel.listed.is_empty(), "its time is over");
     assert_eq!(lab.shield.retry, None);
+}
+
+/// Who asked is told, and it is not left for later that something else was refused.
+#[test]
+fn a_command_is_tried_at_once_and_known_to_be_refused() {
+    let mut lab = Lab::new();
+    let mut kernel = Kernel {
+        refuses_lists: true,
+        ..Kernel::default()
+    };
+    assert!(!lab.shield.tend(START, &lab.engine, Some(&mut kernel)));
+    let by = Caller { uid: 0, pid: None };
+    let blocked: IpNet = "192.0.2.0/24".parse().unwrap();
+    let said = (view::Listing::Blocked, None);
+    for refusals in [2, 3] {
+        lab.shield.list(START, &[blocked], said, by).unwrap();
+        assert!(!lab.shield.tend(START, &lab.engine, Some(&mut kernel)));
+        assert_eq!(kernel.refusals, refusals);
+    }
+    kernel.refuses_lists = false;
+    assert!(
+        !lab.shield.tend(START, &lab.engine, Some(&mut kernel)),
+        "later"
+    );
+    lab.shield.unlist(&[blocked], by).unwrap();
+    assert!(lab.shield.tend(START, &lab.engine, Some(&mut kernel)));
+    assert!(kernel.listed.is_empty());
+    // Nobody is told of what the daemon does alone.
+    lab.shield.list(START, &[blocked], said, by).unwrap();
+    assert!(lab.shield.tend(START, &lab.engine, None::<&mut Kernel>));
+}
+
+/// However much is listed already.
+#[test]
+fn a_command_takes_as_much_as_it_changes() {
+    let mut lab = Lab::new();
+    let mut kernel = Kernel::default();
+    lab.shield.tend(START, &lab.engine, Some(&mut kernel));
+    let by = Caller { uid: 0, pid: None };
+    let nets = ["192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24"];
+    let nets = nets.map(|text| text.parse::<IpNet>().unwrap());
+    for (net, seconds) in nets.into_iter().zip([None, Some(9), None]) {
+        let said = (view::Listing::Blocked, seconds);
+        lab.shield.list(START, &[net], said, by).unwrap();
+        assert!(lab.shield.tend(START, &lab.engine, Some(&mut kernel)));
+    }
+    assert_eq!((kernel.changed, kernel.listed.len()), (3, 3));
+    lab.shield.unlist(&nets[..1], by).unwrap();
+    let end = START + Duration::from_secs(9);
+    assert!(lab.shield.tend(end, &lab.engine, Some(&mut kernel)));
+    assert_eq!(kernel.changed, 5);
+    assert_eq!(kernel.listed, [(nets[2], Listing::Blocked)].into());
 }
 
 #[test]
