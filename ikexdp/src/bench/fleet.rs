@@ -294,7 +294,7 @@ impl Fleet {
 
     fn succeed(&mut self, place: usize, now: Instant) {
         if let Some((since, exchanged)) = self.end(place, now) {
-            self.record.succeed(now.since(since), exchanged);
+            self.record.succeed(since, now, exchanged);
             self.news.0 = self.news.0.saturating_add(1);
         }
     }

@@ -75,7 +75,7 @@ pub fn run(plan: Plan, mut watch: impl FnMut(Progress)) -> Result<Report, BenchE
     line::make_room(plan.clients.get());
     let plan = Arc::new(plan);
     let crew = Crew::start(&plan)?;
-    let mut phases = Vec::new();
+    let mut report = Report::new(&plan);
     for round in 1..=plan.rounds.get() {
         let mut before: Option<(Phase, Record)> = None;
         for phase in plan.phases() {
@@ -87,15 +87,19 @@ pub fn run(plan: Plan, mut watch: impl FnMut(Progress)) -> Result<Report, BenchE
                     Some((known, sum))
                 }
                 other => {
-                    phases.extend(other.map(|(known, sum)| (round, known, sum)));
+                    if let Some((known, sum)) = other {
+                        report.add(round, known, &sum);
+                    }
                     Some((phase, record))
                 }
             };
         }
-        phases.extend(before.map(|(known, sum)| (round, known, sum)));
+        if let Some((known, sum)) = before {
+            report.add(round, known, &sum);
+        }
     }
     crew.end()?;
-    Ok(Report::new(&plan, &phases))
+    Ok(report)
 }
 
 /// The threads.

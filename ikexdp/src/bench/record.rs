@@ -61,6 +61,8 @@ impl Exchanged {
 pub(super) struct Record {
     /// From the first beginning to the last end.
     pub(super) span: Option<(Instant, Instant)>,
+    /// When the last of those ended that succeeded: who fails, fails late.
+    pub(super) last: Option<Instant>,
     /// How many began.
     pub(super) begun: u64,
     /// In microseconds, of those that succeeded.
@@ -89,6 +91,7 @@ impl Record {
     pub(super) fn new() -> Result<Self, CreationError> {
         Ok(Self {
             span: None,
+            last: None,
             begun: 0,
             latency: Histogram::new_with_max(LATENCY_MAX, DIGITS)?,
             failures: BTreeMap::new(),
@@ -103,9 +106,11 @@ impl Record {
         })
     }
 
-    /// One succeeded after this time, and exchanged so much for it.
-    pub(super) fn succeed(&mut self, latency: Duration, exchanged: Exchanged) {
+    /// One that was due at `since` has succeeded, and exchanged so much for it.
+    pub(super) fn succeed(&mut self, since: Instant, now: Instant, exchanged: Exchanged) {
+        let latency = now.since(since);
         let micros = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX);
+        self.last = self.last.max(Some(now));
         self.latency.saturating_record(micros);
         self.useful.add(exchanged);
     }
@@ -121,6 +126,7 @@ impl Record {
         if let Some((start, end)) = other.span {
             self.extend(start, end);
         }
+        self.last = self.last.max(other.last);
         self.begun = self.begun.saturating_add(other.begun);
         // Both have the same bounds, so that all of it fits.
         let _ = self.latency.add(&other.latency);
@@ -192,17 +198,17 @@ mod tests {
         };
         let mut one = Record::new().unwrap();
         one.extend(at(3), at(5));
-        one.succeed(Duration::from_millis(10), exchanged);
+        one.succeed(at(3), at(4), exchanged);
         count(&mut one.failures, "timeout", 1);
         let mut other = Record::new().unwrap();
         other.extend(at(2), at(4));
-        other.succeed(Duration::from_millis(30), exchanged);
+        other.succeed(at(2), at(3), exchanged);
         count(&mut other.failures, "timeout", 2);
         count(&mut other.failures, "shared_key", 1);
 
         one.merge(&other);
         assert_eq!(one.span, Some((at(2), at(5))));
-        assert_eq!(one.latency.len(), 2);
+        assert_eq!((one.last, one.latency.len()), (Some(at(4)), 2));
         assert_eq!(one.useful.sent.octets, 1800);
         let failures: Vec<_> = one.failures.into_iter().collect();
         let expected = [("shared_key".to_owned(), 1), ("timeout".to_owned(), 3)];

@@ -8,6 +8,9 @@ use serde::Serialize;
 use super::plan::{Phase, Plan};
 use super::record::{Record, Traffic};
 
+/// What it is called that the gateway has refused CHILD SAs.
+const CHILDREN_REFUSED: &str = "children_refused";
+
 /// A whole run.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
@@ -114,21 +117,25 @@ impl From<Traffic> for Volume {
 }
 
 impl Report {
-    pub(super) fn new(plan: &Plan, phases: &[(u32, Phase, Record)]) -> Self {
-        let threads = plan.threads().get();
-        let mut latest = phases.iter().rev();
-        let suite = latest.find_map(|(.., record)| record.suite);
+    /// One without phases.
+    pub(super) fn new(plan: &Plan) -> Self {
         Self {
             gateway: plan.gateway.to_string(),
             transport: plan.transport.to_string(),
             clients: plan.clients.get(),
-            threads,
-            suite: suite.map(|suite| suite.to_string()),
-            phases: phases
-                .iter()
-                .map(|(round, phase, record)| PhaseReport::new(*round, *phase, record, threads))
-                .collect(),
+            threads: plan.threads().get(),
+            suite: None,
+            phases: Vec::new(),
         }
+    }
+
+    /// Adds a phase of a round.
+    pub(super) fn add(&mut self, round: u32, phase: Phase, record: &Record) {
+        if let Some(suite) = record.suite {
+            self.suite = Some(suite.to_string());
+        }
+        let report = PhaseReport::new(round, phase, record, self.threads);
+        self.phases.push(report);
     }
 
     /// How many clients connected, in all rounds.
@@ -139,11 +146,14 @@ impl Report {
         phases.map(|it| it.succeeded).sum()
     }
 
-    /// How often what failed, or was lost, in all phases.
+    /// How often what failed, or was lost or refused, in all phases.
     #[must_use]
     pub fn failures(&self) -> BTreeMap<String, u64> {
         let mut sum = BTreeMap::new();
         for phase in &self.phases {
+            if phase.children_refused > 0 {
+                super::record::count(&mut sum, CHILDREN_REFUSED, phase.children_refused);
+            }
             for (reason, times) in phase.failures.iter().chain(&phase.lost) {
                 super::record::count(&mut sum, reason, *times);
             }
@@ -156,6 +166,12 @@ impl PhaseReport {
     fn new(round: u32, phase: Phase, record: &Record, threads: usize) -> Self {
         let time = record.span.map(|(start, end)| end.since(start));
         let seconds = time.unwrap_or_default().as_secs_f64();
+        let start = record.span.map(|(start, _)| start);
+        let useful_time = record
+            .last
+            .zip(start)
+            .map(|(last, start)| last.since(start));
+        let useful_seconds = useful_time.unwrap_or_default().as_secs_f64();
         let succeeded = record.latency.len();
         let useful = &record.useful;
         let mean = |sum: u64| sum as f64 / succeeded as f64;
@@ -168,7 +184,7 @@ impl PhaseReport {
             failed: record.failures.values().sum(),
             failures: record.failures.clone(),
             lost: record.lost.clone(),
-            per_second: ratio(succeeded as f64, seconds),
+            per_second: ratio(succeeded as f64, useful_seconds),
             latency_ms: (succeeded > 0).then(|| Latency::of(record)),
             per_exchange: (succeeded > 0).then(|| PerExchange {
                 datagrams_sent: mean(useful.sent.datagrams),
@@ -220,7 +236,7 @@ mod tests {
 
     use crate::bench::record::{Exchanged, count};
 
-    /// Two succeeded within two seconds, one failed.
+    /// Two succeeded within a second, one failed a second later.
     fn report() -> Report {
         let mut record = Record::new().unwrap();
         let start = Instant::from_micros(5_000_000);
@@ -236,7 +252,9 @@ mod tests {
                 sent: sent(octets),
                 received: sent(octets),
             };
-            record.succeed(Duration::from_millis(milliseconds), exchanged);
+            let end = start + Duration::from_secs(1);
+            let since = start + Duration::from_millis(1000 - milliseconds);
+            record.succeed(since, end, exchanged);
         }
         count(&mut record.failures, "AUTHENTICATION_FAILED", 1);
         Report {
@@ -255,7 +273,7 @@ mod tests {
         let phase = &report.phases[0];
         assert_eq!((phase.begun, phase.succeeded, phase.failed), (3, 2, 1));
         assert_eq!(phase.seconds.to_string(), "2");
-        assert_eq!(phase.per_second.to_string(), "1");
+        assert_eq!(phase.per_second.to_string(), "2", "who fails, fails late");
         assert_eq!(phase.generator_busy_percent.to_string(), "25");
         let each = phase.per_exchange.unwrap();
         assert_eq!(each.octets_sent.to_string(), "950");
@@ -266,6 +284,15 @@ mod tests {
         assert!((latency.max - 30.0).abs() < 0.06, "{latency:?}");
         assert_eq!(report.connected(), 2);
         assert_eq!(report.failures()["AUTHENTICATION_FAILED"], 1);
+    }
+
+    /// An SA that carries nothing is less than clients want.
+    #[test]
+    fn a_refused_child_sa_is_a_failure() {
+        let mut report = report();
+        assert!(!report.failures().contains_key(CHILDREN_REFUSED));
+        report.phases[0].children_refused = 7;
+        assert_eq!(report.failures()[CHILDREN_REFUSED], 7);
     }
 
     /// Nothing at all is no reason to divide by it.

@@ -1,7 +1,7 @@
 //! One thread: an engine with many clients in it, their sockets, and their jobs.
 
 use std::collections::VecDeque;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::sync::{Arc, atomic::Ordering};
 use std::time::Duration;
 
@@ -169,8 +169,8 @@ impl Worker {
         loop {
             match self.post.orders.try_recv() {
                 Ok(Order::Begin(phase)) => self.begin_phase(phase),
-                Ok(Order::End) => return false,
-                Err(_) => return true,
+                Ok(Order::End) | Err(TryRecvError::Disconnected) => return false,
+                Err(TryRecvError::Empty) => return true,
             }
         }
     }

@@ -78,6 +78,11 @@ impl Xdp {
             frame_max: FrameSize::for_mtu(interface.mtu).capacity(),
             ..Config::default()
         };
+        // First, for another daemon may have the ports, and to attach disturbs the driver.
+        let kernel = Sockets::bind(Ports {
+            ike: IKE_PORT,
+            nat_t: NAT_T_PORT,
+        })?;
         let mut program = Program::load(config, SOURCES_DEFAULT)?;
         program.set_addresses(&locals.iter().copied().collect())?;
         let attachment = program.attach(interface, interface.modes())?;
@@ -90,10 +95,6 @@ impl Xdp {
             epoll.add(&socket, readable).map_err(BenchError::Poll)?;
             queues.push(socket);
         }
-        let kernel = Sockets::bind(Ports {
-            ike: IKE_PORT,
-            nat_t: NAT_T_PORT,
-        })?;
         for (token, socket) in (KERNEL..).zip(kernel.iter()) {
             let readable = EpollEvent::new(EpollFlags::EPOLLIN, token);
             epoll.add(socket, readable).map_err(BenchError::Poll)?;

@@ -64,6 +64,12 @@ pub enum LoadError {
     /// The interface cannot be used.
     #[error(transparent)]
     Interface(InterfaceError),
+    /// An interface that nothing takes.
+    #[error("`--interface` is for `--transport xdp`; hint: by UDP the kernel knows the way")]
+    NoXdp,
+    /// Nobody could answer so soon.
+    #[error("`--timeout` is less than 100ms; hint: a first repeat comes after a thirtieth of it")]
+    Timeout,
     /// The SAs of a round would stay.
     #[error("`--rounds` needs `--delete`; hint: without it the SAs of a round stay for the next")]
     Rounds,
@@ -78,7 +84,7 @@ pub enum LoadError {
         source: io::Error,
     },
     /// There is no key in the file.
-    #[error("no key in {} of `--psk-file`; hint: its first line is the key", path.display())]
+    #[error("no key in {} of `--psk-file`; hint: what is in it is the key, but for white space at its end", path.display())]
     NoSecret {
         /// The file.
         path: PathBuf,

@@ -25,6 +25,9 @@ use super::CliError;
 use crate::bench::{self, IdentityTemplate, Load, Plan, Progress, Source, Transport};
 use crate::xdp::Interface;
 
+/// The least time for an answer that means something.
+const TIMEOUT_MIN: Duration = Duration::from_millis(100);
+
 /// Clients under way at a time if nothing is said.
 const CONCURRENCY: NonZeroUsize = NonZeroUsize::new(64).unwrap();
 
@@ -114,7 +117,7 @@ pub(super) struct Options {
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     hold: Option<Duration>,
     /// Have every IKE SA replaced so many times
-    #[arg(long, value_name = "N", default_value = "0")]
+    #[arg(long, value_name = "N", default_value = "0", value_parser = value_parser!(u32).range(..=1000))]
     rekey: u32,
     /// Delete the SAs at the end; otherwise the gateway is left with them
     #[arg(long)]
@@ -142,10 +145,11 @@ pub(super) fn execute(options: Options, out: &mut impl Write) -> Result<(), CliE
             let _ = write!(stderr, "\r{}\x1b[K", show::progress(&progress, clients));
         }
     };
-    let report = bench::run(plan, watch).map_err(|error| LoadError::Run(error.into()))?;
+    let report = bench::run(plan, watch);
     if is_watched {
-        write!(io::stderr(), "\r\x1b[K")?;
+        let _ = write!(io::stderr(), "\r\x1b[K");
     }
+    let report = report.map_err(|error| LoadError::Run(error.into()))?;
     if json {
         serde_json::to_writer_pretty(&mut *out, &report).map_err(io::Error::from)?;
         writeln!(out)?;
@@ -161,6 +165,9 @@ impl Options {
         let gateway = self.gateway()?;
         let source = self.source(gateway)?;
         let transport = self.transport(source)?;
+        if self.timeout < TIMEOUT_MIN {
+            return Err(LoadError::Timeout);
+        }
         let (credential, requirement) = match (&self.psk_file, &self.certificate) {
             (Some(file), _) => credentials::shared_key(file)?,
             (None, certificate) => credentials::certificates(
@@ -218,7 +225,10 @@ impl Options {
     /// What clients send and hear by.
     fn transport(&self, source: Source) -> Result<Transport, LoadError> {
         if self.transport == Way::Udp {
-            return Ok(Transport::Udp);
+            return match self.interface {
+                Some(_) => Err(LoadError::NoXdp),
+                None => Ok(Transport::Udp),
+            };
         }
         if matches!(source, Source::Address(_)) && self.clients > NonZeroU32::MIN {
             return Err(LoadError::OneAddress);
