@@ -4,7 +4,7 @@
 use aya_ebpf::bindings::BPF_F_NO_PREALLOC;
 use aya_ebpf::btf_maps::lpm_trie::Key;
 use aya_ebpf::btf_maps::{Array, HashMap, LpmTrie, LruHashMap};
-use aya_ebpf::helpers::bpf_ktime_get_ns;
+use aya_ebpf::helpers::generated::bpf_ktime_get_coarse_ns;
 use aya_ebpf::macros::btf_map;
 use ikexdp_common::address::Address;
 use ikexdp_common::guard::{Bucket, Listing, Shield};
@@ -89,8 +89,9 @@ impl Shield for Maps {
 #[expect(unsafe_code, reason = "a helper of the kernel")]
 fn take(address: &Address, bucket: Bucket) -> Result<(), Over> {
     let limits = config().limits(bucket);
+    // That of the last tick, some milliseconds ago, which is cheaper to have than the time.
     // SAFETY: the helper has no precondition.
-    let now = unsafe { bpf_ktime_get_ns() };
+    let now = unsafe { bpf_ktime_get_coarse_ns() };
     let Some(total) = ALL.get_ptr_mut(0).and_then(|all| bucket_of(all, bucket)) else {
         return Ok(());
     };
@@ -101,8 +102,13 @@ fn take(address: &Address, bucket: Bucket) -> Result<(), Over> {
     // Who is not known has full buckets.
     let source = address.source();
     let (mut first, mut first_of_network) = (0, 0);
+    let own = known(&source, bucket).unwrap_or(&mut first);
+    // Before its network is looked for, which takes as long again.
+    if !limits.source.has(own, now) {
+        return Err(Over::Source);
+    }
     let buckets = Buckets {
-        source: known(&source, bucket).unwrap_or(&mut first),
+        source: own,
         network: network.map(|network| known(&network, bucket).unwrap_or(&mut first_of_network)),
         total,
     };

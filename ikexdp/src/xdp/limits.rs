@@ -38,9 +38,11 @@ impl Attached {
 /// Who of `sources`, or of as many of them as are looked at, is limited.
 fn gather(
     config: &Config,
-    mut sources: impl Iterator<Item = Result<([u8; 16], Row), MapError>>,
+    sources: impl Iterator<Item = Result<([u8; 16], Row), MapError>>,
     now: impl Fn() -> u64,
 ) -> Result<Limits, MapError> {
+    // Who asks a map on after its end hears of its first row again.
+    let mut sources = sources.fuse();
     // One that is forgotten meanwhile has the kernel begin anew.
     let mut limits = BTreeMap::new();
     for entry in sources.by_ref().take(SOURCES_MAX) {
@@ -147,6 +149,18 @@ mod tests {
             [],
             "there is no limit"
         );
+    }
+
+    /// As the kernel's maps do, when they are asked on.
+    #[test]
+    fn rows_that_come_again_are_no_more_rows() {
+        let mut number = 0;
+        let rows = std::iter::from_fn(|| {
+            number += 1;
+            (number % 2 == 1).then_some(Ok(([7; 16], [0; Bucket::COUNT])))
+        });
+        let limits = gather(&Config::default(), rows, || 1).unwrap();
+        assert_eq!((limits.known, limits.is_partial), (1, false));
     }
 
     #[test]
