@@ -1,27 +1,13 @@
 //! What the daemon does with strangers, and with clients of a daemon that is no more.
 
-use std::thread;
 use std::time::Duration;
 
 use harness::gateway::{Gateway, Transport, count};
 use harness::lab::V4;
+use harness::patience::until;
 
 use crate::IKEXDP;
 use crate::case::Case;
-
-const PATIENCE: Duration = Duration::from_secs(20);
-
-/// Waits until `check` holds.
-fn wait_until(what: &str, mut check: impl FnMut() -> bool) {
-    const STEP: Duration = Duration::from_millis(100);
-
-    let steps = PATIENCE.as_millis() / STEP.as_millis();
-    let holds = (0..steps).any(|_| {
-        thread::sleep(STEP);
-        check()
-    });
-    assert!(holds, "{what}");
-}
 
 /// The SPI of an SA that is lost carries no tag of the new daemon: XDP lets a few such
 /// messages through, and the engine answers them. strongSwan believes nothing that is
@@ -36,12 +22,15 @@ fn a_client_of_a_killed_daemon_hears_of_it_and_comes_back() {
     gateway.kill();
     let gateway = Gateway::start(IKEXDP, &lab.gateway, &case.gateway);
     // What came before XDP was attached took the kernel's sockets.
-    wait_until("the client is told by way of XDP", || {
-        gateway.count(|stats| &stats.engine, "invalid_spi_sent") > 0
-            && gateway.count(|stats| &stats.xdp, "redirect_stray") > 0
+    until("the client is told by way of XDP", || {
+        let is_told = gateway.count(|stats| &stats.engine, "invalid_spi_sent") > 0
+            && gateway.count(|stats| &stats.xdp, "redirect_stray") > 0;
+        is_told.then_some(())
     });
     assert_eq!(client.sas().len(), 1, "it does not believe it yet");
-    wait_until("the client lets go", || client.sas().is_empty());
+    until("the client lets go", || {
+        client.sas().is_empty().then_some(())
+    });
     client.initiate().unwrap();
     assert_eq!(gateway.sas().len(), 1);
 }

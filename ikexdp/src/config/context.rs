@@ -104,6 +104,15 @@ impl Context<'_> {
     }
 }
 
+/// The content of a file that is no longer than credentials are.
+///
+/// # Errors
+///
+/// It cannot be read, or is longer.
+pub(crate) fn read_file(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
+    read_bounded(FILE_LEN_MAX, path)
+}
+
 fn read_bounded(max: u64, path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
     let mut content = Zeroizing::new(Vec::new());
     let read = File::open(path)?

@@ -1,6 +1,5 @@
 //! How clients and gateway prove who they are, from files.
 
-use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -16,6 +15,7 @@ use zeroize::Zeroizing;
 
 use super::error::LoadError;
 use crate::bench::IdentityTemplate;
+use crate::config::read_file;
 
 const CERTIFICATE: &str = "--certificate";
 const KEY: &str = "--key";
@@ -113,8 +113,7 @@ fn chain(option: &'static str, file: &Path) -> Result<Vec<CertificateDer<'static
 }
 
 fn read(option: &'static str, path: &Path) -> Result<Zeroizing<Vec<u8>>, LoadError> {
-    let content = fs::read(path).map(Zeroizing::new);
-    content.map_err(|source| LoadError::Read {
+    read_file(path).map_err(|source| LoadError::Read {
         option,
         path: path.to_path_buf(),
         source,
