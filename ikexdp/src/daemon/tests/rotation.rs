@@ -65,11 +65,14 @@ impl Lab {
         };
         let connection = "staff".to_owned();
         let initiate = Command::Initiate { connection, path };
+        let earlier: BTreeSet<_> = self.engine.our_spis().collect();
         self.engine.handle(Instant::ZERO, Input::Command(initiate));
         let Some(Output::Job(id, _)) = self.engine.poll_output() else {
             panic!("a key is made first");
         };
-        (id, self.engine.our_spis().last().unwrap().0)
+        let mut spis = self.engine.our_spis();
+        let spi = spis.find(|spi| !earlier.contains(spi)).unwrap();
+        (id, spi.0)
     }
 
     /// Does what is due in the hours after `now`; when that is.
