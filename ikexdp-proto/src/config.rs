@@ -424,6 +424,9 @@ pub struct ChildConfig {
     pub remote: RemoteSelectors,
     /// Whether, as the initiator, we ask for addresses; `local` are then those.
     pub request_addresses: bool,
+    /// Whether, as the initiator, we begin without it, with a peer that says that it may be so
+    /// (RFC 6023), and fail with another.
+    pub childless: bool,
     /// What binds its traffic to devices and routes.
     pub binding: Binding,
 }

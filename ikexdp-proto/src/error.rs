@@ -84,6 +84,8 @@ pub enum Unacceptable {
     ConfigurationRequired,
     /// The peer is not who it says, or not allowed in.
     Authentication,
+    /// The peer begins with a CHILD SA only, and we do not (RFC 6023 §3).
+    NotChildless,
     /// The exchange would make an SA we do not make.
     AdditionalSa,
     /// The IKE SA or the CHILD SA is being closed or replaced (RFC 7296 §2.25).
@@ -188,7 +190,9 @@ impl Error {
                 Unacceptable::Address => NotifyType::INTERNAL_ADDRESS_FAILURE,
                 Unacceptable::ConfigurationRequired => NotifyType::FAILED_CP_REQUIRED,
                 Unacceptable::Authentication => NotifyType::AUTHENTICATION_FAILED,
-                Unacceptable::AdditionalSa => NotifyType::NO_ADDITIONAL_SAS,
+                Unacceptable::AdditionalSa | Unacceptable::NotChildless => {
+                    NotifyType::NO_ADDITIONAL_SAS
+                }
                 Unacceptable::Nat => NotifyType::UNEXPECTED_NAT_DETECTED,
                 Unacceptable::NoSuchChild(_) => NotifyType::CHILD_SA_NOT_FOUND,
                 Unacceptable::Collision | Unacceptable::Overload | Unacceptable::Reconfigured => {
@@ -250,6 +254,7 @@ impl fmt::Display for Unacceptable {
             Self::Address => f.write_str("no address to give"),
             Self::ConfigurationRequired => f.write_str("peer asks for no address"),
             Self::Authentication => f.write_str("authentication failed"),
+            Self::NotChildless => f.write_str("peer makes no IKE SA without a CHILD SA"),
             Self::AdditionalSa => f.write_str("no additional SAs"),
             Self::Collision => f.write_str("the SA is being closed or replaced"),
             Self::Nat => f.write_str("a NAT is in the way, and the peer allows none"),

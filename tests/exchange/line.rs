@@ -13,6 +13,7 @@ use harness::host;
 use harness::parties::{Parties, Proof};
 use ikexdp_proto::config::Config;
 use ikexdp_proto::data_plane::NoDataPlane;
+use ikexdp_proto::error::Unacceptable;
 use ikexdp_proto::event::{CloseReason, Event, FailureReason};
 use ikexdp_proto::identity::Identity;
 use ikexdp_proto::job::{Job, JobResult};
@@ -276,6 +277,29 @@ fn a_forged_choice_does_not_end_a_handshake() {
     assert_eq!(repeats, [request]);
     let refused = FailureReason::PeerRefused(NotifyType::NO_PROPOSAL_CHOSEN);
     assert_eq!(line.client.failure(), Some(&refused));
+}
+
+/// RFC 6023 §3: only who is told that it may be leaves the CHILD SA out; that it may not is
+/// believed when there has been time for another response.
+#[test]
+fn who_may_not_do_without_a_child_sa_gives_up() {
+    let mut parties = Parties::new(Proof::SharedKey);
+    parties.change_client(|connection| connection.child.childless = true);
+    let mut line = Line::new(&parties);
+    let request = line.initiate();
+    let genuine = line.gateway.receive(line.now, &request).remove(0);
+    let mut other = genuine.to_vec();
+    let notify = NotifyType::CHILDLESS_IKEV2_SUPPORTED.0.to_be_bytes();
+    let at = other.windows(2).rposition(|it| it == notify).unwrap();
+    // A status that nobody knows.
+    other[at..at + 2].copy_from_slice(&[0xbf, 0xff]);
+    assert!(line.client.receive(line.now, &other).is_empty());
+    assert_eq!(line.client.failure(), None);
+    while let Some(at) = line.client.endpoint.poll_timeout() {
+        line.client.handle(at, Input::Timeout);
+    }
+    let reason = FailureReason::Refused(Unacceptable::NotChildless.into());
+    assert_eq!(line.client.failure(), Some(&reason));
 }
 
 /// RFC 7296 §2.6: a cookie has 1 to 64 octets; §2.2: the exchange has number 0.

@@ -7,7 +7,7 @@ use harness::{
     namespace::{Namespace, command},
     patience,
     pki::{CLIENT, GATEWAY, Key, Pki},
-    strongswan::{Settings, Strongswan},
+    strongswan::{Esp, Settings, Strongswan},
 };
 use serde_json::Value;
 
@@ -320,13 +320,17 @@ fn strongswan_serves_the_clients() {
     let lab = Lab::new();
     let by_secret = [&psk(&lab, SECRET)[..], &["--id", CLIENT]].concat();
     let by_certificate = certificates(&lab, &pki).to_vec();
-    for (credentials, clients) in [
-        (Credentials::gateway_psk(SECRET), by_secret),
-        (Credentials::gateway(&pki), by_certificate),
+    let childless = [&by_secret[..], &["--childless"]].concat();
+    for (credentials, clients, esp) in [
+        (Credentials::gateway_psk(SECRET), by_secret, Esp::Userspace),
+        (Credentials::gateway(&pki), by_certificate, Esp::Userspace),
+        // As many gateways are, where the kernel has no ESP.
+        (Credentials::gateway_psk(SECRET), childless, Esp::None),
     ] {
         let settings = Settings {
             // It takes five half-open SAs of one address, and lets the others wait.
             daemon: "dos_protection = no",
+            esp,
             ..Settings::responder(V4.gateway, credentials)
         };
         let gateway = Strongswan::start(&lab.gateway, settings);

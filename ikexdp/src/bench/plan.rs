@@ -61,6 +61,8 @@ pub struct Plan {
     pub ike: IkeAlgorithms,
     /// The algorithms of CHILD SAs.
     pub esp: EspAlgorithms,
+    /// Whether there is none (RFC 6023).
+    pub childless: bool,
     /// How messages are cut.
     pub fragmentation: Fragmentation,
     /// How long a request is repeated before the exchange has failed.
@@ -306,7 +308,8 @@ impl Plan {
                 local: Vec::new(),
                 services: Vec::new(),
                 remote: RemoteSelectors::Fixed(everything()),
-                request_addresses: true,
+                request_addresses: !self.childless,
+                childless: self.childless,
                 binding: Binding::default(),
             },
             lifetimes: Lifetimes {
@@ -339,6 +342,7 @@ impl Plan {
             requirement: Requirement::SharedKey(secret),
             ike: IkeAlgorithms::default(),
             esp: EspAlgorithms::default(),
+            childless: false,
             fragmentation: Fragmentation::default(),
             timeout: Duration::from_secs(30),
             rounds: NonZeroU32::MIN,

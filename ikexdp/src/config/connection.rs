@@ -132,6 +132,7 @@ fn connection(
             remote: remote?,
             // The daemon answers; nothing here begins a handshake.
             request_addresses: false,
+            childless: false,
             binding: binding?,
         },
         lifetimes: lifetimes?,

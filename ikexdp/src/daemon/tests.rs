@@ -59,6 +59,7 @@ pub(super) fn engine(local: &str, remote: RemoteSelectors, request_addresses: bo
             services: Vec::new(),
             remote,
             request_addresses,
+            childless: false,
             binding: Binding::default(),
         },
         lifetimes: Lifetimes::default(),

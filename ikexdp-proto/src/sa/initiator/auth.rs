@@ -9,7 +9,7 @@ use rustls_pki_types::CertificateDer;
 use subtle::ConstantTimeEq;
 
 use super::{Begun, Initiating, Stage};
-use crate::config::{Connection, Credential, RemoteSelectors, Requirement};
+use crate::config::{ChildConfig, Connection, Credential, RemoteSelectors, Requirement};
 use crate::crypto::cert::{CertifiedKey, CredentialError, Usage};
 use crate::crypto::scheme::SignatureScheme;
 use crate::crypto::sign::Verifier;
@@ -61,8 +61,8 @@ pub(super) struct Signing {
 pub(super) struct AuthSent {
     pub(super) channel: Channel,
     handshake: Handshake,
-    offered: ChildPayloads,
-    spi_in: EspSpi,
+    /// The CHILD SA, and the SPI on which we would receive; none if we begin without it.
+    offered: Option<(ChildPayloads, EspSpi)>,
 }
 
 /// The responder's certificates and signature are being verified.
@@ -71,7 +71,7 @@ pub(super) struct Verifying {
     pub(super) channel: Channel,
     peer: Identity,
     assigned: Vec<IpAddr>,
-    child: Result<ChildSummary, Error>,
+    child: Result<Option<ChildSummary>, Error>,
     nonces: Nonces,
 }
 
@@ -134,12 +134,10 @@ impl AuthSent {
             handshake,
         } = ready;
         let connection = &begun.connection;
-        let spi_in = cx.esp_spi();
-        begun.spi_in = Some(spi_in);
-        let offered = ChildPayloads {
-            proposals: offer_esp(&connection.child.esp, &[], spi_in),
-            selectors: Selectors::new(local_selectors(connection), remote_selectors(connection)),
-        };
+        begun.spi_in = (!connection.child.childless).then(|| cx.esp_spi());
+        let offered = begun
+            .spi_in
+            .map(|spi_in| (offer(&connection.child, spi_in), spi_in));
         let authorities = match &connection.requirement {
             Requirement::Certificate(anchors) => anchors.hashes(),
             Requirement::SharedKey(_) | Requirement::Eap(_) => &[],
@@ -156,7 +154,7 @@ impl AuthSent {
                 .child
                 .request_addresses
                 .then(configuration_request),
-            child: Ok(Some(offered.clone())),
+            child: Ok(offered.as_ref().map(|(child, _)| child.clone())),
             notifies: &[],
         };
         let payloads = request.encode();
@@ -167,7 +165,6 @@ impl AuthSent {
             channel,
             handshake,
             offered,
-            spi_in,
         };
         Initiating::at(begun, Stage::AuthSent(Box::new(sent)))
     }
@@ -251,17 +248,20 @@ impl AuthSent {
         }
     }
 
-    /// The CHILD SA of the response, if it is one that we offered.
+    /// The CHILD SA of the response, if it is one that we offered; none if we offered none.
     fn child(
         &self,
         connection: &Connection,
         response: &AuthResponse<'_>,
-    ) -> Result<ChildSummary, Error> {
+    ) -> Result<Option<ChildSummary>, Error> {
+        let Some((offered, spi_in)) = &self.offered else {
+            return Ok(None);
+        };
         let Some(answer) = &response.child else {
             let refusal = response.child_error;
             return Err(refusal.map_or(Unacceptable::Proposal.into(), Error::PeerRefused));
         };
-        accept(&connection.child, &self.offered, answer, self.spi_in, None)
+        accept(&connection.child, offered, answer, *spi_in, None).map(Some)
     }
 }
 
@@ -305,7 +305,7 @@ impl Verifying {
 
     fn establish(self, begun: Begun, cx: &mut Context<'_>, core: &Core) -> State {
         let (summary, refusal) = match self.child {
-            Ok(summary) => (Some(summary), None),
+            Ok(summary) => (summary, None),
             Err(error) => {
                 if let Some(spi) = begun.spi_in {
                     cx.inbound.release(spi);
@@ -392,17 +392,25 @@ fn wanted(connection: &Connection) -> Option<Vec<u8>> {
     }
 }
 
-/// What we ask to protect on our side; with an address still to come, all.
-fn local_selectors(connection: &Connection) -> Vec<TrafficSelector> {
-    if connection.child.request_addresses {
-        everything()
-    } else {
-        connection.child.local.clone()
+/// The CHILD SA that we ask for.
+fn offer(child: &ChildConfig, spi_in: EspSpi) -> ChildPayloads {
+    ChildPayloads {
+        proposals: offer_esp(&child.esp, &[], spi_in),
+        selectors: Selectors::new(local_selectors(child), remote_selectors(child)),
     }
 }
 
-fn remote_selectors(connection: &Connection) -> Vec<TrafficSelector> {
-    match &connection.child.remote {
+/// What we ask to protect on our side; with an address still to come, all.
+fn local_selectors(child: &ChildConfig) -> Vec<TrafficSelector> {
+    if child.request_addresses {
+        everything()
+    } else {
+        child.local.clone()
+    }
+}
+
+fn remote_selectors(child: &ChildConfig) -> Vec<TrafficSelector> {
+    match &child.remote {
         RemoteSelectors::Fixed(selectors) => selectors.clone(),
         RemoteSelectors::Pool(_) => everything(),
     }

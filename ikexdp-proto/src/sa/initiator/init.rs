@@ -10,6 +10,7 @@ use super::auth::{AuthSent, Ready};
 use super::{Begun, Initiating, RESTARTS_MAX, Stage};
 use crate::crypto::kex::{Group, KeyPair};
 use crate::crypto::keymat::{IkeKeys, KeySeed};
+use crate::error::Unacceptable;
 use crate::event::FailureReason;
 use crate::job::{Agreed, Job};
 use crate::message::init::{InitNotifies, InitReply, InitRequest, InitResponse};
@@ -37,8 +38,8 @@ pub(super) struct InitSent {
     due: Instant,
     wait: Duration,
     repeats: u8,
-    /// What the last refusal said.
-    refusal: Option<NotifyType>,
+    /// What the last response has against it.
+    refusal: Option<FailureReason>,
 }
 
 /// The response is there; the secret is being computed.
@@ -109,14 +110,19 @@ impl InitSent {
             }
             Ok(InitReply::InvalidKe(group)) if begun.restarts < RESTARTS_MAX => {
                 let Some(group) = allowed_group(cx, group, begun.group) else {
-                    return self.refused(begun, NotifyType::INVALID_KE_PAYLOAD);
+                    return self.refused(
+                        begun,
+                        FailureReason::PeerRefused(NotifyType::INVALID_KE_PAYLOAD),
+                    );
                 };
                 begun.restarts = begun.restarts.saturating_add(1);
                 begun.group = group;
                 cx.job(core.id, Job::GenerateKey(group));
                 Initiating::at(begun, Stage::GeneratingKey)
             }
-            Ok(InitReply::Refused(notify)) => self.refused(begun, notify),
+            Ok(InitReply::Refused(notify)) => {
+                self.refused(begun, FailureReason::PeerRefused(notify))
+            }
             _ => {
                 cx.stats.count(Stat::InitMalformed);
                 Initiating::at(begun, Stage::InitSent(self))
@@ -126,7 +132,7 @@ impl InitSent {
 
     /// Nothing is authenticated yet: a refusal may be forged, and the right
     /// response may still come (RFC 7296 §2.21.1).
-    fn refused(mut self: Box<Self>, begun: Begun, refusal: NotifyType) -> State {
+    fn refused(mut self: Box<Self>, begun: Begun, refusal: FailureReason) -> State {
         self.refusal = Some(refusal);
         Initiating::at(begun, Stage::InitSent(self))
     }
@@ -146,8 +152,17 @@ impl InitSent {
             .map(|chosen| chosen.suite)
             .filter(|suite| suite.group == group)
         else {
-            return self.refused(begun, NotifyType::NO_PROPOSAL_CHOSEN);
+            return self.refused(
+                begun,
+                FailureReason::PeerRefused(NotifyType::NO_PROPOSAL_CHOSEN),
+            );
         };
+        if begun.connection.child.childless && !response.notifies.childless {
+            return self.refused(
+                begun,
+                FailureReason::Refused(Unacceptable::NotChildless.into()),
+            );
+        }
         core.spis = header.spis;
         core.nat = response.notifies.nat.compare(core.spis, &datagram.path);
         if core.nat.local || core.nat.remote {
@@ -182,7 +197,12 @@ impl InitSent {
             return false;
         }
         let repeats_max = cx.config.timing.retransmits;
-        if self.repeats >= self.refusal.map_or(repeats_max, |_| repeats_max.min(1)) {
+        if self.repeats
+            >= self
+                .refusal
+                .as_ref()
+                .map_or(repeats_max, |_| repeats_max.min(1))
+        {
             return true;
         }
         cx.stats.count(Stat::RequestRepeated);
@@ -193,8 +213,8 @@ impl InitSent {
         false
     }
 
-    pub(super) const fn refusal(&self) -> Option<NotifyType> {
-        self.refusal
+    pub(super) const fn refusal(&self) -> Option<&FailureReason> {
+        self.refusal.as_ref()
     }
 
     pub(super) const fn due(&self) -> Instant {

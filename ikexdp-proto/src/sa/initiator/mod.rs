@@ -217,7 +217,7 @@ impl Initiating {
             waiting_for,
             fragments: self.channel().and_then(Channel::progress),
         };
-        let reason = refusal.map_or(timeout, FailureReason::PeerRefused);
+        let reason = refusal.cloned().unwrap_or(timeout);
         cx.handshake_failed(core, self.progress(), reason);
         State::Gone
     }

@@ -107,6 +107,9 @@ pub(super) struct Options {
     /// aes256-gcm16/prf-sha2-256/x25519; of a kind that is not named, the modern ones
     #[arg(long, value_name = "NAME[/NAME]...", value_parser = suite)]
     suite: Option<Suite>,
+    /// Begin without a CHILD SA and without an address (RFC 6023); the gateway must allow it
+    #[arg(long)]
+    childless: bool,
     /// Longest IP datagram that clients send, in octets
     #[arg(long, value_name = "OCTETS", default_value = "1280", value_parser = value_parser!(u16).range(576..))]
     fragment_size: u16,
@@ -196,6 +199,7 @@ impl Options {
             requirement,
             ike,
             esp,
+            childless: self.childless,
             fragmentation: Fragmentation {
                 enabled: !self.no_fragmentation,
                 datagram_len: self.fragment_size,
