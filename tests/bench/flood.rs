@@ -27,7 +27,7 @@ use nix::{
     unistd::Pid,
 };
 
-use crate::median;
+use crate::{median, running::Running};
 
 /// The CPU of everything but the responder.
 const OTHERS: usize = 0;
@@ -133,7 +133,7 @@ fn round(responder: Responder, ikexdp: &Path, flood: Option<(Kind, u64)>) -> Rou
     let lab = Lab::new();
     Crowd::settle(&lab);
     let attacker = Attacker::join(&lab, V4.gateway);
-    let running = Running::start(responder, ikexdp, &lab.gateway);
+    let running = start(responder, ikexdp, &lab.gateway);
     let crowd = Crowd::gather(&lab);
     let pid = running.pid();
     pin(&lab.gateway, pid);
@@ -155,49 +155,34 @@ fn round(responder: Responder, ikexdp: &Path, flood: Option<(Kind, u64)>) -> Rou
         connected: turnout.times.len() as f64,
         times: [milliseconds(50), milliseconds(95)],
         cpu: [0, 1].map(|which| percent(after[which] - before[which])),
-        by_xdp: running.absorbed() as f64 / sent.max(1) as f64 * 100.0,
+        by_xdp: absorbed_by(&running) as f64 / sent.max(1) as f64 * 100.0,
     }
 }
 
-/// A responder.
-enum Running {
-    Ikexdp(Gateway),
-    Strongswan(Box<Strongswan>),
+fn start(responder: Responder, ikexdp: &Path, namespace: &Namespace) -> Running {
+    let transport = match responder {
+        Responder::Strongswan => {
+            let settings = Settings {
+                daemon: TUNED,
+                ..Settings::responder(V4.gateway, Crowd::credentials())
+            };
+            return Running::Strongswan(Box::new(Strongswan::start(namespace, settings)));
+        }
+        Responder::UserSpace => Transport::Udp,
+        Responder::Xdp => Transport::Native,
+    };
+    let setup = Setup {
+        transport,
+        ..Setup::new(Crowd::credentials())
+    };
+    Running::Ikexdp(Gateway::start(PathBuf::from(ikexdp), namespace, &setup))
 }
 
-impl Running {
-    fn start(responder: Responder, ikexdp: &Path, namespace: &Namespace) -> Self {
-        let transport = match responder {
-            Responder::Strongswan => {
-                let settings = Settings {
-                    daemon: TUNED,
-                    ..Settings::responder(V4.gateway, Crowd::credentials())
-                };
-                return Self::Strongswan(Box::new(Strongswan::start(namespace, settings)));
-            }
-            Responder::UserSpace => Transport::Udp,
-            Responder::Xdp => Transport::Native,
-        };
-        let setup = Setup {
-            transport,
-            ..Setup::new(Crowd::credentials())
-        };
-        Self::Ikexdp(Gateway::start(PathBuf::from(ikexdp), namespace, &setup))
-    }
-
-    fn pid(&self) -> u32 {
-        match self {
-            Self::Ikexdp(gateway) => gateway.pid(),
-            Self::Strongswan(strongswan) => strongswan.pid(),
-        }
-    }
-
-    /// How many frames the XDP program has answered or dropped.
-    fn absorbed(&self) -> u64 {
-        match self {
-            Self::Ikexdp(gateway) => absorbed(&gateway.stats().xdp),
-            Self::Strongswan(_) => 0,
-        }
+/// How many frames the XDP program has answered or dropped.
+fn absorbed_by(running: &Running) -> u64 {
+    match running {
+        Running::Ikexdp(gateway) => absorbed(&gateway.stats().xdp),
+        Running::Strongswan(_) => 0,
     }
 }
 

@@ -11,11 +11,14 @@
     reason = "what it reads is its own, and a panic ends it with an error"
 )]
 
+mod compare;
 mod flood;
+mod running;
 mod xdp;
 
 use std::{env, panic, path::PathBuf, process::ExitCode, thread};
 
+use self::compare::{Case, Comparison};
 use harness::{confined::confined, crowd::CLIENT, flood::Kind};
 
 fn main() -> ExitCode {
@@ -29,8 +32,20 @@ fn main() -> ExitCode {
             let kinds: Vec<Kind> = kinds.split(',').map(kind).collect();
             Box::new(move || flood::measure(&ikexdp, rounds, &rates, &kinds))
         }
+        ["compare", ikexdp, rounds, cases, memory, directory] => {
+            let comparison = Comparison {
+                ikexdp: PathBuf::from(ikexdp),
+                rounds: rounds.parse().unwrap(),
+                cases: cases.split(',').map(case).collect(),
+                memory: memory.parse().unwrap(),
+                directory: PathBuf::from(directory),
+            };
+            Box::new(move || compare::measure(&comparison))
+        }
         _ => {
-            eprintln!("usage: bench xdp | bench flood IKEXDP ROUNDS RATE,... KIND,...");
+            eprintln!(
+                "usage: bench xdp | bench flood IKEXDP ROUNDS RATE,... KIND,... | bench compare IKEXDP ROUNDS CASE,... MEMORY DIRECTORY"
+            );
             return ExitCode::FAILURE;
         }
     };
@@ -55,6 +70,12 @@ fn kind(name: &str) -> Kind {
     let mut all = Kind::ALL.into_iter();
     all.find(|kind| kind.name() == name)
         .expect("a kind of flood")
+}
+
+fn case(name: &str) -> Case {
+    let mut all = Case::ALL.into_iter();
+    all.find(|case| case.name() == name)
+        .expect("a kind of handshake")
 }
 
 fn median(mut values: Vec<f64>) -> f64 {

@@ -16,6 +16,7 @@ use crate::{
     credentials::Credentials,
     journal::Journal,
     namespace::{Namespace, command},
+    patience,
     process::Process,
 };
 
@@ -286,6 +287,12 @@ impl Gateway {
         self.log()
             .wait_for(6 * PATIENCE, found)
             .unwrap_or_else(|| panic!("no `{text}` in the daemon's log"))
+    }
+
+    /// Waits until it answers on its control socket, which it does when it serves.
+    pub fn wait_until_it_answers(&self) {
+        let answers = || self.output(&["status"]).status.success().then_some(());
+        patience::until("the daemon's answer", answers);
     }
 
     /// Waits until the log says `text`.

@@ -46,8 +46,7 @@ enum Verb {
     /// Fuzzes, beginning with the inputs that are known to be interesting
     Fuzz(fuzz::Arguments),
     /// Measures, and prints tables
-    #[command(subcommand)]
-    Bench(bench::Bench),
+    Bench(bench::Arguments),
     /// Simulates two endpoints in all weathers
     Sim(sim::Arguments),
     /// Checks all that needs no test: format, lints, documentation, licences
@@ -72,7 +71,7 @@ fn run(verb: Verb) -> Result<ExitCode> {
         Verb::Test(arguments) => return test::run(&arguments),
         Verb::Vm { filter } => return test::run(&test::Arguments::of_vm(filter)),
         Verb::Fuzz(arguments) => fuzz::run_targets(&arguments)?,
-        Verb::Bench(bench) => bench::measure(&bench)?,
+        Verb::Bench(arguments) => bench::measure(&arguments)?,
         Verb::Sim(arguments) => sim::simulate(&arguments)?,
         Verb::Lint => lint::everything()?,
         Verb::Ci => {

@@ -1,0 +1,131 @@
+//! `cargo xtask bench compare`: ikexdp and others, side by side, with the same clients.
+//!
+//! Nobody makes CHILD SAs (RFC 6023): the kernels of most machines that run this have no ESP. What is
+//! measured is IKE alone. The responder has a CPU of its own; the clients, and all that the kernel does
+//! for them, have another.
+
+mod case;
+mod limit;
+mod plot;
+mod responder;
+mod sample;
+mod stand;
+mod table;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    thread,
+};
+
+use harness::pki::Pki;
+use nix::{
+    sched::{CpuSet, sched_setaffinity},
+    unistd::Pid,
+};
+
+pub(crate) use self::case::Case;
+use self::{
+    limit::Limit,
+    responder::Responder,
+    stand::{CLIENTS, RESPONDER, Stand},
+    table::{Memory, Result},
+};
+
+/// SAs with which memory is measured; the last number of ours alone.
+const SAS: [u32; 3] = [1_000, 10_000, 100_000];
+
+/// What to measure.
+#[derive(Clone, Debug)]
+pub(crate) struct Comparison {
+    pub(crate) ikexdp: PathBuf,
+    /// Samples of each responder, of which the medians count.
+    pub(crate) rounds: usize,
+    pub(crate) cases: Vec<Case>,
+    /// Whether to measure memory as well.
+    pub(crate) memory: bool,
+    /// Where to write the tables and the picture.
+    pub(crate) directory: PathBuf,
+}
+
+/// Measures, prints the tables, and writes them and the picture.
+pub(crate) fn measure(comparison: &Comparison) {
+    stay_on(CLIENTS);
+    let Comparison { cases, rounds, .. } = comparison;
+    let results: Vec<_> = cases
+        .iter()
+        .map(|case| compare(&comparison.ikexdp, *case, *rounds))
+        .collect();
+    let mut text = table::handshakes(&results) + "\n" + &table::limits(&results);
+    if comparison.memory {
+        let sizes = Responder::ALL.map(|responder| remember(&comparison.ikexdp, responder));
+        text += "\n";
+        text += &table::memory(&SAS, &sizes);
+    }
+    print!("{text}");
+    write(&comparison.directory, "compare.md", &text);
+    let picture = plot::draw(&results);
+    write(&comparison.directory, "compare.svg", &picture);
+}
+
+/// All responders in turn, and again, so that what else the machine does meanwhile meets all of them.
+fn compare(ikexdp: &Path, case: Case, rounds: usize) -> Result {
+    let pki = case.key().map(Pki::new);
+    let pki = pki.as_ref();
+    let stand = Stand::new(ikexdp, pki);
+    let mut samples = Responder::ALL.map(|responder| (responder, Vec::new()));
+    let mut limits = Vec::new();
+    for round in 1..=rounds {
+        eprintln!("{case}: round {round} of {rounds}");
+        limits.push(on_responders_cpu(|| limit::measure(case, pki)));
+        for (responder, samples) in &mut samples {
+            let sample = sample::handshakes(&stand, *responder, case, pki);
+            eprintln!("  {responder}: {sample:.3?}");
+            samples.push(sample);
+        }
+    }
+    let of = |value: fn(&Limit) -> f64| crate::median(limits.iter().map(value).collect());
+    Result {
+        case,
+        limit: Limit {
+            openssl: of(|it| it.openssl),
+            ours: of(|it| it.ours),
+        },
+        samples: samples.into(),
+    }
+}
+
+fn remember(ikexdp: &Path, responder: Responder) -> Memory {
+    eprintln!("memory of {responder}");
+    let numbers = if responder.is_ours() { &SAS } else { &SAS[..2] };
+    let stand = Stand::new(ikexdp, None);
+    Memory {
+        responder,
+        sizes: sample::memory(&stand, responder, numbers),
+    }
+}
+
+fn on_responders_cpu<T: Send>(task: impl FnOnce() -> T + Send) -> T {
+    thread::scope(|scope| {
+        let pinned = || {
+            stay_on(RESPONDER);
+            task()
+        };
+        scope.spawn(pinned).join().expect("it has told why")
+    })
+}
+
+/// Has this thread, and what it starts, run on one CPU.
+fn stay_on(cpu: &str) {
+    let mut cpus = CpuSet::new();
+    cpus.set(cpu.parse().expect("a number")).unwrap();
+    sched_setaffinity(Pid::from_raw(0), &cpus).expect("two CPUs");
+}
+
+fn write(directory: &Path, name: &str, text: &str) {
+    let file = directory.join(name);
+    fs::create_dir_all(directory)
+        .and_then(|()| fs::write(&file, text))
+        .unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    eprintln!("written: {}", file.display());
+}

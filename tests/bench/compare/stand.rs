@@ -1,0 +1,165 @@
+//! Where it is measured: two machines on one wire, the clients' and the responder's, each with a CPU of
+//! its own.
+//!
+//! ```text
+//!   clients 10.16.0.0/12 eth0 198.51.100.1 ---- 198.51.100.2 eth0 responder
+//! ```
+
+use std::path::{Path, PathBuf};
+
+use harness::{
+    gateway::{Gateway, Setup, Transport},
+    lab::{V4, address, connect},
+    namespace::{Namespace, command},
+    pki::{GATEWAY, Pki},
+    strongswan::{Esp, Settings, Strongswan},
+};
+use serde_json::Value;
+
+use super::{case::Case, responder::Responder};
+use crate::running::Running;
+
+/// The CPU of the clients, and of everything else but the responder.
+pub(super) const CLIENTS: &str = "0";
+/// The responder's CPU.
+pub(super) const RESPONDER: &str = "1";
+
+/// Clients under way at a time.
+const CONCURRENCY: &str = "64";
+
+/// The algorithms, as `ikexdp` and as strongSwan name them.
+const SUITE: (&str, &str) = (
+    "aes256-gcm16/prf-sha2-256/x25519",
+    "aes256gcm16-prfsha256-x25519",
+);
+
+/// strongSwan as it is fastest: a large table in many segments, threads enough, no log, and nothing
+/// that keeps clients waiting.
+const STRONGSWAN: &str = "
+    dos_protection = no
+    ikesa_table_size = 16384
+    ikesa_table_segments = 64
+    threads = 32
+    filelog {
+        stderr {
+            default = -1
+            job = 1
+        }
+    }";
+
+/// The same of ours: no log, and no cookies, whatever comes. Nobody asks for life meanwhile.
+const IKEXDP: &str = "
+[log]
+level = \"error\"
+
+[defence]
+cookies = \"off\"
+
+[timing]
+liveness = \"1h\"
+first-liveness = \"1h\"";
+
+/// The two machines.
+pub(super) struct Stand {
+    clients: Namespace,
+    responder: Namespace,
+    ikexdp: PathBuf,
+    /// What says to the clients who they are.
+    arguments: Vec<&'static str>,
+}
+
+impl Stand {
+    /// Sets them up for a kind of handshake.
+    pub(super) fn new(ikexdp: &Path, pki: Option<&Pki>) -> Self {
+        let clients = Namespace::new("clients");
+        let responder = Namespace::new("responder");
+        connect((&clients, "eth0"), (&responder, "eth0"));
+        address(&clients, "eth0", &["198.51.100.1/24"]);
+        address(&responder, "eth0", &["198.51.100.2/24"]);
+        clients.exec("ip route add local 10.16.0.0/12 dev lo");
+        responder.exec("ip route add default via 198.51.100.1");
+        let arguments = match pki {
+            Some(pki) => certificates(&clients, pki),
+            None => psk(&clients),
+        };
+        Self {
+            clients,
+            responder,
+            ikexdp: ikexdp.to_owned(),
+            arguments,
+        }
+    }
+
+    /// Starts a responder.
+    pub(super) fn start(&self, responder: Responder, case: Case, pki: Option<&Pki>) -> Running {
+        let credentials = case.gateway(pki);
+        let transport = match responder {
+            Responder::Strongswan => {
+                let settings = Settings {
+                    daemon: STRONGSWAN,
+                    ike_proposal: SUITE.1.to_owned(),
+                    esp: Esp::None,
+                    ..Settings::responder(V4.gateway, credentials)
+                };
+                let strongswan = Strongswan::start(&self.responder, settings);
+                // It starts all of its threads at its beginning, whatever CPUs there are.
+                let line = format!("--all-tasks --cpu-list --pid {RESPONDER}");
+                self.responder
+                    .exec(&format!("taskset {line} {}", strongswan.pid()));
+                return Running::Strongswan(Box::new(strongswan));
+            }
+            Responder::Xdp => Transport::Native,
+            Responder::Udp => Transport::Udp,
+        };
+        let setup = Setup {
+            transport,
+            connection: "uniqueness = \"never\"",
+            tables: IKEXDP,
+            ..Setup::new(credentials)
+        };
+        let mut on_its_cpu = command("taskset");
+        on_its_cpu.args(["--cpu-list", RESPONDER]).arg(&self.ikexdp);
+        let gateway = Gateway::launch_by(on_its_cpu, &self.ikexdp, &self.responder, &setup);
+        gateway.wait_until_it_answers();
+        Running::Ikexdp(gateway)
+    }
+
+    /// Has so many clients of the network 10.(16 + `network`).0.0/16 connect; the report of the phase.
+    pub(super) fn connect(&self, clients: u32, network: u8) -> Value {
+        let mut bench = command("taskset");
+        bench.args(["--cpu-list", CLIENTS]).arg(&self.ikexdp);
+        bench.args(["bench", &V4.gateway.to_string(), "--json", "--childless"]);
+        bench.args(["--suite", SUITE.0, "--gateway-id", GATEWAY]);
+        bench.args(["--threads", "1", "--concurrency", CONCURRENCY]);
+        bench.args(["--clients", &clients.to_string(), "--timeout", "60s"]);
+        bench.args(["--source", &format!("10.{}.0.0/16", 16 + network)]);
+        bench.args(&self.arguments);
+        let output = self.clients.output(bench);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "the generator: {stderr}");
+        let report: Value = serde_json::from_slice(&output.stdout).expect("a report");
+        report["phases"][0].clone()
+    }
+}
+
+fn psk(clients: &Namespace) -> Vec<&'static str> {
+    clients.write("/run/bench/psk", harness::credentials::SECRET);
+    vec!["--psk-file", "/run/bench/psk", "--id", "c{n}@bench.test"]
+}
+
+fn certificates(clients: &Namespace, pki: &Pki) -> Vec<&'static str> {
+    let chain = &pki.client;
+    let own = chain.leaf.clone() + &chain.intermediate;
+    clients.write("/run/bench/own.pem", own);
+    clients.write("/run/bench/own.key", &chain.key);
+    clients.write("/run/bench/ca.pem", &pki.root);
+    let files = [
+        ("--certificate", "/run/bench/own.pem"),
+        ("--key", "/run/bench/own.key"),
+        ("--authority", "/run/bench/ca.pem"),
+    ];
+    files
+        .into_iter()
+        .flat_map(|(key, file)| [key, file])
+        .collect()
+}
