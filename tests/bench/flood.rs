@@ -182,7 +182,7 @@ fn start(responder: Responder, ikexdp: &Path, namespace: &Namespace) -> Running 
 fn absorbed_by(running: &Running) -> u64 {
     match running {
         Running::Ikexdp(gateway) => absorbed(&gateway.stats().xdp),
-        Running::Strongswan(_) => 0,
+        Running::Strongswan(_) | Running::Libreswan(_) => 0,
     }
 }
 

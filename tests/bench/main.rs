@@ -18,7 +18,7 @@ mod xdp;
 
 use std::{env, panic, path::PathBuf, process::ExitCode, thread};
 
-use self::compare::{Case, Comparison};
+use self::compare::{Case, Comparison, Place};
 use harness::{confined::confined, crowd::CLIENT, flood::Kind};
 
 fn main() -> ExitCode {
@@ -32,19 +32,31 @@ fn main() -> ExitCode {
             let kinds: Vec<Kind> = kinds.split(',').map(kind).collect();
             Box::new(move || flood::measure(&ikexdp, rounds, &rates, &kinds))
         }
-        ["compare", ikexdp, rounds, cases, memory, directory] => {
+        [
+            "compare",
+            place,
+            ikexdp,
+            rounds,
+            cases,
+            memory,
+            directory @ ..,
+        ] => {
             let comparison = Comparison {
+                place: match *place {
+                    "guest" => Place::Guest,
+                    _ => Place::Host,
+                },
                 ikexdp: PathBuf::from(ikexdp),
                 rounds: rounds.parse().unwrap(),
                 cases: cases.split(',').map(case).collect(),
                 memory: memory.parse().unwrap(),
-                directory: PathBuf::from(directory),
+                directory: directory.first().map(PathBuf::from),
             };
             Box::new(move || compare::measure(&comparison))
         }
         _ => {
             eprintln!(
-                "usage: bench xdp | bench flood IKEXDP ROUNDS RATE,... KIND,... | bench compare IKEXDP ROUNDS CASE,... MEMORY DIRECTORY"
+                "usage: bench xdp | bench flood IKEXDP ROUNDS RATE,... KIND,... | bench compare host|guest IKEXDP ROUNDS CASE,... MEMORY [DIRECTORY]"
             );
             return ExitCode::FAILURE;
         }

@@ -2,12 +2,13 @@
 
 use std::{fs, time::Duration};
 
-use harness::{cpu, gateway::Gateway, strongswan::Strongswan};
+use harness::{cpu, gateway::Gateway, libreswan::Libreswan, strongswan::Strongswan};
 
 /// A responder; it ends when this is dropped.
 pub(crate) enum Running {
     Ikexdp(Gateway),
     Strongswan(Box<Strongswan>),
+    Libreswan(Libreswan),
 }
 
 /// Time of a process on a CPU, as far as it went.
@@ -25,6 +26,7 @@ impl Running {
         match self {
             Self::Ikexdp(gateway) => gateway.pid(),
             Self::Strongswan(strongswan) => strongswan.pid(),
+            Self::Libreswan(libreswan) => libreswan.pid(),
         }
     }
 

@@ -1,13 +1,18 @@
 //! `cargo xtask bench`: measurements, to be read by people; none of them can fail for being slow.
 
-use std::path::PathBuf;
+use std::{
+    io,
+    path::{Path, PathBuf},
+    process::ChildStdout,
+};
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
 use crate::{
     artifact::Artifact,
     command::{as_root, cargo, run, words},
     setup,
+    vm::Vm,
 };
 
 /// Floods that there are.
@@ -57,6 +62,10 @@ pub(crate) struct Compare {
     /// Leave out how much memory SAs take
     #[arg(long)]
     no_memory: bool,
+    /// Measure with CHILD SAs in the kernel, and Libreswan as well, in a virtual machine; its CPU is an
+    /// emulated one as a rule, and only ratios mean something
+    #[arg(long)]
+    vm: bool,
     /// Where `compare.md` and `compare.svg` are written
     #[arg(long, default_value = "target/bench")]
     output: PathBuf,
@@ -67,28 +76,17 @@ pub(crate) struct Compare {
 /// # Errors
 /// The set-up or the build fails, there is no way to be root, or something does not work at all.
 pub(crate) fn measure(arguments: &Arguments) -> Result<()> {
+    if arguments.other.is_none() && arguments.compare.vm {
+        return compare_in_vm(&arguments.compare);
+    }
     setup::for_lab()?;
-    let build = "build --release --package ikexdp --package ikexdp-tests --bin ikexdp --bin bench";
-    let artifacts = Artifact::build(cargo().args(words(build)))?;
+    let artifacts = build()?;
     let mut command = as_root(Artifact::program(&artifacts, "bench")?)?;
+    let ikexdp = Artifact::program(&artifacts, "ikexdp")?;
     match &arguments.other {
-        None => {
-            let Compare {
-                rounds,
-                cases,
-                no_memory,
-                output,
-            } = &arguments.compare;
-            command
-                .arg("compare")
-                .arg(Artifact::program(&artifacts, "ikexdp")?)
-                .args([
-                    rounds.to_string(),
-                    cases.join(","),
-                    (!no_memory).to_string(),
-                ])
-                .arg(std::path::absolute(output)?)
-        }
+        None => command
+            .args(arguments.compare.words("host", ikexdp))
+            .arg(std::path::absolute(&arguments.compare.output)?),
         Some(Bench::Xdp) => command.arg("xdp"),
         Some(Bench::Flood {
             rates,
@@ -98,11 +96,50 @@ pub(crate) fn measure(arguments: &Arguments) -> Result<()> {
             let rates: Vec<_> = rates.iter().map(u64::to_string).collect();
             command
                 .arg("flood")
-                .arg(Artifact::program(&artifacts, "ikexdp")?)
+                .arg(ikexdp)
                 .arg(rounds.to_string())
                 .arg(rates.join(","))
                 .arg(kinds.join(","))
         }
     };
     run(&mut command)
+}
+
+/// The same in a virtual machine, and without what one CPU in memory has no room for.
+fn compare_in_vm(compare: &Compare) -> Result<()> {
+    setup::for_tests()?;
+    let artifacts = build()?;
+    let bench = Artifact::program(&artifacts, "bench")?;
+    let ikexdp = Artifact::program(&artifacts, "ikexdp")?;
+    let vm = Vm::new(&[bench, ikexdp])?;
+    let line = format!(
+        "{} {}",
+        bench.display(),
+        compare.words("guest", ikexdp).join(" ")
+    );
+    let show = |mut output: ChildStdout| io::copy(&mut output, &mut io::stdout());
+    let (shown, code) = vm.run("bench", &line, show)?;
+    shown?;
+    ensure!(code? == 0, "the bench fails in the virtual machine");
+    Ok(())
+}
+
+fn build() -> Result<Vec<Artifact>> {
+    let build = "build --release --package ikexdp --package ikexdp-tests --bin ikexdp --bin bench";
+    Artifact::build(cargo().args(words(build)))
+}
+
+impl Compare {
+    /// The bench's words for it.
+    fn words(&self, place: &str, ikexdp: &Path) -> Vec<String> {
+        let has_memory = place == "host" && !self.no_memory;
+        vec![
+            "compare".to_owned(),
+            place.to_owned(),
+            ikexdp.display().to_string(),
+            self.rounds.to_string(),
+            self.cases.join(","),
+            has_memory.to_string(),
+        ]
+    }
 }

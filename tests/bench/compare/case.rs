@@ -29,16 +29,6 @@ impl Case {
         }
     }
 
-    /// How many handshakes there are in a sample: some seconds' work for the slowest.
-    pub(crate) const fn handshakes(self) -> u32 {
-        match self {
-            Self::Psk => 4000,
-            Self::EcdsaP256 => 2000,
-            Self::Rsa2048 => 1500,
-            Self::Rsa4096 => 400,
-        }
-    }
-
     /// The keys of certificates.
     pub(crate) const fn key(self) -> Option<Key> {
         match self {
@@ -56,6 +46,15 @@ impl Case {
             Self::EcdsaP256 => Some("ecdsap256"),
             Self::Rsa2048 => Some("rsa2048"),
             Self::Rsa4096 => Some("rsa4096"),
+        }
+    }
+
+    /// What Libreswan calls it.
+    pub(crate) const fn authby(self) -> &'static str {
+        match self {
+            Self::Psk => "secret",
+            Self::EcdsaP256 => "ecdsa",
+            Self::Rsa2048 | Self::Rsa4096 => "rsasig",
         }
     }
 

@@ -24,7 +24,7 @@ use rustls_pki_types::{PrivateKeyDer, pem::PemObject as _};
 
 use harness::pki::{Key, Pki};
 
-use super::{case::Case, stand::RESPONDER};
+use super::{case::Case, place::RESPONDER};
 
 /// How long an operation is repeated.
 const TIME: Duration = Duration::from_millis(500);

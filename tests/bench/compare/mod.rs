@@ -1,11 +1,12 @@
 //! `cargo xtask bench compare`: ikexdp and others, side by side, with the same clients.
 //!
-//! Nobody makes CHILD SAs (RFC 6023): the kernels of most machines that run this have no ESP. What is
+//! On this machine nobody makes CHILD SAs (RFC 6023): many kernels that run this have no ESP. What is
 //! measured is IKE alone. The responder has a CPU of its own; the clients, and all that the kernel does
-//! for them, have another.
+//! for them, have another. In a virtual machine everybody makes them, and has the kernel carry them.
 
 mod case;
 mod limit;
+mod place;
 mod plot;
 mod responder;
 mod sample;
@@ -24,11 +25,12 @@ use nix::{
     unistd::Pid,
 };
 
-pub(crate) use self::case::Case;
+pub(crate) use self::{case::Case, place::Place};
 use self::{
     limit::Limit,
+    place::{CLIENTS, RESPONDER},
     responder::Responder,
-    stand::{CLIENTS, RESPONDER, Stand},
+    stand::Stand,
     table::{Memory, Result},
 };
 
@@ -38,47 +40,55 @@ const SAS: [u32; 3] = [1_000, 10_000, 100_000];
 /// What to measure.
 #[derive(Clone, Debug)]
 pub(crate) struct Comparison {
+    pub(crate) place: Place,
     pub(crate) ikexdp: PathBuf,
     /// Samples of each responder, of which the medians count.
     pub(crate) rounds: usize,
     pub(crate) cases: Vec<Case>,
     /// Whether to measure memory as well.
     pub(crate) memory: bool,
-    /// Where to write the tables and the picture.
-    pub(crate) directory: PathBuf,
+    /// Where to write the tables and the picture, if anywhere.
+    pub(crate) directory: Option<PathBuf>,
 }
 
 /// Measures, prints the tables, and writes them and the picture.
 pub(crate) fn measure(comparison: &Comparison) {
-    stay_on(CLIENTS);
-    let Comparison { cases, rounds, .. } = comparison;
-    let results: Vec<_> = cases
-        .iter()
-        .map(|case| compare(&comparison.ikexdp, *case, *rounds))
-        .collect();
-    let mut text = table::handshakes(&results) + "\n" + &table::limits(&results);
+    if comparison.place == Place::Host {
+        stay_on(CLIENTS);
+    }
+    let cases = comparison.cases.iter();
+    let results: Vec<_> = cases.map(|case| compare(comparison, *case)).collect();
+    let mut text = table::handshakes(&results);
+    text += &table::limits(&results);
     if comparison.memory {
-        let sizes = Responder::ALL.map(|responder| remember(&comparison.ikexdp, responder));
+        let responders = comparison.place.responders().iter();
+        let sizes: Vec<_> = responders.map(|it| remember(comparison, *it)).collect();
         text += "\n";
         text += &table::memory(&SAS, &sizes);
     }
     print!("{text}");
-    write(&comparison.directory, "compare.md", &text);
-    let picture = plot::draw(&results);
-    write(&comparison.directory, "compare.svg", &picture);
+    if let Some(directory) = &comparison.directory {
+        write(directory, "compare.md", &text);
+        write(directory, "compare.svg", &plot::draw(&results));
+    }
 }
 
 /// All responders in turn, and again, so that what else the machine does meanwhile meets all of them.
-fn compare(ikexdp: &Path, case: Case, rounds: usize) -> Result {
+fn compare(comparison: &Comparison, case: Case) -> Result {
+    let Comparison { place, rounds, .. } = *comparison;
     let pki = case.key().map(Pki::new);
     let pki = pki.as_ref();
-    let stand = Stand::new(ikexdp, pki);
-    let mut samples = Responder::ALL.map(|responder| (responder, Vec::new()));
+    let responders = place.responders().iter();
+    let mut samples: Vec<_> = responders.map(|it| (*it, Vec::new())).collect();
     let mut limits = Vec::new();
     for round in 1..=rounds {
         eprintln!("{case}: round {round} of {rounds}");
-        limits.push(on_responders_cpu(|| limit::measure(case, pki)));
+        if place == Place::Host {
+            limits.push(on_responders_cpu(|| limit::measure(case, pki)));
+        }
         for (responder, samples) in &mut samples {
+            // What one has left in the kernel is not in the way of the next.
+            let stand = Stand::new(place, &comparison.ikexdp, pki);
             let sample = sample::handshakes(&stand, *responder, case, pki);
             eprintln!("  {responder}: {sample:.3?}");
             samples.push(sample);
@@ -87,18 +97,18 @@ fn compare(ikexdp: &Path, case: Case, rounds: usize) -> Result {
     let of = |value: fn(&Limit) -> f64| crate::median(limits.iter().map(value).collect());
     Result {
         case,
-        limit: Limit {
+        limit: (!limits.is_empty()).then(|| Limit {
             openssl: of(|it| it.openssl),
             ours: of(|it| it.ours),
-        },
-        samples: samples.into(),
+        }),
+        samples,
     }
 }
 
-fn remember(ikexdp: &Path, responder: Responder) -> Memory {
+fn remember(comparison: &Comparison, responder: Responder) -> Memory {
     eprintln!("memory of {responder}");
     let numbers = if responder.is_ours() { &SAS } else { &SAS[..2] };
-    let stand = Stand::new(ikexdp, None);
+    let stand = Stand::new(comparison.place, &comparison.ikexdp, None);
     Memory {
         responder,
         sizes: sample::memory(&stand, responder, numbers),

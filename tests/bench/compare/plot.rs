@@ -19,12 +19,15 @@ const SCALE: f64 = 460.0;
 const BAR: f64 = 22.0;
 const NAME: f64 = 38.0;
 const TOP: f64 = 50.0;
+/// From which share on, in percent, a value stands in its bar.
+const INSIDE: f64 = 70.0;
 
 /// Legible on light and on dark pages.
 const STYLE: &str = "
     text { font: 13px sans-serif; fill: #333 }
     .title { font-weight: bold; font-size: 15px }
     .case { font-weight: bold }
+    .inside { fill: #fff; text-anchor: end }
     .limit { stroke: #b33; stroke-width: 1.5; stroke-dasharray: 4 3 }
     @media (prefers-color-scheme: dark) { text { fill: #ddd } }";
 
@@ -39,7 +42,10 @@ pub(super) fn draw(results: &[Result]) -> String {
     let mut y = TOP;
     for result in results {
         picture = picture.add(text(10.0, y + 14.0, "case", &result.case.to_string()));
-        let limit = thousands(1e6 / result.limit.openssl);
+        let Some(limit) = result.limit else {
+            continue;
+        };
+        let limit = thousands(1e6 / limit.openssl);
         picture = picture.add(text(
             LEFT + SCALE + 6.0,
             y + 14.0,
@@ -49,13 +55,13 @@ pub(super) fn draw(results: &[Result]) -> String {
         let begin = y + 20.0;
         y = begin;
         for (responder, line) in result.lines() {
-            let [share, _] = line.shares;
+            let [share, _] = line.shares.expect("there is a limit");
             let long = SCALE * share / 100.0;
             let said = format!("{} ({share:.0} %)", thousands(line.per_cpu_second));
             picture = picture
                 .add(text(10.0, y + 14.0, "", &responder.to_string()))
                 .add(bar(y, long, responder))
-                .add(text(LEFT + long + 6.0, y + 14.0, "", &said));
+                .add(value(y + 14.0, LEFT + long, share, &said));
             y += BAR;
         }
         let at = LEFT + SCALE;
@@ -87,6 +93,14 @@ fn bar(y: f64, long: f64, responder: Responder) -> Rectangle {
         .set("width", format!("{long:.1}"))
         .set("height", BAR - 6.0)
         .set("fill", colour)
+}
+
+/// Behind the end of its bar, or in it where the mark of the limit would be in the way.
+fn value(y: f64, end: f64, share: f64, words: &str) -> Text {
+    if share < INSIDE {
+        return text(end + 6.0, y, "", words);
+    }
+    text(end - 6.0, y, "inside", words)
 }
 
 fn text(x: f64, y: f64, class: &str, words: &str) -> Text {

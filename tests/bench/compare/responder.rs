@@ -6,17 +6,15 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Responder {
     Strongswan,
+    Libreswan,
     Udp,
     Xdp,
 }
 
 impl Responder {
-    /// The one that the others are compared with, first.
-    pub(crate) const ALL: [Self; 3] = [Self::Strongswan, Self::Udp, Self::Xdp];
-
     /// Whether it is ours.
-    pub(crate) fn is_ours(self) -> bool {
-        self != Self::Strongswan
+    pub(crate) const fn is_ours(self) -> bool {
+        matches!(self, Self::Udp | Self::Xdp)
     }
 }
 
@@ -24,6 +22,7 @@ impl fmt::Display for Responder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Strongswan => "strongSwan",
+            Self::Libreswan => "Libreswan",
             Self::Udp => "ikexdp, UDP",
             Self::Xdp => "ikexdp, XDP",
         })

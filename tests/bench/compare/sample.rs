@@ -7,9 +7,6 @@ use serde_json::Value;
 
 use super::{case::Case, responder::Responder, stand::Stand};
 
-/// Handshakes before those that count: code and memory are there then.
-const WARM_UP: u32 = 200;
-
 /// For what a responder does after its last answer.
 const PAUSE: Duration = Duration::from_millis(300);
 
@@ -42,10 +39,12 @@ pub(super) fn handshakes(
     pki: Option<&Pki>,
 ) -> Sample {
     let running = stand.start(responder, case, pki);
-    stand.connect(WARM_UP, 0);
+    // Code and memory are there then.
+    let (warm_up, handshakes) = stand.place.handshakes(case);
+    stand.connect(warm_up, 0);
     thread::sleep(PAUSE);
     let before = running.used();
-    let phase = stand.connect(case.handshakes(), 1);
+    let phase = stand.connect(handshakes, 1);
     thread::sleep(PAUSE);
     let after = running.used();
     let number = |value: &Value| value.as_f64().expect("a number");

@@ -10,19 +10,19 @@ use std::path::{Path, PathBuf};
 use harness::{
     gateway::{Gateway, Setup, Transport},
     lab::{V4, address, connect},
-    namespace::{Namespace, command},
+    libreswan::Libreswan,
+    namespace::Namespace,
     pki::{GATEWAY, Pki},
-    strongswan::{Esp, Settings, Strongswan},
+    strongswan::{Settings, Strongswan},
 };
 use serde_json::Value;
 
-use super::{case::Case, responder::Responder};
+use super::{
+    case::Case,
+    place::{CLIENTS, Place, RESPONDER},
+    responder::Responder,
+};
 use crate::running::Running;
-
-/// The CPU of the clients, and of everything else but the responder.
-pub(super) const CLIENTS: &str = "0";
-/// The responder's CPU.
-pub(super) const RESPONDER: &str = "1";
 
 /// Clients under way at a time.
 const CONCURRENCY: &str = "64";
@@ -63,6 +63,7 @@ first-liveness = \"1h\"";
 pub(super) struct Stand {
     clients: Namespace,
     responder: Namespace,
+    pub(super) place: Place,
     ikexdp: PathBuf,
     /// What says to the clients who they are.
     arguments: Vec<&'static str>,
@@ -70,7 +71,7 @@ pub(super) struct Stand {
 
 impl Stand {
     /// Sets them up for a kind of handshake.
-    pub(super) fn new(ikexdp: &Path, pki: Option<&Pki>) -> Self {
+    pub(super) fn new(place: Place, ikexdp: &Path, pki: Option<&Pki>) -> Self {
         let clients = Namespace::new("clients");
         let responder = Namespace::new("responder");
         connect((&clients, "eth0"), (&responder, "eth0"));
@@ -85,6 +86,7 @@ impl Stand {
         Self {
             clients,
             responder,
+            place,
             ikexdp: ikexdp.to_owned(),
             arguments,
         }
@@ -98,37 +100,46 @@ impl Stand {
                 let settings = Settings {
                     daemon: STRONGSWAN,
                     ike_proposal: SUITE.1.to_owned(),
-                    esp: Esp::None,
+                    esp: self.place.esp(),
                     ..Settings::responder(V4.gateway, credentials)
                 };
                 let strongswan = Strongswan::start(&self.responder, settings);
-                // It starts all of its threads at its beginning, whatever CPUs there are.
-                let line = format!("--all-tasks --cpu-list --pid {RESPONDER}");
-                self.responder
-                    .exec(&format!("taskset {line} {}", strongswan.pid()));
+                if self.place == Place::Host {
+                    // It has all of its threads, whatever CPUs there are.
+                    let line = format!("--all-tasks --cpu-list --pid {RESPONDER}");
+                    self.responder
+                        .exec(&format!("taskset {line} {}", strongswan.pid()));
+                }
                 return Running::Strongswan(Box::new(strongswan));
+            }
+            Responder::Libreswan => {
+                let libreswan =
+                    Libreswan::serve(&self.responder, V4.gateway, &credentials, case.authby());
+                return Running::Libreswan(libreswan);
             }
             Responder::Xdp => Transport::Native,
             Responder::Udp => Transport::Udp,
         };
         let setup = Setup {
             transport,
+            data_plane: self.place.data_plane(),
             connection: "uniqueness = \"never\"",
             tables: IKEXDP,
             ..Setup::new(credentials)
         };
-        let mut on_its_cpu = command("taskset");
-        on_its_cpu.args(["--cpu-list", RESPONDER]).arg(&self.ikexdp);
-        let gateway = Gateway::launch_by(on_its_cpu, &self.ikexdp, &self.responder, &setup);
+        let launcher = self.place.on(RESPONDER, &self.ikexdp);
+        let gateway = Gateway::launch_by(launcher, &self.ikexdp, &self.responder, &setup);
         gateway.wait_until_it_answers();
         Running::Ikexdp(gateway)
     }
 
     /// Has so many clients of the network 10.(16 + `network`).0.0/16 connect; the report of the phase.
     pub(super) fn connect(&self, clients: u32, network: u8) -> Value {
-        let mut bench = command("taskset");
-        bench.args(["--cpu-list", CLIENTS]).arg(&self.ikexdp);
-        bench.args(["bench", &V4.gateway.to_string(), "--json", "--childless"]);
+        let mut bench = self.place.on(CLIENTS, &self.ikexdp);
+        bench.args(["bench", &V4.gateway.to_string(), "--json"]);
+        if self.place == Place::Host {
+            bench.arg("--childless");
+        }
         bench.args(["--suite", SUITE.0, "--gateway-id", GATEWAY]);
         bench.args(["--threads", "1", "--concurrency", CONCURRENCY]);
         bench.args(["--clients", &clients.to_string(), "--timeout", "60s"]);

@@ -11,7 +11,8 @@ const BUSY: f64 = 95.0;
 /// What was measured of one kind of handshake: as many samples of each responder.
 pub(super) struct Result {
     pub(super) case: Case,
-    pub(super) limit: Limit,
+    /// None where machines are emulated.
+    pub(super) limit: Option<Limit>,
     pub(super) samples: Vec<(Responder, Vec<Sample>)>,
 }
 
@@ -35,7 +36,7 @@ pub(super) struct Line {
     /// How many times that of the reference it is.
     pub(super) ratio: f64,
     /// The part of what the public-key operations alone allow, in percent: OpenSSL's and ours.
-    pub(super) shares: [f64; 2],
+    pub(super) shares: Option<[f64; 2]>,
     /// What half of the clients and 99 of a hundred did not exceed, in milliseconds.
     pub(super) latency: [f64; 2],
 }
@@ -63,7 +64,9 @@ impl Result {
             ],
             per_cpu_second: 1e3 / cpu,
             ratio: reference / cpu,
-            shares: [share(self.limit.openssl), share(self.limit.ours)],
+            shares: self
+                .limit
+                .map(|limit| [share(limit.openssl), share(limit.ours)]),
             latency: [0, 1].map(|which| middle(samples, |it| it.latency[which])),
         }
     }
@@ -77,19 +80,21 @@ fn middle(samples: &[Sample], value: impl Fn(&Sample) -> f64) -> f64 {
 pub(super) fn handshakes(results: &[Result]) -> String {
     let mut table = String::from(
         "| handshake | responder | handshakes/s | CPU s per 1,000 (user + system) \
-         | handshakes per CPU s | ratio | of OpenSSL's limit | of our own limit | half within ms | 99 % within ms |\n\
+         | handshakes per CPU s | ratio | half within ms | 99 % within ms | of OpenSSL's limit | of our own limit |\n\
          |---|---|--:|--:|--:|--:|--:|--:|--:|--:|\n",
     );
     for result in results {
         for (responder, line) in result.lines() {
             let [user, system] = line.cpu;
-            let [openssl, ours] = line.shares;
             let [half, most] = line.latency;
+            let shares = line.shares.map_or("| |".to_owned(), |[openssl, ours]| {
+                format!("{openssl:.0} % | {ours:.0} %")
+            });
             let at_least = if line.is_generator_busy { "≥ " } else { "" };
             writeln!(
                 table,
                 "| {} | {responder} | {at_least}{} | {:.3} ({user:.3} + {system:.3}) | {} | {:.1} \
-                 | {openssl:.0} % | {ours:.0} % | {half:.1} | {most:.1} |",
+                 | {half:.1} | {most:.1} | {shares} |",
                 result.case,
                 thousands(line.per_second),
                 user + system,
@@ -104,12 +109,16 @@ pub(super) fn handshakes(results: &[Result]) -> String {
 
 /// What the public-key operations of each kind of handshake allow.
 pub(super) fn limits(results: &[Result]) -> String {
+    let known = results.iter().filter_map(|it| Some((it.case, it.limit?)));
+    let known: Vec<_> = known.collect();
+    if known.is_empty() {
+        return String::new();
+    }
     let mut table = String::from(
-        "| public-key operations of | OpenSSL us | ours us | OpenSSL's limit per CPU s | our own |\n\
+        "\n| public-key operations of | OpenSSL us | ours us | OpenSSL's limit per CPU s | our own |\n\
          |---|--:|--:|--:|--:|\n",
     );
-    for Result { case, limit, .. } in results {
-        let Limit { openssl, ours } = *limit;
+    for (case, Limit { openssl, ours }) in known {
         writeln!(
             table,
             "| {case} | {openssl:.0} | {ours:.0} | {} | {} |",

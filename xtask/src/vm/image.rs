@@ -13,7 +13,7 @@ use super::archive::Archive;
 use crate::command::{find, output};
 
 /// What the harness runs.
-const PROGRAMS: [&str; 11] = [
+const PROGRAMS: [&str; 13] = [
     "certutil",
     "charon-systemd",
     "chmod",
@@ -21,7 +21,9 @@ const PROGRAMS: [&str; 11] = [
     "freeradius",
     "ip",
     "nft",
+    "openssl",
     "ping",
+    "pk12util",
     "setpriv",
     "swanctl",
     "tcpdump",
