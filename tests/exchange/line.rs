@@ -279,6 +279,26 @@ fn a_forged_choice_does_not_end_a_handshake() {
     assert_eq!(line.client.failure(), Some(&refused));
 }
 
+/// <-- IKE_SA_INIT { ..., N(CHILDLESS_IKEV2_SUPPORTED) }
+/// --> IKE_AUTH { IDi, IDr, AUTH }
+/// <-- IKE_AUTH { IDr, AUTH }
+#[test]
+fn both_ends_do_without_a_child_sa() {
+    let mut parties = Parties::new(Proof::SharedKey);
+    parties.change_client(|connection| {
+        connection.child.childless = true;
+        connection.child.request_addresses = false;
+    });
+    let mut line = Line::new(&parties);
+    line.connect();
+    for end in [line.client, line.gateway] {
+        let sa = end.endpoint.summaries(None).next().unwrap();
+        assert!(sa.children.is_empty() && sa.addresses.is_empty(), "{sa:?}");
+        let refused = |event: &Event| matches!(event, Event::ChildRefused { .. });
+        assert!(!end.events.iter().any(refused));
+    }
+}
+
 /// RFC 6023 §3: only who is told that it may be leaves the CHILD SA out; that it may not is
 /// believed when there has been time for another response.
 #[test]

@@ -65,25 +65,6 @@ fn a_shared_key_makes_an_sa_with_addresses() {
     );
 }
 
-/// <-- IKE_SA_INIT { ..., N(CHILDLESS_IKEV2_SUPPORTED) }
-/// --> IKE_AUTH { IDi, IDr, AUTH }
-/// <-- IKE_AUTH { IDr, AUTH }
-#[test]
-fn both_ends_do_without_a_child_sa() {
-    let mut parties = Parties::new(Proof::SharedKey);
-    parties.change_client(|connection| {
-        connection.child.childless = true;
-        connection.child.request_addresses = false;
-    });
-    let net = after_connecting(&parties, FAIR);
-    for side in [Side::Gateway, Side::Client] {
-        let sa = net.established(side).remove(0);
-        assert!(sa.children.is_empty() && sa.addresses.is_empty(), "{sa:?}");
-        let refused = |event: &Event| matches!(event, Event::ChildRefused { .. });
-        assert!(!net.events(side).iter().any(refused));
-    }
-}
-
 /// --> IKE_AUTH { IDi, CERT, CERTREQ, IDr, AUTH, ... } in fragments
 /// <-- IKE_AUTH { IDr, CERT, AUTH, ... } in fragments
 #[test]
