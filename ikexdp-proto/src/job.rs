@@ -10,7 +10,8 @@ use rustls_pki_types::{CertificateDer, UnixTime};
 
 use crate::crypto::CryptoError;
 use crate::crypto::cert::{
-    CertifiedKey, CredentialError, Credentials, Inquiry, StatusSource, TrustAnchors, Usage,
+    CertifiedKey, CredentialError, Credentials, Inquiry, SignatureMemory, StatusSource,
+    TrustAnchors, Usage,
 };
 use crate::crypto::kex::{Group, KeyPair};
 use crate::crypto::scheme::SignatureScheme;
@@ -138,6 +139,8 @@ pub struct JobHost<'a> {
     pub data_plane: &'a dyn DataPlane,
     /// Who knows which certificates have been revoked.
     pub status: &'a dyn StatusSource,
+    /// Remembers certificates' signatures.
+    pub signatures: &'a dyn SignatureMemory,
 }
 
 impl Job {
@@ -232,7 +235,12 @@ impl Verification {
             signed_octets: &self.octets,
             signature: &self.signature,
         };
-        self.anchors
-            .verify(&credentials, self.usage, host.unix_time, host.status)
+        self.anchors.verify(
+            &credentials,
+            self.usage,
+            host.unix_time,
+            host.status,
+            host.signatures,
+        )
     }
 }

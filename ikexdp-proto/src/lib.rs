@@ -11,6 +11,8 @@
 )]
 
 extern crate alloc;
+#[cfg(test)]
+extern crate std;
 
 pub mod config;
 pub mod crypto;

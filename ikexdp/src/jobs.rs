@@ -14,6 +14,7 @@ use ikexdp_proto::job::{Job, JobHost, JobId, JobResult};
 use ring::rand::SystemRandom;
 
 use crate::clock;
+use crate::signatures::Signatures;
 use crate::waker::Waker;
 
 /// A fixed number of threads, each of which takes a job, does it, and takes the
@@ -122,12 +123,14 @@ impl Jobs {
         status: Arc<dyn StatusSource>,
     ) -> io::Result<Self> {
         let random = SystemRandom::new();
+        let signatures = Arc::new(Signatures::default());
         let run = move |job: Job, reply: Reply<JobResult>| {
             let host = JobHost {
                 random: &random,
                 unix_time: clock::unix_time(),
                 data_plane: &*data_plane,
                 status: &*status,
+                signatures: &*signatures,
             };
             job.run(host, |result| reply.send(result));
         };

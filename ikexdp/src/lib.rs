@@ -37,6 +37,7 @@ pub mod process;
 pub mod profiles;
 pub mod prometheus;
 pub mod radius;
+pub mod signatures;
 pub mod udp;
 pub mod view;
 pub mod waker;

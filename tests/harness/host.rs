@@ -3,7 +3,7 @@
 use std::sync::mpsc;
 use std::time::Duration;
 
-use ikexdp_proto::crypto::cert::{NoStatusSource, StatusSource};
+use ikexdp_proto::crypto::cert::{NoMemory, NoStatusSource, StatusSource};
 use ikexdp_proto::data_plane::DataPlane;
 use ikexdp_proto::job::{Job, JobHost, JobResult};
 use ring::rand::SystemRandom;
@@ -26,6 +26,7 @@ pub fn run_asking(job: Job, data_plane: &dyn DataPlane, status: &dyn StatusSourc
         unix_time: UnixTime::since_unix_epoch(NOW),
         data_plane,
         status,
+        signatures: &NoMemory,
     };
     let (done, result) = mpsc::channel();
     job.run(host, move |result| done.send(result).unwrap());

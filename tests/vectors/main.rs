@@ -16,8 +16,8 @@ use std::time::Duration;
 
 use harness::pki::{CLIENT, Key, Pki};
 use ikexdp_proto::crypto::cert::{
-    CertificateError, CertifiedKey, CredentialError, Credentials, NoStatusSource, TrustAnchors,
-    Usage,
+    CertificateError, CertifiedKey, CredentialError, Credentials, NoMemory, NoStatusSource,
+    TrustAnchors, Usage,
 };
 use ikexdp_proto::crypto::scheme::{Hash, SignatureScheme};
 use ikexdp_proto::crypto::sign::{SigningKey, Verifier};
@@ -123,9 +123,13 @@ impl Claim {
             signed_octets: b"octets",
             signature,
         };
-        let verified = self
-            .anchors
-            .verify(&credentials, self.usage, self.now, &NoStatusSource);
+        let verified = self.anchors.verify(
+            &credentials,
+            self.usage,
+            self.now,
+            &NoStatusSource,
+            &NoMemory,
+        );
         verified.map(|inquiry| assert!(inquiry.is_none()))
     }
 }

@@ -25,6 +25,7 @@ use super::record::{Record, count};
 use super::{Order, Outcome, Tally};
 use crate::clock::{self, Clock};
 use crate::entropy;
+use crate::signatures::Signatures;
 use crate::waker::Waker;
 
 /// Descriptors told of in a turn; the others are told of in the next.
@@ -58,6 +59,7 @@ pub(super) struct Worker {
     is_stalled: bool,
     fleet: Fleet,
     random: SystemRandom,
+    signatures: Signatures,
     jobs: VecDeque<(JobId, Job)>,
     results: (Sender<JobResult>, Receiver<JobResult>),
     /// Repeated requests until this phase began.
@@ -90,6 +92,7 @@ impl Worker {
             is_stalled: false,
             fleet: Fleet::new(&plan, post.thread, numbers())?,
             random: SystemRandom::new(),
+            signatures: Signatures::default(),
             jobs: VecDeque::new(),
             results: channel(),
             repeated: 0,
@@ -213,6 +216,7 @@ impl Worker {
             unix_time: clock::unix_time(),
             data_plane: &NoDataPlane,
             status: &NoStatusSource,
+            signatures: &self.signatures,
         };
         let done = Sender::clone(&self.results.0);
         job.run(host, move |result| drop(done.send(result)));

@@ -12,7 +12,7 @@ use ikexdp_proto::config::{
     AddressPool, ChildConfig, Connection, Credential, EspAlgorithms, Gate, IkeAlgorithms,
     Lifetimes, RemoteSelectors, Requirement, Timing, Uniqueness,
 };
-use ikexdp_proto::crypto::cert::NoStatusSource;
+use ikexdp_proto::crypto::cert::{NoMemory, NoStatusSource};
 use ikexdp_proto::data_plane::{Binding, NoDataPlane};
 use ikexdp_proto::event::Event;
 use ikexdp_proto::identity::Identity;
@@ -221,6 +221,7 @@ impl Client {
                         unix_time: unix_time(),
                         data_plane: &NoDataPlane,
                         status: &NoStatusSource,
+                        signatures: &NoMemory,
                     };
                     let (done, result) = mpsc::channel();
                     job.run(host, move |result| done.send(result).unwrap());

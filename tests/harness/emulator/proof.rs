@@ -1,6 +1,6 @@
 //! Who proves what to whom, and how.
 
-use ikexdp_proto::crypto::cert::{Credentials, NoStatusSource, TrustAnchors, Usage};
+use ikexdp_proto::crypto::cert::{Credentials, NoMemory, NoStatusSource, TrustAnchors, Usage};
 use ikexdp_proto::crypto::sign::{SigningKey, Verifier};
 use ikexdp_proto::identity::Identity;
 use ikexdp_proto::types::Role;
@@ -172,9 +172,13 @@ impl Said {
                     signature: signed,
                 };
                 let now = UnixTime::now();
-                let verified =
-                    user.trusted()
-                        .verify(&credentials, Usage::Gateway, now, &NoStatusSource);
+                let verified = user.trusted().verify(
+                    &credentials,
+                    Usage::Gateway,
+                    now,
+                    &NoStatusSource,
+                    &NoMemory,
+                );
                 verified.unwrap_or_else(|error| panic!("the gateway's certificate: {error}"));
             }
             (proof, _) => panic!("the gateway proves by {proof:?}"),

@@ -38,7 +38,7 @@ pub(super) fn verify_signature(
 type Algorithm = &'static dyn SignatureVerificationAlgorithm;
 
 /// Those that certificates may be signed by.
-pub(super) static OF_CERTIFICATES: &[Algorithm] = &[
+pub(super) static OF_CERTIFICATES: [Algorithm; 15] = [
     algorithm::ECDSA_P256_SHA256,
     algorithm::ECDSA_P256_SHA384,
     algorithm::ECDSA_P384_SHA256,

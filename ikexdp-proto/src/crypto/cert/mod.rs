@@ -3,6 +3,7 @@
 mod algorithm;
 mod crl;
 mod error;
+mod memory;
 mod ocsp;
 mod path;
 mod revocation;
@@ -13,19 +14,20 @@ use core::fmt;
 
 use der::{Decode, Encode};
 use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
-use rustls_pki_types::{CertificateDer, TrustAnchor, UnixTime};
+use rustls_pki_types::{CertificateDer, SignatureVerificationAlgorithm, TrustAnchor, UnixTime};
 use webpki::{
     EndEntityCert, ExtendedKeyUsageValidator, KeyPurposeId, KeyPurposeIdIter, VerifiedPath,
 };
 use x509_cert::Certificate;
 
-use self::algorithm::OF_CERTIFICATES;
+use self::memory::remembering;
 use super::scheme::SignatureScheme;
 use super::sign::SigningKey;
 use crate::identity::{Identity, asserted_names};
 
 pub use self::crl::{RevocationList, RevocationListError, Signer};
 pub use self::error::CredentialError;
+pub use self::memory::{NoMemory, SignatureDigest, SignatureMemory};
 pub use self::ocsp::{Answer, AnswerError, ResponseStatus};
 pub use self::path::{Issued, Issuer};
 pub use self::revocation::{
@@ -280,7 +282,7 @@ impl TrustAnchors {
         let (leaf, intermediates) = chain.split_first().ok_or(CredentialError::NoCertificate)?;
         let end_entity = EndEntityCert::try_from(leaf)?;
         let parsed = Certificate::from_der(leaf).map_err(|_| CredentialError::Malformed)?;
-        let path = self.path(&end_entity, &parsed, intermediates, usage, now)?;
+        let path = self.path(&end_entity, &parsed, intermediates, usage, now, &NoMemory)?;
         if self.revocation.policy == RevocationPolicy::Off {
             return Ok(());
         }
@@ -299,9 +301,13 @@ impl TrustAnchors {
         intermediates: &'a [CertificateDer<'a>],
         usage: Usage,
         now: UnixTime,
+        memory: &dyn SignatureMemory,
     ) -> Result<VerifiedPath<'a>, CredentialError> {
+        let algorithms = remembering(memory);
+        let algorithms: [&dyn SignatureVerificationAlgorithm; _] =
+            algorithms.each_ref().map(|it| it as _);
         let path = end_entity.verify_for_usage(
-            OF_CERTIFICATES,
+            &algorithms,
             &self.anchors,
             intermediates,
             now,
@@ -318,7 +324,8 @@ impl TrustAnchors {
     /// Checks that `credentials` lead to one of these authorities at `now`, may
     /// be used as `usage`, assert the identity, signed the handshake, and are not
     /// revoked. If that last is not known to us, nor to `source`, what is to be
-    /// asked comes back: nobody is asked for whom has not proved who it is.
+    /// asked comes back: nobody is asked for whom has not proved who it is. What `memory` knows of the
+    /// certificates' signatures is not computed again.
     ///
     /// # Errors
     /// [`CredentialError`] with the first thing that is wrong.
@@ -328,6 +335,7 @@ impl TrustAnchors {
         usage: Usage,
         now: UnixTime,
         source: &dyn StatusSource,
+        memory: &dyn SignatureMemory,
     ) -> Result<Option<Inquiry>, CredentialError> {
         let (leaf, intermediates) = credentials
             .chain
@@ -335,7 +343,7 @@ impl TrustAnchors {
             .ok_or(CredentialError::NoCertificate)?;
         let end_entity = EndEntityCert::try_from(leaf)?;
         let parsed = Certificate::from_der(leaf).map_err(|_| CredentialError::Malformed)?;
-        let path = self.path(&end_entity, &parsed, intermediates, usage, now)?;
+        let path = self.path(&end_entity, &parsed, intermediates, usage, now, memory)?;
         if !credentials.identity.is_asserted_by(&parsed) {
             let names = asserted_names(&parsed)
                 .iter()

@@ -206,7 +206,7 @@ impl Issued {
             return false;
         };
         let verified = end_entity.verify_for_usage(
-            OF_CERTIFICATES,
+            &OF_CERTIFICATES,
             core::slice::from_ref(&anchor),
             &[],
             now,

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use ikexdp_proto::crypto::cert::{
-    Answer, CredentialError, Credentials, Inquiry, Revocation, RevocationPolicy, TrustAnchors,
-    Usage,
+    Answer, CredentialError, Credentials, Inquiry, NoMemory, Revocation, RevocationPolicy,
+    TrustAnchors, Usage,
 };
 use ikexdp_proto::crypto::scheme::SignatureScheme;
 use ikexdp_proto::crypto::sign::SigningKey;
@@ -173,7 +173,7 @@ impl Peer {
             lists: Vec::new(),
             fetch: true,
         });
-        anchors.verify(&credentials, Usage::Client, NOW, source)
+        anchors.verify(&credentials, Usage::Client, NOW, source, &NoMemory)
     }
 
     /// What becomes of it when somebody has to be asked.

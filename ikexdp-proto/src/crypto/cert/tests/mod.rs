@@ -1,8 +1,10 @@
 //! Peers of authorities that the tests make.
 
 mod names;
+mod remembered;
 mod revoked;
 
+use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
@@ -14,6 +16,7 @@ use rcgen::{
 use ring::rand::SystemRandom;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
 
+use self::remembered::Seen;
 use super::*;
 
 type Authority = CertifiedIssuer<'static, KeyPair>;
@@ -82,7 +85,16 @@ impl Peer {
             signed_octets: b"octets",
             signature: &signature.unwrap(),
         };
-        anchors.verify(&credentials, Usage::Client, NOW, source)
+        let verify = |memory: &dyn SignatureMemory| {
+            anchors.verify(&credentials, Usage::Client, NOW, source, memory)
+        };
+        let verdict = verify(&NoMemory);
+        // It is the same whatever has been seen before.
+        let seen = Seen::default();
+        for _ in 0..2 {
+            assert_eq!(format!("{:?}", verify(&seen)), format!("{verdict:?}"));
+        }
+        verdict
     }
 
     /// What becomes of it by `lists`.
