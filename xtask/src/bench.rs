@@ -1,4 +1,10 @@
-//! `cargo xtask bench`: measurements, to be read by people; none of them can fail for being slow.
+//! `cargo xtask bench`: measurements, to be read by people; none of them can fail for being slow, but
+//! for more instructions than there were.
+
+mod instructions;
+mod micro;
+
+use std::process::Command;
 
 use anyhow::Result;
 
@@ -28,32 +34,55 @@ pub(crate) enum Bench {
         #[arg(long, default_value_t = 3)]
         rounds: usize,
     },
+    /// Microseconds of single operations, each primitive beside OpenSSL's
+    Micro {
+        /// Only operations whose name contains this
+        filter: Option<String>,
+    },
+    /// Instructions of single operations, compared with those of tests/micro/instructions.txt
+    Instructions {
+        /// Writes that table anew instead
+        #[arg(long)]
+        accept: bool,
+    },
 }
 
-/// Builds the daemon and the bench, and runs it; what it prints are tables in Markdown.
+/// Measures; what it prints are tables in Markdown.
 ///
 /// # Errors
-/// The set-up or the build fails, there is no way to be root, or something does not work at all.
+/// The set-up or a build fails, there is no way to be root where one must be, something does not work
+/// at all, or there are more instructions than there may be.
 pub(crate) fn measure(bench: &Bench) -> Result<()> {
-    setup::for_lab()?;
-    let build = "build --release --package ikexdp --package ikexdp-tests --bin ikexdp --bin bench";
-    let artifacts = Artifact::build(cargo().args(words(build)))?;
-    let mut command = as_root(Artifact::program(&artifacts, "bench")?)?;
     match bench {
-        Bench::Xdp => command.arg("xdp"),
+        Bench::Xdp => in_lab(|command, _| {
+            command.arg("xdp");
+            Ok(())
+        }),
         Bench::Flood {
             rates,
             kinds,
             rounds,
-        } => {
+        } => in_lab(|command, artifacts| {
             let rates: Vec<_> = rates.iter().map(u64::to_string).collect();
             command
                 .arg("flood")
-                .arg(Artifact::program(&artifacts, "ikexdp")?)
+                .arg(Artifact::program(artifacts, "ikexdp")?)
                 .arg(rounds.to_string())
                 .arg(rates.join(","))
-                .arg(kinds.join(","))
-        }
-    };
+                .arg(kinds.join(","));
+            Ok(())
+        }),
+        Bench::Micro { filter } => micro::measure(filter.as_deref()),
+        Bench::Instructions { accept } => instructions::check(*accept),
+    }
+}
+
+/// Builds the daemon and the bench, and runs that with what `arguments` gives it.
+fn in_lab(arguments: impl FnOnce(&mut Command, &[Artifact]) -> Result<()>) -> Result<()> {
+    setup::for_lab()?;
+    let build = "build --release --package ikexdp --package ikexdp-tests --bin ikexdp --bin bench";
+    let artifacts = Artifact::build(cargo().args(words(build)))?;
+    let mut command = as_root(Artifact::program(&artifacts, "bench")?)?;
+    arguments(&mut command, &artifacts)?;
     run(&mut command)
 }
