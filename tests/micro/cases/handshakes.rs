@@ -7,39 +7,36 @@ use crate::parties::{Parties, Proof};
 use crate::pki::Key;
 use crate::record::{Recording, Stage, certified};
 
-pub(super) fn cases() -> Vec<Case> {
-    let psk = Recording::of(&Parties::new(Proof::SharedKey));
-    let rsa = Recording::of(&certified(Key::Rsa4096));
+/// Parts of what the engine does.
+pub(super) fn parts() -> Vec<Case> {
+    let psk = Rc::new(Recording::of(&Parties::new(Proof::SharedKey)));
+    let rsa = Rc::new(Recording::of(&certified(Key::Rsa4096)));
     let count = rsa.auth_datagrams();
     assert!(count > 1, "an IKE_AUTH request with RSA-4096 has fragments");
-    let (psk, rsa) = (Rc::new(psk), Rc::new(rsa));
-    let mut cases = vec![
-        stage("init-request", &psk, Stage::InitRequest),
-        stage("init-response", &psk, Stage::InitResponse),
-        stage("auth-request-psk", &psk, Stage::AuthRequest),
-        stage("auth-response-psk", &psk, Stage::AuthResponse),
-        stage(
-            &format!("auth-request-rsa-4096-in-{count}"),
-            &rsa,
-            Stage::AuthRequest,
-        ),
-        stage("auth-response-rsa-4096", &rsa, Stage::AuthResponse),
-    ];
-    let [p256, rsa2048] =
-        [Key::EcdsaP256, Key::Rsa2048].map(|key| Rc::new(Recording::of(&certified(key))));
-    for (name, recording) in [
-        ("psk", psk),
-        ("ecdsa-p256", p256),
-        ("rsa-2048", rsa2048),
-        ("rsa-4096", rsa),
-    ] {
-        cases.extend(whole(name, &recording));
-    }
-    cases
+    let fragments = format!("auth-request-rsa-4096-in-{count}");
+    vec![
+        part("init-request", &psk, Stage::InitRequest),
+        part("init-response", &psk, Stage::InitResponse),
+        part("auth-request-psk", &psk, Stage::AuthRequest),
+        part("auth-response-psk", &psk, Stage::AuthResponse),
+        part(&fragments, &rsa, Stage::AuthRequest),
+        part("auth-response-rsa-4096", &rsa, Stage::AuthResponse),
+    ]
 }
 
-/// A part of the engine's own work.
-fn stage(name: &str, recording: &Rc<Recording>, measured: Stage) -> Case {
+/// Whole handshakes.
+pub(super) fn wholes() -> Vec<Case> {
+    let parties = [
+        ("psk", Parties::new(Proof::SharedKey)),
+        ("ecdsa-p256", certified(Key::EcdsaP256)),
+        ("rsa-2048", certified(Key::Rsa2048)),
+        ("rsa-4096", certified(Key::Rsa4096)),
+    ];
+    let cases = parties.map(|(name, parties)| whole(name, &Rc::new(Recording::of(&parties))));
+    cases.into_iter().flatten().collect()
+}
+
+fn part(name: &str, recording: &Rc<Recording>, measured: Stage) -> Case {
     let recording = Rc::clone(recording);
     Case::prepared(format!("gateway/{name}"), move |meter| {
         recording.repeat(Some(measured), &mut |stage, work| match stage {
