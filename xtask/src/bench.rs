@@ -1,7 +1,7 @@
 //! `cargo xtask bench`: measurements, to be read by people; none of them can fail for being slow, but
 //! for more instructions than there were.
 
-mod instructions;
+pub(crate) mod instructions;
 mod micro;
 
 use std::process::Command;
