@@ -10,7 +10,7 @@ use ring::rand::SystemRandom;
 use rustls_pki_types::UnixTime;
 
 /// When all certificates of [`Parties`](crate::parties::Parties) are valid, in seconds of Unix time.
-const NOW: Duration = Duration::from_secs(2_000_000_000);
+pub const NOW: Duration = Duration::from_secs(2_000_000_000);
 
 /// Does a job, at once.
 #[must_use]

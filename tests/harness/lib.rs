@@ -14,6 +14,7 @@
     reason = "a test ends by a panic, and its input is its own"
 )]
 
+pub mod addresses;
 pub mod answer;
 pub mod bpf;
 pub mod capture;

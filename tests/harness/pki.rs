@@ -1,6 +1,6 @@
 //! Certificate chains of three: root, intermediate, and a leaf for each side.
 
-use std::{fs, net::IpAddr, path::PathBuf};
+use std::net::IpAddr;
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer, DnType,
@@ -9,7 +9,7 @@ use rcgen::{
     SanType, date_time_ymd,
 };
 
-use crate::lab::{V4, V6};
+use crate::addresses::{V4, V6};
 
 /// The client's name, in its certificate.
 pub const CLIENT: &str = "client.lab.test";
@@ -20,6 +20,16 @@ pub const GATEWAY: &str = "gateway.lab.test";
 
 /// The serial number of every certificate for a machine; each authority has issued one.
 const SERIAL: u64 = 7;
+
+/// RSA keys that were made once, because making one takes seconds: whose, and PKCS #8 in PEM.
+macro_rules! stored_keys {
+    ($bits:literal) => {
+        stored_keys!($bits, "root", "client", "client-intermediate", "gateway", "gateway-intermediate")
+    };
+    ($bits:literal, $($name:literal),+) => {
+        [$(($name, include_str!(concat!("../interop/pki/", $bits, "/", $name, ".key")))),+]
+    };
+}
 
 /// The kind of all keys of a chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,8 +127,8 @@ impl Key {
     /// A key pair; `name` says whose, which matters where the keys are fixed.
     fn pair(self, name: &str) -> KeyPair {
         match self {
-            Self::Rsa2048 => stored_pair(&format!("rsa2048/{name}.key")),
-            Self::Rsa4096 => stored_pair(&format!("rsa4096/{name}.key")),
+            Self::Rsa2048 => stored_pair(name, &stored_keys!("rsa2048")),
+            Self::Rsa4096 => stored_pair(name, &stored_keys!("rsa4096")),
             Self::EcdsaP256 => KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap(),
             Self::EcdsaP384 => KeyPair::generate_for(&PKCS_ECDSA_P384_SHA384).unwrap(),
             Self::Ed25519 => KeyPair::generate_for(&PKCS_ED25519).unwrap(),
@@ -126,14 +136,10 @@ impl Key {
     }
 }
 
-/// An RSA key that was made once, because making one takes seconds.
-fn stored_pair(file: &str) -> KeyPair {
-    let path: PathBuf = [env!("CARGO_MANIFEST_DIR"), "interop/pki", file]
-        .iter()
-        .collect();
-    let pem =
-        fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    KeyPair::from_pkcs8_pem_and_sign_algo(&pem, &PKCS_RSA_SHA256).unwrap()
+/// The one of `keys` that is `name`'s.
+fn stored_pair(name: &str, keys: &[(&str, &str)]) -> KeyPair {
+    let (_, pem) = keys.iter().find(|(whose, _)| *whose == name).unwrap();
+    KeyPair::from_pkcs8_pem_and_sign_algo(pem, &PKCS_RSA_SHA256).unwrap()
 }
 
 /// A certificate authority with that many others below it.

@@ -73,28 +73,58 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// Shows the command and starts it in the background, where it gives way to everything else.
-///
-/// # Errors
-/// It cannot be started.
-pub(crate) fn start_behind(command: &Command) -> Result<Child> {
-    let mut behind = Command::new("nice");
-    behind
-        .args(["-n", "19"])
-        .arg(command.get_program())
-        .args(command.get_args());
-    for (name, value) in command.get_envs() {
-        match value {
-            Some(value) => behind.env(name, value),
-            None => behind.env_remove(name),
-        };
+/// A command in the background, where it gives way to everything else.
+#[derive(Debug)]
+pub(crate) struct Behind {
+    line: String,
+    child: Child,
+}
+
+impl Behind {
+    /// Shows the command and starts it.
+    ///
+    /// # Errors
+    /// It cannot be started.
+    pub(crate) fn start(command: &Command) -> Result<Self> {
+        let mut behind = Command::new("nice");
+        behind
+            .args(["-n", "19"])
+            .arg(command.get_program())
+            .args(command.get_args());
+        for (name, value) in command.get_envs() {
+            match value {
+                Some(value) => behind.env(name, value),
+                None => behind.env_remove(name),
+            };
+        }
+        if let Some(directory) = command.get_current_dir() {
+            behind.current_dir(directory);
+        }
+        let line = line(&behind);
+        eprintln!("$ {line} &");
+        let child = behind.stdin(Stdio::null()).spawn().context(line.clone())?;
+        Ok(Self { line, child })
     }
-    if let Some(directory) = command.get_current_dir() {
-        behind.current_dir(directory);
+
+    /// Waits for it.
+    ///
+    /// # Errors
+    /// It fails.
+    pub(crate) fn finish(mut self) -> Result<()> {
+        let status = self.child.wait().with_context(|| self.line.clone())?;
+        if !status.success() {
+            bail!("{}: {status}", self.line);
+        }
+        Ok(())
     }
-    let line = line(&behind);
-    eprintln!("$ {line} &");
-    behind.stdin(Stdio::null()).spawn().context(line)
+}
+
+impl Drop for Behind {
+    /// Nobody waits for it any more; if it is over, that is an error of no interest.
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }
 
 /// What the command prints to standard output; `None` if it fails or is not there.

@@ -3,17 +3,13 @@
 //! What cargo-fuzz adds to that is the sanitizers, which look for what `forbid(unsafe_code)` rules
 //! out; so it is not needed, and neither is a nightly compiler.
 
-use std::{
-    fs,
-    path::PathBuf,
-    process::{Child, Command},
-};
+use std::{fs, path::PathBuf, process::Command};
 
 use anyhow::{Context as _, Result, bail};
 
 use crate::{
     artifact::Artifact,
-    command::{as_root, cargo, output, root, run, start_behind, words},
+    command::{Behind, as_root, cargo, output, root, run, words},
     setup,
 };
 
@@ -91,7 +87,7 @@ pub(crate) struct Target {
 #[derive(Debug)]
 pub(crate) struct Building {
     host: String,
-    cargo: Child,
+    cargo: Behind,
 }
 
 impl Building {
@@ -102,7 +98,7 @@ impl Building {
     pub(crate) fn begin() -> Result<Self> {
         let (host, mut build) = build()?;
         // Between what others say its progress would be in the way.
-        let cargo = start_behind(build.arg("--quiet"))?;
+        let cargo = Behind::start(build.arg("--quiet"))?;
         Ok(Self { host, cargo })
     }
 
@@ -110,20 +106,9 @@ impl Building {
     ///
     /// # Errors
     /// The build fails.
-    pub(crate) fn finish(mut self) -> Result<Vec<Target>> {
-        let status = self.cargo.wait().context("build of the fuzz targets")?;
-        if !status.success() {
-            bail!("build of the fuzz targets: {status}");
-        }
+    pub(crate) fn finish(self) -> Result<Vec<Target>> {
+        self.cargo.finish()?;
         Target::all(&self.host)
-    }
-}
-
-impl Drop for Building {
-    /// Nobody waits for it any more; if it is over, that is an error of no interest.
-    fn drop(&mut self) {
-        let _ = self.cargo.kill();
-        let _ = self.cargo.wait();
     }
 }
 

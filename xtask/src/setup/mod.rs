@@ -64,12 +64,27 @@ const PACKAGER: [Tool; 5] = [
 /// What libFuzzer is compiled with.
 const FUZZER: [Tool; 1] = [Tool::new("g++", "g++")];
 
+/// What counts instructions.
+const COUNTER: [Tool; 1] = [Tool::new("valgrind", "valgrind")];
+/// What our cryptography is timed beside.
+const RIVAL: [Tool; 1] = [Tool::new("openssl", "openssl")];
+
 /// All that any verb needs.
 ///
 /// # Errors
 /// Something is missing that cannot be installed here; the message says what to do.
 pub(crate) fn everything() -> Result<()> {
-    prepare(&[&LAB[..], &VM, &PACKAGER, &FUZZER, compiler::clippy()].concat())?;
+    prepare(
+        &[
+            &LAB[..],
+            &VM,
+            &PACKAGER,
+            &FUZZER,
+            &COUNTER,
+            compiler::clippy(),
+        ]
+        .concat(),
+    )?;
     kernel()?;
     libreswan()?;
     checker::install()?;
@@ -115,6 +130,22 @@ pub(crate) fn for_dist() -> Result<()> {
 /// As in [`everything`].
 pub(crate) fn for_fuzzing() -> Result<()> {
     prepare(&FUZZER)
+}
+
+/// What counting instructions needs; the BPF program is none of what is counted.
+///
+/// # Errors
+/// As in [`everything`].
+pub(crate) fn for_counting() -> Result<()> {
+    packages::install(&COUNTER)
+}
+
+/// What timing needs beside OpenSSL; the BPF program is none of what is timed.
+///
+/// # Errors
+/// As in [`everything`].
+pub(crate) fn for_timing() -> Result<()> {
+    packages::install(&RIVAL)
 }
 
 /// What checking needs.

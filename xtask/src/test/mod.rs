@@ -14,7 +14,8 @@ use anyhow::Result;
 use self::{executable::Executable, outcome::Outcome};
 use crate::{
     artifact::Artifact,
-    command::{self, cargo, words},
+    bench::instructions,
+    command::{self, Behind, cargo, words},
     demo, dist, fuzz, setup, vm,
 };
 
@@ -56,8 +57,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         outcomes.push(executable.run(filter)?);
     }
     let is_whole = arguments.tier.is_none() && filter.is_none();
-    // Those that need root spend their time waiting, and this takes as long to build as they do.
+    // Those that need root spend their time waiting, and these take as long to build as they do.
     let fuzzing = is_whole.then(fuzz::Building::begin).transpose()?;
+    let counting = is_whole.then(instructions::begin_build).transpose()?;
     let mut total = Outcome::default();
     if arguments.tier.is_none() {
         total.add(&executable::run_documentation(filter)?);
@@ -76,6 +78,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
         } else {
             executable.run_ignored(filter)?
         });
+    }
+    if let Some(building) = counting {
+        total.add(&count_instructions(building));
     }
     if let Some(building) = fuzzing {
         total.add(&fuzz(building));
@@ -122,6 +127,13 @@ fn dist(artifacts: &[Artifact]) -> Result<Outcome> {
     setup::for_dist()?;
     let package = || dist::package(artifacts, Path::new("target/dist-test"));
     Ok(Outcome::of(|| passed(package().map(drop))))
+}
+
+/// Counts the instructions of single operations, which counts as a test.
+fn count_instructions(building: Behind) -> Outcome {
+    println!("\ninstructions");
+    let count = || building.finish().and_then(|()| instructions::check(false));
+    Outcome::of(|| passed(count()))
 }
 
 /// Runs every fuzz target for a short time; each counts as a test.
