@@ -11,6 +11,7 @@
 )]
 
 mod account;
+mod applicant;
 mod auth;
 mod certificates;
 mod channel;

@@ -16,6 +16,7 @@ mod pace;
 mod plan;
 mod record;
 mod report;
+mod who;
 mod worker;
 
 use std::sync::Arc;
@@ -26,9 +27,10 @@ use std::time::Duration;
 
 pub use self::error::BenchError;
 pub use self::pace::Load;
-pub use self::plan::{IdentityTemplate, NUMBER, Phase, Plan, Source, TemplateError, Transport};
+pub use self::plan::{Phase, Plan, Source, Transport};
 use self::record::Record;
 pub use self::report::{Latency, PerExchange, PhaseReport, Report, Volume};
+pub use self::who::{IdentityTemplate, NUMBER, Proof, TemplateError, UserTemplate};
 use self::worker::{Post, Worker};
 use crate::clock::Clock;
 use crate::waker::Waker;

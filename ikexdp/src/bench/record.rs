@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 use hdrhistogram::errors::CreationError;
+use ikexdp_proto::eap::Refusal;
 use ikexdp_proto::event::FailureReason;
 use ikexdp_proto::suite::IkeSuite;
 use ikexdp_proto::time::Instant;
@@ -163,7 +164,18 @@ pub(super) fn name(reason: &FailureReason) -> String {
         FailureReason::PeerRefused(notify) => notify.to_string(),
         FailureReason::Timeout { waiting_for, .. } => format!("timeout {waiting_for}"),
         FailureReason::NoConnection { .. } => ANOTHER_GATEWAY.to_owned(),
+        FailureReason::EapRefused(refusal) => eap_name(*refusal),
         other => FailureKind::from(other).name().to_owned(),
+    }
+}
+
+fn eap_name(refusal: Refusal) -> String {
+    match refusal {
+        Refusal::Unexplained => "EAP-Failure".to_owned(),
+        Refusal::Reason(number) => format!("E={number}"),
+        Refusal::NoCommonMethod => "no_common_method".to_owned(),
+        Refusal::Unproved => "gateway_without_password".to_owned(),
+        Refusal::Protocol(_) => "eap".to_owned(),
     }
 }
 
@@ -182,6 +194,8 @@ mod tests {
         };
         assert_eq!(name(&timeout), "timeout IKE_AUTH");
         assert_eq!(name(&FailureReason::SharedKey), "shared_key");
+        let wrong_password = FailureReason::EapRefused(Refusal::Reason(691));
+        assert_eq!(name(&wrong_password), "E=691");
         let another = FailureReason::NoConnection { wanted: None };
         assert_eq!(name(&another), "another_gateway");
     }

@@ -254,7 +254,7 @@ impl Worker {
         let Some(path) = self.line.path(place, self.plan.gateway) else {
             return;
         };
-        if self.plan.identity.is_numbered() {
+        if self.plan.is_numbered() {
             self.engine.reconfigure(self.plan.config(number).into());
         }
         self.handle(Input::Command(Command::Initiate {

@@ -84,8 +84,16 @@ pub enum LoadError {
         source: io::Error,
     },
     /// There is no key in the file.
-    #[error("no key in {} of `--psk-file`; hint: what is in it is the key, but for white space at its end", path.display())]
+    #[error("nothing in {} of `{option}`; hint: what is in it is the secret, but for white space at its end", path.display())]
     NoSecret {
+        /// The option that names it.
+        option: &'static str,
+        /// The file.
+        path: PathBuf,
+    },
+    /// A password is text.
+    #[error("no text in {} of `--eap-password-file`; hint: a password is in UTF-8", path.display())]
+    NoText {
         /// The file.
         path: PathBuf,
     },

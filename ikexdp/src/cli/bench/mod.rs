@@ -15,14 +15,16 @@ use std::time::Duration;
 use clap::{Args, ValueEnum, value_parser};
 use humantime::parse_duration;
 use ikexdp_common::maps::LOCAL_ADDRESSES;
-use ikexdp_proto::config::Fragmentation;
+use ikexdp_proto::config::{Fragmentation, Requirement};
 use ikexdp_proto::pattern::IdentityPattern;
 use ikexdp_proto::types::IKE_PORT;
 
 pub use self::error::LoadError;
 use self::suite::{Suite, suite};
 use super::CliError;
-use crate::bench::{self, IdentityTemplate, Load, Plan, Progress, Source, Transport};
+use crate::bench::{
+    self, IdentityTemplate, Load, Plan, Progress, Proof, Source, Transport, UserTemplate,
+};
 use crate::xdp::Interface;
 
 /// The least time for an answer that means something.
@@ -80,8 +82,13 @@ pub(super) struct Options {
     source: Option<Source>,
     /// Who clients are, with {n} for the number of each, such as user-{n}@example.org
     ///
-    /// With certificates, what the certificate says first unless this says otherwise.
-    #[arg(long, value_name = "IDENTITY", required_unless_present = "certificate")]
+    /// With certificates, what the certificate says first, and with EAP, the name for that, unless
+    /// this says otherwise.
+    #[arg(
+        long,
+        value_name = "IDENTITY",
+        required_unless_present_any = ["certificate", "eap_user"]
+    )]
     id: Option<IdentityTemplate>,
     /// Who the gateway must be; anybody who can prove it, if nothing is said
     #[arg(long, value_name = "IDENTITY")]
@@ -90,19 +97,32 @@ pub(super) struct Options {
     #[arg(
         long,
         value_name = "FILE",
-        required_unless_present = "certificate",
-        conflicts_with_all = ["certificate", "key", "authority"]
+        required_unless_present_any = ["certificate", "eap_user"],
+        conflicts_with_all = ["certificate", "key", "authority", "eap_user"]
     )]
     psk_file: Option<PathBuf>,
-    /// The certificate that clients show, and intermediates, in PEM
-    #[arg(long, value_name = "FILE", requires_all = ["key", "authority"])]
+    /// The certificate that clients show, one for all of them, and intermediates, in PEM
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires_all = ["key", "authority"],
+        conflicts_with = "eap_user"
+    )]
     certificate: Option<PathBuf>,
     /// The private key of the certificate
     #[arg(long, value_name = "FILE", requires = "certificate")]
     key: Option<PathBuf>,
     /// The authorities of the gateway's certificate, in PEM
-    #[arg(long, value_name = "FILE", requires = "certificate")]
+    #[arg(long, value_name = "FILE")]
     authority: Option<PathBuf>,
+    /// The name of clients that prove by EAP-MSCHAPv2 who they are, with {n} for the number of each
+    ///
+    /// The gateway must have a certificate, and prove that it knows the password.
+    #[arg(long, value_name = "NAME", requires_all = ["eap_password_file", "authority"])]
+    eap_user: Option<UserTemplate>,
+    /// The file with their password, one for all of them
+    #[arg(long, value_name = "FILE", requires = "eap_user")]
+    eap_password_file: Option<PathBuf>,
     /// The algorithms to offer, as `ikexdp sas --wide` names them, such as
     /// aes256-gcm16/prf-sha2-256/x25519; of a kind that is not named, the modern ones
     #[arg(long, value_name = "NAME[/NAME]...", value_parser = suite)]
@@ -168,13 +188,8 @@ impl Options {
         if self.timeout < TIMEOUT_MIN {
             return Err(LoadError::Timeout);
         }
-        let (credential, requirement) = match (&self.psk_file, &self.certificate) {
-            (Some(file), _) => credentials::shared_key(file)?,
-            (None, certificate) => credentials::certificates(
-                [certificate, &self.key, &self.authority].map(Option::as_deref),
-            )?,
-        };
-        let identity = credentials::identity(self.id, &credential)?;
+        let (proof, requirement) = self.proof()?;
+        let identity = credentials::identity(self.id, &proof)?;
         if self.rounds > NonZeroU32::MIN && !self.delete {
             return Err(LoadError::Rounds);
         }
@@ -191,7 +206,7 @@ impl Options {
             transport,
             source,
             identity,
-            credential,
+            proof,
             gateway_identity: self.gateway_id.unwrap_or(IdentityPattern::Any),
             requirement,
             ike,
@@ -206,6 +221,22 @@ impl Options {
             rekeys: self.rekey,
             delete: self.delete,
         })
+    }
+
+    /// How clients prove who they are, and how the gateway must.
+    fn proof(&self) -> Result<(Proof, Requirement), LoadError> {
+        let authority = &self.authority;
+        match (&self.psk_file, &self.eap_user) {
+            (Some(file), _) => credentials::shared_key(file),
+            (None, Some(users)) => {
+                let files = [&self.eap_password_file, authority];
+                credentials::passwords(users, files.map(Option::as_deref))
+            }
+            (None, None) => {
+                let files = [&self.certificate, &self.key, authority];
+                credentials::certificates(files.map(Option::as_deref))
+            }
+        }
     }
 
     /// The gateway's address, of the family of clients if that is said.

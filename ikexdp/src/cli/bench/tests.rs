@@ -1,6 +1,7 @@
 use std::fs;
 
 use clap::Parser;
+use ikexdp_proto::config::Credential;
 use tempfile::TempDir;
 
 use super::error::list;
@@ -64,9 +65,9 @@ fn a_plan_follows_from_the_options() {
 fn a_secret_ends_where_its_line_ends() {
     let directory = TempDir::new().unwrap();
     let options = options(&directory, &["127.0.0.1"]);
-    let (credential, _) = credentials::shared_key(options.psk_file.as_deref().unwrap()).unwrap();
-    match credential {
-        ikexdp_proto::config::Credential::SharedKey(secret) => {
+    let (proof, _) = credentials::shared_key(options.psk_file.as_deref().unwrap()).unwrap();
+    match proof {
+        Proof::Same(Credential::SharedKey(secret)) => {
             assert_eq!(secret.expose(), SECRET.as_bytes());
         }
         other => panic!("{other:?}"),
@@ -104,6 +105,71 @@ fn what_is_said_twice_or_by_halves_is_refused() {
         "--authority",
         "a"
     ]));
+}
+
+/// Clients that have a password need to know whose certificate the gateway has.
+#[test]
+fn names_and_a_password_are_one_way_among_others() {
+    let eap = [
+        "192.0.2.1",
+        "--eap-user",
+        "u{n}",
+        "--eap-password-file",
+        "p",
+    ];
+    let with = |more: &[&str]| parses(&[&eap[..], more].concat());
+    assert!(with(&["--authority", "a"]));
+    assert!(with(&["--authority", "a", "--id", "c{n}@a.test"]));
+    assert!(!with(&[]));
+    assert!(!with(&["--authority", "a", "--psk-file", "f"]));
+    assert!(!with(&[
+        "--authority",
+        "a",
+        "--certificate",
+        "c",
+        "--key",
+        "k"
+    ]));
+    assert!(!parses(&[
+        "192.0.2.1",
+        "--eap-user",
+        "u",
+        "--authority",
+        "a"
+    ]));
+    assert!(!parses(&[
+        "192.0.2.1",
+        "--authority",
+        "a",
+        "--eap-password-file",
+        "p"
+    ]));
+    assert!(!parses(&["192.0.2.1", "--authority", "a"]));
+}
+
+#[test]
+fn a_password_is_text_and_each_client_has_a_name() {
+    let directory = TempDir::new().unwrap();
+    let users: UserTemplate = "User-{n}".parse().unwrap();
+    let file = directory.path().join("password");
+    let authority = directory.path().join("ca.pem");
+    let key = rcgen::KeyPair::generate().unwrap();
+    let root = rcgen::CertificateParams::default().self_signed(&key);
+    fs::write(&authority, root.unwrap().pem()).unwrap();
+    let load = |content: &[u8]| {
+        fs::write(&file, content).unwrap();
+        let loaded = credentials::passwords(&users, [Some(&file), Some(&authority)]);
+        loaded.map_err(|error| error.to_string())
+    };
+    let (proof, requirement) = load("пароль\n".as_bytes()).unwrap();
+    assert!(matches!(requirement, Requirement::Certificate(_)));
+    let identity = credentials::identity(None, &proof).unwrap();
+    assert_eq!(identity.of(7).to_string(), "user-7");
+    for (content, expected) in [(&b"\n"[..], "nothing in "), (b"\xff", "no text in ")] {
+        let error = load(content).unwrap_err();
+        assert!(error.starts_with(expected), "{error}");
+        assert!(error.contains("--eap-password-file"), "{error}");
+    }
 }
 
 /// Each names the option and what to do.
