@@ -1,0 +1,89 @@
+use super::*;
+use crate::bench::Load;
+
+const START: Instant = Instant::from_micros(1_000_000);
+
+fn at(milliseconds: u64) -> Instant {
+    START + Duration::from_millis(milliseconds)
+}
+
+/// Three clients on one thread, ten in a second; an exchange has 100 ms.
+fn fleet() -> Fleet {
+    let mut plan = Plan::for_tests();
+    plan.load = Load::Rate(10.try_into().unwrap());
+    plan.timeout = Duration::from_millis(100);
+    let mut fleet = Fleet::new(&plan, 0, 1..=3).unwrap();
+    fleet.begin_phase(Phase::Connect, NonZeroUsize::MIN, START);
+    fleet
+}
+
+/// A generator that is late does not hide it.
+#[test]
+fn latency_counts_from_when_a_client_was_due() {
+    let mut fleet = fleet();
+    let late = at(150);
+    assert_eq!(fleet.next(late), Some((0, Wish::Connect(1))));
+    assert_eq!(fleet.next(late), Some((1, Wish::Connect(2))));
+    assert_eq!(fleet.next(late), None);
+    assert_eq!(fleet.due(late), Some(at(200)));
+    fleet.sent(1, 400);
+    fleet.succeed(1, at(160));
+    let latency = &fleet.record.latency;
+    assert!(
+        latency.equivalent(latency.max(), 60_000),
+        "{}",
+        latency.max()
+    );
+    assert_eq!(fleet.record.useful.sent.octets, 400);
+    assert_eq!(fleet.take_news(), (1, 0));
+}
+
+#[test]
+fn a_phase_is_over_when_everybody_has_come_to_an_end() {
+    let mut fleet = fleet();
+    let all = at(200);
+    while fleet.next(all).is_some() {}
+    fleet.succeed(0, all);
+    assert!(fleet.fail(1, all, "shared_key"));
+    // Nobody ends twice.
+    assert!(!fleet.fail(1, all, "shared_key"));
+    assert!(fleet.conclude(all).unwrap().is_none());
+    // The engine says nothing of the third.
+    let end = all + EXCHANGES * Duration::from_millis(100);
+    fleet.give_up(end);
+    let record = fleet.conclude(end).unwrap().unwrap();
+    assert_eq!((record.begun, record.latency.len()), (3, 1));
+    let failures: Vec<_> = record.failures.into_iter().collect();
+    let expected = [(NO_END.to_owned(), 1), ("shared_key".to_owned(), 1)];
+    assert_eq!(failures, expected);
+    assert_eq!(record.span, Some((START, end)));
+}
+
+/// Who has not connected neither replaces nor deletes anything.
+#[test]
+fn who_has_no_sa_sits_out() {
+    let mut fleet = fleet();
+    fleet.own(1, IkeSaId(7));
+    fleet.begin_phase(Phase::Delete, NonZeroUsize::MIN, START);
+    assert_eq!(fleet.next(START), Some((1, Wish::Delete(IkeSaId(7)))));
+    assert_eq!(fleet.next(at(1000)), None);
+    fleet.closed(at(1000), IkeSaId(7), CloseReason::PeerDeleted);
+    let record = fleet.conclude(at(1000)).unwrap().unwrap();
+    assert_eq!(record.failures["deleted by the peer"], 1);
+}
+
+#[test]
+fn an_sa_that_ends_while_it_is_held_is_lost() {
+    let mut fleet = fleet();
+    fleet.own(0, IkeSaId(7));
+    fleet.begin_phase(
+        Phase::Hold(Duration::from_secs(1)),
+        NonZeroUsize::MIN,
+        START,
+    );
+    fleet.closed(at(500), IkeSaId(7), CloseReason::DeadPeer);
+    assert!(fleet.conclude(at(999)).unwrap().is_none());
+    let record = fleet.conclude(at(1000)).unwrap().unwrap();
+    assert_eq!(record.lost["peer does not answer"], 1);
+    assert!(record.failures.is_empty());
+}
