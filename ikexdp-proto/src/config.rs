@@ -164,6 +164,9 @@ pub struct Fragmentation {
     pub enabled: bool,
     /// Longest IP datagram we send, in octets, IP header included; at least 576.
     pub datagram_len: u16,
+    /// Whether a shorter one that was found to work is remembered for the network of
+    /// the peer. Who plays many hosts does not: each would have to find out by itself.
+    pub is_remembered: bool,
 }
 
 impl Default for Fragmentation {
@@ -172,6 +175,7 @@ impl Default for Fragmentation {
         Self {
             enabled: true,
             datagram_len: 1280,
+            is_remembered: true,
         }
     }
 }

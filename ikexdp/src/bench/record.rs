@@ -81,6 +81,8 @@ pub(super) struct Record {
     pub(super) unsent: BTreeMap<String, u64>,
     /// CHILD SAs that the gateway refused.
     pub(super) children_refused: u64,
+    /// Clients that found out that only smaller fragments arrive.
+    pub(super) fragments_lowered: u64,
     /// The algorithms that were agreed on last.
     pub(super) suite: Option<IkeSuite>,
     /// How long threads had something to do.
@@ -102,6 +104,7 @@ impl Record {
             retransmissions: 0,
             unsent: BTreeMap::new(),
             children_refused: 0,
+            fragments_lowered: 0,
             suite: None,
             busy: Duration::ZERO,
         })
@@ -144,6 +147,9 @@ impl Record {
         self.traffic.add(other.traffic);
         self.retransmissions = self.retransmissions.saturating_add(other.retransmissions);
         self.children_refused = self.children_refused.saturating_add(other.children_refused);
+        self.fragments_lowered = self
+            .fragments_lowered
+            .saturating_add(other.fragments_lowered);
         self.suite = other.suite.or(self.suite);
         self.busy = self.busy.saturating_add(other.busy);
     }

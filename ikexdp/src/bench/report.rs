@@ -63,6 +63,8 @@ pub struct PhaseReport {
     pub unsent: BTreeMap<String, u64>,
     /// CHILD SAs that the gateway refused, of IKE SAs that came up.
     pub children_refused: u64,
+    /// Clients whose messages arrived only once they were cut into smaller fragments.
+    pub fragments_lowered: u64,
     /// Which part of the time the generator's threads had something to do, in percent:
     /// near 100, it is the generator that was measured.
     pub generator_busy_percent: f64,
@@ -197,6 +199,7 @@ impl PhaseReport {
             retransmissions: record.retransmissions,
             unsent: record.unsent.clone(),
             children_refused: record.children_refused,
+            fragments_lowered: record.fragments_lowered,
             generator_busy_percent: busy(record.busy, seconds, threads),
         }
     }

@@ -242,6 +242,9 @@ impl Fleet {
             Event::ChildRefused { .. } => {
                 self.record.children_refused = self.record.children_refused.saturating_add(1);
             }
+            Event::FragmentsLowered { .. } => {
+                self.record.fragments_lowered = self.record.fragments_lowered.saturating_add(1);
+            }
             _ => {}
         }
     }

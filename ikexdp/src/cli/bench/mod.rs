@@ -214,6 +214,7 @@ impl Options {
             fragmentation: Fragmentation {
                 enabled: !self.no_fragmentation,
                 datagram_len: self.fragment_size,
+                is_remembered: false,
             },
             timeout: self.timeout,
             rounds: self.rounds,

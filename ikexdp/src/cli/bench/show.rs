@@ -101,6 +101,12 @@ fn notes(phase: &PhaseReport) -> Vec<String> {
     if phase.children_refused > 0 {
         notes.push(format!("CHILD SAs refused: {}", phase.children_refused));
     }
+    if phase.fragments_lowered > 0 {
+        notes.push(format!(
+            "clients that had to send smaller fragments: {}",
+            phase.fragments_lowered
+        ));
+    }
     if phase.generator_busy_percent > BUSY {
         notes.push(format!(
             "the generator was busy for {:.0} % of the time and may be what was measured",
