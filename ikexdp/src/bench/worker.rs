@@ -184,7 +184,9 @@ impl Worker {
 
     /// Ends the phase if it is over.
     fn conclude(&mut self) -> Result<(), BenchError> {
-        let Some(mut record) = self.fleet.conclude(self.clock.now())? else {
+        let is_there = |id| self.engine.summary(id).is_some();
+        let now = self.clock.now();
+        let Some(mut record) = self.fleet.conclude(now, is_there)? else {
             return Ok(());
         };
         let repeated = self.engine.stats().value(Stat::RequestRepeated);

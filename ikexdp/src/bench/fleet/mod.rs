@@ -1,6 +1,6 @@
 //! The clients of one thread: who is about what, and what came of it.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
@@ -41,12 +41,16 @@ pub(super) enum Wish {
 pub(super) struct Fleet {
     load: Load,
     thread: usize,
-    timeout: Duration,
+    /// How long an exchange may take.
+    exchange: Duration,
     clients: Vec<Client>,
     /// Whose the IKE SAs are that are up.
     owners: HashMap<IkeSaId, usize>,
     /// Those that are being deleted.
     closing: BTreeMap<usize, IkeSaId>,
+    /// Those that the gateway has been told are over, and may answer to: they were
+    /// replaced, or refused.
+    leaving: BTreeSet<IkeSaId>,
     course: Option<Course>,
     record: Record,
     /// Those that have succeeded and failed since somebody asked.
@@ -76,6 +80,8 @@ enum Course {
         under_way: usize,
         /// When who must have come to an end, in this order.
         patience: VecDeque<(Instant, usize)>,
+        /// Until when it is waited for the last answers, once all have come to an end.
+        last_answers: Option<Instant>,
     },
 }
 
@@ -98,10 +104,11 @@ impl Fleet {
         Ok(Self {
             load: plan.load,
             thread,
-            timeout: plan.timeout.saturating_mul(EXCHANGES),
+            exchange: plan.timeout,
             clients: numbers.map(client).collect(),
             owners: HashMap::new(),
             closing: BTreeMap::new(),
+            leaving: BTreeSet::new(),
             course: None,
             record: Record::new()?,
             news: (0, 0),
@@ -122,26 +129,42 @@ impl Fleet {
                 next: 0,
                 under_way: 0,
                 patience: VecDeque::new(),
+                last_answers: None,
             },
         });
     }
 
-    /// What was measured, if the phase is over.
+    /// What was measured, if the phase is over: everybody has come to an end, and nothing
+    /// of it will be answered in the next.
     ///
     /// # Errors
     /// [`BenchError`] if there is no memory for the next one.
-    pub(super) fn conclude(&mut self, now: Instant) -> Result<Option<Record>, BenchError> {
-        let is_over = match &self.course {
+    pub(super) fn conclude(
+        &mut self,
+        now: Instant,
+        is_there: impl Fn(IkeSaId) -> bool,
+    ) -> Result<Option<Record>, BenchError> {
+        let is_over = match &mut self.course {
             None => false,
             Some(Course::Hold(until)) => *until <= now,
             Some(Course::Each {
-                next, under_way, ..
-            }) => *under_way == 0 && *next >= self.clients.len(),
+                next,
+                under_way,
+                last_answers,
+                ..
+            }) => {
+                *under_way == 0 && *next >= self.clients.len() && {
+                    let until = *last_answers.get_or_insert(now + self.exchange);
+                    self.leaving.retain(|id| is_there(*id));
+                    self.leaving.is_empty() || until <= now
+                }
+            }
         };
         if !is_over {
             return Ok(None);
         }
         self.course = None;
+        self.leaving.clear();
         Ok(Some(std::mem::replace(&mut self.record, Record::new()?)))
     }
 
@@ -155,11 +178,13 @@ impl Fleet {
                 next,
                 under_way,
                 patience,
+                last_answers,
                 ..
             }) => {
                 let next = (*next < self.clients.len()).then(|| pace.due(now, *under_way));
                 let patience = patience.front().map(|(end, _)| *end);
-                next.flatten().into_iter().chain(patience).min()
+                let dues = [next.flatten(), patience, *last_answers];
+                dues.into_iter().flatten().min()
             }
         }
     }
@@ -173,6 +198,7 @@ impl Fleet {
             next,
             under_way,
             patience,
+            ..
         }) = &mut self.course
         else {
             return None;
@@ -191,7 +217,8 @@ impl Fleet {
             };
             pace.begin();
             *under_way = under_way.saturating_add(1);
-            patience.push_back((due + self.timeout, place));
+            let timeout = self.exchange.saturating_mul(EXCHANGES);
+            patience.push_back((due + timeout, place));
             client.since = Some(due);
             client.exchanged = Exchanged::default();
             self.record.begun = self.record.begun.saturating_add(1);
@@ -226,8 +253,10 @@ impl Fleet {
                 if let Some(place) = line.place(failure.path.local) {
                     self.fail(place, now, &name(&failure.reason));
                 }
+                self.leaving.extend(failure.id);
             }
             Event::Rekeyed { id, new, .. } => {
+                self.leaving.insert(*id);
                 if let Some(place) = self.owners.remove(id) {
                     self.own(place, *new);
                     self.succeed(place, now);

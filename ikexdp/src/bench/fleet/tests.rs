@@ -47,11 +47,11 @@ fn a_phase_is_over_when_everybody_has_come_to_an_end() {
     assert!(fleet.fail(1, all, "shared_key"));
     // Nobody ends twice.
     assert!(!fleet.fail(1, all, "shared_key"));
-    assert!(fleet.conclude(all).unwrap().is_none());
+    assert!(fleet.conclude(all, |_| false).unwrap().is_none());
     // The engine says nothing of the third.
     let end = all + EXCHANGES * Duration::from_millis(100);
     fleet.give_up(end);
-    let record = fleet.conclude(end).unwrap().unwrap();
+    let record = fleet.conclude(end, |_| false).unwrap().unwrap();
     assert_eq!((record.begun, record.latency.len()), (3, 1));
     let failures: Vec<_> = record.failures.into_iter().collect();
     let expected = [(NO_END.to_owned(), 1), ("shared_key".to_owned(), 1)];
@@ -68,7 +68,7 @@ fn who_has_no_sa_sits_out() {
     assert_eq!(fleet.next(START), Some((1, Wish::Delete(IkeSaId(7)))));
     assert_eq!(fleet.next(at(1000)), None);
     fleet.closed(at(1000), IkeSaId(7), CloseReason::PeerDeleted);
-    let record = fleet.conclude(at(1000)).unwrap().unwrap();
+    let record = fleet.conclude(at(1000), |_| false).unwrap().unwrap();
     assert_eq!(record.failures["deleted by the peer"], 1);
 }
 
@@ -82,8 +82,30 @@ fn an_sa_that_ends_while_it_is_held_is_lost() {
         START,
     );
     fleet.closed(at(500), IkeSaId(7), CloseReason::DeadPeer);
-    assert!(fleet.conclude(at(999)).unwrap().is_none());
-    let record = fleet.conclude(at(1000)).unwrap().unwrap();
+    assert!(fleet.conclude(at(999), |_| false).unwrap().is_none());
+    let record = fleet.conclude(at(1000), |_| false).unwrap().unwrap();
     assert_eq!(record.lost["peer does not answer"], 1);
     assert!(record.failures.is_empty());
+}
+
+/// An answer that comes later than what it is of would count in the next phase.
+#[test]
+fn a_phase_waits_for_the_last_answers_and_not_for_ever() {
+    let mut fleet = fleet();
+    let all = at(200);
+    while fleet.next(all).is_some() {}
+    for place in 0..3 {
+        fleet.fail(place, all, "another_gateway");
+    }
+    fleet.leaving.insert(IkeSaId(7));
+    assert!(fleet.conclude(all, |_| true).unwrap().is_none());
+    assert_eq!(fleet.due(all), Some(at(300)));
+    let mut patient = fleet.leaving.clone();
+    assert!(fleet.conclude(at(250), |_| true).unwrap().is_none());
+    assert!(fleet.conclude(at(300), |_| true).unwrap().is_some());
+    fleet.begin_phase(Phase::Delete, NonZeroUsize::MIN, at(300));
+    while fleet.next(at(999)).is_some() {}
+    fleet.leaving.append(&mut patient);
+    assert!(fleet.conclude(at(301), |_| true).unwrap().is_none());
+    assert!(fleet.conclude(at(302), |_| false).unwrap().is_some());
 }
