@@ -1,5 +1,6 @@
 //! How clients and gateway prove who they are, from files.
 
+use std::io::{self, Write};
 use std::path::Path;
 use std::str;
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use zeroize::Zeroizing;
 
 use super::error::LoadError;
 use crate::bench::{IdentityTemplate, Proof, UserTemplate};
-use crate::config::read_file;
+use crate::config::{Caution, is_world_readable, read_file};
 
 const CERTIFICATE: &str = "--certificate";
 const KEY: &str = "--key";
@@ -55,7 +56,7 @@ pub(super) fn passwords(
 
 /// What is in a file. An editor ends the last line; nobody means that as a secret.
 fn secret(option: &'static str, file: &Path) -> Result<Secret<Vec<u8>>, LoadError> {
-    let content = read(option, file)?;
+    let content = read_secret(option, file)?;
     let secret = content.trim_ascii_end();
     if secret.is_empty() {
         let path = file.to_path_buf();
@@ -68,7 +69,7 @@ fn secret(option: &'static str, file: &Path) -> Result<Secret<Vec<u8>>, LoadErro
 pub(super) fn certificates(files: [Option<&Path>; 3]) -> Result<(Proof, Requirement), LoadError> {
     // The command line has all of them or none.
     let [certificate, key, authority] = files.map(|file| file.unwrap_or_else(|| Path::new("")));
-    let private_key = read(KEY, key)?;
+    let private_key = read_secret(KEY, key)?;
     let der = PrivateKeyDer::from_pem_slice(&private_key).map_err(|_| LoadError::NotPem {
         option: KEY,
         path: key.to_path_buf(),
@@ -148,6 +149,25 @@ fn chain(option: &'static str, file: &Path) -> Result<Vec<CertificateDer<'static
             kind: "certificate",
         }),
     }
+}
+
+/// The same, of a file that nobody else should read.
+fn read_secret(option: &'static str, path: &Path) -> Result<Zeroizing<Vec<u8>>, LoadError> {
+    let content = read(option, path)?;
+    if let Some(caution) = caution(option, path) {
+        // Who does not see it has closed standard error.
+        let _ = writeln!(io::stderr(), "warning: {caution}");
+    }
+    Ok(content)
+}
+
+/// What is to be said of a file with a secret in it.
+pub(super) fn caution(option: &str, path: &Path) -> Option<String> {
+    is_world_readable(path).then(|| {
+        let path = path.to_owned();
+        let caution = Caution::WorldReadable { path };
+        format!("`{option}`: {caution}; hint: {}", caution.hint())
+    })
 }
 
 fn read(option: &'static str, path: &Path) -> Result<Zeroizing<Vec<u8>>, LoadError> {
