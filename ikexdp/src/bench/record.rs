@@ -87,6 +87,21 @@ pub(super) struct Record {
     pub(super) suite: Option<IkeSuite>,
     /// How long threads had something to do.
     pub(super) busy: Duration,
+    /// How long the one had that had the most to do.
+    pub(super) busiest: Duration,
+    /// What went by the kernel, with AF_XDP.
+    pub(super) by_kernel: Exchanged,
+    /// How AF_XDP is attached.
+    pub(super) attached: Option<Attached>,
+}
+
+/// How AF_XDP is attached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Attached {
+    /// Where the program runs.
+    pub(super) mode: String,
+    /// How frames come to us and go.
+    pub(super) transfer: String,
 }
 
 impl Record {
@@ -107,6 +122,9 @@ impl Record {
             fragments_lowered: 0,
             suite: None,
             busy: Duration::ZERO,
+            busiest: Duration::ZERO,
+            by_kernel: Exchanged::default(),
+            attached: None,
         })
     }
 
@@ -125,7 +143,19 @@ impl Record {
         self.span = Some((start.min(from), end.max(to)));
     }
 
-    /// Adds what another thread, or another phase of the kind, has measured.
+    /// It has ended then, before its time.
+    pub(super) fn stop(&mut self, now: Instant) {
+        self.span = self.span.map(|(start, _)| (start, now.max(start)));
+    }
+
+    /// Adds what another phase of the kind has measured.
+    pub(super) fn append(&mut self, next: &Self) {
+        let busiest = self.busiest.saturating_add(next.busiest);
+        self.merge(next);
+        self.busiest = busiest;
+    }
+
+    /// Adds what another thread has measured.
     pub(super) fn merge(&mut self, other: &Self) {
         if let Some((start, end)) = other.span {
             self.extend(start, end);
@@ -152,6 +182,11 @@ impl Record {
             .saturating_add(other.fragments_lowered);
         self.suite = other.suite.or(self.suite);
         self.busy = self.busy.saturating_add(other.busy);
+        self.busiest = self.busiest.max(other.busiest);
+        self.by_kernel.add(other.by_kernel);
+        if self.attached.is_none() {
+            self.attached.clone_from(&other.attached);
+        }
     }
 }
 

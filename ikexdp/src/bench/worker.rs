@@ -106,7 +106,10 @@ impl Worker {
     /// [`BenchError`] if there is no memory for it.
     pub(super) fn announce(&self) -> Result<(), BenchError> {
         // Without anybody who waits for it, orders end as well.
-        let _ = self.post.outcomes.send(Ok(Record::new()?));
+        let _ = self.post.outcomes.send(Ok(Record {
+            attached: self.line.attached(),
+            ..Record::new()?
+        }));
         Ok(())
     }
 
@@ -169,6 +172,7 @@ impl Worker {
         loop {
             match self.post.orders.try_recv() {
                 Ok(Order::Begin(phase)) => self.begin_phase(phase),
+                Ok(Order::Stop) => self.fleet.stop(self.clock.now()),
                 Ok(Order::End) | Err(TryRecvError::Disconnected) => return false,
                 Err(TryRecvError::Empty) => return true,
             }
@@ -191,6 +195,8 @@ impl Worker {
         };
         let repeated = self.engine.stats().value(Stat::RequestRepeated);
         record.retransmissions = repeated.saturating_sub(self.repeated);
+        record.busiest = record.busy;
+        record.by_kernel = self.line.take_by_kernel();
         // Without anybody who waits for it, orders end as well.
         let _ = self.post.outcomes.send(Ok(record));
         Ok(())
@@ -304,7 +310,7 @@ impl Worker {
 }
 
 /// Octets of the IP datagram of a message, as if it were one.
-fn octets(path: &Path, payload: &[u8]) -> u64 {
+pub(super) fn octets(path: &Path, payload: &[u8]) -> u64 {
     let octets = payload.len().saturating_add(path.overhead());
     u64::try_from(octets).unwrap_or(u64::MAX)
 }

@@ -52,6 +52,8 @@ pub(super) struct Fleet {
     /// replaced, or refused.
     leaving: BTreeSet<IkeSaId>,
     course: Option<Course>,
+    /// Whether nothing more is to be begun.
+    is_stopped: bool,
     record: Record,
     /// Those that have succeeded and failed since somebody asked.
     news: (u64, u64),
@@ -110,6 +112,7 @@ impl Fleet {
             closing: BTreeMap::new(),
             leaving: BTreeSet::new(),
             course: None,
+            is_stopped: false,
             record: Record::new()?,
             news: (0, 0),
         })
@@ -146,6 +149,7 @@ impl Fleet {
     ) -> Result<Option<Record>, BenchError> {
         let is_over = match &mut self.course {
             None => false,
+            Some(_) if self.is_stopped => true,
             Some(Course::Hold(until)) => *until <= now,
             Some(Course::Each {
                 next,
@@ -166,6 +170,15 @@ impl Fleet {
         self.course = None;
         self.leaving.clear();
         Ok(Some(std::mem::replace(&mut self.record, Record::new()?)))
+    }
+
+    /// Ends the phase under way, whoever is about something in it.
+    pub(super) fn stop(&mut self, now: Instant) {
+        self.is_stopped = true;
+        self.record.stop(now);
+        for client in &mut self.clients {
+            client.since = None;
+        }
     }
 
     /// When something is to be done if nothing comes earlier.

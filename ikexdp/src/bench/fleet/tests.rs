@@ -109,3 +109,17 @@ fn a_phase_waits_for_the_last_answers_and_not_for_ever() {
     assert!(fleet.conclude(at(301), |_| true).unwrap().is_none());
     assert!(fleet.conclude(at(302), |_| false).unwrap().is_some());
 }
+
+/// What was measured until then counts, and who was about something neither succeeds nor fails.
+#[test]
+fn a_phase_that_is_stopped_is_over() {
+    let mut fleet = fleet();
+    let late = at(150);
+    while fleet.next(late).is_some() {}
+    fleet.succeed(0, late);
+    fleet.stop(at(160));
+    let record = fleet.conclude(at(160), |_| true).unwrap().unwrap();
+    assert_eq!((record.begun, record.latency.len()), (2, 1));
+    assert!(record.failures.is_empty());
+    assert_eq!(record.span, Some((START, at(160))));
+}

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use ikexdp_common::maps::LOCAL_ADDRESSES;
 use ikexdp_proto::crypto::cert::CertificateError;
 
+use super::INTERRUPTED;
 use crate::bench::{BenchError, Report};
 use crate::xdp::InterfaceError;
 
@@ -138,6 +139,9 @@ pub enum LoadError {
     /// It could not be done.
     #[error(transparent)]
     Run(Box<BenchError>),
+    /// Somebody has pressed Ctrl-C.
+    #[error("interrupted")]
+    Interrupted,
     /// No client connected.
     #[error("no client connected: {}", list(failures))]
     Nothing {
@@ -152,8 +156,22 @@ pub enum LoadError {
     },
 }
 
+impl LoadError {
+    /// What the program returns.
+    #[must_use]
+    pub const fn exit_status(&self) -> u8 {
+        match self {
+            Self::Interrupted => INTERRUPTED,
+            _ => 1,
+        }
+    }
+}
+
 /// Whether all went as it should.
 pub(super) fn judge(report: &Report) -> Result<(), LoadError> {
+    if report.interrupted {
+        return Err(LoadError::Interrupted);
+    }
     let failures = report.failures();
     if report.connected() == 0 {
         return Err(LoadError::Nothing { failures });

@@ -9,6 +9,8 @@ use std::io::{self, IsTerminal, Write};
 use std::net::{SocketAddr, ToSocketAddrs, UdpSocket};
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
@@ -18,6 +20,8 @@ use ikexdp_common::maps::LOCAL_ADDRESSES;
 use ikexdp_proto::config::{Fragmentation, Requirement};
 use ikexdp_proto::pattern::IdentityPattern;
 use ikexdp_proto::types::IKE_PORT;
+use signal_hook::consts::SIGINT;
+use signal_hook::flag;
 
 pub use self::error::LoadError;
 use self::suite::{Suite, suite};
@@ -29,6 +33,9 @@ use crate::xdp::Interface;
 
 /// The least time for an answer that means something.
 const TIMEOUT_MIN: Duration = Duration::from_millis(100);
+
+/// What a program returns that was ended by SIGINT, as shells have it.
+const INTERRUPTED: u8 = 130;
 
 /// Clients under way at a time if nothing is said.
 const CONCURRENCY: NonZeroUsize = NonZeroUsize::new(64).unwrap();
@@ -165,7 +172,11 @@ pub(super) fn execute(options: Options, out: &mut impl Write) -> Result<(), CliE
             let _ = write!(stderr, "\r{}\x1b[K", show::progress(&progress, clients));
         }
     };
-    let report = bench::run(plan, watch);
+    let stop = Arc::new(AtomicBool::new(false));
+    // Who asks twice does not want to wait for a report.
+    flag::register_conditional_shutdown(SIGINT, INTERRUPTED.into(), Arc::clone(&stop))?;
+    flag::register(SIGINT, Arc::clone(&stop))?;
+    let report = bench::run(plan, &stop, watch);
     if is_watched {
         let _ = write!(io::stderr(), "\r\x1b[K");
     }

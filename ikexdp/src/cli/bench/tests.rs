@@ -1,4 +1,5 @@
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 use clap::Parser;
 use ikexdp_proto::config::Credential;
@@ -172,6 +173,24 @@ fn a_password_is_text_and_each_client_has_a_name() {
     }
 }
 
+/// As the daemon says it of its own.
+#[test]
+fn a_secret_that_everybody_can_read_is_warned_of() {
+    let directory = TempDir::new().unwrap();
+    let file = directory.path().join("psk");
+    fs::write(&file, SECRET).unwrap();
+    let allow = |mode| fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
+    allow(0o644);
+    let caution = credentials::caution("--psk-file", &file).unwrap();
+    assert!(caution.starts_with("`--psk-file`: "), "{caution}");
+    assert!(
+        caution.ends_with("hint: take the right away: `chmod o-r`"),
+        "{caution}"
+    );
+    allow(0o640);
+    assert_eq!(credentials::caution("--psk-file", &file), None);
+}
+
 /// Each names the option and what to do.
 #[test]
 fn errors_name_the_option_and_the_remedy() {
@@ -229,7 +248,7 @@ fn a_gateway_that_is_not_there_gives_timeouts() {
         "--timeout",
         "310ms",
     ]);
-    let report = bench::run(plan.unwrap(), |_| {}).unwrap();
+    let report = bench::run(plan.unwrap(), &AtomicBool::new(false), |_| {}).unwrap();
     let [connect] = &report.phases[..] else {
         panic!("{report:?}");
     };
@@ -244,4 +263,26 @@ fn a_gateway_that_is_not_there_gives_timeouts() {
     let error = error::judge(&report).unwrap_err().to_string();
     assert_eq!(error, "no client connected: timeout IKE_SA_INIT 3");
     assert!(show::table(&report).contains("round 1, connect: failed: timeout IKE_SA_INIT 3"));
+}
+
+/// A gateway that does not answer would have kept it for half a minute.
+#[test]
+fn who_interrupts_it_gets_what_there_is() {
+    let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let port = silent.local_addr().unwrap().port().to_string();
+    let plan = plan(&["127.0.0.1", "--port", &port, "--hold", "1h", "--delete"]).unwrap();
+    let stop = AtomicBool::new(false);
+    let watch = |_| stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    let report = bench::run(plan, &stop, watch).unwrap();
+    let [connect] = &report.phases[..] else {
+        panic!("{report:?}");
+    };
+    assert_eq!(
+        (connect.begun, connect.succeeded, connect.failed),
+        (64, 0, 0)
+    );
+    assert!(show::table(&report).contains("interrupted"));
+    let error = error::judge(&report).unwrap_err();
+    assert_eq!(error.to_string(), "interrupted");
+    assert_eq!(error.exit_status(), 130);
 }
