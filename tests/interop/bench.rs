@@ -384,6 +384,27 @@ fn an_address_of_another_host_is_refused() {
     }
 }
 
+/// Every client asks as often as it is told to, and is answered.
+#[test]
+#[ignore = "needs CAP_NET_ADMIN"]
+fn clients_ask_whether_the_gateway_lives() {
+    let lab = Lab::new();
+    let gateway = Gateway::start(IKEXDP, &lab.gateway, &Setup::new(gateway_psk()));
+    let hold = ["--hold", "2s", "--liveness", "500ms", "--timeout", "300s"];
+    let known = ["--id", "c{n}@bench.test", "--delete"];
+    let arguments = [&psk(&lab, SECRET)[..], &known, &hold].concat();
+    let outcome = bench(&lab.client, V4, &arguments);
+    assert!(outcome.is_success, "{}", outcome.stderr);
+    // Who waits for an answer when it is its turn again leaves that out.
+    let asked = outcome.phase("hold")["begun"].as_u64().unwrap();
+    assert!((CLIENTS..=4 * CLIENTS).contains(&asked), "{asked}");
+    outcome.all_did("hold", asked);
+    let each = &outcome.phase("hold")["per_exchange"];
+    assert_eq!(each["datagrams_sent"], 1.0, "{each:#}");
+    assert_eq!(each["datagrams_received"], 1.0, "{each:#}");
+    gateway.stop();
+}
+
 /// What was measured until then is told; the program's status is that of who is interrupted.
 #[test]
 #[ignore = "needs CAP_NET_ADMIN"]

@@ -66,6 +66,8 @@ pub struct Plan {
     pub rounds: NonZeroU32,
     /// How long SAs are then held.
     pub hold: Option<Duration>,
+    /// How often each client asks meanwhile whether the gateway lives.
+    pub liveness: Option<Duration>,
     /// How often each IKE SA is then replaced.
     pub rekeys: u32,
     /// Whether SAs are deleted at the end of a round.
@@ -296,6 +298,7 @@ impl Plan {
             timeout: Duration::from_secs(30),
             rounds: NonZeroU32::MIN,
             hold: None,
+            liveness: None,
             rekeys: 0,
             delete: false,
         }

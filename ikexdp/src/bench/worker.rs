@@ -211,6 +211,7 @@ impl Worker {
             self.engine.handle(now, Input::Datagram(datagram));
             self.drain(now);
             self.fleet.look_at_deletion(now, place, &self.engine);
+            self.fleet.look_at_question(now, place, &self.engine);
         }
         self.tell();
     }
@@ -252,6 +253,7 @@ impl Worker {
                 Wish::Rekey(id) => {
                     self.handle(Input::Command(Command::Rekey { id, child: None }));
                 }
+                Wish::Probe(id) => self.handle(Input::Command(Command::Probe(id))),
                 Wish::Delete(id) => self.handle(Input::Command(Command::Terminate(id))),
             }
         }

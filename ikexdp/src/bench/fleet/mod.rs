@@ -34,6 +34,8 @@ pub(super) enum Wish {
     Rekey(IkeSaId),
     /// It deletes its IKE SA.
     Delete(IkeSaId),
+    /// It asks whether the gateway lives.
+    Probe(IkeSaId),
 }
 
 /// The clients of one thread.
@@ -43,6 +45,8 @@ pub(super) struct Fleet {
     thread: usize,
     /// How long an exchange may take.
     exchange: Duration,
+    /// How often who holds its SA asks for life.
+    liveness: Option<Duration>,
     clients: Vec<Client>,
     /// Whose the IKE SAs are that are up.
     owners: HashMap<IkeSaId, usize>,
@@ -71,20 +75,91 @@ struct Client {
 
 /// A phase under way.
 #[derive(Debug)]
-enum Course {
-    /// Until then.
-    Hold(Instant),
-    Each {
-        phase: Phase,
+struct Course {
+    phase: Phase,
+    turns: Turns,
+    under_way: usize,
+    /// When who must have come to an end that began then, in this order.
+    patience: VecDeque<(Instant, Instant, usize)>,
+    /// Until when it is waited for the last answers, once all have come to an end.
+    last_answers: Option<Instant>,
+}
+
+/// Whose turn it is.
+#[derive(Debug)]
+enum Turns {
+    /// Everybody's, once.
+    Once {
         pace: Pace,
         /// The place of the next who may begin.
         next: usize,
-        under_way: usize,
-        /// When who must have come to an end, in this order.
-        patience: VecDeque<(Instant, usize)>,
-        /// Until when it is waited for the last answers, once all have come to an end.
-        last_answers: Option<Instant>,
     },
+    /// Until then everybody's, after every interval.
+    Again {
+        until: Instant,
+        interval: Duration,
+        /// When it is whose turn, in this order.
+        queue: VecDeque<(Instant, usize)>,
+    },
+}
+
+impl Turns {
+    /// Of `clients` who ask after every `interval`, spread over it.
+    fn again(clients: usize, interval: Option<Duration>, (now, until): (Instant, Instant)) -> Self {
+        let each = u32::try_from(clients).unwrap_or(u32::MAX);
+        let step = interval.and_then(|it| it.checked_div(each));
+        let places = (0..clients).zip(0_u32..);
+        let turn = |(place, number)| Some((now + step?.saturating_mul(number), place));
+        Self::Again {
+            until,
+            interval: interval.unwrap_or_default(),
+            queue: places.filter_map(turn).collect(),
+        }
+    }
+}
+
+impl Course {
+    /// The next whose turn it is by now, and since when.
+    fn turn(&mut self, now: Instant) -> Option<(Instant, usize)> {
+        match &mut self.turns {
+            Turns::Once { pace, next } => {
+                let due = pace.due(now, self.under_way).filter(|due| *due <= now)?;
+                let place = *next;
+                *next = next.saturating_add(1);
+                Some((due, place))
+            }
+            Turns::Again {
+                until,
+                interval,
+                queue,
+            } => {
+                let (due, place) = queue.pop_front_if(|(due, _)| *due <= now && *due < *until)?;
+                queue.push_back((due + *interval, place));
+                Some((due, place))
+            }
+        }
+    }
+
+    /// When it is the next one's turn of so many clients, or nobody's any more.
+    fn due(&self, now: Instant, clients: usize) -> Option<Instant> {
+        match &self.turns {
+            Turns::Once { pace, next } if *next < clients => pace.due(now, self.under_way),
+            Turns::Once { .. } => None,
+            Turns::Again { until, queue, .. } => {
+                let next = queue.front().map(|(due, _)| *due);
+                (*until > now).then(|| next.map_or(*until, |next| next.min(*until)))
+            }
+        }
+    }
+
+    /// Whether everybody has had a turn, and come to an end.
+    fn is_done(&self, now: Instant, clients: usize) -> bool {
+        self.under_way == 0
+            && match &self.turns {
+                Turns::Once { next, .. } => *next >= clients,
+                Turns::Again { until, .. } => *until <= now,
+            }
+    }
 }
 
 impl Fleet {
@@ -107,6 +182,7 @@ impl Fleet {
             load: plan.load,
             thread,
             exchange: plan.timeout,
+            liveness: plan.liveness,
             clients: numbers.map(client).collect(),
             owners: HashMap::new(),
             closing: BTreeMap::new(),
@@ -121,19 +197,22 @@ impl Fleet {
     /// Begins a phase, of which other threads do their shares.
     pub(super) fn begin_phase(&mut self, phase: Phase, threads: NonZeroUsize, now: Instant) {
         self.record.busy = Duration::ZERO;
-        self.course = Some(match phase {
+        let turns = match phase {
             Phase::Hold(time) => {
                 self.record.extend(now, now + time);
-                Course::Hold(now + time)
+                Turns::again(self.clients.len(), self.liveness, (now, now + time))
             }
-            Phase::Connect | Phase::Rekey | Phase::Delete => Course::Each {
-                phase,
+            Phase::Connect | Phase::Rekey | Phase::Delete => Turns::Once {
                 pace: self.load.pace(self.thread, threads, now),
                 next: 0,
-                under_way: 0,
-                patience: VecDeque::new(),
-                last_answers: None,
             },
+        };
+        self.course = Some(Course {
+            phase,
+            turns,
+            under_way: 0,
+            patience: VecDeque::new(),
+            last_answers: None,
         });
     }
 
@@ -147,25 +226,18 @@ impl Fleet {
         now: Instant,
         is_there: impl Fn(IkeSaId) -> bool,
     ) -> Result<Option<Record>, BenchError> {
-        let is_over = match &mut self.course {
-            None => false,
-            Some(_) if self.is_stopped => true,
-            Some(Course::Hold(until)) => *until <= now,
-            Some(Course::Each {
-                next,
-                under_way,
-                last_answers,
-                ..
-            }) => {
-                *under_way == 0 && *next >= self.clients.len() && {
-                    let until = *last_answers.get_or_insert(now + self.exchange);
-                    self.leaving.retain(|id| is_there(*id));
-                    self.leaving.is_empty() || until <= now
-                }
-            }
-        };
-        if !is_over {
+        let Some(course) = &mut self.course else {
             return Ok(None);
+        };
+        if !self.is_stopped {
+            if !course.is_done(now, self.clients.len()) {
+                return Ok(None);
+            }
+            let until = *course.last_answers.get_or_insert(now + self.exchange);
+            self.leaving.retain(|id| is_there(*id));
+            if !self.leaving.is_empty() && now < until {
+                return Ok(None);
+            }
         }
         self.course = None;
         self.leaving.clear();
@@ -183,55 +255,34 @@ impl Fleet {
 
     /// When something is to be done if nothing comes earlier.
     pub(super) fn due(&self, now: Instant) -> Option<Instant> {
-        match &self.course {
-            None => None,
-            Some(Course::Hold(until)) => Some(*until),
-            Some(Course::Each {
-                pace,
-                next,
-                under_way,
-                patience,
-                last_answers,
-                ..
-            }) => {
-                let next = (*next < self.clients.len()).then(|| pace.due(now, *under_way));
-                let patience = patience.front().map(|(end, _)| *end);
-                let dues = [next.flatten(), patience, *last_answers];
-                dues.into_iter().flatten().min()
-            }
-        }
+        let course = self.course.as_ref()?;
+        let patience = course.patience.front().map(|(end, ..)| *end);
+        let next = course.due(now, self.clients.len());
+        let dues = [next, patience, course.last_answers];
+        dues.into_iter().flatten().min()
     }
 
     /// The next whose time has come, and what it wants. It is under way from the moment
     /// at which it should have begun: a generator that is late does not hide it.
     pub(super) fn next(&mut self, now: Instant) -> Option<(usize, Wish)> {
-        let Some(Course::Each {
-            phase,
-            pace,
-            next,
-            under_way,
-            patience,
-            ..
-        }) = &mut self.course
-        else {
-            return None;
-        };
+        let course = self.course.as_mut()?;
         loop {
-            let place = *next;
+            let (due, place) = course.turn(now)?;
             let client = self.clients.get_mut(place)?;
-            let due = pace.due(now, *under_way).filter(|due| *due <= now)?;
-            *next = next.saturating_add(1);
-            let wish = match (*phase, client.sa) {
+            let wish = match (course.phase, client.sa) {
                 (Phase::Connect, _) => Wish::Connect(client.number),
                 (Phase::Rekey, Some(id)) => Wish::Rekey(id),
                 (Phase::Delete, Some(id)) => Wish::Delete(id),
-                // Who has no SA sits this one out.
+                (Phase::Hold(_), Some(id)) if client.since.is_none() => Wish::Probe(id),
+                // Who has no SA, or waits for an answer, sits this one out.
                 _ => continue,
             };
-            pace.begin();
-            *under_way = under_way.saturating_add(1);
+            if let Turns::Once { pace, .. } = &mut course.turns {
+                pace.begin();
+            }
+            course.under_way = course.under_way.saturating_add(1);
             let timeout = self.exchange.saturating_mul(EXCHANGES);
-            patience.push_back((due + timeout, place));
+            course.patience.push_back((due + timeout, due, place));
             client.since = Some(due);
             client.exchanged = Exchanged::default();
             self.record.begun = self.record.begun.saturating_add(1);
@@ -242,13 +293,14 @@ impl Fleet {
 
     /// Gives up on those of whom the engine says nothing.
     pub(super) fn give_up(&mut self, now: Instant) {
-        while let Some(Course::Each { patience, .. }) = &mut self.course
-            && let Some((end, place)) = patience.front().copied()
-            && end <= now
+        while let Some(course) = &mut self.course
+            && let Some((_, since, place)) = course.patience.pop_front_if(|(end, ..)| *end <= now)
         {
-            patience.pop_front();
-            // Nobody begins twice in a phase.
-            self.fail(place, now, NO_END);
+            // It may be about the next one already.
+            let client = self.clients.get(place);
+            if client.is_some_and(|client| client.since == Some(since)) {
+                self.fail(place, now, NO_END);
+            }
         }
     }
 
@@ -272,7 +324,10 @@ impl Fleet {
                 self.leaving.insert(*id);
                 if let Some(place) = self.owners.remove(id) {
                     self.own(place, *new);
-                    self.succeed(place, now);
+                    // The gateway may do so as well, while clients are about something else.
+                    if self.is_in(|phase| phase == Phase::Rekey) {
+                        self.succeed(place, now);
+                    }
                 }
             }
             Event::RekeyRefused { id, reason } => {
@@ -289,6 +344,10 @@ impl Fleet {
             }
             _ => {}
         }
+    }
+
+    fn is_in(&self, is: impl FnOnce(Phase) -> bool) -> bool {
+        self.course.as_ref().is_some_and(|course| is(course.phase))
     }
 
     fn own(&mut self, place: usize, id: IkeSaId) {
@@ -326,6 +385,17 @@ impl Fleet {
         }
     }
 
+    /// A datagram came for the client at this place: it may be the answer to its question.
+    pub(super) fn look_at_question(&mut self, now: Instant, place: usize, engine: &Endpoint) {
+        let client = self.clients.get(place);
+        if self.is_in(|phase| matches!(phase, Phase::Hold(_)))
+            && let Some(id) = client.and_then(|client| client.since.and(client.sa))
+            && !engine.is_asking(id)
+        {
+            self.succeed(place, now);
+        }
+    }
+
     /// Time has passed: whose deletion is over now was not answered.
     pub(super) fn look_at_deletions(&mut self, now: Instant, engine: &Endpoint) {
         let closing = self.closing.iter();
@@ -356,12 +426,10 @@ impl Fleet {
 
     /// The client at this place is no longer about something, if it was.
     fn end(&mut self, place: usize, now: Instant) -> Option<(Instant, Exchanged)> {
-        let Some(Course::Each { under_way, .. }) = &mut self.course else {
-            return None;
-        };
+        let course = self.course.as_mut()?;
         let client = self.clients.get_mut(place)?;
         let since = client.since.take()?;
-        *under_way = under_way.saturating_sub(1);
+        course.under_way = course.under_way.saturating_sub(1);
         self.record.extend(now, now);
         Some((since, client.exchanged))
     }

@@ -123,3 +123,35 @@ fn a_phase_that_is_stopped_is_over() {
     assert!(record.failures.is_empty());
     assert_eq!(record.span, Some((START, at(160))));
 }
+
+/// Each at its place in the interval, and again after it; who waits for an answer does not ask twice.
+#[test]
+fn clients_ask_for_life_while_they_hold() {
+    let mut plan = Plan::for_tests();
+    plan.timeout = Duration::from_millis(100);
+    plan.liveness = Some(Duration::from_millis(200));
+    let mut fleet = Fleet::new(&plan, 0, 1..=2).unwrap();
+    for (place, id) in [(0, 7), (1, 8)] {
+        fleet.own(place, IkeSaId(id));
+    }
+    let hold = Phase::Hold(Duration::from_millis(500));
+    fleet.begin_phase(hold, NonZeroUsize::MIN, START);
+    assert_eq!(fleet.next(START), Some((0, Wish::Probe(IkeSaId(7)))));
+    assert_eq!(fleet.next(START), None);
+    assert_eq!(fleet.due(START), Some(at(100)));
+    fleet.succeed(0, at(50));
+    assert_eq!(fleet.next(at(100)), Some((1, Wish::Probe(IkeSaId(8)))));
+    assert_eq!(fleet.next(at(200)), Some((0, Wish::Probe(IkeSaId(7)))));
+    // The second waits still.
+    assert_eq!(fleet.next(at(300)), None);
+    fleet.succeed(0, at(310));
+    assert_eq!(fleet.next(at(400)), Some((0, Wish::Probe(IkeSaId(7)))));
+    fleet.closed(at(450), IkeSaId(8), CloseReason::DeadPeer);
+    assert!(fleet.conclude(at(500), |_| false).unwrap().is_none());
+    assert_eq!(fleet.next(at(600)), None);
+    fleet.succeed(0, at(510));
+    let record = fleet.conclude(at(510), |_| false).unwrap().unwrap();
+    assert_eq!((record.begun, record.latency.len()), (4, 3));
+    assert_eq!(record.failures["peer does not answer"], 1);
+    assert!(record.lost.is_empty());
+}

@@ -71,6 +71,9 @@ pub enum LoadError {
     /// Nobody could answer so soon.
     #[error("`--timeout` is less than 100ms; hint: a first repeat comes after a thirtieth of it")]
     Timeout,
+    /// Nobody asks so often.
+    #[error("`--liveness` is less than 10ms; hint: clients ask every ten seconds or more rarely")]
+    Liveness,
     /// The SAs of a round would stay.
     #[error("`--rounds` needs `--delete`; hint: without it the SAs of a round stay for the next")]
     Rounds,

@@ -37,6 +37,9 @@ const TIMEOUT_MIN: Duration = Duration::from_millis(100);
 /// What a program returns that was ended by SIGINT, as shells have it.
 const INTERRUPTED: u8 = 130;
 
+/// The shortest interval of questions that a client may ask in earnest.
+const LIVENESS_MIN: Duration = Duration::from_millis(10);
+
 /// Clients under way at a time if nothing is said.
 const CONCURRENCY: NonZeroUsize = NonZeroUsize::new(64).unwrap();
 
@@ -143,6 +146,9 @@ pub(super) struct Options {
     /// Hold the SAs for a time, such as 30s, and answer what the gateway asks meanwhile
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     hold: Option<Duration>,
+    /// Meanwhile each client asks the gateway so often whether it lives, such as 10s
+    #[arg(long, value_name = "DURATION", requires = "hold", value_parser = parse_duration)]
+    liveness: Option<Duration>,
     /// Have every IKE SA replaced so many times
     #[arg(long, value_name = "N", default_value = "0", value_parser = value_parser!(u32).range(..=1000))]
     rekey: u32,
@@ -199,6 +205,12 @@ impl Options {
         if self.timeout < TIMEOUT_MIN {
             return Err(LoadError::Timeout);
         }
+        if self
+            .liveness
+            .is_some_and(|interval| interval < LIVENESS_MIN)
+        {
+            return Err(LoadError::Liveness);
+        }
         let (proof, requirement) = self.proof()?;
         let identity = credentials::identity(self.id, &proof)?;
         if self.rounds > NonZeroU32::MIN && !self.delete {
@@ -230,6 +242,7 @@ impl Options {
             timeout: self.timeout,
             rounds: self.rounds,
             hold: self.hold,
+            liveness: self.liveness,
             rekeys: self.rekey,
             delete: self.delete,
         })

@@ -85,6 +85,7 @@ fn what_is_said_twice_or_by_halves_is_refused() {
     assert!(!with(&["--no-fragmentation", "--fragment-size", "1280"]));
     assert!(!with(&["--fragment-size", "575"]));
     assert!(!with(&["--suite", "rot13"]));
+    assert!(!with(&["--liveness", "1s"]));
     assert!(!with(&["--transport", "xdp"]));
     assert!(!with(&[
         "--certificate",
@@ -198,6 +199,10 @@ fn errors_name_the_option_and_the_remedy() {
         (
             &["192.0.2.1", "--source", "10.1.0.0/30"][..],
             "`--source` has room for 2 clients, `--clients` wants 100; hint: give a shorter prefix",
+        ),
+        (
+            &["127.0.0.1", "--hold", "1s", "--liveness", "9ms"],
+            "`--liveness` is less than 10ms; hint: clients ask every ten seconds or more rarely",
         ),
         (
             &["192.0.2.1", "--source", "2001:db8::/64"],
