@@ -9,6 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use chacha20::ChaCha8Rng;
 use chacha20::rand_core::{Rng, SeedableRng, TryCryptoRng, TryRng};
+use harness::eap::{self, Doorman, MSK, Visitor, WORD};
 use harness::host;
 use harness::parties::{Parties, Proof};
 use ikexdp_proto::config::Config;
@@ -26,13 +27,16 @@ use ikexdp_proto::types::{Datagram, Path, Role};
 use ikexdp_proto::wire::header::{HEADER_LEN, Header};
 use ikexdp_proto::wire::iana::NotifyType;
 use ikexdp_proto::wire::payload::notify::Notify;
-use ikexdp_proto::{Command, Endpoint, Input, Output};
+use ikexdp_proto::{Command, Endpoint, ExposedKeys, Input, Output};
+use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 
 /// One end.
 struct End {
     endpoint: Endpoint,
     path: Path,
     events: Vec<Event>,
+    /// What it has told somebody who reads along.
+    keys: Vec<ExposedKeys>,
     /// Which jobs its host fails to do.
     abandons: fn(&Job) -> bool,
 }
@@ -48,6 +52,7 @@ impl End {
                 marker: false,
             },
             events: Vec::new(),
+            keys: Vec::new(),
             abandons: |_| false,
         }
     }
@@ -58,7 +63,8 @@ impl End {
         while let Some(output) = self.endpoint.poll_output() {
             match output {
                 Output::Transmit(transmit) => sent.push(transmit.payload),
-                Output::Keepalive(_) | Output::Keys(_) => {}
+                Output::Keepalive(_) => {}
+                Output::Keys(keys) => self.keys.push(*keys),
                 Output::Event(event) => self.events.push(event),
                 Output::Job(id, job) => {
                     let result = if (self.abandons)(&job) {
@@ -407,5 +413,66 @@ fn a_handshake_that_fails_gives_its_spi_back() {
         line.connect();
         line.connect();
         assert!(line.client.spis_in().is_empty());
+    }
+}
+
+/// A response of the responder, whose plaintext is as `change` has it.
+fn changed(keys: &ExposedKeys, response: &Bytes, change: impl FnOnce(&mut [u8])) -> Vec<u8> {
+    const ASSOCIATED_LEN: usize = HEADER_LEN + 4;
+    const IV_LEN: usize = 8;
+    let (key, salt) = keys.keys.from_responder.encryption.expose().split_at(32);
+    let key = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, key).unwrap());
+    let (open, sealed) = response.split_at(ASSOCIATED_LEN + IV_LEN);
+    let (associated, iv) = open.split_at(ASSOCIATED_LEN);
+    let nonce = || Nonce::try_assume_unique_for_key(&[salt, iv].concat()).unwrap();
+    let mut octets = sealed.to_vec();
+    let plaintext = key.open_in_place(nonce(), Aad::from(associated), &mut octets);
+    let plaintext = plaintext.unwrap();
+    change(plaintext);
+    let mut message = plaintext.to_vec();
+    key.seal_in_place_append_tag(nonce(), Aad::from(associated), &mut message)
+        .unwrap();
+    [open, &message].concat()
+}
+
+/// Whoever has let us in by EAP has its key as well, which all the keys of IKE do not
+/// show (RFC 7296 §2.16):
+/// --> IKE_AUTH { AUTH }
+/// <-- IKE_AUTH { AUTH by another key, CP, SA, TSi, TSr }
+#[test]
+fn a_gateway_without_the_key_of_eap_is_not_taken() {
+    let visitor = Visitor {
+        name: "kim@example.com",
+        word: WORD,
+        msk: MSK.to_vec(),
+    };
+    let parties = eap::parties(&Doorman::new(|_| ()), visitor);
+    // Behind its header, method and what is reserved: the MIC.
+    let changes: [fn(&mut [u8]); 2] = [|_| (), |plaintext| plaintext[8] ^= 1];
+    for (change, is_taken) in changes.into_iter().zip([true, false]) {
+        let mut line = Line::new(&parties);
+        let client = line.gateway.path.remote.ip();
+        let expose = Command::Expose(Some(client));
+        line.gateway.handle(line.now, Input::Command(expose));
+        let mut from_client = vec![line.initiate()];
+        let last = loop {
+            let [request] = from_client.as_slice() else {
+                panic!("one request: {:?}", line.client.failure());
+            };
+            let sent = line.gateway.receive(line.now, request);
+            if line.gateway.endpoint.established() == 1 {
+                break sent;
+            }
+            let receive = |it: &Bytes| line.client.receive(line.now, it);
+            from_client = sent.iter().flat_map(receive).collect();
+        };
+        let response = changed(&line.gateway.keys[0], &last[0], change);
+        let told = line.client.receive(line.now, &response);
+        assert_eq!(line.client.endpoint.established(), usize::from(is_taken));
+        let failure = (!is_taken).then_some(&FailureReason::EapKey);
+        assert_eq!(line.client.failure(), failure);
+        // For the gateway the SA is up: it hears that it is not.
+        line.carry(told);
+        assert_eq!(line.gateway.endpoint.established(), usize::from(is_taken));
     }
 }
