@@ -43,6 +43,17 @@ const LIVENESS_MIN: Duration = Duration::from_millis(10);
 /// Clients under way at a time if nothing is said.
 const CONCURRENCY: NonZeroUsize = NonZeroUsize::new(64).unwrap();
 
+// clap takes the number's place for the end of a line, but not with an escape sequence in
+// it, which it takes out again.
+const ID: &str = "Who clients are, with {\u{1b}[0mn} for the number of each, such as \
+                  user-{\u{1b}[0mn}@example.org";
+const ID_MORE: &str = "\n\nWith certificates, what the certificate says first, and with EAP, the name \
+                       for that, unless this says otherwise.";
+const EAP_USER: &str = "The name of clients that prove by EAP-MSCHAPv2 who they are, with \
+                        {\u{1b}[0mn} for the number of each";
+const EAP_USER_MORE: &str = "\n\nThe gateway must have a certificate, and prove that it knows the \
+                             password.";
+
 /// What clients send and hear by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Way {
@@ -90,12 +101,10 @@ pub(super) struct Options {
     /// network so. If nothing is said, it is the address from which this host reaches the gateway.
     #[arg(long, value_name = "ADDRESS[/PREFIX]")]
     source: Option<Source>,
-    /// Who clients are, with {n} for the number of each, such as user-{n}@example.org
-    ///
-    /// With certificates, what the certificate says first, and with EAP, the name for that, unless
-    /// this says otherwise.
     #[arg(
         long,
+        help = ID,
+        long_help = ID.to_owned() + ID_MORE,
         value_name = "IDENTITY",
         required_unless_present_any = ["certificate", "eap_user"]
     )]
@@ -125,10 +134,7 @@ pub(super) struct Options {
     /// The authorities of the gateway's certificate, in PEM
     #[arg(long, value_name = "FILE")]
     authority: Option<PathBuf>,
-    /// The name of clients that prove by EAP-MSCHAPv2 who they are, with {n} for the number of each
-    ///
-    /// The gateway must have a certificate, and prove that it knows the password.
-    #[arg(long, value_name = "NAME", requires_all = ["eap_password_file", "authority"])]
+    #[arg(long, help = EAP_USER, long_help = EAP_USER.to_owned() + EAP_USER_MORE, value_name = "NAME", requires_all = ["eap_password_file", "authority"])]
     eap_user: Option<UserTemplate>,
     /// The file with their password, one for all of them
     #[arg(long, value_name = "FILE", requires = "eap_user")]

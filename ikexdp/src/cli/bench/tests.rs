@@ -1,7 +1,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use ikexdp_proto::config::Credential;
 use tempfile::TempDir;
 
@@ -190,6 +190,18 @@ fn a_secret_that_everybody_can_read_is_warned_of() {
     );
     allow(0o640);
     assert_eq!(credentials::caution("--psk-file", &file), None);
+}
+
+/// clap would break the line at the place of the number.
+#[test]
+fn help_says_what_stands_for_the_number() {
+    let mut command = Cli::command();
+    let bench = command.find_subcommand_mut("bench").unwrap();
+    for help in [bench.render_help(), bench.render_long_help()] {
+        let help = help.to_string();
+        assert!(help.contains("such as user-{n}@example.org"), "{help}");
+        assert_eq!(help.matches("with {n} for the number").count(), 2, "{help}");
+    }
 }
 
 /// Each names the option and what to do.
