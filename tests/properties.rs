@@ -13,7 +13,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use harness::net::{Net, Side, Weather};
 use harness::parties::{Parties, Proof};
 use ikexdp_proto::config::RemoteSelectors;
-use ikexdp_proto::message::auth::{AuthReply, AuthRequest};
+use ikexdp_proto::message::auth::{AuthRequest, AuthResponse};
+use ikexdp_proto::message::eap::{EapAccepted, EapOpened, EapResponse};
 use ikexdp_proto::message::informational::Informational;
 use ikexdp_proto::message::init::{InitNotifies, InitReply, InitRequest};
 use ikexdp_proto::nat::NatHashes;
@@ -73,7 +74,10 @@ proptest! {
         let _ = InitRequest::decode(first, &octets);
         let _ = InitReply::decode(first, &octets);
         let _ = AuthRequest::decode(first, &octets);
-        let _ = AuthReply::decode(first, &octets);
+        let _ = AuthResponse::decode(first, &octets);
+        let _ = EapOpened::decode(first, &octets);
+        let _ = EapResponse::decode(first, &octets);
+        let _ = EapAccepted::decode(first, &octets);
         let _ = Informational::decode(first, &octets);
         if let Ok((header, _)) = Header::decode(&octets) {
             let _ = Encrypted::locate(&header, &octets);

@@ -236,6 +236,25 @@ fn a_narrow_path_is_found_out_and_remembered() {
     }
 }
 
+/// Who plays many hosts remembers nothing of a path for the next one.
+#[test]
+fn a_narrow_path_is_found_out_anew_if_that_is_wanted() {
+    let weather = Weather {
+        datagram_len_max: 600,
+        ..Weather::default()
+    };
+    let mut parties = Parties::new(Proof::Certificates(4000));
+    parties.client.fragmentation.is_remembered = false;
+    let mut net = Net::new(7, weather, &parties);
+    for connected in 1..=2 {
+        net.connect();
+        net.run(Duration::from_secs(60));
+        let lowered = |event: &&Event| matches!(event, Event::FragmentsLowered { .. });
+        let lowered = net.events(Side::Client).iter().filter(lowered).count();
+        assert_eq!(lowered, connected);
+    }
+}
+
 /// Requests of an attacker, 400 µs apart, and one honest client after the other
 /// meanwhile, with a gateway that has room for 1,000 half-open SAs: how many got in,
 /// of ten.

@@ -1,5 +1,6 @@
 //! EAP methods of the gateway's own, without a RADIUS server: EAP-MSCHAPv2 from a
-//! file of users, and EAP-TLS with certificates.
+//! file of users, and EAP-TLS with certificates. Of EAP-MSCHAPv2 there is the other
+//! side as well, for those who play clients: [`Password`].
 //!
 //! A peer is proposed EAP-TLS first, where there are both, and says so if it wants
 //! the other (RFC 3748 §5.3.1). What it is called has no say in that: otherwise
@@ -24,7 +25,7 @@ use std::sync::Arc;
 use ikexdp_proto::eap::{Authenticator, Caller, Conversation};
 
 use crate::conversation::{Greeting, Offer};
-pub use crate::mschapv2::NtHash;
+pub use crate::mschapv2::{NtHash, Password};
 pub use crate::tls::{TlsError, TlsSettings, client_verifier};
 pub use crate::users::{UserFault, UserFileError, Users};
 /// The types of certificates, keys and verifiers that EAP-TLS takes.

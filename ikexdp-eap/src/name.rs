@@ -33,7 +33,7 @@ impl PeerName {
     /// The user of `DOMAIN\user`, which is what MSCHAPv2 computes with
     /// (RFC 2759 §4). A realm behind an @ belongs to the name.
     pub(crate) fn without_domain(&self) -> &str {
-        self.0.split_once('\\').map_or(&self.0, |(_, user)| user)
+        without_domain(&self.0)
     }
 
     /// The names under which a user may be on file, the most precise first.
@@ -50,6 +50,11 @@ impl PeerName {
         self.0.is_empty()
             || user.is_some_and(|user| user.is_empty() || user.eq_ignore_ascii_case("anonymous"))
     }
+}
+
+/// [`PeerName::without_domain`] of a name of our own.
+pub(crate) fn without_domain(name: &str) -> &str {
+    name.split_once('\\').map_or(name, |(_, user)| user)
 }
 
 impl fmt::Display for PeerName {

@@ -9,6 +9,12 @@
 //! +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-
 //! ```
 
+/// Codes (RFC 3748 §4).
+const REQUEST: u8 = 1;
+const RESPONSE: u8 = 2;
+const SUCCESS: u8 = 3;
+const FAILURE: u8 = 4;
+
 /// The octets before the type.
 const HEADER_LEN: usize = 4;
 
@@ -18,9 +24,48 @@ pub(crate) struct Type(pub(crate) u8);
 
 impl Type {
     pub(crate) const IDENTITY: Self = Self(1);
+    pub(crate) const NOTIFICATION: Self = Self(2);
     pub(crate) const NAK: Self = Self(3);
     pub(crate) const TLS: Self = Self(13);
     pub(crate) const MSCHAPV2: Self = Self(26);
+}
+
+/// What an authenticator sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Packet<'a> {
+    Request(Request<'a>),
+    Success,
+    Failure,
+}
+
+/// A packet of code Request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Request<'a> {
+    pub(crate) identifier: u8,
+    pub(crate) kind: Type,
+    pub(crate) data: &'a [u8],
+}
+
+impl<'a> Packet<'a> {
+    /// Reads a packet.
+    pub(crate) fn decode(packet: &'a [u8]) -> Option<Self> {
+        let (&[code, identifier, high, low], _) = packet.split_first_chunk::<HEADER_LEN>()?;
+        let len = usize::from(u16::from_be_bytes([high, low]));
+        let rest = packet.get(HEADER_LEN..len)?;
+        match code {
+            REQUEST => {
+                let (&kind, data) = rest.split_first()?;
+                Some(Self::Request(Request {
+                    identifier,
+                    kind: Type(kind),
+                    data,
+                }))
+            }
+            SUCCESS => Some(Self::Success),
+            FAILURE => Some(Self::Failure),
+            _ => None,
+        }
+    }
 }
 
 /// A packet of code Response.
@@ -32,15 +77,13 @@ pub(crate) struct Response<'a> {
 }
 
 impl<'a> Response<'a> {
-    const CODE: u8 = 2;
-
     /// Reads a packet. Octets behind its length are padding of a link layer
     /// (RFC 3748 §4.1).
     pub(crate) fn decode(packet: &'a [u8]) -> Option<Self> {
         let (&[code, identifier, high, low], _) = packet.split_first_chunk::<HEADER_LEN>()?;
         let len = usize::from(u16::from_be_bytes([high, low]));
         let (&kind, data) = packet.get(HEADER_LEN..len)?.split_first()?;
-        (code == Self::CODE).then_some(Self {
+        (code == RESPONSE).then_some(Self {
             identifier,
             kind: Type(kind),
             data,
@@ -50,12 +93,20 @@ impl<'a> Response<'a> {
 
 /// Writes a packet of code Request.
 pub(crate) fn request(identifier: u8, kind: Type, data: &[u8]) -> Vec<u8> {
-    const CODE: u8 = 1;
+    write(REQUEST, identifier, kind, data)
+}
+
+/// Writes a packet of code Response.
+pub(crate) fn response(identifier: u8, kind: Type, data: &[u8]) -> Vec<u8> {
+    write(RESPONSE, identifier, kind, data)
+}
+
+fn write(code: u8, identifier: u8, kind: Type, data: &[u8]) -> Vec<u8> {
     let len = data.len().saturating_add(HEADER_LEN).saturating_add(1);
     // No method has more to say at once than a fragment of ours holds.
     let [high, low] = u16::try_from(len).unwrap_or(u16::MAX).to_be_bytes();
     let mut packet = Vec::with_capacity(len);
-    packet.extend([CODE, identifier, high, low, kind.0]);
+    packet.extend([code, identifier, high, low, kind.0]);
     packet.extend_from_slice(data);
     packet
 }
@@ -97,5 +148,30 @@ mod tests {
     fn a_request_is_written() {
         let packet = request(7, Type::TLS, &[0x20]);
         assert_eq!(packet, hex!("01 07 0006 0d 20"));
+    }
+
+    #[test]
+    fn what_an_authenticator_sends_is_read() {
+        let request = Request {
+            identifier: 7,
+            kind: Type::MSCHAPV2,
+            data: &[1],
+        };
+        let packet = hex!("01 07 0006 1a 01");
+        assert_eq!(Packet::decode(&packet), Some(Packet::Request(request)));
+        let success = hex!("03 07 0004");
+        assert_eq!(Packet::decode(&success), Some(Packet::Success));
+        let failure = hex!("04 07 0004");
+        assert_eq!(Packet::decode(&failure), Some(Packet::Failure));
+        for (packet, why) in [
+            (&hex!("")[..], "empty"),
+            (&hex!("01 07 0004"), "no type"),
+            (&hex!("01 07 0009 1a"), "longer than it is"),
+            (&hex!("03 07 0000"), "no length"),
+            (&hex!("02 07 0005 01"), "a response"),
+            (&hex!("05 07 0004"), "no code"),
+        ] {
+            assert_eq!(Packet::decode(packet), None, "{why}");
+        }
     }
 }

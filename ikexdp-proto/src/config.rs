@@ -15,7 +15,7 @@ use crate::crypto::kex::Group;
 use crate::crypto::prf::Prf;
 use crate::crypto::scheme::SignatureScheme;
 use crate::data_plane::Binding;
-use crate::eap::Authenticator;
+use crate::eap::{Authenticator, Supplicant};
 use crate::identity::Identity;
 use crate::pattern::IdentityPattern;
 use crate::profile::Profile;
@@ -164,6 +164,9 @@ pub struct Fragmentation {
     pub enabled: bool,
     /// Longest IP datagram we send, in octets, IP header included; at least 576.
     pub datagram_len: u16,
+    /// Whether a shorter one that was found to work is remembered for the network of
+    /// the peer. Who plays many hosts does not: each would have to find out by itself.
+    pub is_remembered: bool,
 }
 
 impl Default for Fragmentation {
@@ -172,6 +175,7 @@ impl Default for Fragmentation {
         Self {
             enabled: true,
             datagram_len: 1280,
+            is_remembered: true,
         }
     }
 }
@@ -356,6 +360,9 @@ pub enum Credential {
     /// By a certificate and its private key: the first of these that the peer can
     /// verify, unless it wants another. There is at least one.
     Certificates(Vec<Arc<CertifiedKey>>),
+    /// By EAP, as the initiator only; the gateway must have a certificate
+    /// (RFC 7296 §2.16).
+    Eap(Arc<dyn Supplicant>),
 }
 
 impl Credential {
@@ -363,7 +370,7 @@ impl Credential {
     #[must_use]
     pub fn asserts(&self, identity: &Identity) -> bool {
         match self {
-            Self::SharedKey(_) => false,
+            Self::SharedKey(_) | Self::Eap(_) => false,
             Self::Certificates(keys) => keys.iter().any(|key| key.asserts(identity)),
         }
     }

@@ -1,7 +1,8 @@
 //! EAP (RFC 3748), as far as the engine knows it: it asks a peer for its name, and
 //! carries messages between the peer and an [`Authenticator`], which may be a
 //! RADIUS server or live in the same process. What the messages say is between
-//! those two.
+//! those two. Where we are the peer, as the initiator, it carries them between the
+//! gateway and a [`Supplicant`], who knows how to answer.
 //!
 //! ```text
 //! peer              engine                  Authenticator
@@ -10,6 +11,14 @@
 //!  |  <- Request/...            Turn::Ask     <- |
 //!  |  Response/...      ->  hear              -> |
 //!  |  <- Success                Turn::Accept  <- |
+//!
+//! gateway           engine                  Supplicant
+//!  |  Request/Identity ->   begin, hear       -> |
+//!  |  <- Response/Identity     Reply::Answer  <- |
+//!  |  Request/...      ->   hear              -> |
+//!  |  <- Response/...          Reply::Answer  <- |
+//!  |  Success          ->   hear              -> |
+//!  |  <- AUTH                  Reply::Accept  <- |
 //! ```
 
 use alloc::boxed::Box;
@@ -22,6 +31,9 @@ use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
 use crate::types::Secret;
+
+/// Shortest master session key, in octets (RFC 3748 §7.10).
+pub(crate) const MSK_LEN_MIN: usize = 64;
 
 /// Somebody who knows peers by EAP.
 pub trait Authenticator: fmt::Debug + Send + Sync {
@@ -186,6 +198,77 @@ impl fmt::Display for RejectionReason {
                 Ok(())
             }
             Self::NoKey => f.write_str("RADIUS server gives no key: the EAP method has none"),
+        }
+    }
+}
+
+/// Somebody who can prove by EAP who we are, where we are the peer.
+pub trait Supplicant: fmt::Debug + Send + Sync {
+    /// Begins to answer an authenticator. Nothing is computed or sent yet.
+    fn begin(&self) -> Box<dyn Respondent>;
+}
+
+/// What answers one authenticator, while it is our turn. To drop it ends the
+/// conversation.
+pub trait Respondent: fmt::Debug + Send {
+    /// Takes a whole EAP packet of code Request, Success or Failure, which may say
+    /// anything. May take some milliseconds, but never waits for others.
+    fn hear(self: Box<Self>, packet: &[u8]) -> Reply;
+}
+
+/// What comes of what an authenticator says.
+#[derive(Debug)]
+pub enum Reply {
+    /// A request is answered.
+    Answer {
+        /// A whole EAP packet of code Response, with the identifier of the request.
+        response: Vec<u8>,
+        /// Who takes what comes next.
+        respondent: Box<dyn Respondent>,
+    },
+    /// We are let in, by somebody who has shown that it knows us: the master session
+    /// key, at least 64 octets (RFC 3748 §7.10).
+    Accept(Secret<Vec<u8>>),
+    /// We are not, or do not want to be.
+    Refuse(Refusal),
+}
+
+/// Why we are not let in, or do not want to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The authenticator says no, without a reason.
+    Unexplained,
+    /// The authenticator says no, with a reason: a number of its method. That of
+    /// EAP-MSCHAPv2 is Windows' own, such as 691 for a wrong name or password
+    /// (RFC 2759 §6).
+    Reason(u32),
+    /// The authenticator wants none of the methods that we have.
+    NoCommonMethod,
+    /// The authenticator did not prove that it knows us.
+    Unproved,
+    /// The authenticator sent what the method has no place for; with what that was.
+    Protocol(&'static str),
+}
+
+impl Refusal {
+    pub(crate) const fn hint(self) -> Option<&'static str> {
+        match self {
+            Self::Unexplained | Self::Reason(_) => Some("compare the name and the password"),
+            Self::NoCommonMethod => Some("set the gateway to a method that we have"),
+            Self::Unproved => Some("somebody may be in the gateway's place"),
+            Self::Protocol(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unexplained => f.write_str("EAP has failed"),
+            Self::Reason(number) => write!(f, "EAP has failed: E={number}"),
+            Self::NoCommonMethod => f.write_str("no common EAP method"),
+            Self::Unproved => f.write_str("authenticator does not know us"),
+            Self::Protocol(what) => write!(f, "EAP: {what}"),
         }
     }
 }

@@ -12,7 +12,7 @@ use core::time::Duration;
 pub use self::close::CloseReason;
 use crate::crypto::cert::CredentialError;
 use crate::data_plane::{Binding, EspSaName};
-use crate::eap::{Account, RejectionReason};
+use crate::eap::{Account, Refusal, RejectionReason};
 use crate::error::Error;
 use crate::identity::Identity;
 use crate::mismatch::Mismatch;
@@ -225,6 +225,8 @@ pub enum FailureReason {
     EapWanted,
     /// The peer did not prove by EAP who it is.
     Eap(RejectionReason),
+    /// EAP did not prove who we are, as the initiator.
+    EapRefused(Refusal),
     /// The peer's AUTH is not by the key that EAP made.
     EapKey,
     /// The peer is who it says, but no connection is for it.
@@ -330,6 +332,8 @@ impl HandshakeFailure {
 impl FailureReason {
     const fn eap_hint(&self) -> Option<&'static str> {
         Some(match self {
+            Self::Eap(reason) => return reason.hint(),
+            Self::EapRefused(refusal) => return refusal.hint(),
             Self::EapKey => {
                 "somebody may be between the client and the gateway; else the RADIUS server and the \
                  client derive different keys from the EAP method"
@@ -371,10 +375,6 @@ impl FailureReason {
             Self::EapWanted => {
                 "no `connection` with this name of ours takes EAP: give one `remote.eap-users`, `remote.eap-ca` or \
                  `remote.eap-radius`, or set the client to certificates"
-            }
-            Self::Eap(reason) => return reason.hint(),
-            Self::EapKey | Self::NotAdmitted { .. } | Self::EapSilent { .. } => {
-                return self.eap_hint();
             }
             Self::SharedKey => "compare the pre-shared key on both sides",
             Self::Credentials(CredentialError::UnknownIssuer) => {
@@ -418,7 +418,7 @@ impl FailureReason {
                 fragments: None,
             } => "nothing came on port 4500: a firewall on the path drops it",
             Self::OwnKey => "check `local.key` and the system's randomness",
-            _ => return None,
+            _ => return self.eap_hint(),
         })
     }
 }
@@ -438,6 +438,7 @@ impl fmt::Display for FailureReason {
             }
             Self::EapWanted => f.write_str("peer wants to authenticate by EAP"),
             Self::Eap(reason) => write!(f, "{reason}"),
+            Self::EapRefused(refusal) => write!(f, "{refusal}"),
             Self::EapKey => f.write_str("peer does not have the key that EAP made"),
             Self::NotAdmitted { groups } if groups.is_empty() => {
                 f.write_str("no connection for this user, who is in no group")

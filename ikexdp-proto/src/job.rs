@@ -16,7 +16,7 @@ use crate::crypto::cert::{
 use crate::crypto::kex::{Group, KeyPair};
 use crate::crypto::scheme::SignatureScheme;
 use crate::data_plane::{Carried, DataPlane, DataPlaneError, EspSaName, Operation, Volume};
-use crate::eap::{Account, Conversation, Turn};
+use crate::eap::{Account, Conversation, Reply, Respondent, Turn};
 use crate::identity::Identity;
 use crate::types::Secret;
 
@@ -55,6 +55,13 @@ pub enum Job {
         conversation: Box<dyn Conversation>,
         /// What the peer has said.
         response: Vec<u8>,
+    },
+    /// Think about what the peer's authenticator says to us.
+    Respond {
+        /// Who answers.
+        respondent: Box<dyn Respondent>,
+        /// What was said.
+        packet: Vec<u8>,
     },
     /// Ask others whether certificates of a peer have been revoked, which may take
     /// seconds: it comes of [`Job::Verify`].
@@ -109,6 +116,8 @@ pub enum JobResult {
     Verified(Result<(), CredentialError>),
     /// Of [`Job::Eap`].
     Eap(Turn),
+    /// Of [`Job::Respond`].
+    Reply(Reply),
     /// Of [`Job::DataPlane`].
     DataPlane(Result<Volume, DataPlaneError>),
     /// Of [`Job::Measure`], in the order asked for.
@@ -196,6 +205,7 @@ impl Job {
             Self::Inquire(inquiry) => JobResult::Verified(inquiry.run(host.status, host.unix_time)),
             Self::DataPlane { batch, .. } => JobResult::DataPlane(host.data_plane.apply(&batch)),
             Self::Measure { sas, .. } => JobResult::Carried(host.data_plane.carried(&sas)),
+            Self::Respond { respondent, packet } => JobResult::Reply(respondent.hear(&packet)),
             Self::Eap {
                 conversation,
                 response,

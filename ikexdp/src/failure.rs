@@ -60,7 +60,7 @@ impl From<&FailureReason> for FailureKind {
             FailureReason::AuthMethod(_) => Self::AuthMethod,
             FailureReason::EapWanted => Self::EapWanted,
             FailureReason::Eap(RejectionReason::RadiusSilent { .. }) => Self::RadiusSilent,
-            FailureReason::Eap(_) => Self::Eap,
+            FailureReason::Eap(_) | FailureReason::EapRefused(_) => Self::Eap,
             FailureReason::EapKey => Self::EapKey,
             FailureReason::EapSilent { .. } => Self::EapSilent,
             FailureReason::NotAdmitted { .. } => Self::NotAdmitted,

@@ -13,7 +13,10 @@ fn main() -> ExitCode {
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             report(&error);
-            ExitCode::FAILURE
+            match error.downcast_ref() {
+                Some(CliError::Load(error)) => ExitCode::from(error.exit_status()),
+                _ => ExitCode::FAILURE,
+            }
         }
     }
 }

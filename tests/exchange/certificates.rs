@@ -95,7 +95,7 @@ impl Client {
             certificates: &[],
             authorities: &self.authorities,
             wanted: wanted.as_deref(),
-            authentication: OwnAuthentication::SharedKey(&script.mic(KEY)),
+            authentication: Some(OwnAuthentication::SharedKey(&script.mic(KEY))),
             configuration: self.domains.then(|| Configuration {
                 kind: ConfigurationType::REQUEST,
                 attributes: vec![attribute],
@@ -278,11 +278,11 @@ fn rsa_with_sha1_is_taken_only_where_it_is_allowed() {
             certificates: &chain,
             authorities: &[],
             wanted: None,
-            authentication: OwnAuthentication::Signature {
+            authentication: Some(OwnAuthentication::Signature {
                 method: AuthMethod::RSA_SHA1,
                 identifier: &[],
                 signature: &signature,
-            },
+            }),
             configuration: None,
             child: Ok(None),
             notifies: &[],

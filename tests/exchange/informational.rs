@@ -6,7 +6,7 @@ use harness::script::{Answer, CHILD_SPI, Script, config, is_unknown, kinds};
 use ikexdp_proto::Command;
 use ikexdp_proto::event::{CloseReason, Event};
 use ikexdp_proto::message::informational::Informational;
-use ikexdp_proto::types::EspSpi;
+use ikexdp_proto::types::{EspSpi, IkeSaId};
 use ikexdp_proto::wire::header::Header;
 use ikexdp_proto::wire::iana::{ExchangeType, NotifyType, PayloadType};
 use ikexdp_proto::wire::payload::delete::Delete;
@@ -190,4 +190,22 @@ fn a_silent_peer_is_asked_and_then_let_go() {
     script.exchange(INFORMATIONAL, 2, &nothing());
     assert!(script.wait(Duration::from_secs(59)).is_empty());
     assert_eq!(script.wait(Duration::from_millis(1500)).len(), 1);
+}
+
+/// --> INFORMATIONAL { }
+/// <-- INFORMATIONAL { }
+#[test]
+fn a_peer_is_asked_whether_it_lives_when_the_host_wants_it() {
+    let mut script = Script::new(config());
+    script.establish();
+    let id = IkeSaId(1);
+    let sent = script.command(Command::Probe(id));
+    assert_eq!(sent.len(), 1);
+    assert!(script.endpoint.is_asking(id));
+    // One request at a time.
+    assert!(script.command(Command::Probe(id)).is_empty());
+    let nothing = Informational::default().encode();
+    script.answer(&sent[0], &nothing);
+    assert!(!script.endpoint.is_asking(id));
+    assert_eq!(script.command(Command::Probe(id)).len(), 1);
 }

@@ -9,11 +9,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use chacha20::ChaCha8Rng;
 use chacha20::rand_core::{Rng, SeedableRng, TryCryptoRng, TryRng};
+use harness::eap::{self, Doorman, MSK, Visitor, WORD};
 use harness::host;
 use harness::parties::{Parties, Proof};
 use ikexdp_proto::config::Config;
 use ikexdp_proto::data_plane::NoDataPlane;
-use ikexdp_proto::error::Unacceptable;
 use ikexdp_proto::event::{CloseReason, Event, FailureReason};
 use ikexdp_proto::identity::Identity;
 use ikexdp_proto::job::{Job, JobResult};
@@ -27,13 +27,16 @@ use ikexdp_proto::types::{Datagram, Path, Role};
 use ikexdp_proto::wire::header::{HEADER_LEN, Header};
 use ikexdp_proto::wire::iana::NotifyType;
 use ikexdp_proto::wire::payload::notify::Notify;
-use ikexdp_proto::{Command, Endpoint, Input, Output};
+use ikexdp_proto::{Command, Endpoint, ExposedKeys, Input, Output};
+use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 
 /// One end.
-struct End {
-    endpoint: Endpoint,
+pub(crate) struct End {
+    pub(crate) endpoint: Endpoint,
     path: Path,
-    events: Vec<Event>,
+    pub(crate) events: Vec<Event>,
+    /// What it has told somebody who reads along.
+    keys: Vec<ExposedKeys>,
     /// Which jobs its host fails to do.
     abandons: fn(&Job) -> bool,
 }
@@ -49,17 +52,19 @@ impl End {
                 marker: false,
             },
             events: Vec::new(),
+            keys: Vec::new(),
             abandons: |_| false,
         }
     }
 
-    fn handle(&mut self, now: Instant, input: Input<'_>) -> Vec<Bytes> {
+    pub(crate) fn handle(&mut self, now: Instant, input: Input<'_>) -> Vec<Bytes> {
         self.endpoint.handle(now, input);
         let mut sent = Vec::new();
         while let Some(output) = self.endpoint.poll_output() {
             match output {
                 Output::Transmit(transmit) => sent.push(transmit.payload),
-                Output::Keepalive(_) | Output::Keys(_) => {}
+                Output::Keepalive(_) => {}
+                Output::Keys(keys) => self.keys.push(*keys),
                 Output::Event(event) => self.events.push(event),
                 Output::Job(id, job) => {
                     let result = if (self.abandons)(&job) {
@@ -74,7 +79,7 @@ impl End {
         sent
     }
 
-    fn receive(&mut self, now: Instant, payload: &[u8]) -> Vec<Bytes> {
+    pub(crate) fn receive(&mut self, now: Instant, payload: &[u8]) -> Vec<Bytes> {
         let datagram = Datagram {
             path: self.path,
             slot: None,
@@ -85,7 +90,7 @@ impl End {
     }
 
     /// Why its last handshake failed.
-    fn failure(&self) -> Option<&FailureReason> {
+    pub(crate) fn failure(&self) -> Option<&FailureReason> {
         self.events.iter().rev().find_map(|event| match event {
             Event::HandshakeFailed(failure) => Some(&failure.reason),
             _ => None,
@@ -101,14 +106,14 @@ impl End {
 }
 
 /// Both ends.
-struct Line {
-    now: Instant,
-    client: End,
-    gateway: End,
+pub(crate) struct Line {
+    pub(crate) now: Instant,
+    pub(crate) client: End,
+    pub(crate) gateway: End,
 }
 
 impl Line {
-    fn new(parties: &Parties) -> Self {
+    pub(crate) fn new(parties: &Parties) -> Self {
         const CLIENT: &str = "192.0.2.10:500";
         const GATEWAY: &str = "198.51.100.1:500";
         Self {
@@ -119,7 +124,7 @@ impl Line {
     }
 
     /// Has the client begin a handshake, returns its request.
-    fn initiate(&mut self) -> Bytes {
+    pub(crate) fn initiate(&mut self) -> Bytes {
         let command = Command::Initiate {
             connection: "home".into(),
             path: self.client.path,
@@ -157,7 +162,7 @@ impl Line {
             .collect()
     }
 
-    fn connect(&mut self) {
+    pub(crate) fn connect(&mut self) {
         let request = self.initiate();
         self.carry(vec![request]);
     }
@@ -277,49 +282,6 @@ fn a_forged_choice_does_not_end_a_handshake() {
     assert_eq!(repeats, [request]);
     let refused = FailureReason::PeerRefused(NotifyType::NO_PROPOSAL_CHOSEN);
     assert_eq!(line.client.failure(), Some(&refused));
-}
-
-/// <-- IKE_SA_INIT { ..., N(CHILDLESS_IKEV2_SUPPORTED) }
-/// --> IKE_AUTH { IDi, IDr, AUTH }
-/// <-- IKE_AUTH { IDr, AUTH }
-#[test]
-fn both_ends_do_without_a_child_sa() {
-    let mut parties = Parties::new(Proof::SharedKey);
-    parties.change_client(|connection| {
-        connection.child.childless = true;
-        connection.child.request_addresses = false;
-    });
-    let mut line = Line::new(&parties);
-    line.connect();
-    for end in [line.client, line.gateway] {
-        let sa = end.endpoint.summaries(None).next().unwrap();
-        assert!(sa.children.is_empty() && sa.addresses.is_empty(), "{sa:?}");
-        let refused = |event: &Event| matches!(event, Event::ChildRefused { .. });
-        assert!(!end.events.iter().any(refused));
-    }
-}
-
-/// RFC 6023 §3: only who is told that it may be leaves the CHILD SA out; that it may not is
-/// believed when there has been time for another response.
-#[test]
-fn who_may_not_do_without_a_child_sa_gives_up() {
-    let mut parties = Parties::new(Proof::SharedKey);
-    parties.change_client(|connection| connection.child.childless = true);
-    let mut line = Line::new(&parties);
-    let request = line.initiate();
-    let genuine = line.gateway.receive(line.now, &request).remove(0);
-    let mut other = genuine.to_vec();
-    let notify = NotifyType::CHILDLESS_IKEV2_SUPPORTED.0.to_be_bytes();
-    let at = other.windows(2).rposition(|it| it == notify).unwrap();
-    // A status that nobody knows.
-    other[at..at + 2].copy_from_slice(&[0xbf, 0xff]);
-    assert!(line.client.receive(line.now, &other).is_empty());
-    assert_eq!(line.client.failure(), None);
-    while let Some(at) = line.client.endpoint.poll_timeout() {
-        line.client.handle(at, Input::Timeout);
-    }
-    let reason = FailureReason::Refused(Unacceptable::NotChildless.into());
-    assert_eq!(line.client.failure(), Some(&reason));
 }
 
 /// RFC 7296 §2.6: a cookie has 1 to 64 octets; §2.2: the exchange has number 0.
@@ -451,5 +413,66 @@ fn a_handshake_that_fails_gives_its_spi_back() {
         line.connect();
         line.connect();
         assert!(line.client.spis_in().is_empty());
+    }
+}
+
+/// A response of the responder, whose plaintext is as `change` has it.
+fn changed(keys: &ExposedKeys, response: &Bytes, change: impl FnOnce(&mut [u8])) -> Vec<u8> {
+    const ASSOCIATED_LEN: usize = HEADER_LEN + 4;
+    const IV_LEN: usize = 8;
+    let (key, salt) = keys.keys.from_responder.encryption.expose().split_at(32);
+    let key = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, key).unwrap());
+    let (open, sealed) = response.split_at(ASSOCIATED_LEN + IV_LEN);
+    let (associated, iv) = open.split_at(ASSOCIATED_LEN);
+    let nonce = || Nonce::try_assume_unique_for_key(&[salt, iv].concat()).unwrap();
+    let mut octets = sealed.to_vec();
+    let plaintext = key.open_in_place(nonce(), Aad::from(associated), &mut octets);
+    let plaintext = plaintext.unwrap();
+    change(plaintext);
+    let mut message = plaintext.to_vec();
+    key.seal_in_place_append_tag(nonce(), Aad::from(associated), &mut message)
+        .unwrap();
+    [open, &message].concat()
+}
+
+/// Whoever has let us in by EAP has its key as well, which all the keys of IKE do not
+/// show (RFC 7296 §2.16):
+/// --> IKE_AUTH { AUTH }
+/// <-- IKE_AUTH { AUTH by another key, CP, SA, TSi, TSr }
+#[test]
+fn a_gateway_without_the_key_of_eap_is_not_taken() {
+    let visitor = Visitor {
+        name: "kim@example.com",
+        word: WORD,
+        msk: MSK.to_vec(),
+    };
+    let parties = eap::parties(&Doorman::new(|_| ()), visitor);
+    // Behind its header, method and what is reserved: the MIC.
+    let changes: [fn(&mut [u8]); 2] = [|_| (), |plaintext| plaintext[8] ^= 1];
+    for (change, is_taken) in changes.into_iter().zip([true, false]) {
+        let mut line = Line::new(&parties);
+        let client = line.gateway.path.remote.ip();
+        let expose = Command::Expose(Some(client));
+        line.gateway.handle(line.now, Input::Command(expose));
+        let mut from_client = vec![line.initiate()];
+        let last = loop {
+            let [request] = from_client.as_slice() else {
+                panic!("one request: {:?}", line.client.failure());
+            };
+            let sent = line.gateway.receive(line.now, request);
+            if line.gateway.endpoint.established() == 1 {
+                break sent;
+            }
+            let receive = |it: &Bytes| line.client.receive(line.now, it);
+            from_client = sent.iter().flat_map(receive).collect();
+        };
+        let response = changed(&line.gateway.keys[0], &last[0], change);
+        let told = line.client.receive(line.now, &response);
+        assert_eq!(line.client.endpoint.established(), usize::from(is_taken));
+        let failure = (!is_taken).then_some(&FailureReason::EapKey);
+        assert_eq!(line.client.failure(), failure);
+        // For the gateway the SA is up: it hears that it is not.
+        line.carry(told);
+        assert_eq!(line.gateway.endpoint.established(), usize::from(is_taken));
     }
 }

@@ -11,9 +11,11 @@
 )]
 
 mod account;
+mod applicant;
 mod auth;
 mod certificates;
 mod channel;
+mod childless;
 mod clients;
 mod collision;
 mod configuration;

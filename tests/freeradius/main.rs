@@ -13,15 +13,16 @@
 use std::{net::SocketAddr, time::Duration};
 
 use harness::freeradius::{FreeRadius, SECRET, Settings, User, disconnect};
-use harness::mschapv2::{Answer, Client};
 use ikexdp::radius::{
     self, AccountingSettings, DisconnectSettings, Disconnections, Facts, Radius, Session,
     TerminateCause,
 };
+use ikexdp_eap::{NtHash, Password};
 use ikexdp_proto::{
     data_plane::{Carried, Volume},
-    eap::{Admission, Authenticator, Caller, RejectionReason, Turn},
+    eap::{Admission, Authenticator, Caller, RejectionReason, Reply, Supplicant, Turn},
     types::Secret,
+    wire::{iana::EapCode, payload::eap},
 };
 use tempfile::TempDir;
 use tokio::{
@@ -29,13 +30,11 @@ use tokio::{
     sync::oneshot,
 };
 
-const KIM: Client<'static> = Client {
-    name: "kim",
-    password: "correct horse",
-};
+const KIM: [&str; 2] = ["kim", "correct horse"];
 
 fn server(directory: &TempDir) -> FreeRadius {
-    let kim = User::new(KIM.name, KIM.password)
+    let [name, password] = KIM;
+    let kim = User::new(name, password)
         .with("Framed-IP-Address = 10.9.0.7")
         .with("Filter-Id = \"staff\"")
         .with("Class = 0x6f6e65")
@@ -65,17 +64,21 @@ fn block_on<F: Future>(future: F) -> F::Output {
     runtime.block_on(future)
 }
 
-/// What comes of all that the client says.
-async fn converse(radius: &Radius, client: &Client<'_>) -> (Turn, Vec<u8>) {
+/// What comes of all that a client of this name and password says.
+async fn converse(radius: &Radius, [name, password]: [&str; 2]) -> (Turn, Reply) {
     let caller = Caller {
         remote: "192.0.2.7:4500".parse().unwrap(),
         local: "203.0.113.1:4500".parse().unwrap(),
         connection: "staff".to_owned(),
     };
     let mut conversation = radius.begin(caller);
-    let mut response = client.identity();
-    let mut answer = Answer::default();
-    loop {
+    let client = Password::new(name.to_owned(), NtHash::of(password));
+    let mut reply = client.begin().hear(&eap::identity_request(0));
+    while let Reply::Answer {
+        response,
+        respondent,
+    } = reply
+    {
         let (told, turn) = oneshot::channel();
         conversation.hear(response, Box::new(|turn| drop(told.send(turn))));
         match turn.await.expect("a turn") {
@@ -84,25 +87,22 @@ async fn converse(radius: &Radius, client: &Client<'_>) -> (Turn, Vec<u8>) {
                 conversation: next,
             } => {
                 conversation = next;
-                // A Challenge first, then a Success; or a Failure, to which nobody answers.
-                match request.get(5) {
-                    Some(1) => {
-                        answer = client.answer(&request);
-                        response = answer.response.clone();
-                    }
-                    Some(3) => response = answer.acknowledge(&request),
-                    _ => response = vec![2, request[1], 0, 6, 26, 4],
-                }
+                reply = respondent.hear(&request);
             }
-            turn => return (turn, answer.msk),
+            turn @ Turn::Accept(_) => {
+                return (turn, respondent.hear(&eap::end(EapCode::SUCCESS, 0)));
+            }
+            turn => return (turn, respondent.hear(&eap::end(EapCode::FAILURE, 0))),
         }
     }
+    panic!("the client gives up: {reply:?}");
 }
 
 async fn admitted(radius: &Radius) -> Admission {
-    match converse(radius, &KIM).await {
-        (Turn::Accept(admission), msk) => {
-            assert_eq!(*admission.msk.expose(), msk, "both have the same MSK");
+    match converse(radius, KIM).await {
+        (Turn::Accept(admission), Reply::Accept(msk)) => {
+            let both = [&admission.msk, &msk].map(Secret::expose);
+            assert_eq!(both[0], both[1], "both have the same MSK");
             *admission
         }
         (other, _) => panic!("not let in: {other:?}"),
@@ -149,20 +149,12 @@ fn freeradius_refuses_strangers_and_wrong_passwords() {
             Turn::Reject(rejection) => rejection.reason,
             other => panic!("not refused: {other:?}"),
         };
-        let stranger = Client {
-            name: "nobody",
-            password: "",
-        };
         let expected = RejectionReason::Radius {
             server: server.authentication(),
             message: Some("nobody of this name".to_owned()),
         };
-        assert_eq!(reason(converse(&radius, &stranger).await.0), expected);
-        let wrong = Client {
-            password: "wrong",
-            ..KIM
-        };
-        let refused = reason(converse(&radius, &wrong).await.0);
+        assert_eq!(reason(converse(&radius, ["nobody", ""]).await.0), expected);
+        let refused = reason(converse(&radius, ["kim", "wrong"]).await.0);
         assert!(
             matches!(refused, RejectionReason::Radius { .. }),
             "{refused}"
@@ -182,7 +174,7 @@ fn freeradius_does_not_answer_who_has_another_secret() {
             ..settings(&server, "not the secret of the lab")
         });
         radius.start(&Handle::current());
-        let (Turn::Reject(rejection), _) = converse(&radius, &KIM).await else {
+        let (Turn::Reject(rejection), _) = converse(&radius, KIM).await else {
             panic!("FreeRADIUS took another secret");
         };
         let servers = vec![server.authentication()];

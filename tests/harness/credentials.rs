@@ -50,6 +50,17 @@ pub enum Credentials {
         /// The files that they name, with their contents.
         files: Vec<(&'static str, String)>,
     },
+    /// strongSwan as such a gateway, which knows one user.
+    EapServer {
+        /// The own certificates, sent along, and key.
+        chain: Chain,
+        /// The own identity; it is in the certificate.
+        local_id: String,
+        /// The user's name.
+        user: String,
+        /// The user's password.
+        password: String,
+    },
 }
 
 /// A method of EAP, and what a client needs for it.
@@ -133,6 +144,17 @@ impl Credentials {
             local_id: GATEWAY.to_owned(),
             remote: remote.to_owned(),
             files,
+        }
+    }
+
+    /// strongSwan as a gateway that knows one user, by EAP-MSCHAPv2.
+    #[must_use]
+    pub fn eap_server(pki: &Pki, user: &str, password: &str) -> Self {
+        Self::EapServer {
+            chain: pki.gateway.clone(),
+            local_id: GATEWAY.to_owned(),
+            user: user.to_owned(),
+            password: password.to_owned(),
         }
     }
 

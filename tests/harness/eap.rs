@@ -1,16 +1,17 @@
-//! EAP as engine tests need it: a client of [`Script`], and an authenticator that
-//! asks for one word.
+//! EAP as engine tests need it: a client of [`Script`], an authenticator that asks for
+//! one word, and somebody who knows one.
 
 use std::sync::{Arc, Mutex};
 
-use ikexdp_proto::config::{Config, EapRequirement, Requirement};
+use ikexdp_proto::config::{Config, Credential, EapRequirement, Requirement};
 use ikexdp_proto::eap::{
-    Admission, Authenticator, Caller, Conversation, Done, Rejection, RejectionReason, Turn,
+    Admission, Authenticator, Caller, Conversation, Done, Refusal, Rejection, RejectionReason,
+    Reply, Respondent, Supplicant, Turn,
 };
 use ikexdp_proto::identity::Identity;
 use ikexdp_proto::types::{Role, Secret};
 use ikexdp_proto::wire::iana::{EapCode, EapType, PayloadType};
-use ikexdp_proto::wire::payload::eap::EapPacket;
+use ikexdp_proto::wire::payload::eap::{self, EapPacket};
 use ikexdp_proto::wire::payload::notify::Notify;
 use ikexdp_proto::wire::payload::{auth, id};
 use ikexdp_proto::wire::writer::{Chain, ChainWriter};
@@ -108,6 +109,50 @@ impl Conversation for Talk {
     }
 }
 
+/// Says a name and a word, and has a key for it.
+#[derive(Clone, Debug)]
+pub struct Visitor {
+    /// Its name.
+    pub name: &'static str,
+    /// Its word.
+    pub word: &'static [u8],
+    /// The key that it makes of that.
+    pub msk: Vec<u8>,
+}
+
+impl Supplicant for Visitor {
+    fn begin(&self) -> Box<dyn Respondent> {
+        Box::new(self.clone())
+    }
+}
+
+impl Respondent for Visitor {
+    fn hear(self: Box<Self>, packet: &[u8]) -> Reply {
+        let packet = EapPacket::decode(packet).unwrap();
+        let (kind, said) = match (packet.code, packet.method) {
+            (EapCode::SUCCESS, _) => return Reply::Accept(Secret::new(self.msk)),
+            (EapCode::FAILURE, _) => return Reply::Refuse(Refusal::Reason(7)),
+            (_, Some((EapType::IDENTITY, _))) => (EapType::IDENTITY, self.name.as_bytes()),
+            (_, method) => (method.unwrap().0, self.word),
+        };
+        Reply::Answer {
+            response: octets(EapCode::RESPONSE, packet.identifier, kind, said),
+            respondent: self,
+        }
+    }
+}
+
+/// A gateway with a certificate that asks `doorman` whom to let in, and `visitor`.
+#[must_use]
+pub fn parties(doorman: &Arc<Doorman>, visitor: Visitor) -> Parties {
+    let mut parties = Parties::new(Proof::Certificates(0));
+    parties.gateway = config(doorman);
+    parties.change_client(|connection| {
+        connection.credential = Credential::Eap(Arc::new(visitor));
+    });
+    parties
+}
+
 fn request(identifier: u8) -> Vec<u8> {
     vec![EapCode::REQUEST.0, identifier, 0, 5, TYPE.0]
 }
@@ -139,14 +184,15 @@ pub fn word(answer: &[(PayloadType, Vec<u8>)], word: &[u8]) -> Chain {
 /// An EAP packet as the only payload.
 #[must_use]
 pub fn packet(code: EapCode, identifier: u8, kind: EapType, data: &[u8]) -> Chain {
+    let mut chain = ChainWriter::default();
+    eap::encode(&mut chain, &octets(code, identifier, kind, data));
+    chain.finish()
+}
+
+fn octets(code: EapCode, identifier: u8, kind: EapType, data: &[u8]) -> Vec<u8> {
     let length = u16::try_from(data.len() + 5).unwrap().to_be_bytes();
     let head = [code.0, identifier, length[0], length[1], kind.0];
-    let mut chain = ChainWriter::default();
-    chain.payload(PayloadType::EAP, |body| {
-        body.bytes(&head);
-        body.bytes(data);
-    });
-    chain.finish()
+    [&head, data].concat()
 }
 
 /// A gateway with a certificate that asks `doorman` whom to let in.

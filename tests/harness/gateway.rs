@@ -193,6 +193,7 @@ impl Credentials {
                 )
             }
             Credentials::Eap { .. } => panic!("a gateway is no client"),
+            Credentials::EapServer { .. } => panic!("ikexdp is no strongSwan"),
         };
         Ends {
             local,

@@ -36,7 +36,6 @@ pub mod journal;
 pub mod kernel;
 pub mod lab;
 pub mod libreswan;
-pub mod mschapv2;
 pub mod namespace;
 pub mod net;
 pub mod packet;

@@ -81,9 +81,7 @@ impl Libreswan {
                 );
                 (proof, "none")
             }
-            Credentials::Eap { .. } | Credentials::EapGateway { .. } => {
-                panic!("EAP is not for Libreswan")
-            }
+            other => panic!("not for Libreswan: {other:?}"),
         };
         let configuration = format!(
             "config setup

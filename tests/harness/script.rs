@@ -368,7 +368,7 @@ impl Script {
             certificates: &[],
             authorities: &[],
             wanted: None,
-            authentication: OwnAuthentication::SharedKey(&mic),
+            authentication: Some(OwnAuthentication::SharedKey(&mic)),
             configuration: self.configuration.clone(),
             child: Ok(child),
             notifies: &self.notifies,

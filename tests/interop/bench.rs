@@ -1,5 +1,7 @@
 //! `ikexdp bench` as a user runs it, against the gateway by each transport and against strongSwan.
 
+use std::process::Stdio;
+
 use harness::{
     credentials::{Credentials, SECRET},
     gateway::{Gateway, Setup, Transport},
@@ -7,11 +9,15 @@ use harness::{
     namespace::{Namespace, command},
     patience,
     pki::{CLIENT, GATEWAY, Key, Pki},
+    process::Process,
     strongswan::{Esp, Settings, Strongswan},
 };
+use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use crate::IKEXDP;
+
+mod eap;
 
 /// Clients, as many as the pool of the lab has addresses for and the patience of a test.
 const CLIENTS: u64 = 40;
@@ -73,9 +79,16 @@ fn bench(client: &Namespace, ends: Ends, arguments: &[&str]) -> Outcome {
     }
 }
 
+/// Of files that everybody can read is warned.
+fn write_secret(lab: &Lab, name: &str, contents: &str) {
+    let path = format!("{DIRECTORY}/{name}");
+    lab.client.write(&path, contents);
+    lab.client.exec(&format!("chmod 600 {path}"));
+}
+
 /// The arguments of clients with this secret.
 fn psk(lab: &Lab, secret: &str) -> [&'static str; 4] {
-    lab.client.write(format!("{DIRECTORY}/psk"), secret);
+    write_secret(lab, "psk", secret);
     ["--psk-file", "/run/bench/psk", "--gateway-id", GATEWAY]
 }
 
@@ -85,7 +98,7 @@ fn certificates(lab: &Lab, pki: &Pki) -> [&'static str; 8] {
     let certificates = chain.leaf.clone() + &chain.intermediate;
     lab.client
         .write(format!("{DIRECTORY}/own.pem"), certificates);
-    lab.client.write(format!("{DIRECTORY}/own.key"), &chain.key);
+    write_secret(lab, "own.key", &chain.key);
     lab.client.write(format!("{DIRECTORY}/ca.pem"), &pki.root);
     [
         "--certificate",
@@ -252,6 +265,13 @@ fn clients_come_by_xdp() {
     outcome.all_did("rekey", CLIENTS);
     outcome.all_did("delete", CLIENTS);
     assert_eq!(outcome.report["transport"], "xdp on eth0");
+    // The other end of this wire has no native program, which a veth pair wants.
+    assert_eq!(outcome.report["xdp_mode"], "generic");
+    assert_eq!(outcome.report["xdp_transfer"], "copy");
+    let by_kernel = &outcome.phase("connect")["by_kernel"];
+    let first = by_kernel["sent"]["datagrams"].as_u64().unwrap();
+    assert!((1..=CLIENTS).contains(&first), "{by_kernel:#}");
+    assert_eq!(by_kernel["received"]["datagrams"], 0, "{by_kernel:#}");
     assert_eq!(outcome.phase("connect")["unsent"], serde_json::json!({}));
     // Only first messages went out by the kernel, before anybody knew the way.
     let after = kernels_datagrams(&lab.client);
@@ -343,4 +363,71 @@ fn strongswan_serves_the_clients() {
         assert_eq!(gateway.sas(), vec![]);
         gateway.stop();
     }
+}
+
+/// With both transports, before anything is sent.
+#[test]
+#[ignore = "needs CAP_NET_ADMIN"]
+fn an_address_of_another_host_is_refused() {
+    let lab = Lab::new();
+    let arguments = psk(&lab, SECRET);
+    for line in [
+        &["--transport", "udp"][..],
+        &["--transport", "xdp", "--interface", "eth0"],
+    ] {
+        let mut bench = command(IKEXDP);
+        bench.args(["bench", &V4.gateway.to_string(), "--id", "c{n}@bench.test"]);
+        bench.args(["--source", "10.77.0.0/16"]);
+        bench.args(arguments).args(line);
+        let output = lab.client.output(bench);
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        let expected = "error: cannot bind a UDP socket at 10.77.0.1; hint: it must be this host's";
+        assert!(stderr.starts_with(expected), "{stderr}");
+        assert_eq!(output.status.code(), Some(1));
+        assert!(!lab.client.has_xdp("eth0"));
+    }
+}
+
+/// Every client asks as often as it is told to, and is answered.
+#[test]
+#[ignore = "needs CAP_NET_ADMIN"]
+fn clients_ask_whether_the_gateway_lives() {
+    let lab = Lab::new();
+    let gateway = Gateway::start(IKEXDP, &lab.gateway, &Setup::new(gateway_psk()));
+    let hold = ["--hold", "2s", "--liveness", "500ms", "--timeout", "300s"];
+    let known = ["--id", "c{n}@bench.test", "--delete"];
+    let arguments = [&psk(&lab, SECRET)[..], &known, &hold].concat();
+    let outcome = bench(&lab.client, V4, &arguments);
+    assert!(outcome.is_success, "{}", outcome.stderr);
+    // Who waits for an answer when it is its turn again leaves that out.
+    let asked = outcome.phase("hold")["begun"].as_u64().unwrap();
+    assert!((CLIENTS..=4 * CLIENTS).contains(&asked), "{asked}");
+    outcome.all_did("hold", asked);
+    let each = &outcome.phase("hold")["per_exchange"];
+    assert_eq!(each["datagrams_sent"], 1.0, "{each:#}");
+    assert_eq!(each["datagrams_received"], 1.0, "{each:#}");
+    gateway.stop();
+}
+
+/// What was measured until then is told; the program's status is that of who is interrupted.
+#[test]
+#[ignore = "needs CAP_NET_ADMIN"]
+fn who_interrupts_it_gets_a_report() {
+    let lab = Lab::new();
+    let gateway = Gateway::start(IKEXDP, &lab.gateway, &Setup::new(gateway_psk()));
+    let mut bench = command(IKEXDP);
+    bench.args(["bench", &V4.gateway.to_string(), "--id", "c{n}@bench.test"]);
+    bench.args(["--clients", &CLIENTS.to_string(), "--json", "--hold", "1h"]);
+    bench.args(psk(&lab, SECRET)).stdout(Stdio::piped());
+    let mut bench = Process::start(&lab.client, "bench", bench);
+    patience::until("all connected", || {
+        (gateway.sas().len() as u64 == CLIENTS).then_some(())
+    });
+    bench.signal(Signal::SIGINT);
+    let report: Value = serde_json::from_reader(bench.stdout().unwrap()).unwrap();
+    assert_eq!(bench.wait().code(), Some(130));
+    assert_eq!(report["interrupted"], true);
+    assert_eq!(report["phases"][0]["succeeded"], CLIENTS);
+    assert_eq!(report["phases"].as_array().unwrap().len(), 2, "{report:#}");
+    gateway.stop();
 }

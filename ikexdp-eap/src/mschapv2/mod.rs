@@ -1,4 +1,5 @@
-//! EAP-MSCHAPv2 (draft-kamath-pppext-eap-mschapv2-02), the authenticator's side.
+//! EAP-MSCHAPv2 (draft-kamath-pppext-eap-mschapv2-02): the authenticator's side here,
+//! the peer's in `peer`.
 //!
 //! ```text
 //! peer                    authenticator
@@ -21,6 +22,7 @@
 //! ```
 
 mod hash;
+mod peer;
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -32,6 +34,7 @@ use subtle::ConstantTimeEq;
 
 pub use hash::NtHash;
 use hash::{Challenge, Exchange, NtResponse, master_session_key};
+pub use peer::Password;
 
 use crate::method::{Ask, Method, Step};
 use crate::name::PeerName;
@@ -42,6 +45,7 @@ mod op_code {
     pub(super) const CHALLENGE: u8 = 1;
     pub(super) const RESPONSE: u8 = 2;
     pub(super) const SUCCESS: u8 = 3;
+    pub(super) const FAILURE: u8 = 4;
 }
 
 /// Challenges a peer.

@@ -7,8 +7,8 @@ use crate::peer::{
     Answer, IDENTITY, MSCHAPV2, Method, NAK, TLS, accepted, begin, converse, rejected, response,
     say,
 };
-use ikexdp_eap::{LocalAuthenticator, Methods, NtHash, Users};
-use ikexdp_proto::eap::Turn;
+use ikexdp_eap::{LocalAuthenticator, Methods, NtHash, Password, Users};
+use ikexdp_proto::eap::{Refusal, Reply, Supplicant, Turn};
 
 fn authenticator() -> LocalAuthenticator {
     let entry = |name: &str, password| {
@@ -44,6 +44,44 @@ fn a_user_with_the_password_is_let_in() {
         assert_eq!(Some(msk), peer.msk, "{name}");
         assert_eq!(peer.server_name.as_deref(), Some("vpn.example.com"));
     }
+}
+
+/// What comes of it for the authenticator and for a peer of our own.
+fn between_ourselves(name: &str, password: &str) -> (Turn, Reply) {
+    let mut conversation = begin(&authenticator());
+    let mut request = response(0, IDENTITY, &[]);
+    request[0] = 1;
+    let mut peer = Password::new(name.to_owned(), NtHash::of(password)).begin();
+    loop {
+        let (answer, next) = match peer.hear(&request) {
+            Reply::Answer {
+                response,
+                respondent,
+            } => (response, respondent),
+            other => panic!("no answer: {other:?}"),
+        };
+        match say(conversation, answer) {
+            Turn::Ask {
+                request: asked,
+                conversation: onward,
+            } => (request, conversation, peer) = (asked, onward, next),
+            turn @ Turn::Accept(_) => return (turn, next.hear(&[3, 0, 0, 4])),
+            turn @ Turn::Reject(_) => return (turn, next.hear(&[4, 0, 0, 4])),
+        }
+    }
+}
+
+#[test]
+fn our_own_peer_and_authenticator_agree() {
+    for name in ["alice", "CORP\\alice"] {
+        let (turn, reply) = between_ourselves(name, "correct horse");
+        let (user, key) = accepted(turn);
+        assert_eq!(user, "alice");
+        assert!(matches!(reply, Reply::Accept(msk) if *msk.expose() == key));
+    }
+    let (turn, reply) = between_ourselves("alice", "wrong horse");
+    assert_eq!(rejected(turn).1, "wrong password");
+    assert!(matches!(reply, Reply::Refuse(Refusal::Unexplained)));
 }
 
 /// A name with its domain in one place and without in the other is one name.

@@ -5,8 +5,8 @@ use std::sync::{Arc, LazyLock};
 use crate::peer::tls::{Credentials, EMAIL, Pki, client_params};
 use crate::peer::{Answer, IDENTITY, MSCHAPV2, Method, NAK, TLS, begin, converse, response, say};
 use ikexdp_eap::rustls::ProtocolVersion;
-use ikexdp_eap::{LocalAuthenticator, Methods, NtHash, Users};
-use ikexdp_proto::eap::Turn;
+use ikexdp_eap::{LocalAuthenticator, Methods, NtHash, Password, Users};
+use ikexdp_proto::eap::{Reply, Supplicant, Turn};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -144,6 +144,30 @@ proptest! {
                 prop_assert_eq!(admission.msk.expose(), &peer.msk());
             }
             turn => prop_assert!(matches!(turn, Turn::Reject(_))),
+        }
+    }
+
+    /// Whatever an authenticator says to our own peer, that answers or ends.
+    #[test]
+    fn an_authenticator_may_say_anything(
+        packets in vec((0..6_u8, kinds(), 0..6_u8, vec(any::<u8>(), 0..64)), 1..8),
+        cut in any::<Index>(),
+    ) {
+        let mut peer = Password::new("kim".to_owned(), NtHash::of("secret")).begin();
+        for (code, kind, op_code, data) in packets {
+            let mut packet = response(1, kind, &[&[op_code], &data[..]].concat());
+            packet[0] = code;
+            if code > 4 {
+                packet.truncate(cut.index(packet.len()));
+            }
+            match peer.hear(&packet) {
+                Reply::Answer { response, respondent } => {
+                    prop_assert_eq!(&response[..2], &[2, 1][..]);
+                    peer = respondent;
+                }
+                Reply::Accept(_) => panic!("nobody has shown anything"),
+                Reply::Refuse(_) => return Ok(()),
+            }
         }
     }
 }

@@ -76,6 +76,9 @@ pub enum Command {
         /// The CHILD SA, by the SPI we receive on.
         child: Option<EspSpi>,
     },
+    /// Ask the peer of an IKE SA whether it lives; nothing happens while another
+    /// request of ours is under way.
+    Probe(IkeSaId),
     /// Have the kernel asked what the CHILD SAs of an IKE SA have carried, with a
     /// [`Job::Measure`] on its peer's account; nothing happens if it has none.
     Measure(IkeSaId),
@@ -293,6 +296,12 @@ impl Endpoint {
         self.table.find(id)?.summary(self.host.now)
     }
 
+    /// Whether a request of ours to the peer of the IKE SA `id` waits for its response.
+    #[must_use]
+    pub fn is_asking(&self, id: IkeSaId) -> bool {
+        self.table.find(id).is_some_and(IkeSa::is_asking)
+    }
+
     /// The IKE SAs that are not closed, in the order of their making: all, or
     /// those made later than `after`.
     pub fn summaries(&self, after: Option<IkeSaId>) -> impl Iterator<Item = IkeSaSummary> {
@@ -441,6 +450,7 @@ impl Endpoint {
             Command::Initiate { connection, path } => self.initiate(connection, *path),
             Command::Terminate(id) => self.update(*id, |sa, cx| sa.terminate(cx)),
             Command::CreateChild(id) => self.update(*id, |sa, cx| sa.create_child(cx)),
+            Command::Probe(id) => self.update(*id, |sa, cx| sa.probe(cx)),
             Command::Measure(id) => self.update(*id, |sa, cx| sa.measure(cx)),
             Command::Rekey { id, child } => self.update(*id, |sa, cx| sa.rekey(cx, *child)),
             Command::Expose(peer) => self.host.exposed = *peer,

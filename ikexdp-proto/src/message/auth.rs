@@ -20,10 +20,11 @@ use crate::wire::iana::{AuthMethod, CertificateEncoding, NotifyType, PayloadType
 use crate::wire::payload::auth::Authentication;
 use crate::wire::payload::cert::{self, CertificatePayload};
 use crate::wire::payload::configuration::Configuration;
+use crate::wire::payload::eap::EapPacket;
 use crate::wire::payload::id::{self, Identification};
 use crate::wire::payload::notify::Notify;
 use crate::wire::payload::ts::TrafficSelector;
-use crate::wire::payload::{Payloads, once, require, sa, skip, ts};
+use crate::wire::payload::{Payloads, RawPayload, once, require, sa, skip, ts};
 use crate::wire::writer::{Chain, ChainWriter};
 
 /// The request, as a responder reads it.
@@ -62,6 +63,13 @@ pub struct AuthResponse<'a> {
     pub certificates: Vec<CertificateDer<'a>>,
     /// AUTH.
     pub authentication: Authentication<'a>,
+    /// What it gives us.
+    pub grant: Grant<'a>,
+}
+
+/// What a responder gives an initiator that it knows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grant<'a> {
     /// CP.
     pub configuration: Option<Configuration<'a>>,
     /// SAr2, TSi, TSr.
@@ -72,27 +80,35 @@ pub struct AuthResponse<'a> {
 
 /// What can come back on a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum AuthReply<'a> {
-    /// The responder knows us.
-    Accepted(Box<AuthResponse<'a>>),
-    /// It does not go on.
+pub enum AuthReply<T> {
+    /// What was asked for.
+    Accepted(Box<T>),
+    /// The responder does not go on.
     Refused(NotifyType),
+}
+
+impl<T> AuthReply<T> {
+    /// What the responder says in place of a payload that must be there.
+    pub(super) fn without(kind: PayloadType, error: Option<NotifyType>) -> Result<Self, Error> {
+        Ok(Self::Refused(require(error, kind)?))
+    }
 }
 
 /// The payloads of either message, before it is known what must be there.
 #[derive(Default)]
-struct Fields<'a> {
+pub(super) struct Fields<'a> {
     initiator: Option<Identification<'a>>,
-    responder: Option<Identification<'a>>,
-    certificates: Vec<CertificateDer<'a>>,
+    pub(super) responder: Option<Identification<'a>>,
+    pub(super) certificates: Vec<CertificateDer<'a>>,
     authorities: Vec<AuthorityHash>,
-    authentication: Option<Authentication<'a>>,
+    pub(super) authentication: Option<Authentication<'a>>,
+    pub(super) packet: Option<EapPacket<'a>>,
     configuration: Option<Configuration<'a>>,
     proposals: Option<Vec<sa::Proposal>>,
     selectors_initiator: Option<Vec<TrafficSelector>>,
     selectors_responder: Option<Vec<TrafficSelector>>,
     more: bool,
-    error: Option<NotifyType>,
+    pub(super) error: Option<NotifyType>,
     initial_contact: bool,
     mobike: bool,
     no_nats_allowed: Option<Vec<u8>>,
@@ -100,50 +116,65 @@ struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    fn decode(first: PayloadType, octets: &'a [u8]) -> Result<Self, Error> {
+    /// Reads a response, in which EAP may be.
+    pub(super) fn decode_response(first: PayloadType, octets: &'a [u8]) -> Result<Self, Error> {
         let mut fields = Self::default();
         for payload in Payloads::new(first, octets) {
             let payload = payload?;
-            let body = payload.body;
             match payload.kind {
-                kind @ PayloadType::ID_INITIATOR => {
-                    once(&mut fields.initiator, kind, Identification::decode(body)?)?;
+                kind @ PayloadType::EAP => {
+                    once(&mut fields.packet, kind, EapPacket::decode(payload.body)?)?;
                 }
-                kind @ PayloadType::ID_RESPONDER => {
-                    once(&mut fields.responder, kind, Identification::decode(body)?)?;
-                }
-                PayloadType::CERTIFICATE => fields.certificate(body)?,
-                PayloadType::CERTIFICATE_REQUEST => fields
-                    .authorities
-                    .extend_from_slice(cert::decode_request(body)?),
-                kind @ PayloadType::AUTHENTICATION => {
-                    once(
-                        &mut fields.authentication,
-                        kind,
-                        Authentication::decode(body)?,
-                    )?;
-                }
-                kind @ PayloadType::CONFIGURATION => {
-                    once(
-                        &mut fields.configuration,
-                        kind,
-                        Configuration::decode(body)?,
-                    )?;
-                }
-                kind @ PayloadType::SECURITY_ASSOCIATION => {
-                    once(&mut fields.proposals, kind, sa::decode(body)?)?;
-                }
-                kind @ PayloadType::TRAFFIC_SELECTOR_INITIATOR => {
-                    once(&mut fields.selectors_initiator, kind, ts::decode(body)?)?;
-                }
-                kind @ PayloadType::TRAFFIC_SELECTOR_RESPONDER => {
-                    once(&mut fields.selectors_responder, kind, ts::decode(body)?)?;
-                }
-                PayloadType::NOTIFY => fields.notify(&Notify::decode(body)?),
-                _ => skip(&payload)?,
+                _ => fields.take(&payload)?,
             }
         }
         Ok(fields)
+    }
+
+    fn decode(first: PayloadType, octets: &'a [u8]) -> Result<Self, Error> {
+        let mut fields = Self::default();
+        for payload in Payloads::new(first, octets) {
+            fields.take(&payload?)?;
+        }
+        Ok(fields)
+    }
+
+    fn take(&mut self, payload: &RawPayload<'a>) -> Result<(), Error> {
+        let body = payload.body;
+        match payload.kind {
+            kind @ PayloadType::ID_INITIATOR => {
+                once(&mut self.initiator, kind, Identification::decode(body)?)?;
+            }
+            kind @ PayloadType::ID_RESPONDER => {
+                once(&mut self.responder, kind, Identification::decode(body)?)?;
+            }
+            PayloadType::CERTIFICATE => self.certificate(body)?,
+            PayloadType::CERTIFICATE_REQUEST => self
+                .authorities
+                .extend_from_slice(cert::decode_request(body)?),
+            kind @ PayloadType::AUTHENTICATION => {
+                once(
+                    &mut self.authentication,
+                    kind,
+                    Authentication::decode(body)?,
+                )?;
+            }
+            kind @ PayloadType::CONFIGURATION => {
+                once(&mut self.configuration, kind, Configuration::decode(body)?)?;
+            }
+            kind @ PayloadType::SECURITY_ASSOCIATION => {
+                once(&mut self.proposals, kind, sa::decode(body)?)?;
+            }
+            kind @ PayloadType::TRAFFIC_SELECTOR_INITIATOR => {
+                once(&mut self.selectors_initiator, kind, ts::decode(body)?)?;
+            }
+            kind @ PayloadType::TRAFFIC_SELECTOR_RESPONDER => {
+                once(&mut self.selectors_responder, kind, ts::decode(body)?)?;
+            }
+            PayloadType::NOTIFY => self.notify(&Notify::decode(body)?),
+            _ => skip(payload)?,
+        }
+        Ok(())
     }
 
     fn notify(&mut self, notify: &Notify<'_>) {
@@ -189,6 +220,14 @@ impl<'a> Fields<'a> {
             },
         }))
     }
+
+    pub(super) fn grant(mut self) -> Result<Grant<'a>, Error> {
+        Ok(Grant {
+            child: self.child()?,
+            configuration: self.configuration,
+            child_error: self.error,
+        })
+    }
 }
 
 impl<'a> AuthRequest<'a> {
@@ -215,26 +254,22 @@ impl<'a> AuthRequest<'a> {
     }
 }
 
-impl<'a> AuthReply<'a> {
+impl<'a> AuthResponse<'a> {
     /// Reads the payloads inside the encrypted payload.
     ///
     /// # Errors
     /// Whatever is wrong with the message.
-    pub fn decode(first: PayloadType, octets: &'a [u8]) -> Result<Self, Error> {
+    pub fn decode(first: PayloadType, octets: &'a [u8]) -> Result<AuthReply<Self>, Error> {
         let mut fields = Fields::decode(first, octets)?;
         // With AUTH, an error concerns the CHILD SA only (RFC 7296 §2.21.2).
-        let (Some(authentication), error) = (fields.authentication.take(), fields.error) else {
-            let missing = require(fields.error, PayloadType::AUTHENTICATION)?;
-            return Ok(Self::Refused(missing));
+        let Some(authentication) = fields.authentication.take() else {
+            return AuthReply::without(PayloadType::AUTHENTICATION, fields.error);
         };
-        let child = fields.child()?;
-        Ok(Self::Accepted(Box::new(AuthResponse {
-            responder: require(fields.responder, PayloadType::ID_RESPONDER)?,
-            certificates: fields.certificates,
+        Ok(AuthReply::Accepted(Box::new(Self {
+            responder: require(fields.responder.take(), PayloadType::ID_RESPONDER)?,
+            certificates: core::mem::take(&mut fields.certificates),
             authentication,
-            configuration: fields.configuration,
-            child,
-            child_error: error,
+            grant: fields.grant()?,
         })))
     }
 }
@@ -250,8 +285,8 @@ pub struct AuthMessage<'a> {
     pub authorities: &'a [AuthorityHash],
     /// IDr, in a request: whom we want to reach.
     pub wanted: Option<&'a [u8]>,
-    /// AUTH.
-    pub authentication: OwnAuthentication<'a>,
+    /// AUTH; without it we want EAP (RFC 7296 §2.16).
+    pub authentication: Option<OwnAuthentication<'a>>,
     /// CP.
     pub configuration: Option<Configuration<'a>>,
     /// SA, TSi, TSr, or why there is none.
@@ -293,7 +328,9 @@ impl AuthMessage<'_> {
         if let Some(wanted) = self.wanted {
             id::encode(&mut chain, PayloadType::ID_RESPONDER, wanted);
         }
-        self.authentication.encode(&mut chain);
+        if let Some(authentication) = self.authentication {
+            authentication.encode(&mut chain);
+        }
         if let Some(configuration) = &self.configuration {
             configuration.encode(&mut chain);
         }

@@ -9,14 +9,18 @@
 //!                                     <--  SK {AUTH, [CP], SAr2, TSi, TSr, [N+]}
 //! ```
 
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
 use rustls_pki_types::CertificateDer;
 
 use crate::error::Error;
-use crate::message::auth::OwnAuthentication;
+use crate::message::auth::{AuthReply, Fields, Grant, OwnAuthentication};
 use crate::wire::iana::{NotifyType, PayloadType};
 use crate::wire::payload::auth::Authentication;
 use crate::wire::payload::cert::CertificatePayload;
 use crate::wire::payload::eap::{self, EapPacket};
+use crate::wire::payload::id::Identification;
 use crate::wire::payload::notify::Notify;
 use crate::wire::payload::{Payloads, id, once, require, skip};
 use crate::wire::writer::{Chain, ChainWriter};
@@ -80,6 +84,90 @@ impl<'a> EapProof<'a> {
     }
 }
 
+/// The first response, as an initiator reads it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EapOpened<'a> {
+    /// IDr.
+    pub responder: Identification<'a>,
+    /// CERT: X.509 certificates, the leaf first.
+    pub certificates: Vec<CertificateDer<'a>>,
+    /// AUTH.
+    pub authentication: Authentication<'a>,
+    /// EAP.
+    pub packet: EapPacket<'a>,
+}
+
+/// A response in the middle, as an initiator reads it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EapResponse<'a> {
+    /// EAP.
+    pub packet: EapPacket<'a>,
+}
+
+/// The last response, as an initiator reads it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EapAccepted<'a> {
+    /// AUTH, by the key that EAP made.
+    pub authentication: Authentication<'a>,
+    /// What the responder gives us.
+    pub grant: Grant<'a>,
+}
+
+impl<'a> EapOpened<'a> {
+    /// Reads the payloads inside the encrypted payload.
+    ///
+    /// # Errors
+    /// Whatever is wrong with the message: without AUTH, EAP would have to prove who
+    /// the responder is as well, which we do not ask for (RFC 5998).
+    pub fn decode(first: PayloadType, octets: &'a [u8]) -> Result<AuthReply<Self>, Error> {
+        let fields = Fields::decode_response(first, octets)?;
+        let Some(authentication) = fields.authentication else {
+            return AuthReply::without(PayloadType::AUTHENTICATION, fields.error);
+        };
+        let Some(packet) = fields.packet else {
+            return AuthReply::without(PayloadType::EAP, fields.error);
+        };
+        Ok(AuthReply::Accepted(Box::new(Self {
+            responder: require(fields.responder, PayloadType::ID_RESPONDER)?,
+            certificates: fields.certificates,
+            authentication,
+            packet,
+        })))
+    }
+}
+
+impl<'a> EapResponse<'a> {
+    /// Reads the payloads inside the encrypted payload. What a responder says besides
+    /// an EAP-Failure adds nothing to it.
+    ///
+    /// # Errors
+    /// Whatever is wrong with the message.
+    pub fn decode(first: PayloadType, octets: &'a [u8]) -> Result<AuthReply<Self>, Error> {
+        let fields = Fields::decode_response(first, octets)?;
+        let Some(packet) = fields.packet else {
+            return AuthReply::without(PayloadType::EAP, fields.error);
+        };
+        Ok(AuthReply::Accepted(Box::new(Self { packet })))
+    }
+}
+
+impl<'a> EapAccepted<'a> {
+    /// Reads the payloads inside the encrypted payload.
+    ///
+    /// # Errors
+    /// Whatever is wrong with the message.
+    pub fn decode(first: PayloadType, octets: &'a [u8]) -> Result<AuthReply<Self>, Error> {
+        let mut fields = Fields::decode_response(first, octets)?;
+        let Some(authentication) = fields.authentication.take() else {
+            return AuthReply::without(PayloadType::AUTHENTICATION, fields.error);
+        };
+        Ok(AuthReply::Accepted(Box::new(Self {
+            authentication,
+            grant: fields.grant()?,
+        })))
+    }
+}
+
 /// The first response: who we are, and the first question.
 #[derive(Debug)]
 pub struct EapOpening<'a> {
@@ -118,5 +206,13 @@ pub fn eap_only(packet: &[u8], end: Option<NotifyType>) -> Chain {
     if let Some(kind) = end {
         Notify::new(kind, &[]).encode(&mut chain);
     }
+    chain.finish()
+}
+
+/// The last request: that we have the key that EAP made.
+#[must_use]
+pub fn eap_proof(mic: &[u8]) -> Chain {
+    let mut chain = ChainWriter::default();
+    OwnAuthentication::SharedKey(mic).encode(&mut chain);
     chain.finish()
 }

@@ -1,5 +1,6 @@
 //! What the host wants of an IKE SA, and what its kernel says.
 
+use super::channel::Channel;
 use super::{Context, IkeSa, State};
 use crate::data_plane::DataPlaneEvent;
 use crate::event::FailureReason;
@@ -34,6 +35,18 @@ impl IkeSa {
         if let State::Established(state) = &mut self.state {
             state.ask_for_child(cx, &self.core);
         }
+    }
+
+    /// The host wants to know whether the peer lives.
+    pub(crate) fn probe(&mut self, cx: &mut Context<'_>) {
+        if let State::Established(state) = &mut self.state {
+            state.probe(cx, &self.core);
+        }
+    }
+
+    /// Whether the peer owes us a response.
+    pub(crate) fn is_asking(&self) -> bool {
+        self.state.channel().is_some_and(Channel::is_waiting)
     }
 
     /// The host wants to know what its CHILD SAs have carried, on the peer's account.

@@ -229,7 +229,7 @@ impl Answering {
             certificates: self.proof.certificates(),
             authorities: &[],
             wanted: None,
-            authentication: self.proof.authentication(),
+            authentication: Some(self.proof.authentication()),
             configuration: self.configuration,
             child: notify.map_or(Ok(payloads), Err),
             notifies: &notifies,

@@ -200,6 +200,7 @@ impl IkeSa {
     fn remember_path_size(&mut self, cx: &mut Context<'_>) {
         if let State::Established(state) = &mut self.state
             && state.channel.take_lowered()
+            && cx.config.fragmentation.is_remembered
         {
             let peer = self.core.path.remote.ip();
             cx.sizes.learn(peer, DATAGRAM_LEN_MIN, cx.now);

@@ -16,19 +16,21 @@ mod pace;
 mod plan;
 mod record;
 mod report;
+mod who;
 mod worker;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 pub use self::error::BenchError;
 pub use self::pace::Load;
-pub use self::plan::{IdentityTemplate, NUMBER, Phase, Plan, Source, TemplateError, Transport};
+pub use self::plan::{Phase, Plan, Source, Transport};
 use self::record::Record;
-pub use self::report::{Latency, PerExchange, PhaseReport, Report, Volume};
+pub use self::report::{ByKernel, Latency, PerExchange, PhaseReport, Report, Volume};
+pub use self::who::{IdentityTemplate, NUMBER, Proof, TemplateError, UserTemplate};
 use self::worker::{Post, Worker};
 use crate::clock::Clock;
 use crate::waker::Waker;
@@ -40,6 +42,8 @@ const PROGRESS: Duration = Duration::from_millis(200);
 #[derive(Clone, Copy, Debug)]
 enum Order {
     Begin(Phase),
+    /// The phase is over, before its time.
+    Stop,
     End,
 }
 
@@ -66,24 +70,33 @@ pub struct Progress {
     pub failed: u64,
 }
 
-/// Does what is planned, and tells `watch` every now and then how far it is.
+/// Does what is planned, and tells `watch` every now and then how far it is. It ends soon
+/// after somebody has set `stop`, and reports what was measured until then.
 ///
 /// # Errors
 /// [`BenchError`] if the system does not give what it takes; that the gateway refuses or
 /// is silent is no error but in the report.
-pub fn run(plan: Plan, mut watch: impl FnMut(Progress)) -> Result<Report, BenchError> {
+pub fn run(
+    plan: Plan,
+    stop: &AtomicBool,
+    mut watch: impl FnMut(Progress),
+) -> Result<Report, BenchError> {
     line::make_room(plan.clients.get());
     let plan = Arc::new(plan);
-    let crew = Crew::start(&plan)?;
-    let mut report = Report::new(&plan);
+    let (crew, ready) = Crew::start(&plan)?;
+    let mut report = Report::new(&plan, ready.attached);
     for round in 1..=plan.rounds.get() {
         let mut before: Option<(Phase, Record)> = None;
         for phase in plan.phases() {
-            let record = crew.phase(round, phase, &mut watch)?;
+            if report.interrupted {
+                break;
+            }
+            let record = crew.phase(round, phase, stop, &mut watch)?;
+            report.interrupted = stop.load(Ordering::Relaxed);
             // An SA that is replaced several times is one phase for people.
             before = match before.take() {
                 Some((known, mut sum)) if known == phase => {
-                    sum.merge(&record);
+                    sum.append(&record);
                     Some((known, sum))
                 }
                 other => {
@@ -117,7 +130,7 @@ struct Hand {
 
 impl Crew {
     /// Starts the threads, and waits until each has its sockets.
-    fn start(plan: &Arc<Plan>) -> Result<Self, BenchError> {
+    fn start(plan: &Arc<Plan>) -> Result<(Self, Record), BenchError> {
         let (outcomes, told) = channel();
         let tally = Arc::new(Tally::default());
         let clock = Clock::start();
@@ -157,8 +170,8 @@ impl Crew {
             tally,
         };
         drop(outcomes);
-        crew.gather(|| {})?;
-        Ok(crew)
+        let ready = crew.gather(|| {})?;
+        Ok((crew, ready))
     }
 
     /// Has all of them do a phase.
@@ -166,12 +179,17 @@ impl Crew {
         &self,
         round: u32,
         phase: Phase,
+        stop: &AtomicBool,
         watch: &mut impl FnMut(Progress),
     ) -> Result<Record, BenchError> {
         self.tally.done.store(0, Ordering::Relaxed);
         self.tally.failed.store(0, Ordering::Relaxed);
         self.order(Order::Begin(phase))?;
         self.gather(|| {
+            if stop.load(Ordering::Relaxed) {
+                // Who hears nothing any more has an error to tell.
+                let _ = self.order(Order::Stop);
+            }
             watch(Progress {
                 round,
                 phase,

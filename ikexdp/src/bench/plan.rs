@@ -7,20 +7,17 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use ikexdp_proto::config::{
-    ChildConfig, Config, Connection, Credential, EspAlgorithms, Fragmentation, Gate, IkeAlgorithms,
-    Lifetimes, RemoteSelectors, Requirement, Timing, Uniqueness,
+    ChildConfig, Config, Connection, EspAlgorithms, Fragmentation, Gate, IkeAlgorithms, Lifetimes,
+    RemoteSelectors, Requirement, Timing, Uniqueness,
 };
 use ikexdp_proto::data_plane::Binding;
-use ikexdp_proto::identity::{Identity, UnreadableIdentity};
 use ikexdp_proto::pattern::IdentityPattern;
 use ikexdp_proto::wire::payload::ts::TrafficSelector;
 use ipnet::IpNet;
 
 use super::pace::Load;
+use super::who::{IdentityTemplate, Proof};
 use crate::xdp::Interface;
-
-/// What stands for the number of a client, from 1, in an identity.
-pub const NUMBER: &str = "{n}";
 
 /// The name of the connection: there is one at a time.
 pub(super) const CONNECTION: &str = "bench";
@@ -52,7 +49,7 @@ pub struct Plan {
     /// Who they are.
     pub identity: IdentityTemplate,
     /// How they prove it.
-    pub credential: Credential,
+    pub proof: Proof,
     /// Who the gateway must be.
     pub gateway_identity: IdentityPattern,
     /// How it must prove it.
@@ -71,6 +68,8 @@ pub struct Plan {
     pub rounds: NonZeroU32,
     /// How long SAs are then held.
     pub hold: Option<Duration>,
+    /// How often each client asks meanwhile whether the gateway lives.
+    pub liveness: Option<Duration>,
     /// How often each IKE SA is then replaced.
     pub rekeys: u32,
     /// Whether SAs are deleted at the end of a round.
@@ -162,58 +161,6 @@ impl FromStr for Source {
     }
 }
 
-/// The identity of each client.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct IdentityTemplate(Identity);
-
-/// Why there are no identities.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum TemplateError {
-    /// The text names nobody.
-    #[error(transparent)]
-    Unreadable(UnreadableIdentity),
-    /// There is no place for a number in it.
-    #[error("{NUMBER} can stand in a host name or in user@host only")]
-    NoPlace,
-}
-
-impl IdentityTemplate {
-    /// All clients have this one.
-    #[must_use]
-    pub const fn one(identity: Identity) -> Self {
-        Self(identity)
-    }
-
-    /// Whether each client has another.
-    #[must_use]
-    pub fn is_numbered(&self) -> bool {
-        matches!(&self.0, Identity::Fqdn(name) | Identity::Email(name) if name.contains(NUMBER))
-    }
-
-    /// That of the client `number`, from 1.
-    #[must_use]
-    pub fn of(&self, number: u32) -> Identity {
-        let numbered = |name: &str| name.replace(NUMBER, &number.to_string());
-        match &self.0 {
-            Identity::Fqdn(name) => Identity::Fqdn(numbered(name)),
-            Identity::Email(name) => Identity::Email(numbered(name)),
-            other => other.clone(),
-        }
-    }
-}
-
-impl FromStr for IdentityTemplate {
-    type Err = TemplateError;
-
-    fn from_str(text: &str) -> Result<Self, TemplateError> {
-        let template = Self(text.parse().map_err(TemplateError::Unreadable)?);
-        if text.contains(NUMBER) && !template.is_numbered() {
-            return Err(TemplateError::NoPlace);
-        }
-        Ok(template)
-    }
-}
-
 /// A part of a round, with numbers of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
@@ -249,6 +196,11 @@ impl Plan {
         phases.extend(std::iter::repeat_n(Phase::Rekey, rekeys));
         phases.extend(self.delete.then_some(Phase::Delete));
         phases
+    }
+
+    /// Whether the engine has to act on something else for each client.
+    pub(super) fn is_numbered(&self) -> bool {
+        self.identity.is_numbered() || self.proof.is_numbered()
     }
 
     /// How many threads there will be.
@@ -300,7 +252,7 @@ impl Plan {
         Connection {
             name: CONNECTION.to_owned(),
             local_identity: self.identity.of(number),
-            credential: self.credential.clone(),
+            credential: self.proof.of(number),
             remote_identities: vec![self.gateway_identity.clone()],
             requirement: self.requirement.clone(),
             child: ChildConfig {
@@ -328,6 +280,9 @@ impl Plan {
 impl Plan {
     /// One of which tests change what they are about.
     pub(super) fn for_tests() -> Self {
+        use ikexdp_proto::config::Credential;
+        use ikexdp_proto::identity::Identity;
+
         let secret = ikexdp_proto::types::Secret::new(b"secret".to_vec());
         Self {
             gateway: ([192, 0, 2, 1], 500).into(),
@@ -337,7 +292,7 @@ impl Plan {
             transport: Transport::Udp,
             source: Source::Address([127, 0, 0, 1].into()),
             identity: IdentityTemplate::one(Identity::Fqdn("client.test".to_owned())),
-            credential: Credential::SharedKey(secret.clone()),
+            proof: Proof::Same(Credential::SharedKey(secret.clone())),
             gateway_identity: IdentityPattern::Any,
             requirement: Requirement::SharedKey(secret),
             ike: IkeAlgorithms::default(),
@@ -347,6 +302,7 @@ impl Plan {
             timeout: Duration::from_secs(30),
             rounds: NonZeroU32::MIN,
             hold: None,
+            liveness: None,
             rekeys: 0,
             delete: false,
         }
@@ -380,24 +336,6 @@ mod tests {
         let [rekey, last] = [Phase::Rekey, Phase::Delete];
         let all = [Phase::Connect, Phase::Hold(hold), rekey, rekey, last];
         assert_eq!(plan.phases(), all);
-    }
-
-    #[test]
-    fn a_number_has_a_place_in_names() {
-        let of = |text: &str| {
-            let template: IdentityTemplate = text.parse().unwrap();
-            (template.is_numbered(), template.of(7).to_string())
-        };
-        assert_eq!(of("user-{n}@a.test"), (true, "user-7@a.test".to_owned()));
-        assert_eq!(of("c{n}.a.test"), (true, "c7.a.test".to_owned()));
-        assert_eq!(of("user@a.test"), (false, "user@a.test".to_owned()));
-        assert_eq!(of("192.0.2.1"), (false, "192.0.2.1".to_owned()));
-        let wrong = |text: &str| text.parse::<IdentityTemplate>().unwrap_err();
-        assert_eq!(wrong("CN=user-{n}"), TemplateError::NoPlace);
-        assert_eq!(
-            wrong("two words"),
-            TemplateError::Unreadable(UnreadableIdentity)
-        );
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 use hdrhistogram::errors::CreationError;
+use ikexdp_proto::eap::Refusal;
 use ikexdp_proto::event::FailureReason;
 use ikexdp_proto::suite::IkeSuite;
 use ikexdp_proto::time::Instant;
@@ -80,10 +81,27 @@ pub(super) struct Record {
     pub(super) unsent: BTreeMap<String, u64>,
     /// CHILD SAs that the gateway refused.
     pub(super) children_refused: u64,
+    /// Clients that found out that only smaller fragments arrive.
+    pub(super) fragments_lowered: u64,
     /// The algorithms that were agreed on last.
     pub(super) suite: Option<IkeSuite>,
     /// How long threads had something to do.
     pub(super) busy: Duration,
+    /// How long the one had that had the most to do.
+    pub(super) busiest: Duration,
+    /// What went by the kernel, with AF_XDP.
+    pub(super) by_kernel: Exchanged,
+    /// How AF_XDP is attached.
+    pub(super) attached: Option<Attached>,
+}
+
+/// How AF_XDP is attached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Attached {
+    /// Where the program runs.
+    pub(super) mode: String,
+    /// How frames come to us and go.
+    pub(super) transfer: String,
 }
 
 impl Record {
@@ -101,8 +119,12 @@ impl Record {
             retransmissions: 0,
             unsent: BTreeMap::new(),
             children_refused: 0,
+            fragments_lowered: 0,
             suite: None,
             busy: Duration::ZERO,
+            busiest: Duration::ZERO,
+            by_kernel: Exchanged::default(),
+            attached: None,
         })
     }
 
@@ -121,7 +143,19 @@ impl Record {
         self.span = Some((start.min(from), end.max(to)));
     }
 
-    /// Adds what another thread, or another phase of the kind, has measured.
+    /// It has ended then, before its time.
+    pub(super) fn stop(&mut self, now: Instant) {
+        self.span = self.span.map(|(start, _)| (start, now.max(start)));
+    }
+
+    /// Adds what another phase of the kind has measured.
+    pub(super) fn append(&mut self, next: &Self) {
+        let busiest = self.busiest.saturating_add(next.busiest);
+        self.merge(next);
+        self.busiest = busiest;
+    }
+
+    /// Adds what another thread has measured.
     pub(super) fn merge(&mut self, other: &Self) {
         if let Some((start, end)) = other.span {
             self.extend(start, end);
@@ -143,8 +177,16 @@ impl Record {
         self.traffic.add(other.traffic);
         self.retransmissions = self.retransmissions.saturating_add(other.retransmissions);
         self.children_refused = self.children_refused.saturating_add(other.children_refused);
+        self.fragments_lowered = self
+            .fragments_lowered
+            .saturating_add(other.fragments_lowered);
         self.suite = other.suite.or(self.suite);
         self.busy = self.busy.saturating_add(other.busy);
+        self.busiest = self.busiest.max(other.busiest);
+        self.by_kernel.add(other.by_kernel);
+        if self.attached.is_none() {
+            self.attached.clone_from(&other.attached);
+        }
     }
 }
 
@@ -163,7 +205,18 @@ pub(super) fn name(reason: &FailureReason) -> String {
         FailureReason::PeerRefused(notify) => notify.to_string(),
         FailureReason::Timeout { waiting_for, .. } => format!("timeout {waiting_for}"),
         FailureReason::NoConnection { .. } => ANOTHER_GATEWAY.to_owned(),
+        FailureReason::EapRefused(refusal) => eap_name(*refusal),
         other => FailureKind::from(other).name().to_owned(),
+    }
+}
+
+fn eap_name(refusal: Refusal) -> String {
+    match refusal {
+        Refusal::Unexplained => "EAP-Failure".to_owned(),
+        Refusal::Reason(number) => format!("E={number}"),
+        Refusal::NoCommonMethod => "no_common_method".to_owned(),
+        Refusal::Unproved => "gateway_without_password".to_owned(),
+        Refusal::Protocol(_) => "eap".to_owned(),
     }
 }
 
@@ -182,6 +235,8 @@ mod tests {
         };
         assert_eq!(name(&timeout), "timeout IKE_AUTH");
         assert_eq!(name(&FailureReason::SharedKey), "shared_key");
+        let wrong_password = FailureReason::EapRefused(Refusal::Reason(691));
+        assert_eq!(name(&wrong_password), "E=691");
         let another = FailureReason::NoConnection { wanted: None };
         assert_eq!(name(&another), "another_gateway");
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::plan::{Phase, Plan};
-use super::record::{Record, Traffic};
+use super::record::{Attached, Record, Traffic};
 
 /// What it is called that the gateway has refused CHILD SAs.
 const CHILDREN_REFUSED: &str = "children_refused";
@@ -22,6 +22,13 @@ pub struct Report {
     pub clients: u32,
     /// The threads that played them.
     pub threads: usize,
+    /// With AF_XDP, where the program runs: `native` or `generic`.
+    pub xdp_mode: Option<String>,
+    /// With AF_XDP, how frames come and go: `zero-copy` or `copy`.
+    pub xdp_transfer: Option<String>,
+    /// Whether somebody has ended it before its time: the last phase is not whole then,
+    /// and those after it are not there.
+    pub interrupted: bool,
     /// The algorithms of IKE SAs, if one came up.
     pub suite: Option<String>,
     /// Each phase of each round, in order.
@@ -63,9 +70,25 @@ pub struct PhaseReport {
     pub unsent: BTreeMap<String, u64>,
     /// CHILD SAs that the gateway refused, of IKE SAs that came up.
     pub children_refused: u64,
+    /// Clients whose messages arrived only once they were cut into smaller fragments.
+    pub fragments_lowered: u64,
     /// Which part of the time the generator's threads had something to do, in percent:
     /// near 100, it is the generator that was measured.
     pub generator_busy_percent: f64,
+    /// The same for the thread that had the most to do.
+    pub busiest_thread_percent: f64,
+    /// With AF_XDP, what went by the kernel all the same: first messages, and what XDP
+    /// cannot take.
+    pub by_kernel: Option<ByKernel>,
+}
+
+/// What went by the kernel.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct ByKernel {
+    /// Of the clients.
+    pub sent: Volume,
+    /// Of the gateway.
+    pub received: Volume,
 }
 
 /// Quantiles.
@@ -118,8 +141,12 @@ impl From<Traffic> for Volume {
 
 impl Report {
     /// One without phases.
-    pub(super) fn new(plan: &Plan) -> Self {
+    pub(super) fn new(plan: &Plan, attached: Option<Attached>) -> Self {
+        let (xdp_mode, xdp_transfer) = attached.map(|it| (it.mode, it.transfer)).unzip();
         Self {
+            xdp_mode,
+            xdp_transfer,
+            interrupted: false,
             gateway: plan.gateway.to_string(),
             transport: plan.transport.to_string(),
             clients: plan.clients.get(),
@@ -134,7 +161,11 @@ impl Report {
         if let Some(suite) = record.suite {
             self.suite = Some(suite.to_string());
         }
-        let report = PhaseReport::new(round, phase, record, self.threads);
+        let mut report = PhaseReport::new(round, phase, record, self.threads);
+        report.by_kernel = self.xdp_mode.is_some().then(|| ByKernel {
+            sent: record.by_kernel.sent.into(),
+            received: record.by_kernel.received.into(),
+        });
         self.phases.push(report);
     }
 
@@ -197,7 +228,10 @@ impl PhaseReport {
             retransmissions: record.retransmissions,
             unsent: record.unsent.clone(),
             children_refused: record.children_refused,
+            fragments_lowered: record.fragments_lowered,
             generator_busy_percent: busy(record.busy, seconds, threads),
+            busiest_thread_percent: busy(record.busiest, seconds, 1),
+            by_kernel: None,
         }
     }
 }
@@ -243,6 +277,7 @@ mod tests {
         record.extend(start, start + Duration::from_secs(2));
         record.begun = 3;
         record.busy = Duration::from_secs(1);
+        record.busiest = Duration::from_millis(800);
         let sent = |octets| Traffic {
             datagrams: 2,
             octets,
@@ -262,6 +297,9 @@ mod tests {
             transport: "udp".to_owned(),
             clients: 3,
             threads: 2,
+            xdp_mode: None,
+            xdp_transfer: None,
+            interrupted: false,
             suite: None,
             phases: vec![PhaseReport::new(1, Phase::Connect, &record, 2)],
         }
@@ -275,6 +313,7 @@ mod tests {
         assert_eq!(phase.seconds.to_string(), "2");
         assert_eq!(phase.per_second.to_string(), "2", "who fails, fails late");
         assert_eq!(phase.generator_busy_percent.to_string(), "25");
+        assert_eq!(phase.busiest_thread_percent.to_string(), "40");
         let each = phase.per_exchange.unwrap();
         assert_eq!(each.octets_sent.to_string(), "950");
         assert_eq!(each.datagrams_received.to_string(), "2");

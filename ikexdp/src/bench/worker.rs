@@ -109,7 +109,10 @@ impl Worker {
     /// [`BenchError`] if there is no memory for it.
     pub(super) fn announce(&self) -> Result<(), BenchError> {
         // Without anybody who waits for it, orders end as well.
-        let _ = self.post.outcomes.send(Ok(Record::new()?));
+        let _ = self.post.outcomes.send(Ok(Record {
+            attached: self.line.attached(),
+            ..Record::new()?
+        }));
         Ok(())
     }
 
@@ -172,6 +175,7 @@ impl Worker {
         loop {
             match self.post.orders.try_recv() {
                 Ok(Order::Begin(phase)) => self.begin_phase(phase),
+                Ok(Order::Stop) => self.fleet.stop(self.clock.now()),
                 Ok(Order::End) | Err(TryRecvError::Disconnected) => return false,
                 Err(TryRecvError::Empty) => return true,
             }
@@ -187,11 +191,15 @@ impl Worker {
 
     /// Ends the phase if it is over.
     fn conclude(&mut self) -> Result<(), BenchError> {
-        let Some(mut record) = self.fleet.conclude(self.clock.now())? else {
+        let is_there = |id| self.engine.summary(id).is_some();
+        let now = self.clock.now();
+        let Some(mut record) = self.fleet.conclude(now, is_there)? else {
             return Ok(());
         };
         let repeated = self.engine.stats().value(Stat::RequestRepeated);
         record.retransmissions = repeated.saturating_sub(self.repeated);
+        record.busiest = record.busy;
+        record.by_kernel = self.line.take_by_kernel();
         // Without anybody who waits for it, orders end as well.
         let _ = self.post.outcomes.send(Ok(record));
         Ok(())
@@ -206,6 +214,7 @@ impl Worker {
             self.engine.handle(now, Input::Datagram(datagram));
             self.drain(now);
             self.fleet.look_at_deletion(now, place, &self.engine);
+            self.fleet.look_at_question(now, place, &self.engine);
         }
         self.tell();
     }
@@ -248,6 +257,7 @@ impl Worker {
                 Wish::Rekey(id) => {
                     self.handle(Input::Command(Command::Rekey { id, child: None }));
                 }
+                Wish::Probe(id) => self.handle(Input::Command(Command::Probe(id))),
                 Wish::Delete(id) => self.handle(Input::Command(Command::Terminate(id))),
             }
         }
@@ -258,7 +268,7 @@ impl Worker {
         let Some(path) = self.line.path(place, self.plan.gateway) else {
             return;
         };
-        if self.plan.identity.is_numbered() {
+        if self.plan.is_numbered() {
             self.engine.reconfigure(self.plan.config(number).into());
         }
         self.handle(Input::Command(Command::Initiate {
@@ -306,7 +316,7 @@ impl Worker {
 }
 
 /// Octets of the IP datagram of a message, as if it were one.
-fn octets(path: &Path, payload: &[u8]) -> u64 {
+pub(super) fn octets(path: &Path, payload: &[u8]) -> u64 {
     let octets = payload.len().saturating_add(path.overhead());
     u64::try_from(octets).unwrap_or(u64::MAX)
 }

@@ -94,14 +94,17 @@ impl Context<'_> {
 
     /// Notes if everybody can read `path`, which holds a secret.
     pub(super) fn check_permissions(&mut self, key: &Key<'_>, span: Range<usize>, path: &Path) {
-        let readable = fs::metadata(path)
-            .is_ok_and(|metadata| metadata.permissions().mode() & WORLD_READABLE != 0);
-        if readable {
+        if is_world_readable(path) {
             let path = path.to_owned();
             self.problems
                 .caution(key, span, Caution::WorldReadable { path });
         }
     }
+}
+
+/// Whether everybody can read `path`.
+pub(crate) fn is_world_readable(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|metadata| metadata.permissions().mode() & WORLD_READABLE != 0)
 }
 
 /// The content of a file that is no longer than credentials are.

@@ -156,6 +156,7 @@ fn fragmentation(
     Some(Fragmentation {
         enabled: enabled.map_or(default.enabled, |enabled| *enabled.get_ref()),
         datagram_len,
+        ..default
     })
 }
 

@@ -51,7 +51,7 @@ pub use settings::{
 use crate::radius::Radius;
 
 use context::Context;
-pub(crate) use context::read_file;
+pub(crate) use context::{is_world_readable, read_file};
 use file::File;
 use problem::{Problems, key_at, line_of};
 

@@ -3,6 +3,8 @@
 use std::net::IpAddr;
 
 use chacha20::rand_core::Rng;
+use ikexdp_eap::{NtHash, Password};
+use ikexdp_proto::eap::Supplicant;
 use ikexdp_proto::message::child::{ChildPayloads, Selectors};
 use ikexdp_proto::wire::iana::{
     AuthMethod, ConfigurationAttribute, ConfigurationType, ExchangeType, NotifyType, PayloadType,
@@ -22,7 +24,6 @@ use super::profile::Item;
 use super::proof::Proof;
 use super::reading::{all, find, payloads};
 use crate::answer::Answer;
-use crate::mschapv2::Client;
 
 /// What a client has got.
 #[derive(Clone, Debug, Default)]
@@ -66,7 +67,8 @@ impl Emulator {
         self.methods = [method_in(&request), theirs];
         if let Proof::Password { name, password } = &self.user.proof {
             let body = find(&answer, PayloadType::ID_RESPONDER).unwrap().to_vec();
-            let msk = match converse(talk, &mut line, answer, &Client { name, password }) {
+            let known = Password::new(name.clone(), NtHash::of(password));
+            let msk = match converse(talk, &mut line, answer, known.begin()) {
                 End::Success(msk) => msk,
                 End::Refused(answer) => {
                     return Err(refused(&answer).unwrap_or(NotifyType::AUTHENTICATION_FAILED));

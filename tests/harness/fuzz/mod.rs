@@ -6,7 +6,8 @@ mod frame;
 use std::time::Duration;
 
 use ikexdp_proto::limits::{FRAGMENT_COST, FRAGMENTS_MAX, MESSAGE_LEN_MAX};
-use ikexdp_proto::message::auth::{AuthReply, AuthRequest};
+use ikexdp_proto::message::auth::{AuthRequest, AuthResponse};
+use ikexdp_proto::message::eap::{EapAccepted, EapOpened, EapResponse};
 use ikexdp_proto::message::informational::Informational;
 use ikexdp_proto::message::init::{InitReply, InitRequest};
 use ikexdp_proto::types::Spi;
@@ -58,7 +59,10 @@ pub fn message(octets: &[u8]) {
     }
     let _ = InitReply::decode(first, payloads);
     let _ = AuthRequest::decode(first, payloads);
-    let _ = AuthReply::decode(first, payloads);
+    let _ = AuthResponse::decode(first, payloads);
+    let _ = EapOpened::decode(first, payloads);
+    let _ = EapResponse::decode(first, payloads);
+    let _ = EapAccepted::decode(first, payloads);
     let _ = Informational::decode(first, payloads);
     let _ = Encrypted::locate(&header, &octets);
 }

@@ -12,6 +12,8 @@ const PLUGINS: &str = "random nonce openssl pem pkcs1 pkcs8 x509 pubkey constrai
 pub const NAME_SERVERS: &str = "/run/charon.resolv.conf";
 /// Traffic selectors for all addresses.
 const EVERYTHING: &str = "0.0.0.0/0,::/0";
+/// Whoever comes.
+const ANYBODY: &str = "%any";
 /// What a responder gives to clients.
 const POOLS: &str = "
             pools {
@@ -184,6 +186,7 @@ impl Settings {
                 root,
                 ..
             } => (Some(chain), Some(root)),
+            Credentials::EapServer { chain, .. } => (Some(chain), None),
             Credentials::Eap { root, .. } => (None, Some(root)),
             Credentials::Psk { .. } | Credentials::EapGateway { .. } => (None, None),
         };
@@ -295,6 +298,11 @@ impl Credentials {
                 );
                 (local, PUBKEY, remote_id)
             }
+            Self::EapServer { local_id, .. } => (
+                format!("auth = pubkey\ncerts = leaf.crt\nid = {local_id}"),
+                "auth = eap-mschapv2\neap_id = %any",
+                &ANYBODY.to_owned(),
+            ),
             Self::EapGateway { .. } => panic!("a client is no gateway"),
         };
         format!(
@@ -327,18 +335,23 @@ impl Credentials {
                 }}"
             ),
             Self::Eap { method, user, .. } => match method.password() {
-                Some(password) => format!(
-                    "
-                secrets {{
-                    eap-lab {{
-                        id = {user}
-                        secret = \"{password}\"
-                    }}
-                }}"
-                ),
+                Some(password) => eap_secret(user, password),
                 None => String::new(),
             },
+            Self::EapServer { user, password, .. } => eap_secret(user, password),
             Self::Certificate { .. } | Self::EapGateway { .. } => String::new(),
         }
     }
+}
+
+fn eap_secret(user: &str, password: &str) -> String {
+    format!(
+        "
+        secrets {{
+            eap-lab {{
+                id = {user}
+                secret = \"{password}\"
+            }}
+        }}"
+    )
 }

@@ -15,7 +15,7 @@ use subtle::ConstantTimeEq;
 
 use super::Claimant;
 use crate::config::{Connection, EapRequirement, Requirement};
-use crate::eap::{Admission, Caller, Conversation, Rejection, RejectionReason, Turn};
+use crate::eap::{Admission, Caller, Conversation, MSK_LEN_MIN, Rejection, RejectionReason, Turn};
 use crate::error::{Error, Fault, Malformed, Unacceptable, Violation};
 use crate::event::FailureReason;
 use crate::identity::Identity;
@@ -37,9 +37,6 @@ use crate::wire::payload::id;
 /// Longest name of a user, in octets: RADIUS carries no longer one
 /// (RFC 2865 §5.1).
 const USER_LEN_MAX: usize = 253;
-
-/// Shortest master session key, in octets (RFC 3748 §7.10).
-const MSK_LEN_MIN: usize = 64;
 
 /// A peer that is to be authenticated by EAP.
 #[derive(Debug)]

@@ -51,7 +51,7 @@ impl Ours {
             wants_rsa: wants_rsa(handshake, request),
         };
         let certified = match &connection.credential {
-            Credential::SharedKey(_) => None,
+            Credential::SharedKey(_) | Credential::Eap(_) => None,
             Credential::Certificates(keys) => audience.choose(keys),
         };
         Self {

@@ -95,7 +95,8 @@ impl Purpose {
                 let mic = claimant.channel.keys.shared_key_auth(key.expose(), &octets);
                 self.proved(cx, core, Proof::SharedKey(mic))
             }
-            Credential::Certificates(_) => {
+            // By EAP an initiator proves who it is; as the responder we have nothing to show.
+            Credential::Certificates(_) | Credential::Eap(_) => {
                 let Some((key, scheme)) = claimant.ours.certified.clone() else {
                     return self.fail(cx, core, FailureReason::NoSignatureHash);
                 };

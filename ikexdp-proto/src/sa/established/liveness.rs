@@ -76,6 +76,13 @@ impl Established {
         self.liveness.measuring = Some(cx.job(core.id, Job::Measure { sas, account }));
     }
 
+    /// Asks whether the peer lives, whatever has come of it.
+    pub(in crate::sa) fn probe(&mut self, cx: &mut Context<'_>, core: &Core) {
+        if matches!(self.ours, Ours::Idle) {
+            self.ask(cx, core);
+        }
+    }
+
     /// The kernel has said what has come: authentic ESP is as good as an answer.
     pub(super) fn measured(
         mut self: Box<Self>,

@@ -8,16 +8,17 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use rustls_pki_types::CertificateDer;
 use subtle::ConstantTimeEq;
 
+use super::eap::Applying;
 use super::{Begun, Initiating, Stage};
 use crate::config::{ChildConfig, Connection, Credential, RemoteSelectors, Requirement};
-use crate::crypto::cert::{CertifiedKey, CredentialError, Usage};
+use crate::crypto::cert::{CertifiedKey, CredentialError, TrustAnchors, Usage};
 use crate::crypto::scheme::SignatureScheme;
 use crate::crypto::sign::Verifier;
 use crate::error::{Error, Unacceptable};
 use crate::event::{ChildSummary, FailureReason};
 use crate::identity::Identity;
 use crate::job::{Job, Verification};
-use crate::message::auth::{AuthMessage, AuthReply, AuthResponse, OwnAuthentication};
+use crate::message::auth::{AuthMessage, AuthReply, AuthResponse, Grant, OwnAuthentication};
 use crate::message::child::{ChildPayloads, Selectors};
 use crate::message::informational::Informational;
 use crate::pattern::IdentityPattern;
@@ -60,7 +61,7 @@ pub(super) struct Signing {
 #[derive(Debug)]
 pub(super) struct AuthSent {
     pub(super) channel: Channel,
-    handshake: Handshake,
+    pub(super) handshake: Handshake,
     /// The CHILD SA, and the SPI on which we would receive; none if we begin without it.
     offered: Option<(ChildPayloads, EspSpi)>,
 }
@@ -90,7 +91,7 @@ impl AuthSent {
                 let mic = channel.keys.shared_key_auth(key.expose(), &octets);
                 let authentication = OwnAuthentication::SharedKey(mic.expose());
                 let ready = Ready { channel, handshake };
-                Self::send(begun, cx, core, ready, &[], authentication)
+                Self::send(begun, cx, core, ready, &[], Some(authentication))
             }
             Credential::Certificates(keys) => {
                 let verifier = Verifier {
@@ -118,6 +119,11 @@ impl AuthSent {
                 };
                 Initiating::at(begun, Stage::Signing(Box::new(signing)))
             }
+            // That there is no AUTH says so (RFC 7296 §2.16).
+            Credential::Eap(_) => {
+                let ready = Ready { channel, handshake };
+                Self::send(begun, cx, core, ready, &[], None)
+            }
         }
     }
 
@@ -127,7 +133,7 @@ impl AuthSent {
         core: &Core,
         ready: Ready,
         certificates: &[CertificateDer<'static>],
-        authentication: OwnAuthentication<'_>,
+        authentication: Option<OwnAuthentication<'_>>,
     ) -> State {
         let Ready {
             mut channel,
@@ -176,21 +182,18 @@ impl AuthSent {
         core: &Core,
         message: &Message,
     ) -> State {
+        if let Credential::Eap(supplicant) = &begun.connection.credential {
+            let respondent = supplicant.begin();
+            return Applying::open(*self, begun, cx, core, message, respondent);
+        }
         let payloads = &message.payloads;
-        let response = match AuthReply::decode(payloads.first, &payloads.octets) {
-            Ok(AuthReply::Accepted(response)) => response,
-            Ok(AuthReply::Refused(notify)) => {
-                let reason = FailureReason::PeerRefused(notify);
-                return begun.fail(cx, core, Some(&self.channel), reason);
-            }
-            Err(error) => {
-                let reason = FailureReason::Refused(error);
-                return begun.fail(cx, core, Some(&self.channel), reason);
-            }
+        let response = AuthResponse::decode(payloads.first, &payloads.octets);
+        let response = match accepted(response) {
+            Ok(response) => response,
+            Err(reason) => return begun.fail(cx, core, Some(&self.channel), reason),
         };
         let peer = response.responder.identity.clone();
-        let expected = &begun.connection.remote_identities;
-        if !expected.iter().any(|pattern| pattern.fits(&peer)) {
+        if !begun.connection.admits(&peer) {
             let reason = FailureReason::NoConnection { wanted: None };
             return give_up(&begun, self.channel, cx, core, peer, reason);
         }
@@ -200,16 +203,7 @@ impl AuthSent {
             &self.handshake.nonce_i,
             response.responder.body,
         );
-        let verifying = Verifying {
-            peer,
-            assigned: assigned(&response),
-            child: self.child(&begun.connection, &response),
-            channel: self.channel,
-            nonces: Nonces {
-                initiator: self.handshake.nonce_i,
-                responder: self.handshake.nonce_r,
-            },
-        };
+        let verifying = self.granted(&begun.connection, peer, &response.grant);
         match (&begun.connection.requirement, response.authentication) {
             (Requirement::SharedKey(key), Authentication::SharedKey(mic)) => {
                 let expected = verifying
@@ -222,24 +216,15 @@ impl AuthSent {
                     verifying.fail(&begun, cx, core, FailureReason::SharedKey)
                 }
             }
-            (
-                Requirement::Certificate(anchors),
-                Authentication::Signature {
-                    scheme: Some(scheme),
-                    signature,
-                },
-            ) if cx.config.ike.takes(scheme) => {
-                let verification = Verification {
-                    anchors: Arc::clone(anchors),
-                    usage: Usage::Gateway,
-                    chain: owned(response.certificates),
-                    identity: verifying.peer.clone(),
-                    scheme,
-                    octets,
-                    signature: signature.to_vec(),
-                };
-                cx.job(core.id, Job::Verify(verification));
-                Initiating::at(begun, Stage::Verifying(Box::new(verifying)))
+            (Requirement::Certificate(anchors), proof @ Authentication::Signature { .. }) => {
+                let chain = owned(response.certificates);
+                match verification(cx, anchors, &verifying.peer, chain, octets, proof) {
+                    Ok(verification) => {
+                        cx.job(core.id, Job::Verify(verification));
+                        Initiating::at(begun, Stage::Verifying(Box::new(verifying)))
+                    }
+                    Err(reason) => verifying.fail(&begun, cx, core, reason),
+                }
             }
             (_, other) => {
                 let reason = FailureReason::AuthMethod(other.method());
@@ -248,17 +233,36 @@ impl AuthSent {
         }
     }
 
+    /// What there will be once `peer` has proved that it is this.
+    pub(super) fn granted(
+        self,
+        connection: &Connection,
+        peer: Identity,
+        grant: &Grant<'_>,
+    ) -> Verifying {
+        Verifying {
+            peer,
+            assigned: assigned(grant),
+            child: self.child(connection, grant),
+            channel: self.channel,
+            nonces: Nonces {
+                initiator: self.handshake.nonce_i,
+                responder: self.handshake.nonce_r,
+            },
+        }
+    }
+
     /// The CHILD SA of the response, if it is one that we offered; none if we offered none.
     fn child(
         &self,
         connection: &Connection,
-        response: &AuthResponse<'_>,
+        grant: &Grant<'_>,
     ) -> Result<Option<ChildSummary>, Error> {
         let Some((offered, spi_in)) = &self.offered else {
             return Ok(None);
         };
-        let Some(answer) = &response.child else {
-            let refusal = response.child_error;
+        let Some(answer) = &grant.child else {
+            let refusal = grant.child_error;
             return Err(refusal.map_or(Unacceptable::Proposal.into(), Error::PeerRefused));
         };
         accept(&connection.child, offered, answer, *spi_in, None).map(Some)
@@ -285,7 +289,8 @@ impl Signing {
             identifier: &identifier,
             signature,
         };
-        AuthSent::send(begun, cx, core, ready, self.key.chain(), authentication)
+        let chain = self.key.chain();
+        AuthSent::send(begun, cx, core, ready, chain, Some(authentication))
     }
 }
 
@@ -303,7 +308,7 @@ impl Verifying {
         }
     }
 
-    fn establish(self, begun: Begun, cx: &mut Context<'_>, core: &Core) -> State {
+    pub(super) fn establish(self, begun: Begun, cx: &mut Context<'_>, core: &Core) -> State {
         let (summary, refusal) = match self.child {
             Ok(summary) => (summary, None),
             Err(error) => {
@@ -353,7 +358,7 @@ impl Verifying {
 
 /// The responder believes the SA is up: it must hear that it is not
 /// (RFC 7296 §2.21.2).
-fn give_up(
+pub(super) fn give_up(
     begun: &Begun,
     mut channel: Channel,
     cx: &mut Context<'_>,
@@ -381,6 +386,42 @@ fn give_up(
         State::Refusing(Box::new(Closing { channel }))
     } else {
         State::Gone
+    }
+}
+
+/// What a response has, if it is not why we failed.
+pub(super) fn accepted<T>(reply: Result<AuthReply<T>, Error>) -> Result<Box<T>, FailureReason> {
+    match reply {
+        Ok(AuthReply::Accepted(response)) => Ok(response),
+        Ok(AuthReply::Refused(notify)) => Err(FailureReason::PeerRefused(notify)),
+        Err(error) => Err(FailureReason::Refused(error)),
+    }
+}
+
+/// How to find out whether the responder is `peer`, if it proves that in a way that we
+/// take.
+pub(super) fn verification(
+    cx: &Context<'_>,
+    anchors: &Arc<TrustAnchors>,
+    peer: &Identity,
+    chain: Vec<CertificateDer<'static>>,
+    octets: Vec<u8>,
+    proof: Authentication<'_>,
+) -> Result<Verification, FailureReason> {
+    match proof {
+        Authentication::Signature {
+            scheme: Some(scheme),
+            signature,
+        } if cx.config.ike.takes(scheme) => Ok(Verification {
+            anchors: Arc::clone(anchors),
+            usage: Usage::Gateway,
+            chain,
+            identity: peer.clone(),
+            scheme,
+            octets,
+            signature: signature.to_vec(),
+        }),
+        other => Err(FailureReason::AuthMethod(other.method())),
     }
 }
 
@@ -444,8 +485,8 @@ fn configuration_request() -> Configuration<'static> {
 }
 
 /// The addresses of a CFG_REPLY.
-fn assigned(response: &AuthResponse<'_>) -> Vec<IpAddr> {
-    let reply = response
+fn assigned(grant: &Grant<'_>) -> Vec<IpAddr> {
+    let reply = grant
         .configuration
         .iter()
         .filter(|configuration| configuration.kind == ConfigurationType::REPLY);

@@ -5,8 +5,16 @@
 //!       ^              |                   shared key: no job is needed
 //!       +-- COOKIE, INVALID_KE_PAYLOAD
 //! ```
+//!
+//! With EAP, in `eap`:
+//!
+//! ```text
+//! AuthSent --> Checking --> Answering <--> Answered
+//!                               +--> Proving --> Established
+//! ```
 
 mod auth;
+mod eap;
 mod init;
 
 use alloc::boxed::Box;
@@ -14,6 +22,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use self::auth::{AuthSent, Signing, Verifying};
+use self::eap::Applying;
 use self::init::{Agreeing, InitSent};
 use super::channel::Channel;
 use super::{Context, Core, IkeSa, Progress, State};
@@ -57,6 +66,7 @@ enum Stage {
     Signing(Box<Signing>),
     AuthSent(Box<AuthSent>),
     Verifying(Box<Verifying>),
+    Applying(Box<Applying>),
 }
 
 /// Times a responder may have us begin anew: a cookie, a group, and once more
@@ -112,6 +122,7 @@ impl Initiating {
             Stage::Signing(stage) => Some(&stage.channel),
             Stage::AuthSent(stage) => Some(&stage.channel),
             Stage::Verifying(stage) => Some(&stage.channel),
+            Stage::Applying(stage) => Some(stage.channel()),
         }
     }
 
@@ -121,6 +132,7 @@ impl Initiating {
             Stage::Signing(stage) => Some(&mut stage.channel),
             Stage::AuthSent(stage) => Some(&mut stage.channel),
             Stage::Verifying(stage) => Some(&mut stage.channel),
+            Stage::Applying(stage) => Some(stage.channel_mut()),
         }
     }
 
@@ -156,6 +168,9 @@ impl Initiating {
             (Stage::AuthSent(stage), Some(message)) => {
                 stage.handle_response(self.begun, cx, core, &message)
             }
+            (Stage::Applying(stage), Some(message)) => {
+                stage.handle_response(self.begun, cx, core, &message)
+            }
             (stage, _) => Self::at(self.begun, stage),
         }
     }
@@ -178,6 +193,15 @@ impl Initiating {
             }
             (Stage::Verifying(stage), JobResult::Verified(result)) => {
                 stage.handle_verified(self.begun, cx, core, result)
+            }
+            (Stage::Applying(stage), JobResult::Verified(result)) => {
+                stage.handle_verified(self.begun, cx, core, result)
+            }
+            (Stage::Applying(stage), JobResult::Reply(reply)) => {
+                stage.handle_reply(self.begun, cx, core, reply)
+            }
+            (Stage::Applying(stage), JobResult::Abandoned) => {
+                stage.give_up(&self.begun, cx, core, reason)
             }
             (Stage::Verifying(stage), JobResult::Abandoned) => {
                 stage.fail(&self.begun, cx, core, reason)

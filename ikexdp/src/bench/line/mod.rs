@@ -14,6 +14,7 @@ pub(super) use self::udp::make_room;
 use self::xdp::Xdp;
 use super::error::BenchError;
 use super::plan::{Plan, Transport};
+use super::record::{Attached, Exchanged};
 use crate::udp::SendError;
 
 /// The ends of the clients of one thread.
@@ -105,6 +106,22 @@ impl Line {
         match self {
             Self::Udp(udp) => udp.keep_alive(path),
             Self::Xdp(xdp) => xdp.keep_alive(path),
+        }
+    }
+
+    /// How AF_XDP is attached, if it is.
+    pub(super) fn attached(&self) -> Option<Attached> {
+        match self {
+            Self::Udp(_) => None,
+            Self::Xdp(xdp) => Some(xdp.attached()),
+        }
+    }
+
+    /// What went by the kernel since this was asked the last time, with AF_XDP.
+    pub(super) fn take_by_kernel(&mut self) -> Exchanged {
+        match self {
+            Self::Udp(_) => Exchanged::default(),
+            Self::Xdp(xdp) => xdp.take_by_kernel(),
         }
     }
 

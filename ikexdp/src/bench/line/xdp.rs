@@ -5,8 +5,8 @@
 //! goes out has the headers of what came in, so that it needs neither a route nor a
 //! neighbour; the first message of all has none to take, and goes by the kernel.
 
-use std::collections::{HashMap, VecDeque};
-use std::net::{IpAddr, SocketAddr};
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
 use ikexdp_common::maps::{Config, SOURCES_DEFAULT};
@@ -16,6 +16,8 @@ use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
 use super::Unsent;
 use crate::bench::error::BenchError;
 use crate::bench::plan::Plan;
+use crate::bench::record::{Attached, Exchanged};
+use crate::bench::worker::octets;
 use crate::frame::{Reply, Request};
 use crate::udp::{Batch, Ports, Sockets};
 use crate::xdp::{Attachment, Interface, Program};
@@ -30,7 +32,7 @@ const KERNEL: u64 = 1 << 32;
 /// All that the clients have.
 pub(in crate::bench) struct Xdp {
     // Detached first, so that nothing is redirected to sockets that are gone.
-    _attachment: Attachment,
+    attachment: Attachment,
     _program: Program,
     mtu: u32,
     queues: Vec<Socket>,
@@ -46,6 +48,7 @@ pub(in crate::bench) struct Xdp {
     ways: [Option<Way>; 2],
     frames: Vec<Frame>,
     identification: u16,
+    by_kernel: Exchanged,
 }
 
 enum Received {
@@ -73,6 +76,7 @@ impl Xdp {
         epoll: &Epoll,
     ) -> Result<Self, BenchError> {
         let locals: Vec<_> = numbers.map(|number| plan.source.address(number)).collect();
+        check_local(&locals)?;
         // Nobody sends us floods, and our SPIs are random: what comes is for the engine.
         let config = Config {
             frame_max: FrameSize::for_mtu(interface.mtu).capacity(),
@@ -100,7 +104,8 @@ impl Xdp {
             epoll.add(socket, readable).map_err(BenchError::Poll)?;
         }
         Ok(Self {
-            _attachment: attachment,
+            attachment,
+            by_kernel: Exchanged::default(),
             _program: program,
             mtu: interface.mtu,
             queues,
@@ -144,10 +149,11 @@ impl Xdp {
                 let Some(socket) = self.kernel.iter().nth(place) else {
                     return;
                 };
-                let inbox = &mut self.inbox;
+                let (inbox, received) = (&mut self.inbox, &mut self.by_kernel.received);
                 // What cannot be read is lost, as it might be on the way.
                 let _ = self.batch.receive(socket, |datagram| {
                     if let Ok(Datagram { path, payload, .. }) = datagram {
+                        received.count(octets(&path, payload));
                         inbox.push_back(Received::Copied(path, payload.to_vec()));
                     }
                 });
@@ -208,7 +214,9 @@ impl Xdp {
         if self.send_frame(path, message).is_some() {
             return Ok(());
         }
-        Ok(self.kernel.send(path, message, true)?)
+        self.kernel.send(path, message, true)?;
+        self.by_kernel.sent.count(octets(path, message));
+        Ok(())
     }
 
     fn send_frame(&mut self, path: &Path, message: &[u8]) -> Option<()> {
@@ -226,6 +234,21 @@ impl Xdp {
         queue.send(frame).ok()
     }
 
+    /// Where the program runs, and how frames come and go.
+    pub(super) fn attached(&self) -> Attached {
+        let transfers = self.queues.iter().map(|it| it.transfer().to_string());
+        let transfers: BTreeSet<_> = transfers.collect();
+        Attached {
+            mode: self.attachment.mode().to_string(),
+            transfer: transfers.into_iter().collect::<Vec<_>>().join(", "),
+        }
+    }
+
+    /// What went by the kernel since this was asked the last time.
+    pub(super) fn take_by_kernel(&mut self) -> Exchanged {
+        std::mem::take(&mut self.by_kernel)
+    }
+
     /// Sends a NAT-keepalive packet; if it is lost, there will be another.
     pub(super) fn keep_alive(&self, path: &Path) {
         let _ = self.kernel.keep_alive(path);
@@ -241,4 +264,13 @@ impl Xdp {
         }
         is_stalled
     }
+}
+
+/// Whether all of them are this host's: the kernel sends first messages, and what comes for
+/// others it would forward.
+fn check_local(addresses: &[IpAddr]) -> Result<(), BenchError> {
+    for address in addresses.iter().copied() {
+        UdpSocket::bind((address, 0)).map_err(|source| BenchError::Bind { address, source })?;
+    }
+    Ok(())
 }

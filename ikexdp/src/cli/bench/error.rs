@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use ikexdp_common::maps::LOCAL_ADDRESSES;
 use ikexdp_proto::crypto::cert::CertificateError;
 
+use super::INTERRUPTED;
 use crate::bench::{BenchError, Report};
 use crate::xdp::InterfaceError;
 
@@ -70,6 +71,9 @@ pub enum LoadError {
     /// Nobody could answer so soon.
     #[error("`--timeout` is less than 100ms; hint: a first repeat comes after a thirtieth of it")]
     Timeout,
+    /// Nobody asks so often.
+    #[error("`--liveness` is less than 10ms; hint: clients ask every ten seconds or more rarely")]
+    Liveness,
     /// The SAs of a round would stay.
     #[error("`--rounds` needs `--delete`; hint: without it the SAs of a round stay for the next")]
     Rounds,
@@ -84,8 +88,16 @@ pub enum LoadError {
         source: io::Error,
     },
     /// There is no key in the file.
-    #[error("no key in {} of `--psk-file`; hint: what is in it is the key, but for white space at its end", path.display())]
+    #[error("nothing in {} of `{option}`; hint: what is in it is the secret, but for white space at its end", path.display())]
     NoSecret {
+        /// The option that names it.
+        option: &'static str,
+        /// The file.
+        path: PathBuf,
+    },
+    /// A password is text.
+    #[error("no text in {} of `--eap-password-file`; hint: a password is in UTF-8", path.display())]
+    NoText {
         /// The file.
         path: PathBuf,
     },
@@ -130,6 +142,9 @@ pub enum LoadError {
     /// It could not be done.
     #[error(transparent)]
     Run(Box<BenchError>),
+    /// Somebody has pressed Ctrl-C.
+    #[error("interrupted")]
+    Interrupted,
     /// No client connected.
     #[error("no client connected: {}", list(failures))]
     Nothing {
@@ -144,8 +159,22 @@ pub enum LoadError {
     },
 }
 
+impl LoadError {
+    /// What the program returns.
+    #[must_use]
+    pub const fn exit_status(&self) -> u8 {
+        match self {
+            Self::Interrupted => INTERRUPTED,
+            _ => 1,
+        }
+    }
+}
+
 /// Whether all went as it should.
 pub(super) fn judge(report: &Report) -> Result<(), LoadError> {
+    if report.interrupted {
+        return Err(LoadError::Interrupted);
+    }
     let failures = report.failures();
     if report.connected() == 0 {
         return Err(LoadError::Nothing { failures });

@@ -9,27 +9,50 @@ use std::io::{self, IsTerminal, Write};
 use std::net::{SocketAddr, ToSocketAddrs, UdpSocket};
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum, value_parser};
 use humantime::parse_duration;
 use ikexdp_common::maps::LOCAL_ADDRESSES;
-use ikexdp_proto::config::Fragmentation;
+use ikexdp_proto::config::{Fragmentation, Requirement};
 use ikexdp_proto::pattern::IdentityPattern;
 use ikexdp_proto::types::IKE_PORT;
+use signal_hook::consts::SIGINT;
+use signal_hook::flag;
 
 pub use self::error::LoadError;
 use self::suite::{Suite, suite};
 use super::CliError;
-use crate::bench::{self, IdentityTemplate, Load, Plan, Progress, Source, Transport};
+use crate::bench::{
+    self, IdentityTemplate, Load, Plan, Progress, Proof, Source, Transport, UserTemplate,
+};
 use crate::xdp::Interface;
 
 /// The least time for an answer that means something.
 const TIMEOUT_MIN: Duration = Duration::from_millis(100);
 
+/// What a program returns that was ended by SIGINT, as shells have it.
+const INTERRUPTED: u8 = 130;
+
+/// The shortest interval of questions that a client may ask in earnest.
+const LIVENESS_MIN: Duration = Duration::from_millis(10);
+
 /// Clients under way at a time if nothing is said.
 const CONCURRENCY: NonZeroUsize = NonZeroUsize::new(64).unwrap();
+
+// clap takes the number's place for the end of a line, but not with an escape sequence in
+// it, which it takes out again.
+const ID: &str = "Who clients are, with {\u{1b}[0mn} for the number of each, such as \
+                  user-{\u{1b}[0mn}@example.org";
+const ID_MORE: &str = "\n\nWith certificates, what the certificate says first, and with EAP, the name \
+                       for that, unless this says otherwise.";
+const EAP_USER: &str = "The name of clients that prove by EAP-MSCHAPv2 who they are, with \
+                        {\u{1b}[0mn} for the number of each";
+const EAP_USER_MORE: &str = "\n\nThe gateway must have a certificate, and prove that it knows the \
+                             password.";
 
 /// What clients send and hear by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -78,10 +101,13 @@ pub(super) struct Options {
     /// network so. If nothing is said, it is the address from which this host reaches the gateway.
     #[arg(long, value_name = "ADDRESS[/PREFIX]")]
     source: Option<Source>,
-    /// Who clients are, with {n} for the number of each, such as user-{n}@example.org
-    ///
-    /// With certificates, what the certificate says first unless this says otherwise.
-    #[arg(long, value_name = "IDENTITY", required_unless_present = "certificate")]
+    #[arg(
+        long,
+        help = ID,
+        long_help = ID.to_owned() + ID_MORE,
+        value_name = "IDENTITY",
+        required_unless_present_any = ["certificate", "eap_user"]
+    )]
     id: Option<IdentityTemplate>,
     /// Who the gateway must be; anybody who can prove it, if nothing is said
     #[arg(long, value_name = "IDENTITY")]
@@ -90,19 +116,29 @@ pub(super) struct Options {
     #[arg(
         long,
         value_name = "FILE",
-        required_unless_present = "certificate",
-        conflicts_with_all = ["certificate", "key", "authority"]
+        required_unless_present_any = ["certificate", "eap_user"],
+        conflicts_with_all = ["certificate", "key", "authority", "eap_user"]
     )]
     psk_file: Option<PathBuf>,
-    /// The certificate that clients show, and intermediates, in PEM
-    #[arg(long, value_name = "FILE", requires_all = ["key", "authority"])]
+    /// The certificate that clients show, one for all of them, and intermediates, in PEM
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires_all = ["key", "authority"],
+        conflicts_with = "eap_user"
+    )]
     certificate: Option<PathBuf>,
     /// The private key of the certificate
     #[arg(long, value_name = "FILE", requires = "certificate")]
     key: Option<PathBuf>,
     /// The authorities of the gateway's certificate, in PEM
-    #[arg(long, value_name = "FILE", requires = "certificate")]
+    #[arg(long, value_name = "FILE")]
     authority: Option<PathBuf>,
+    #[arg(long, help = EAP_USER, long_help = EAP_USER.to_owned() + EAP_USER_MORE, value_name = "NAME", requires_all = ["eap_password_file", "authority"])]
+    eap_user: Option<UserTemplate>,
+    /// The file with their password, one for all of them
+    #[arg(long, value_name = "FILE", requires = "eap_user")]
+    eap_password_file: Option<PathBuf>,
     /// The algorithms to offer, as `ikexdp sas --wide` names them, such as
     /// aes256-gcm16/prf-sha2-256/x25519; of a kind that is not named, the modern ones
     #[arg(long, value_name = "NAME[/NAME]...", value_parser = suite)]
@@ -119,6 +155,9 @@ pub(super) struct Options {
     /// Hold the SAs for a time, such as 30s, and answer what the gateway asks meanwhile
     #[arg(long, value_name = "DURATION", value_parser = parse_duration)]
     hold: Option<Duration>,
+    /// Meanwhile each client asks the gateway so often whether it lives, such as 10s
+    #[arg(long, value_name = "DURATION", requires = "hold", value_parser = parse_duration)]
+    liveness: Option<Duration>,
     /// Have every IKE SA replaced so many times
     #[arg(long, value_name = "N", default_value = "0", value_parser = value_parser!(u32).range(..=1000))]
     rekey: u32,
@@ -148,7 +187,11 @@ pub(super) fn execute(options: Options, out: &mut impl Write) -> Result<(), CliE
             let _ = write!(stderr, "\r{}\x1b[K", show::progress(&progress, clients));
         }
     };
-    let report = bench::run(plan, watch);
+    let stop = Arc::new(AtomicBool::new(false));
+    // Who asks twice does not want to wait for a report.
+    flag::register_conditional_shutdown(SIGINT, INTERRUPTED.into(), Arc::clone(&stop))?;
+    flag::register(SIGINT, Arc::clone(&stop))?;
+    let report = bench::run(plan, &stop, watch);
     if is_watched {
         let _ = write!(io::stderr(), "\r\x1b[K");
     }
@@ -171,13 +214,14 @@ impl Options {
         if self.timeout < TIMEOUT_MIN {
             return Err(LoadError::Timeout);
         }
-        let (credential, requirement) = match (&self.psk_file, &self.certificate) {
-            (Some(file), _) => credentials::shared_key(file)?,
-            (None, certificate) => credentials::certificates(
-                [certificate, &self.key, &self.authority].map(Option::as_deref),
-            )?,
-        };
-        let identity = credentials::identity(self.id, &credential)?;
+        if self
+            .liveness
+            .is_some_and(|interval| interval < LIVENESS_MIN)
+        {
+            return Err(LoadError::Liveness);
+        }
+        let (proof, requirement) = self.proof()?;
+        let identity = credentials::identity(self.id, &proof)?;
         if self.rounds > NonZeroU32::MIN && !self.delete {
             return Err(LoadError::Rounds);
         }
@@ -194,7 +238,7 @@ impl Options {
             transport,
             source,
             identity,
-            credential,
+            proof,
             gateway_identity: self.gateway_id.unwrap_or(IdentityPattern::Any),
             requirement,
             ike,
@@ -203,13 +247,31 @@ impl Options {
             fragmentation: Fragmentation {
                 enabled: !self.no_fragmentation,
                 datagram_len: self.fragment_size,
+                is_remembered: false,
             },
             timeout: self.timeout,
             rounds: self.rounds,
             hold: self.hold,
+            liveness: self.liveness,
             rekeys: self.rekey,
             delete: self.delete,
         })
+    }
+
+    /// How clients prove who they are, and how the gateway must.
+    fn proof(&self) -> Result<(Proof, Requirement), LoadError> {
+        let authority = &self.authority;
+        match (&self.psk_file, &self.eap_user) {
+            (Some(file), _) => credentials::shared_key(file),
+            (None, Some(users)) => {
+                let files = [&self.eap_password_file, authority];
+                credentials::passwords(users, files.map(Option::as_deref))
+            }
+            (None, None) => {
+                let files = [&self.certificate, &self.key, authority];
+                credentials::certificates(files.map(Option::as_deref))
+            }
+        }
     }
 
     /// The gateway's address, of the family of clients if that is said.

@@ -38,7 +38,13 @@ pub(super) fn table(report: &Report) -> String {
     table.line(&format!(
         "clients  {clients}, played by {threads} threads, by {transport}"
     ));
+    if let (Some(mode), Some(transfer)) = (&report.xdp_mode, &report.xdp_transfer) {
+        table.line(&format!("xdp      {mode}, {transfer}"));
+    }
     table.line(&format!("suite    {suite}"));
+    if report.interrupted {
+        table.line("interrupted: the last phase is not whole");
+    }
     table.line("");
     let names = [
         "round", "phase", "begun", "done", "failed", "seconds", "per s", "p50 ms", "p90 ms",
@@ -101,10 +107,22 @@ fn notes(phase: &PhaseReport) -> Vec<String> {
     if phase.children_refused > 0 {
         notes.push(format!("CHILD SAs refused: {}", phase.children_refused));
     }
-    if phase.generator_busy_percent > BUSY {
+    if phase.fragments_lowered > 0 {
         notes.push(format!(
-            "the generator was busy for {:.0} % of the time and may be what was measured",
-            phase.generator_busy_percent
+            "clients that had to send smaller fragments: {}",
+            phase.fragments_lowered
+        ));
+    }
+    if let Some(by_kernel) = &phase.by_kernel {
+        notes.push(format!(
+            "by the kernel: sent {} datagrams, and received {}",
+            by_kernel.sent.datagrams, by_kernel.received.datagrams
+        ));
+    }
+    if phase.busiest_thread_percent > BUSY {
+        notes.push(format!(
+            "a thread of the generator was busy for {:.0} % of the time, which may be what was measured",
+            phase.busiest_thread_percent
         ));
     }
     notes

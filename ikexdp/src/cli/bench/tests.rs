@@ -1,6 +1,8 @@
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
+use ikexdp_proto::config::Credential;
 use tempfile::TempDir;
 
 use super::error::list;
@@ -64,9 +66,9 @@ fn a_plan_follows_from_the_options() {
 fn a_secret_ends_where_its_line_ends() {
     let directory = TempDir::new().unwrap();
     let options = options(&directory, &["127.0.0.1"]);
-    let (credential, _) = credentials::shared_key(options.psk_file.as_deref().unwrap()).unwrap();
-    match credential {
-        ikexdp_proto::config::Credential::SharedKey(secret) => {
+    let (proof, _) = credentials::shared_key(options.psk_file.as_deref().unwrap()).unwrap();
+    match proof {
+        Proof::Same(Credential::SharedKey(secret)) => {
             assert_eq!(secret.expose(), SECRET.as_bytes());
         }
         other => panic!("{other:?}"),
@@ -83,6 +85,7 @@ fn what_is_said_twice_or_by_halves_is_refused() {
     assert!(!with(&["--no-fragmentation", "--fragment-size", "1280"]));
     assert!(!with(&["--fragment-size", "575"]));
     assert!(!with(&["--suite", "rot13"]));
+    assert!(!with(&["--liveness", "1s"]));
     assert!(!with(&["--transport", "xdp"]));
     assert!(!with(&[
         "--certificate",
@@ -106,6 +109,101 @@ fn what_is_said_twice_or_by_halves_is_refused() {
     ]));
 }
 
+/// Clients that have a password need to know whose certificate the gateway has.
+#[test]
+fn names_and_a_password_are_one_way_among_others() {
+    let eap = [
+        "192.0.2.1",
+        "--eap-user",
+        "u{n}",
+        "--eap-password-file",
+        "p",
+    ];
+    let with = |more: &[&str]| parses(&[&eap[..], more].concat());
+    assert!(with(&["--authority", "a"]));
+    assert!(with(&["--authority", "a", "--id", "c{n}@a.test"]));
+    assert!(!with(&[]));
+    assert!(!with(&["--authority", "a", "--psk-file", "f"]));
+    assert!(!with(&[
+        "--authority",
+        "a",
+        "--certificate",
+        "c",
+        "--key",
+        "k"
+    ]));
+    assert!(!parses(&[
+        "192.0.2.1",
+        "--eap-user",
+        "u",
+        "--authority",
+        "a"
+    ]));
+    assert!(!parses(&[
+        "192.0.2.1",
+        "--authority",
+        "a",
+        "--eap-password-file",
+        "p"
+    ]));
+    assert!(!parses(&["192.0.2.1", "--authority", "a"]));
+}
+
+#[test]
+fn a_password_is_text_and_each_client_has_a_name() {
+    let directory = TempDir::new().unwrap();
+    let users: UserTemplate = "User-{n}".parse().unwrap();
+    let file = directory.path().join("password");
+    let authority = directory.path().join("ca.pem");
+    let key = rcgen::KeyPair::generate().unwrap();
+    let root = rcgen::CertificateParams::default().self_signed(&key);
+    fs::write(&authority, root.unwrap().pem()).unwrap();
+    let load = |content: &[u8]| {
+        fs::write(&file, content).unwrap();
+        let loaded = credentials::passwords(&users, [Some(&file), Some(&authority)]);
+        loaded.map_err(|error| error.to_string())
+    };
+    let (proof, requirement) = load("пароль\n".as_bytes()).unwrap();
+    assert!(matches!(requirement, Requirement::Certificate(_)));
+    let identity = credentials::identity(None, &proof).unwrap();
+    assert_eq!(identity.of(7).to_string(), "user-7");
+    for (content, expected) in [(&b"\n"[..], "nothing in "), (b"\xff", "no text in ")] {
+        let error = load(content).unwrap_err();
+        assert!(error.starts_with(expected), "{error}");
+        assert!(error.contains("--eap-password-file"), "{error}");
+    }
+}
+
+/// As the daemon says it of its own.
+#[test]
+fn a_secret_that_everybody_can_read_is_warned_of() {
+    let directory = TempDir::new().unwrap();
+    let file = directory.path().join("psk");
+    fs::write(&file, SECRET).unwrap();
+    let allow = |mode| fs::set_permissions(&file, fs::Permissions::from_mode(mode)).unwrap();
+    allow(0o644);
+    let caution = credentials::caution("--psk-file", &file).unwrap();
+    assert!(caution.starts_with("`--psk-file`: "), "{caution}");
+    assert!(
+        caution.ends_with("hint: take the right away: `chmod o-r`"),
+        "{caution}"
+    );
+    allow(0o640);
+    assert_eq!(credentials::caution("--psk-file", &file), None);
+}
+
+/// clap would break the line at the place of the number.
+#[test]
+fn help_says_what_stands_for_the_number() {
+    let mut command = Cli::command();
+    let bench = command.find_subcommand_mut("bench").unwrap();
+    for help in [bench.render_help(), bench.render_long_help()] {
+        let help = help.to_string();
+        assert!(help.contains("such as user-{n}@example.org"), "{help}");
+        assert_eq!(help.matches("with {n} for the number").count(), 2, "{help}");
+    }
+}
+
 /// Each names the option and what to do.
 #[test]
 fn errors_name_the_option_and_the_remedy() {
@@ -113,6 +211,10 @@ fn errors_name_the_option_and_the_remedy() {
         (
             &["192.0.2.1", "--source", "10.1.0.0/30"][..],
             "`--source` has room for 2 clients, `--clients` wants 100; hint: give a shorter prefix",
+        ),
+        (
+            &["127.0.0.1", "--hold", "1s", "--liveness", "9ms"],
+            "`--liveness` is less than 10ms; hint: clients ask every ten seconds or more rarely",
         ),
         (
             &["192.0.2.1", "--source", "2001:db8::/64"],
@@ -163,7 +265,7 @@ fn a_gateway_that_is_not_there_gives_timeouts() {
         "--timeout",
         "310ms",
     ]);
-    let report = bench::run(plan.unwrap(), |_| {}).unwrap();
+    let report = bench::run(plan.unwrap(), &AtomicBool::new(false), |_| {}).unwrap();
     let [connect] = &report.phases[..] else {
         panic!("{report:?}");
     };
@@ -178,4 +280,26 @@ fn a_gateway_that_is_not_there_gives_timeouts() {
     let error = error::judge(&report).unwrap_err().to_string();
     assert_eq!(error, "no client connected: timeout IKE_SA_INIT 3");
     assert!(show::table(&report).contains("round 1, connect: failed: timeout IKE_SA_INIT 3"));
+}
+
+/// A gateway that does not answer would have kept it for half a minute.
+#[test]
+fn who_interrupts_it_gets_what_there_is() {
+    let silent = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let port = silent.local_addr().unwrap().port().to_string();
+    let plan = plan(&["127.0.0.1", "--port", &port, "--hold", "1h", "--delete"]).unwrap();
+    let stop = AtomicBool::new(false);
+    let watch = |_| stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    let report = bench::run(plan, &stop, watch).unwrap();
+    let [connect] = &report.phases[..] else {
+        panic!("{report:?}");
+    };
+    assert_eq!(
+        (connect.begun, connect.succeeded, connect.failed),
+        (64, 0, 0)
+    );
+    assert!(show::table(&report).contains("interrupted"));
+    let error = error::judge(&report).unwrap_err();
+    assert_eq!(error.to_string(), "interrupted");
+    assert_eq!(error.exit_status(), 130);
 }

@@ -1,6 +1,6 @@
 //! The clients of one thread: who is about what, and what came of it.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
@@ -22,8 +22,8 @@ const TIMEOUT: &str = "timeout INFORMATIONAL";
 const NO_END: &str = "no end";
 
 /// How many times the time of one exchange a client has for all that it is about: a
-/// handshake may be told twice to begin anew, and has two exchanges itself.
-const EXCHANGES: u32 = 6;
+/// handshake may be told twice to begin anew, and has seven exchanges itself with EAP.
+const EXCHANGES: u32 = 10;
 
 /// What a client does next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +34,8 @@ pub(super) enum Wish {
     Rekey(IkeSaId),
     /// It deletes its IKE SA.
     Delete(IkeSaId),
+    /// It asks whether the gateway lives.
+    Probe(IkeSaId),
 }
 
 /// The clients of one thread.
@@ -41,13 +43,21 @@ pub(super) enum Wish {
 pub(super) struct Fleet {
     load: Load,
     thread: usize,
-    timeout: Duration,
+    /// How long an exchange may take.
+    exchange: Duration,
+    /// How often who holds its SA asks for life.
+    liveness: Option<Duration>,
     clients: Vec<Client>,
     /// Whose the IKE SAs are that are up.
     owners: HashMap<IkeSaId, usize>,
     /// Those that are being deleted.
     closing: BTreeMap<usize, IkeSaId>,
+    /// Those that the gateway has been told are over, and may answer to: they were
+    /// replaced, or refused.
+    leaving: BTreeSet<IkeSaId>,
     course: Option<Course>,
+    /// Whether nothing more is to be begun.
+    is_stopped: bool,
     record: Record,
     /// Those that have succeeded and failed since somebody asked.
     news: (u64, u64),
@@ -65,18 +75,91 @@ struct Client {
 
 /// A phase under way.
 #[derive(Debug)]
-enum Course {
-    /// Until then.
-    Hold(Instant),
-    Each {
-        phase: Phase,
+struct Course {
+    phase: Phase,
+    turns: Turns,
+    under_way: usize,
+    /// When who must have come to an end that began then, in this order.
+    patience: VecDeque<(Instant, Instant, usize)>,
+    /// Until when it is waited for the last answers, once all have come to an end.
+    last_answers: Option<Instant>,
+}
+
+/// Whose turn it is.
+#[derive(Debug)]
+enum Turns {
+    /// Everybody's, once.
+    Once {
         pace: Pace,
         /// The place of the next who may begin.
         next: usize,
-        under_way: usize,
-        /// When who must have come to an end, in this order.
-        patience: VecDeque<(Instant, usize)>,
     },
+    /// Until then everybody's, after every interval.
+    Again {
+        until: Instant,
+        interval: Duration,
+        /// When it is whose turn, in this order.
+        queue: VecDeque<(Instant, usize)>,
+    },
+}
+
+impl Turns {
+    /// Of `clients` who ask after every `interval`, spread over it.
+    fn again(clients: usize, interval: Option<Duration>, (now, until): (Instant, Instant)) -> Self {
+        let each = u32::try_from(clients).unwrap_or(u32::MAX);
+        let step = interval.and_then(|it| it.checked_div(each));
+        let places = (0..clients).zip(0_u32..);
+        let turn = |(place, number)| Some((now + step?.saturating_mul(number), place));
+        Self::Again {
+            until,
+            interval: interval.unwrap_or_default(),
+            queue: places.filter_map(turn).collect(),
+        }
+    }
+}
+
+impl Course {
+    /// The next whose turn it is by now, and since when.
+    fn turn(&mut self, now: Instant) -> Option<(Instant, usize)> {
+        match &mut self.turns {
+            Turns::Once { pace, next } => {
+                let due = pace.due(now, self.under_way).filter(|due| *due <= now)?;
+                let place = *next;
+                *next = next.saturating_add(1);
+                Some((due, place))
+            }
+            Turns::Again {
+                until,
+                interval,
+                queue,
+            } => {
+                let (due, place) = queue.pop_front_if(|(due, _)| *due <= now && *due < *until)?;
+                queue.push_back((due + *interval, place));
+                Some((due, place))
+            }
+        }
+    }
+
+    /// When it is the next one's turn of so many clients, or nobody's any more.
+    fn due(&self, now: Instant, clients: usize) -> Option<Instant> {
+        match &self.turns {
+            Turns::Once { pace, next } if *next < clients => pace.due(now, self.under_way),
+            Turns::Once { .. } => None,
+            Turns::Again { until, queue, .. } => {
+                let next = queue.front().map(|(due, _)| *due);
+                (*until > now).then(|| next.map_or(*until, |next| next.min(*until)))
+            }
+        }
+    }
+
+    /// Whether everybody has had a turn, and come to an end.
+    fn is_done(&self, now: Instant, clients: usize) -> bool {
+        self.under_way == 0
+            && match &self.turns {
+                Turns::Once { next, .. } => *next >= clients,
+                Turns::Again { until, .. } => *until <= now,
+            }
+    }
 }
 
 impl Fleet {
@@ -98,11 +181,14 @@ impl Fleet {
         Ok(Self {
             load: plan.load,
             thread,
-            timeout: plan.timeout.saturating_mul(EXCHANGES),
+            exchange: plan.timeout,
+            liveness: plan.liveness,
             clients: numbers.map(client).collect(),
             owners: HashMap::new(),
             closing: BTreeMap::new(),
+            leaving: BTreeSet::new(),
             course: None,
+            is_stopped: false,
             record: Record::new()?,
             news: (0, 0),
         })
@@ -111,87 +197,92 @@ impl Fleet {
     /// Begins a phase, of which other threads do their shares.
     pub(super) fn begin_phase(&mut self, phase: Phase, threads: NonZeroUsize, now: Instant) {
         self.record.busy = Duration::ZERO;
-        self.course = Some(match phase {
+        let turns = match phase {
             Phase::Hold(time) => {
                 self.record.extend(now, now + time);
-                Course::Hold(now + time)
+                Turns::again(self.clients.len(), self.liveness, (now, now + time))
             }
-            Phase::Connect | Phase::Rekey | Phase::Delete => Course::Each {
-                phase,
+            Phase::Connect | Phase::Rekey | Phase::Delete => Turns::Once {
                 pace: self.load.pace(self.thread, threads, now),
                 next: 0,
-                under_way: 0,
-                patience: VecDeque::new(),
             },
+        };
+        self.course = Some(Course {
+            phase,
+            turns,
+            under_way: 0,
+            patience: VecDeque::new(),
+            last_answers: None,
         });
     }
 
-    /// What was measured, if the phase is over.
+    /// What was measured, if the phase is over: everybody has come to an end, and nothing
+    /// of it will be answered in the next.
     ///
     /// # Errors
     /// [`BenchError`] if there is no memory for the next one.
-    pub(super) fn conclude(&mut self, now: Instant) -> Result<Option<Record>, BenchError> {
-        let is_over = match &self.course {
-            None => false,
-            Some(Course::Hold(until)) => *until <= now,
-            Some(Course::Each {
-                next, under_way, ..
-            }) => *under_way == 0 && *next >= self.clients.len(),
-        };
-        if !is_over {
+    pub(super) fn conclude(
+        &mut self,
+        now: Instant,
+        is_there: impl Fn(IkeSaId) -> bool,
+    ) -> Result<Option<Record>, BenchError> {
+        let Some(course) = &mut self.course else {
             return Ok(None);
+        };
+        if !self.is_stopped {
+            if !course.is_done(now, self.clients.len()) {
+                return Ok(None);
+            }
+            let until = *course.last_answers.get_or_insert(now + self.exchange);
+            self.leaving.retain(|id| is_there(*id));
+            if !self.leaving.is_empty() && now < until {
+                return Ok(None);
+            }
         }
         self.course = None;
+        self.leaving.clear();
         Ok(Some(std::mem::replace(&mut self.record, Record::new()?)))
+    }
+
+    /// Ends the phase under way, whoever is about something in it.
+    pub(super) fn stop(&mut self, now: Instant) {
+        self.is_stopped = true;
+        self.record.stop(now);
+        for client in &mut self.clients {
+            client.since = None;
+        }
     }
 
     /// When something is to be done if nothing comes earlier.
     pub(super) fn due(&self, now: Instant) -> Option<Instant> {
-        match &self.course {
-            None => None,
-            Some(Course::Hold(until)) => Some(*until),
-            Some(Course::Each {
-                pace,
-                next,
-                under_way,
-                patience,
-                ..
-            }) => {
-                let next = (*next < self.clients.len()).then(|| pace.due(now, *under_way));
-                let patience = patience.front().map(|(end, _)| *end);
-                next.flatten().into_iter().chain(patience).min()
-            }
-        }
+        let course = self.course.as_ref()?;
+        let patience = course.patience.front().map(|(end, ..)| *end);
+        let next = course.due(now, self.clients.len());
+        let dues = [next, patience, course.last_answers];
+        dues.into_iter().flatten().min()
     }
 
     /// The next whose time has come, and what it wants. It is under way from the moment
     /// at which it should have begun: a generator that is late does not hide it.
     pub(super) fn next(&mut self, now: Instant) -> Option<(usize, Wish)> {
-        let Some(Course::Each {
-            phase,
-            pace,
-            next,
-            under_way,
-            patience,
-        }) = &mut self.course
-        else {
-            return None;
-        };
+        let course = self.course.as_mut()?;
         loop {
-            let place = *next;
+            let (due, place) = course.turn(now)?;
             let client = self.clients.get_mut(place)?;
-            let due = pace.due(now, *under_way).filter(|due| *due <= now)?;
-            *next = next.saturating_add(1);
-            let wish = match (*phase, client.sa) {
+            let wish = match (course.phase, client.sa) {
                 (Phase::Connect, _) => Wish::Connect(client.number),
                 (Phase::Rekey, Some(id)) => Wish::Rekey(id),
                 (Phase::Delete, Some(id)) => Wish::Delete(id),
-                // Who has no SA sits this one out.
+                (Phase::Hold(_), Some(id)) if client.since.is_none() => Wish::Probe(id),
+                // Who has no SA, or waits for an answer, sits this one out.
                 _ => continue,
             };
-            pace.begin();
-            *under_way = under_way.saturating_add(1);
-            patience.push_back((due + self.timeout, place));
+            if let Turns::Once { pace, .. } = &mut course.turns {
+                pace.begin();
+            }
+            course.under_way = course.under_way.saturating_add(1);
+            let timeout = self.exchange.saturating_mul(EXCHANGES);
+            course.patience.push_back((due + timeout, due, place));
             client.since = Some(due);
             client.exchanged = Exchanged::default();
             self.record.begun = self.record.begun.saturating_add(1);
@@ -202,13 +293,14 @@ impl Fleet {
 
     /// Gives up on those of whom the engine says nothing.
     pub(super) fn give_up(&mut self, now: Instant) {
-        while let Some(Course::Each { patience, .. }) = &mut self.course
-            && let Some((end, place)) = patience.front().copied()
-            && end <= now
+        while let Some(course) = &mut self.course
+            && let Some((_, since, place)) = course.patience.pop_front_if(|(end, ..)| *end <= now)
         {
-            patience.pop_front();
-            // Nobody begins twice in a phase.
-            self.fail(place, now, NO_END);
+            // It may be about the next one already.
+            let client = self.clients.get(place);
+            if client.is_some_and(|client| client.since == Some(since)) {
+                self.fail(place, now, NO_END);
+            }
         }
     }
 
@@ -226,11 +318,16 @@ impl Fleet {
                 if let Some(place) = line.place(failure.path.local) {
                     self.fail(place, now, &name(&failure.reason));
                 }
+                self.leaving.extend(failure.id);
             }
             Event::Rekeyed { id, new, .. } => {
+                self.leaving.insert(*id);
                 if let Some(place) = self.owners.remove(id) {
                     self.own(place, *new);
-                    self.succeed(place, now);
+                    // The gateway may do so as well, while clients are about something else.
+                    if self.is_in(|phase| phase == Phase::Rekey) {
+                        self.succeed(place, now);
+                    }
                 }
             }
             Event::RekeyRefused { id, reason } => {
@@ -242,8 +339,15 @@ impl Fleet {
             Event::ChildRefused { .. } => {
                 self.record.children_refused = self.record.children_refused.saturating_add(1);
             }
+            Event::FragmentsLowered { .. } => {
+                self.record.fragments_lowered = self.record.fragments_lowered.saturating_add(1);
+            }
             _ => {}
         }
+    }
+
+    fn is_in(&self, is: impl FnOnce(Phase) -> bool) -> bool {
+        self.course.as_ref().is_some_and(|course| is(course.phase))
     }
 
     fn own(&mut self, place: usize, id: IkeSaId) {
@@ -281,6 +385,17 @@ impl Fleet {
         }
     }
 
+    /// A datagram came for the client at this place: it may be the answer to its question.
+    pub(super) fn look_at_question(&mut self, now: Instant, place: usize, engine: &Endpoint) {
+        let client = self.clients.get(place);
+        if self.is_in(|phase| matches!(phase, Phase::Hold(_)))
+            && let Some(id) = client.and_then(|client| client.since.and(client.sa))
+            && !engine.is_asking(id)
+        {
+            self.succeed(place, now);
+        }
+    }
+
     /// Time has passed: whose deletion is over now was not answered.
     pub(super) fn look_at_deletions(&mut self, now: Instant, engine: &Endpoint) {
         let closing = self.closing.iter();
@@ -311,12 +426,10 @@ impl Fleet {
 
     /// The client at this place is no longer about something, if it was.
     fn end(&mut self, place: usize, now: Instant) -> Option<(Instant, Exchanged)> {
-        let Some(Course::Each { under_way, .. }) = &mut self.course else {
-            return None;
-        };
+        let course = self.course.as_mut()?;
         let client = self.clients.get_mut(place)?;
         let since = client.since.take()?;
-        *under_way = under_way.saturating_sub(1);
+        course.under_way = course.under_way.saturating_sub(1);
         self.record.extend(now, now);
         Some((since, client.exchanged))
     }
@@ -354,94 +467,4 @@ impl Fleet {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::bench::Load;
-
-    const START: Instant = Instant::from_micros(1_000_000);
-
-    fn at(milliseconds: u64) -> Instant {
-        START + Duration::from_millis(milliseconds)
-    }
-
-    /// Three clients on one thread, ten in a second; an exchange has 100 ms.
-    fn fleet() -> Fleet {
-        let mut plan = Plan::for_tests();
-        plan.load = Load::Rate(10.try_into().unwrap());
-        plan.timeout = Duration::from_millis(100);
-        let mut fleet = Fleet::new(&plan, 0, 1..=3).unwrap();
-        fleet.begin_phase(Phase::Connect, NonZeroUsize::MIN, START);
-        fleet
-    }
-
-    /// A generator that is late does not hide it.
-    #[test]
-    fn latency_counts_from_when_a_client_was_due() {
-        let mut fleet = fleet();
-        let late = at(150);
-        assert_eq!(fleet.next(late), Some((0, Wish::Connect(1))));
-        assert_eq!(fleet.next(late), Some((1, Wish::Connect(2))));
-        assert_eq!(fleet.next(late), None);
-        assert_eq!(fleet.due(late), Some(at(200)));
-        fleet.sent(1, 400);
-        fleet.succeed(1, at(160));
-        let latency = &fleet.record.latency;
-        assert!(
-            latency.equivalent(latency.max(), 60_000),
-            "{}",
-            latency.max()
-        );
-        assert_eq!(fleet.record.useful.sent.octets, 400);
-        assert_eq!(fleet.take_news(), (1, 0));
-    }
-
-    #[test]
-    fn a_phase_is_over_when_everybody_has_come_to_an_end() {
-        let mut fleet = fleet();
-        let all = at(200);
-        while fleet.next(all).is_some() {}
-        fleet.succeed(0, all);
-        assert!(fleet.fail(1, all, "shared_key"));
-        // Nobody ends twice.
-        assert!(!fleet.fail(1, all, "shared_key"));
-        assert!(fleet.conclude(all).unwrap().is_none());
-        // The engine says nothing of the third.
-        let end = all + Duration::from_millis(600);
-        fleet.give_up(end);
-        let record = fleet.conclude(end).unwrap().unwrap();
-        assert_eq!((record.begun, record.latency.len()), (3, 1));
-        let failures: Vec<_> = record.failures.into_iter().collect();
-        let expected = [(NO_END.to_owned(), 1), ("shared_key".to_owned(), 1)];
-        assert_eq!(failures, expected);
-        assert_eq!(record.span, Some((START, end)));
-    }
-
-    /// Who has not connected neither replaces nor deletes anything.
-    #[test]
-    fn who_has_no_sa_sits_out() {
-        let mut fleet = fleet();
-        fleet.own(1, IkeSaId(7));
-        fleet.begin_phase(Phase::Delete, NonZeroUsize::MIN, START);
-        assert_eq!(fleet.next(START), Some((1, Wish::Delete(IkeSaId(7)))));
-        assert_eq!(fleet.next(at(1000)), None);
-        fleet.closed(at(1000), IkeSaId(7), CloseReason::PeerDeleted);
-        let record = fleet.conclude(at(1000)).unwrap().unwrap();
-        assert_eq!(record.failures["deleted by the peer"], 1);
-    }
-
-    #[test]
-    fn an_sa_that_ends_while_it_is_held_is_lost() {
-        let mut fleet = fleet();
-        fleet.own(0, IkeSaId(7));
-        fleet.begin_phase(
-            Phase::Hold(Duration::from_secs(1)),
-            NonZeroUsize::MIN,
-            START,
-        );
-        fleet.closed(at(500), IkeSaId(7), CloseReason::DeadPeer);
-        assert!(fleet.conclude(at(999)).unwrap().is_none());
-        let record = fleet.conclude(at(1000)).unwrap().unwrap();
-        assert_eq!(record.lost["peer does not answer"], 1);
-        assert!(record.failures.is_empty());
-    }
-}
+mod tests;
