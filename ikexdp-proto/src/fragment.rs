@@ -3,6 +3,7 @@
 //! Only plaintext of authentic fragments gets here; what an outsider sends
 //! changes nothing.
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
@@ -90,7 +91,7 @@ impl Reassembly {
     /// [`Limit`] if the message is too long or in too many fragments; the
     /// place is empty then.
     pub(crate) fn add(
-        place: &mut Option<Self>,
+        place: &mut Option<Box<Self>>,
         fragment: FragmentNumber,
         first: PayloadType,
         mut plaintext: Vec<u8>,
@@ -100,7 +101,7 @@ impl Reassembly {
             *place = None;
             return Err(Limit::Fragments);
         }
-        let fresh = |recut| Self::new(fragment.total, recut, now);
+        let fresh = |recut| Box::new(Self::new(fragment.total, recut, now));
         let message = match place {
             Some(message) if fragment.total < message.total => return Ok(Added::Stale),
             // What we have does not fit any more.
@@ -168,7 +169,7 @@ mod tests {
 
     const FIRST: PayloadType = PayloadType::ID_INITIATOR;
 
-    struct Receiver(Option<Reassembly>);
+    struct Receiver(Option<Box<Reassembly>>);
 
     impl Receiver {
         fn add(&mut self, number: u16, total: u16, plaintext: &[u8]) -> Result<Added, Limit> {

@@ -21,7 +21,7 @@ use crate::types::{IkeSaId, Spi};
 /// All IKE SAs.
 #[derive(Debug, Default)]
 pub(crate) struct Table {
-    sas: BTreeMap<IkeSaId, Entry>,
+    sas: BTreeMap<IkeSaId, Box<Entry>>,
     spis: OwnSpis,
     by_request: BTreeMap<RequestKey, IkeSaId>,
     /// The SAs that are up, by whom they are with.
@@ -62,7 +62,7 @@ pub(crate) type RequestKey = (IpAddr, Spi);
 
 #[derive(Debug)]
 struct Entry {
-    sa: Box<IkeSa>,
+    sa: IkeSa,
     spi: Spi,
     request: Option<RequestKey>,
     /// What it is found by in `by_peer`, while it is.
@@ -159,14 +159,14 @@ impl Table {
     }
 
     pub(crate) fn find(&self, id: IkeSaId) -> Option<&IkeSa> {
-        self.sas.get(&id).map(|entry| &*entry.sa)
+        self.sas.get(&id).map(|entry| &entry.sa)
     }
 
     /// The SAs in the order of their making: all, or those after one.
     pub(crate) fn after(&self, id: Option<IkeSaId>) -> impl Iterator<Item = &IkeSa> {
         let start = id.map_or(Bound::Unbounded, Bound::Excluded);
         let range = self.sas.range((start, Bound::Unbounded));
-        range.map(|(_, entry)| &*entry.sa)
+        range.map(|(_, entry)| &entry.sa)
     }
 
     /// Adds an SA; `request` is what it was made by, if a peer made it.
@@ -178,13 +178,13 @@ impl Table {
             self.by_request.insert(request, id);
         }
         let entry = Entry {
-            sa: Box::new(sa),
+            sa,
             spi,
             request,
             peer: None,
             booked: Booked::default(),
         };
-        self.sas.insert(id, entry);
+        self.sas.insert(id, Box::new(entry));
         self.settle(config, id);
     }
 

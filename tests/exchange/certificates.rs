@@ -28,7 +28,7 @@ fn certificate(pem: &str) -> CertificateDer<'static> {
 
 fn signing_key(pem: &str) -> SigningKey {
     let key = PrivateKeyDer::from_pem_slice(pem.as_bytes()).unwrap();
-    SigningKey::from_der(&key, &SystemRandom::new()).unwrap()
+    SigningKey::from_der(&key).unwrap()
 }
 
 /// The gateway's certificate of this lab, with the root behind it.

@@ -1,10 +1,12 @@
 //! Message IDs, repeats and fragments, seen from a peer's side.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use harness::script::{KEY, Script, config, is_unknown};
 use ikexdp_proto::event::Event;
 use ikexdp_proto::limits::{
-    DATAGRAM_LEN_MIN, FRAGMENTS_MAX, REASSEMBLY_TIME_MAX, RESPONSE_REPEATS_MAX,
+    DATAGRAM_LEN_MIN, FRAGMENTS_MAX, REASSEMBLY_TIME_MAX, RESPONSE_KEPT, RESPONSE_REPEATS_MAX,
 };
 use ikexdp_proto::message::informational::Informational;
 use ikexdp_proto::stats::Stat;
@@ -54,6 +56,27 @@ fn a_replayed_request_is_answered_a_bounded_number_of_times() {
     let request = script.seal(INFORMATIONAL, 2, &nothing());
     let answers: usize = (0..1000).map(|_| script.deliver(&request).len()).sum();
     assert_eq!(answers, 1 + usize::from(RESPONSE_REPEATS_MAX));
+}
+
+/// RFC 7296 §2.1: a responder may forget a response "after a timeout of several minutes".
+#[test]
+fn a_response_is_kept_for_minutes_and_no_longer() {
+    let mut config = config();
+    config.timing.liveness = 4 * RESPONSE_KEPT;
+    config.timing.first_liveness = 4 * RESPONSE_KEPT;
+    let mut script = Script::new(config);
+    script.establish();
+    let request = script.seal(INFORMATIONAL, 2, &nothing());
+    let answer = script.deliver(&request);
+    let second = Duration::from_secs(1);
+    assert!(script.wait(RESPONSE_KEPT - second).is_empty());
+    assert_eq!(script.deliver(&request), answer);
+    // It is not kept the longer for being asked for.
+    assert!(script.wait(second).is_empty());
+    assert!(script.deliver(&request).is_empty());
+    assert_eq!(count(&script, Stat::OutOfWindow), 1);
+    let next = script.seal(INFORMATIONAL, 3, &nothing());
+    assert_eq!(script.deliver(&next).len(), 1);
 }
 
 #[test]

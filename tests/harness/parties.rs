@@ -19,7 +19,6 @@ use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, CustomExtension,
     ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyPair, RevokedCertParams, date_time_ymd,
 };
-use ring::rand::SystemRandom;
 use rustls_pki_types::CertificateDer;
 
 /// The gateway's name.
@@ -270,7 +269,7 @@ impl Pki {
         let key = KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap();
         let leaf = params.signed_by(&key, &self.issuer).unwrap();
         let der = rustls_pki_types::PrivateKeyDer::try_from(key.serialize_der()).unwrap();
-        let signer = SigningKey::from_der(&der, &SystemRandom::new()).unwrap();
+        let signer = SigningKey::from_der(&der).unwrap();
         let chain = vec![CertificateDer::from(leaf.der().to_vec())];
         Credential::Certificates(vec![Arc::new(CertifiedKey::new(chain, signer).unwrap())])
     }

@@ -6,9 +6,10 @@
 //!   IKE header to SK header
 //! ```
 //!
-//! The key schedules of AES-CBC are wiped when they are dropped; the keys of AEADs
-//! and HMACs are inside `ring`, which has no way to wipe them.
+//! Keys are wiped when they are dropped, and so are the key schedules of AES-CBC; what
+//! `ring` makes of keys for a message it has no way to wipe, and leaves on the stack.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -19,32 +20,27 @@ use ring::{aead, hmac};
 use subtle::ConstantTimeEq;
 
 use super::CryptoError;
-use super::cipher::{BLOCK, Cipher, Encryption, Integrity, SALT};
+use super::cipher::{BLOCK, Cipher, Encryption, SALT};
+use crate::types::Secret;
 
 type Block = Array<u8, aes::cipher::consts::U16>;
 
 /// Keys of one direction, to seal with.
 pub struct SealKey {
-    cipher: Cipher,
-    key: Sealer,
+    material: Material,
     /// Invocations so far: the IV of the AEAD ciphers (RFC 5282 §3.1).
     counter: u64,
 }
 
-enum Sealer {
-    Aead(Aead),
-    Cbc(CbcEncrypt, hmac::Key),
-}
-
 /// Keys of one direction, to open with.
-pub struct OpenKey {
-    cipher: Cipher,
-    key: Opener,
-}
+pub struct OpenKey(Material);
 
-enum Opener {
-    Aead(Aead),
-    Cbc(CbcDecrypt, hmac::Key),
+/// Keys as they were derived. They are made ready for each message anew, for some tenth
+/// of a microsecond: kept ready they would take more than all else that there is of an SA.
+struct Material {
+    cipher: Cipher,
+    /// Of the cipher, with the salt of an AEAD behind it; then of the integrity algorithm.
+    octets: Secret<Box<[u8]>>,
 }
 
 impl SealKey {
@@ -54,16 +50,8 @@ impl SealKey {
     /// # Errors
     /// [`CryptoError::KeyLength`] if a key is not as long as `cipher` wants it.
     pub fn new(cipher: Cipher, encryption: &[u8], integrity: &[u8]) -> Result<Self, CryptoError> {
-        let key = match cipher.integrity() {
-            None => Sealer::Aead(Aead::new(cipher.encryption(), encryption)?),
-            Some(algorithm) => Sealer::Cbc(
-                CbcEncrypt::new(encryption)?,
-                hmac_key(algorithm, integrity)?,
-            ),
-        };
         Ok(Self {
-            cipher,
-            key,
+            material: Material::new(cipher, encryption, integrity)?,
             counter: 0,
         })
     }
@@ -71,7 +59,17 @@ impl SealKey {
     /// Which algorithms the key is for.
     #[must_use]
     pub const fn cipher(&self) -> Cipher {
-        self.cipher
+        self.material.cipher
+    }
+
+    /// The key material, as [`Self::new`] takes it.
+    pub(super) fn parts(&self) -> (&[u8], &[u8]) {
+        self.material.parts()
+    }
+
+    /// Opens what this key has sealed, as [`OpenKey::open`] does.
+    pub(crate) fn open(&self, message: &[u8], associated: usize) -> Result<Vec<u8>, CryptoError> {
+        self.material.open(message, associated)
     }
 
     /// Appends IV, ciphertext and ICV to `message`, which holds the associated
@@ -86,25 +84,30 @@ impl SealKey {
         random: &mut dyn CryptoRng,
     ) -> Result<(), CryptoError> {
         let associated = message.len();
-        message.reserve_exact(self.cipher.sealed_len(plaintext.len()));
-        match &self.key {
-            Sealer::Aead(key) => {
+        let cipher = self.material.cipher;
+        let (encryption, integrity) = self.material.parts();
+        message.reserve_exact(cipher.sealed_len(plaintext.len()));
+        match cipher.integrity() {
+            None => {
+                let key = Aead::new(cipher.encryption(), encryption)?;
                 let iv = self.counter.to_be_bytes();
                 self.counter = self.counter.checked_add(1).ok_or(CryptoError::KeyLength)?;
                 message.extend_from_slice(&iv);
-                append_padded(message, plaintext, self.cipher.block());
+                append_padded(message, plaintext, cipher.block());
                 key.seal(message, associated, iv)
             }
-            Sealer::Cbc(key, mac) => {
+            Some(algorithm) => {
+                let key = CbcEncrypt::new(encryption)?;
+                let mac = hmac::Key::new(algorithm.algorithm(), integrity);
                 // An IV of AES-CBC must be unpredictable (RFC 7296 §3.14).
                 let mut iv = [0; BLOCK];
                 random.fill_bytes(&mut iv);
                 message.extend_from_slice(&iv);
                 let start = message.len();
-                append_padded(message, plaintext, self.cipher.block());
+                append_padded(message, plaintext, cipher.block());
                 key.encrypt(iv, message.get_mut(start..).unwrap_or_default());
-                let tag = hmac::sign(mac, message);
-                message.extend(tag.as_ref().iter().take(self.cipher.icv()));
+                let tag = hmac::sign(&mac, message);
+                message.extend(tag.as_ref().iter().take(cipher.icv()));
                 Ok(())
             }
         }
@@ -117,14 +120,7 @@ impl OpenKey {
     /// # Errors
     /// [`CryptoError::KeyLength`] if a key is not as long as `cipher` wants it.
     pub fn new(cipher: Cipher, encryption: &[u8], integrity: &[u8]) -> Result<Self, CryptoError> {
-        let key = match cipher.integrity() {
-            None => Opener::Aead(Aead::new(cipher.encryption(), encryption)?),
-            Some(algorithm) => Opener::Cbc(
-                CbcDecrypt::new(encryption)?,
-                hmac_key(algorithm, integrity)?,
-            ),
-        };
-        Ok(Self { cipher, key })
+        Material::new(cipher, encryption, integrity).map(Self)
     }
 
     /// Authenticates `message`, whose first `associated` octets are in the
@@ -134,18 +130,46 @@ impl OpenKey {
     /// [`CryptoError::Unauthentic`] if the message is not the peer's, cut
     /// short, or padded past its beginning.
     pub fn open(&self, message: &[u8], associated: usize) -> Result<Vec<u8>, CryptoError> {
+        self.0.open(message, associated)
+    }
+
+    /// The key material, as [`Self::new`] takes it.
+    pub(super) fn parts(&self) -> (&[u8], &[u8]) {
+        self.0.parts()
+    }
+}
+
+impl Material {
+    fn new(cipher: Cipher, encryption: &[u8], integrity: &[u8]) -> Result<Self, CryptoError> {
+        let fits = encryption.len() == cipher.encryption().key_material()
+            && integrity.len() == cipher.integrity_key_material();
+        let octets = Secret::new([encryption, integrity].concat().into_boxed_slice());
+        fits.then_some(Self { cipher, octets })
+            .ok_or(CryptoError::KeyLength)
+    }
+
+    /// Of the cipher, and of the integrity algorithm.
+    fn parts(&self) -> (&[u8], &[u8]) {
+        let encryption = self.cipher.encryption().key_material();
+        let octets = self.octets.expose();
+        octets.split_at_checked(encryption).unwrap_or_default()
+    }
+
+    fn open(&self, message: &[u8], associated: usize) -> Result<Vec<u8>, CryptoError> {
         let unauthentic = CryptoError::Unauthentic;
         let (aad, body) = message.split_at_checked(associated).ok_or(unauthentic)?;
         let (iv, sealed) = body.split_at_checked(self.cipher.iv()).ok_or(unauthentic)?;
-        let mut plaintext = match &self.key {
-            Opener::Aead(key) => key.open(aad, iv, sealed)?,
-            Opener::Cbc(key, mac) => {
+        let (encryption, integrity) = self.parts();
+        let mut plaintext = match self.cipher.integrity() {
+            None => Aead::new(self.cipher.encryption(), encryption)?.open(aad, iv, sealed)?,
+            Some(algorithm) => {
+                let mac = hmac::Key::new(algorithm.algorithm(), integrity);
                 let (covered, icv) = message
                     .len()
                     .checked_sub(self.cipher.icv())
                     .and_then(|end| message.split_at_checked(end))
                     .ok_or(unauthentic)?;
-                let tag = hmac::sign(mac, covered);
+                let tag = hmac::sign(&mac, covered);
                 let expected = tag.as_ref().get(..icv.len()).ok_or(unauthentic)?;
                 if !bool::from(expected.ct_eq(icv)) {
                     return Err(unauthentic);
@@ -153,7 +177,7 @@ impl OpenKey {
                 let ciphertext = sealed
                     .get(..sealed.len().saturating_sub(icv.len()))
                     .ok_or(unauthentic)?;
-                key.decrypt(iv, ciphertext)?
+                CbcDecrypt::new(encryption)?.decrypt(iv, ciphertext)?
             }
         };
         // Any padding the sender likes, up to 255 octets (RFC 7296 §3.14).
@@ -175,14 +199,6 @@ fn append_padded(message: &mut Vec<u8>, plaintext: &[u8], block: usize) {
     message.extend(core::iter::repeat_n(0, padding));
     // Less than a block, so it fits.
     message.push(u8::try_from(padding).unwrap_or_default());
-}
-
-fn hmac_key(algorithm: Integrity, key: &[u8]) -> Result<hmac::Key, CryptoError> {
-    if key.len() == algorithm.key_material() {
-        Ok(hmac::Key::new(algorithm.algorithm(), key))
-    } else {
-        Err(CryptoError::KeyLength)
-    }
 }
 
 /// An AEAD key with its salt.
@@ -313,19 +329,20 @@ impl CbcDecrypt {
 
 impl fmt::Debug for SealKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "SealKey({})", self.cipher)
+        write!(f, "SealKey({})", self.material.cipher)
     }
 }
 
 impl fmt::Debug for OpenKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "OpenKey({})", self.cipher)
+        write!(f, "OpenKey({})", self.0.cipher)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::crypto::cipher::Integrity;
     use crate::testing::Counting;
     use hex_literal::hex;
 
@@ -393,7 +410,8 @@ mod tests {
         let (_, open) = keys(cipher);
         let mut message = AAD.to_vec();
         message.extend([0; BLOCK]);
-        let mac = hmac_key(Integrity::HmacSha2_256_128, &[0x23; 32]).unwrap();
+        let algorithm = Integrity::HmacSha2_256_128.algorithm();
+        let mac = hmac::Key::new(algorithm, &[0x23; 32]);
         let tag = hmac::sign(&mac, &message);
         message.extend(&tag.as_ref()[..16]);
         assert_eq!(
@@ -412,9 +430,7 @@ mod tests {
         let mut data = alloc::vec![b'x'];
         data.extend([0; 254]);
         let mut message = AAD.to_vec();
-        let Sealer::Aead(key) = &seal.key else {
-            panic!("{cipher} is an AEAD")
-        };
+        let key = Aead::new(cipher.encryption(), seal.parts().0).unwrap();
         message.extend([0; 8]);
         message.extend(&data);
         message.extend([0, 255]);

@@ -1,11 +1,12 @@
-//! Key exchange methods: X25519 (RFC 8031), P-256 and P-384 (RFC 5903) by ring,
+//! Key exchange methods: X25519 (RFC 8031), P-256 and P-384 (RFC 5903) by aws-lc,
 //! P-521 by RustCrypto, MODP (RFC 3526) by constant-time Montgomery arithmetic.
 
 use alloc::vec::Vec;
 use core::fmt;
 
+use aws_lc_rs::agreement;
+use aws_lc_rs::rand::SystemRandom;
 use crypto_bigint::U384;
-use ring::agreement;
 use ring::rand::SecureRandom;
 
 use super::CryptoError;
@@ -130,15 +131,16 @@ impl Group {
         })
     }
 
-    /// Makes a key pair for one exchange.
+    /// Makes a key pair for one exchange: of `random`, or where aws-lc makes it of its
+    /// own source, which is the system's as well.
     ///
     /// # Errors
-    /// [`CryptoError::Random`] if `random` fails.
+    /// [`CryptoError::Random`] if the source fails.
     pub fn generate(self, random: &dyn SecureRandom) -> Result<KeyPair, CryptoError> {
         let (public, private) = match self {
-            Self::Curve25519 => curve_key(&agreement::X25519, random)?,
-            Self::Ecp256 => curve_key(&agreement::ECDH_P256, random)?,
-            Self::Ecp384 => curve_key(&agreement::ECDH_P384, random)?,
+            Self::Curve25519 => curve_key(&agreement::X25519)?,
+            Self::Ecp256 => curve_key(&agreement::ECDH_P256)?,
+            Self::Ecp384 => curve_key(&agreement::ECDH_P384)?,
             Self::Ecp521 => {
                 let key = p521::exchange::PrivateKey::generate(random)?;
                 (key.public(), PrivateKey::P521(key))
@@ -255,8 +257,9 @@ impl KeyPair {
                 }
                 encoded.extend_from_slice(peer);
                 let peer = agreement::UnparsedPublicKey::new(key.algorithm(), encoded);
-                agreement::agree_ephemeral(key, &peer, |secret| Secret::new(secret.to_vec()))
-                    .map_err(|_| CryptoError::PublicValue)
+                agreement::agree_ephemeral(key, peer, CryptoError::PublicValue, |secret| {
+                    Ok(Secret::new(secret.to_vec()))
+                })
             }
         }
     }
@@ -273,9 +276,8 @@ pub(super) const UNCOMPRESSED: u8 = 4;
 
 fn curve_key(
     algorithm: &'static agreement::Algorithm,
-    random: &dyn SecureRandom,
 ) -> Result<(Vec<u8>, PrivateKey), CryptoError> {
-    let key = agreement::EphemeralPrivateKey::generate(algorithm, random)
+    let key = agreement::EphemeralPrivateKey::generate(algorithm, &SystemRandom::new())
         .map_err(|_| CryptoError::Random)?;
     let public = key.compute_public_key().map_err(|_| CryptoError::Random)?;
     let point = match public.as_ref() {

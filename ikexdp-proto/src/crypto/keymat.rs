@@ -14,18 +14,17 @@ use crate::types::{Role, Secret, Spis};
 #[derive(Debug)]
 pub struct IkeKeys {
     prf: Prf,
+    /// Our part in the IKE SA.
+    role: Role,
     /// SK_d, from which all keys of further SAs come.
-    sk_d: Secret<Vec<u8>>,
-    /// SK_pi, the initiator's share in AUTH.
-    sk_pi: Secret<Vec<u8>>,
-    /// SK_pr, the responder's share in AUTH.
-    sk_pr: Secret<Vec<u8>>,
+    sk_d: Secret<Box<[u8]>>,
+    /// SK_pi and SK_pr, the initiator's and the responder's share in AUTH, until that is
+    /// over.
+    sk_p: Option<[Secret<Box<[u8]>>; 2]>,
     /// Seals what we send.
     pub seal: SealKey,
     /// Opens what the peer sends.
     pub open: OpenKey,
-    /// What protects messages, until somebody takes it to keep or to wipe.
-    pub(crate) fresh: Option<Box<MessageKeys>>,
 }
 
 /// The keys that protect the messages of an IKE SA, for who is to read along.
@@ -179,18 +178,44 @@ impl IkeKeys {
             Role::Initiator => ((sk_ei, sk_ai), (sk_er, sk_ar)),
             Role::Responder => ((sk_er, sk_ar), (sk_ei, sk_ai)),
         };
+        let secret = |key: &[u8]| Secret::new(Box::from(key));
         Ok(Self {
             prf,
-            sk_d: Secret::new(sk_d.to_vec()),
-            sk_pi: Secret::new(sk_pi.to_vec()),
-            sk_pr: Secret::new(sk_pr.to_vec()),
+            role,
+            sk_d: secret(sk_d),
+            sk_p: Some([sk_pi, sk_pr].map(secret)),
             seal: SealKey::new(cipher, seal.0, seal.1)?,
             open: OpenKey::new(cipher, open.0, open.1)?,
-            fresh: Some(Box::new(MessageKeys {
-                from_initiator: EspKeys::new(sk_ei, sk_ai),
-                from_responder: EspKeys::new(sk_er, sk_ar),
-            })),
         })
+    }
+
+    /// What protects messages, for who is to read along.
+    pub(crate) fn of_messages(&self) -> MessageKeys {
+        let keys = |(encryption, integrity): (&[u8], &[u8])| EspKeys::new(encryption, integrity);
+        let (ours, theirs) = (keys(self.seal.parts()), keys(self.open.parts()));
+        let (from_initiator, from_responder) = match self.role {
+            Role::Initiator => (ours, theirs),
+            Role::Responder => (theirs, ours),
+        };
+        MessageKeys {
+            from_initiator,
+            from_responder,
+        }
+    }
+
+    /// Wipes what AUTH alone needs: both sides have proved who they are.
+    pub(crate) fn forget_shares(&mut self) {
+        self.sk_p = None;
+    }
+
+    /// A side's share in AUTH; empty when that is over.
+    fn share(&self, of: Role) -> &[u8] {
+        self.sk_p
+            .as_ref()
+            .map_or(&[], |[initiator, responder]| match of {
+                Role::Initiator => initiator.expose(),
+                Role::Responder => responder.expose(),
+            })
     }
 
     /// The octets that `signer` signs: its first message, the other side's
@@ -203,11 +228,7 @@ impl IkeKeys {
         peer_nonce: &[u8],
         id_body: &[u8],
     ) -> Vec<u8> {
-        let sk_p = match signer {
-            Role::Initiator => &self.sk_pi,
-            Role::Responder => &self.sk_pr,
-        };
-        let maced_id = self.prf.compute(sk_p.expose(), &[id_body]);
+        let maced_id = self.prf.compute(self.share(signer), &[id_body]);
         [first_message, peer_nonce, maced_id.expose()].concat()
     }
 
@@ -250,11 +271,11 @@ mod tests {
         let cipher = Cipher::new(Encryption::AesGcm16_256, None).unwrap();
         let keys = derive(Prf::HmacSha2_256, cipher, Role::Responder);
         assert_eq!(
-            keys.sk_pi.expose()[..],
+            keys.share(Role::Initiator)[..],
             hex!("770ea1e022472be4ca52bdb9b78f758513408c8f1f0341f3cd545728929d7688")
         );
         assert_eq!(
-            keys.sk_pr.expose()[..],
+            keys.share(Role::Responder)[..],
             hex!("ccdddc9a302f01079bd615076257a9105877675e5a6d85deee944fdcc725e7ff")
         );
         let from_initiator = hex!(
@@ -272,7 +293,7 @@ mod tests {
         let cipher = Cipher::new(Encryption::AesCbc128, integrity).unwrap();
         let keys = derive(Prf::HmacSha2_384, cipher, Role::Initiator);
         assert_eq!(
-            keys.sk_pi.expose()[..],
+            keys.share(Role::Initiator)[..],
             hex!(
                 "9722100d3485e1ae3173a77a6e2f44934e1a6ebe5f62c8ee"
                 "df03da11d1d8317d2d73244855c5fd243d97d3c648f45b7e"
@@ -355,7 +376,7 @@ mod tests {
             hex!("56d9e85ed7b0dd9a3293da29ddab3504e74560bea3643d3d3384d4aaca11906a")
         );
         assert_eq!(
-            new.sk_pi.expose()[..],
+            new.share(Role::Initiator)[..],
             hex!("ae17161bdc8c9057c90fe842c645a48211ba171ed03768379d044981abe06729")
         );
     }

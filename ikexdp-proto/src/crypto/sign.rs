@@ -4,10 +4,11 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
 
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{self, EcdsaKeyPair, Ed25519KeyPair, KeyPair};
 use der::asn1::{ObjectIdentifier, OctetStringRef};
 use der::{Encode, Sequence};
 use ring::rand::SecureRandom;
-use ring::signature::{self, EcdsaKeyPair, Ed25519KeyPair, KeyPair};
 use rustls_pki_types::PrivateKeyDer;
 use x509_cert::spki::AlgorithmIdentifierRef;
 
@@ -48,32 +49,29 @@ impl SigningKey {
     /// # Errors
     /// [`CryptoError::PrivateKey`] if it is of another kind, damaged, or an RSA
     /// key outside 2048 to 4096 bits.
-    pub fn from_der(
-        key: &PrivateKeyDer<'_>,
-        random: &dyn SecureRandom,
-    ) -> Result<Self, CryptoError> {
+    pub fn from_der(key: &PrivateKeyDer<'_>) -> Result<Self, CryptoError> {
         match key {
             PrivateKeyDer::Pkcs1(key) => {
                 let key = RsaSigningKey::from_pkcs1(key.secret_pkcs1_der())?;
                 Ok(Self::Rsa(Box::new(key)))
             }
-            PrivateKeyDer::Pkcs8(key) => Self::from_pkcs8(key.secret_pkcs8_der(), random),
+            PrivateKeyDer::Pkcs8(key) => Self::from_pkcs8(key.secret_pkcs8_der()),
             PrivateKeyDer::Sec1(key) => [P256, P384, P521]
                 .into_iter()
                 .filter_map(|curve| wrap_sec1(curve, key.secret_sec1_der()).ok())
-                .find_map(|wrapped| Self::from_pkcs8(&wrapped, random).ok())
+                .find_map(|wrapped| Self::from_pkcs8(&wrapped).ok())
                 .ok_or(CryptoError::PrivateKey),
             _ => Err(CryptoError::PrivateKey),
         }
     }
 
-    fn from_pkcs8(key: &[u8], random: &dyn SecureRandom) -> Result<Self, CryptoError> {
+    fn from_pkcs8(key: &[u8]) -> Result<Self, CryptoError> {
         let p256 = &signature::ECDSA_P256_SHA256_ASN1_SIGNING;
         let p384 = &signature::ECDSA_P384_SHA384_ASN1_SIGNING;
         let rsa = RsaSigningKey::from_pkcs8(key);
         rsa.map(|rsa| Self::Rsa(Box::new(rsa)))
-            .or_else(|_| EcdsaKeyPair::from_pkcs8(p256, key, random).map(Self::EcdsaP256))
-            .or_else(|_| EcdsaKeyPair::from_pkcs8(p384, key, random).map(Self::EcdsaP384))
+            .or_else(|_| EcdsaKeyPair::from_pkcs8(p256, key).map(Self::EcdsaP256))
+            .or_else(|_| EcdsaKeyPair::from_pkcs8(p384, key).map(Self::EcdsaP384))
             .or_else(|_| P521SigningKey::from_pkcs8(key).map(Self::EcdsaP521))
             .or_else(|_| Ed25519KeyPair::from_pkcs8_maybe_unchecked(key).map(Self::Ed25519))
             .map_err(|_| CryptoError::PrivateKey)
@@ -122,11 +120,11 @@ impl SigningKey {
         }
     }
 
-    /// Signs `message`.
+    /// Signs `message`; aws-lc takes randomness of its own, the others `random`.
     ///
     /// # Errors
     /// [`CryptoError::PrivateKey`] if `scheme` is not one this key can do, and
-    /// [`CryptoError::Random`] if `random` fails.
+    /// [`CryptoError::Random`] if there is no randomness.
     pub fn sign(
         &self,
         scheme: SignatureScheme,
@@ -140,7 +138,7 @@ impl SigningKey {
                     Hash::Sha384 => &signature::RSA_PKCS1_SHA384,
                     Hash::Sha512 => &signature::RSA_PKCS1_SHA512,
                 };
-                key.sign(encoding, message, random)
+                key.sign(encoding, message)
             }
             (Self::Rsa(key), SignatureScheme::RsaPss(hash)) => {
                 let encoding = match hash {
@@ -148,22 +146,26 @@ impl SigningKey {
                     Hash::Sha384 => &signature::RSA_PSS_SHA384,
                     Hash::Sha512 => &signature::RSA_PSS_SHA512,
                 };
-                key.sign(encoding, message, random)
+                key.sign(encoding, message)
             }
             (Self::Rsa(key), SignatureScheme::RsaSha1) => key.sign_sha1(message, random),
             (Self::EcdsaP256(key), SignatureScheme::Ecdsa(Hash::Sha256))
             | (Self::EcdsaP384(key), SignatureScheme::Ecdsa(Hash::Sha384)) => key
-                .sign(random, message)
+                .sign(&SystemRandom::new(), message)
                 .map(|signature| signature.as_ref().to_vec())
                 .map_err(|_| CryptoError::Random),
             (Self::EcdsaP256(key), SignatureScheme::EcdsaP256) => {
-                let signature = key.sign(random, message).map_err(|_| CryptoError::Random)?;
+                let signature = key
+                    .sign(&SystemRandom::new(), message)
+                    .map_err(|_| CryptoError::Random)?;
                 p256::ecdsa::Signature::from_der(signature.as_ref())
                     .map(|signature| signature.to_bytes().to_vec())
                     .map_err(|_| CryptoError::PrivateKey)
             }
             (Self::EcdsaP384(key), SignatureScheme::EcdsaP384) => {
-                let signature = key.sign(random, message).map_err(|_| CryptoError::Random)?;
+                let signature = key
+                    .sign(&SystemRandom::new(), message)
+                    .map_err(|_| CryptoError::Random)?;
                 p384::ecdsa::Signature::from_der(signature.as_ref())
                     .map(|signature| signature.to_bytes().to_vec())
                     .map_err(|_| CryptoError::PrivateKey)
@@ -213,7 +215,7 @@ struct PrivateKeyInfo<'a> {
     key: &'a OctetStringRef,
 }
 
-/// Puts an ECPrivateKey (RFC 5915) on `curve` into the PKCS #8 form ring reads.
+/// Puts an ECPrivateKey (RFC 5915) on `curve` into the PKCS #8 form aws-lc reads.
 fn wrap_sec1(curve: ObjectIdentifier, key: &[u8]) -> der::Result<Vec<u8>> {
     PrivateKeyInfo {
         version: 0,
@@ -258,7 +260,7 @@ mod tests {
                 .unwrap()
                 .serialize_der();
             let pkcs8 = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(pkcs8));
-            let key = SigningKey::from_der(&pkcs8, &random).unwrap();
+            let key = SigningKey::from_der(&pkcs8).unwrap();
             assert_eq!(alloc::format!("{key}"), name);
             let peer = |hashes| Verifier {
                 hashes,
@@ -278,17 +280,16 @@ mod tests {
     /// What `openssl ecparam -genkey` writes.
     #[test]
     fn a_sec1_key_is_read() {
-        let random = SystemRandom::new();
         let algorithm = &rcgen::PKCS_ECDSA_P256_SHA256;
         let pkcs8 = rcgen::KeyPair::generate_for(algorithm)
             .unwrap()
             .serialize_der();
         let info = PrivateKeyInfo::from_der(&pkcs8).unwrap();
         let sec1 = PrivateSec1KeyDer::from(info.key.as_bytes().to_vec());
-        let key = SigningKey::from_der(&PrivateKeyDer::Sec1(sec1), &random);
+        let key = SigningKey::from_der(&PrivateKeyDer::Sec1(sec1));
         assert!(matches!(key, Ok(SigningKey::EcdsaP256(_))));
         let nonsense = PrivateSec1KeyDer::from(alloc::vec![1, 2, 3]);
-        let key = SigningKey::from_der(&PrivateKeyDer::Sec1(nonsense), &random);
+        let key = SigningKey::from_der(&PrivateKeyDer::Sec1(nonsense));
         assert_eq!(key.err(), Some(CryptoError::PrivateKey));
     }
 }

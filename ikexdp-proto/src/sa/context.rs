@@ -90,12 +90,10 @@ impl Context<'_> {
         self.outputs.push_back(Output::Event(event));
     }
 
-    /// Hands out keys that were just derived, if it is this peer's that are asked for;
-    /// else they are wiped here.
-    pub(crate) fn expose(&mut self, peer: &Path, spis: Spis, suite: IkeSuite, keys: &mut IkeKeys) {
-        let fresh = keys.fresh.take();
-        if let Some(keys) = fresh.filter(|_| self.exposed == Some(peer.remote.ip())) {
-            let keys = *keys;
+    /// Hands out keys that were just derived, if it is this peer's that are asked for.
+    pub(crate) fn expose(&mut self, peer: &Path, spis: Spis, suite: IkeSuite, keys: &IkeKeys) {
+        if self.exposed == Some(peer.remote.ip()) {
+            let keys = keys.of_messages();
             let exposed = Box::new(ExposedKeys { spis, suite, keys });
             self.outputs.push_back(Output::Keys(exposed));
         }

@@ -164,6 +164,8 @@ impl Estate {
             child: Box::new(child.summary.clone()),
             rekeyed,
         });
+        // Most have one, and room for four is a kibibyte.
+        self.children.reserve_exact(1);
         self.children.push(child);
     }
 

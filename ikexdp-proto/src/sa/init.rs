@@ -254,11 +254,11 @@ impl Responding {
             spis: core.spis,
         };
         let suite = self.chosen.suite;
-        let Ok(mut keys) = IkeKeys::derive(suite.prf, suite.cipher, Role::Responder, &seed) else {
+        let Ok(keys) = IkeKeys::derive(suite.prf, suite.cipher, Role::Responder, &seed) else {
             cx.handshake_failed(core, Progress::default(), FailureReason::KeyExchange);
             return State::Gone;
         };
-        cx.expose(&core.path, core.spis, suite, &mut keys);
+        cx.expose(&core.path, core.spis, suite, &keys);
         let fragmentation = cx.config.fragmentation.enabled && self.fragmentation;
         if !fragmentation {
             cx.stats.count(Stat::PeerWithoutFragmentation);

@@ -5,14 +5,16 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use crate::limits::DATAGRAM_LEN_MIN;
+use crate::time::Instant;
 use crate::wire::header::Header;
-use crate::wire::writer::Chain;
 
 /// A sealed message, kept until its exchange is over.
 #[derive(Debug)]
 pub(crate) struct Sent {
     /// Its header; of fragments, what their headers have in common.
     pub(crate) header: Header,
+    /// When it was sent first.
+    pub(crate) first: Instant,
     /// Times it has been sent again.
     pub(crate) repeats: u8,
     /// Longest IP datagram when it was first sealed.
@@ -20,30 +22,30 @@ pub(crate) struct Sent {
     /// What the path added to each then, in octets.
     overhead: usize,
     datagrams: Vec<Bytes>,
-    /// What is inside, for sealing it anew; there until that has been done, if
-    /// it can be done.
-    chain: Option<Chain>,
+    /// Whether it can be cut anew, and has not been.
+    can_be_recut: bool,
     /// The same in smaller fragments.
     lowered: Option<Vec<Bytes>>,
     last_was_lowered: bool,
 }
 
 impl Sent {
-    /// Keeps a message that went out as `datagrams`; with its payloads in
-    /// `chain` it can be cut anew.
+    /// Keeps a message that went out as `datagrams`, at `first`.
     pub(crate) fn new(
         header: Header,
         (datagram_len, overhead): (u16, usize),
         datagrams: Vec<Bytes>,
-        chain: Option<Chain>,
+        can_be_recut: bool,
+        first: Instant,
     ) -> Self {
         Self {
             header,
+            first,
             repeats: 0,
             datagram_len,
             overhead,
             datagrams,
-            chain,
+            can_be_recut,
             lowered: None,
             last_was_lowered: false,
         }
@@ -55,21 +57,22 @@ impl Sent {
     /// every other time in the smallest fragments (RFC 7383 §2.5.2), because the
     /// path may drop the larger ones; and the old ones in between, because some
     /// peers refuse a changed total. Where the peer asks over a path that adds
-    /// more `overhead` than the first, the first cut is too long at once. `seal`
-    /// makes the smaller ones.
+    /// more `overhead` than the first, the first cut is too long at once. `recut`
+    /// makes the smaller ones of the first.
     pub(crate) fn repeat(
         &mut self,
         overhead: usize,
-        seal: impl FnOnce(&Chain) -> Vec<Bytes>,
+        recut: impl FnOnce(&[Bytes]) -> Vec<Bytes>,
     ) -> &[Bytes] {
         let lost = self.repeats & 1 == 1;
         let wanted = lost || overhead > self.overhead;
         let lower = wanted && self.datagram_len > DATAGRAM_LEN_MIN;
         self.repeats = self.repeats.saturating_add(1);
-        if let Some(chain) = self.chain.take_if(|_| lower) {
+        if self.can_be_recut && lower {
+            self.can_be_recut = false;
             // A receiver tells the two cuts apart by their totals: only one in
             // more fragments replaces what it has.
-            let lowered = seal(&chain);
+            let lowered = recut(&self.datagrams);
             self.lowered = Some(lowered).filter(|lowered| lowered.len() > self.datagrams.len());
         }
         self.last_was_lowered = lower && lost && self.lowered.is_some();
@@ -102,10 +105,6 @@ mod tests {
     const OVERHEAD: usize = 28;
 
     fn sent(datagrams: &[&'static [u8]], datagram_len: u16) -> Sent {
-        let chain = Chain {
-            first: PayloadType::NONE,
-            octets: Vec::new(),
-        };
         let datagrams = datagrams.iter().copied().map(Bytes::from_static).collect();
         let header = Header {
             spis: Spis {
@@ -119,10 +118,11 @@ mod tests {
             response: true,
             message_id: MessageId(1),
         };
-        Sent::new(header, (datagram_len, OVERHEAD), datagrams, Some(chain))
+        let size = (datagram_len, OVERHEAD);
+        Sent::new(header, size, datagrams, true, Instant::ZERO)
     }
 
-    fn lowered(_: &Chain) -> Vec<Bytes> {
+    fn lowered(_: &[Bytes]) -> Vec<Bytes> {
         alloc::vec![Bytes::from_static(b"small"); 3]
     }
 

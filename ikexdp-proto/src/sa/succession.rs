@@ -91,8 +91,8 @@ impl NewIke {
             nonce_r: &nonces.responder,
             spis,
         };
-        let mut keys = old.keys.rekey(suite.prf, suite.cipher, role, &seed)?;
-        cx.expose(&core.path, spis, suite, &mut keys);
+        let keys = old.keys.rekey(suite.prf, suite.cipher, role, &seed)?;
+        cx.expose(&core.path, spis, suite, &keys);
         let id = cx.ike_sa_id();
         Ok(Self {
             core: Core {

@@ -8,7 +8,6 @@ use ikexdp_proto::crypto::cert::CertifiedKey;
 use ikexdp_proto::crypto::sign::{SigningKey, Verifier};
 use ikexdp_proto::identity::Identity;
 use ikexdp_proto::profile::Profile;
-use ring::rand::SystemRandom;
 use toml::Spanned;
 
 use super::caution::Caution;
@@ -227,7 +226,7 @@ fn check_chain(cx: &mut Context<'_>, key: &Key<'_>, file: &Spanned<PathBuf>, cha
 
 fn signing_key(cx: &mut Context<'_>, key: &Key<'_>, file: &Spanned<PathBuf>) -> Option<SigningKey> {
     let (path, der) = private_key(cx, key, file)?;
-    match SigningKey::from_der(&der, &SystemRandom::new()) {
+    match SigningKey::from_der(&der) {
         Ok(signing_key) => Some(signing_key),
         Err(_) => cx
             .problems

@@ -101,7 +101,7 @@ impl Said {
             Proof::Certificate(own) => {
                 let random = SystemRandom::new();
                 let key = PrivateKeyDer::from_pem_slice(own.key.as_bytes()).unwrap();
-                let key = SigningKey::from_der(&key, &random).unwrap();
+                let key = SigningKey::from_der(&key).unwrap();
                 let gateway = match signature {
                     Signature::Old => Verifier {
                         rsa_sha1: true,

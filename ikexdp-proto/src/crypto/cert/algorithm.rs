@@ -1,15 +1,15 @@
 //! Signatures that certificates verify.
 
-use p256::ecdsa::signature::hazmat::PrehashVerifier;
-use ring::digest::{SHA512, digest};
-use ring::signature::{
+use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, RSA_PKCS1_2048_8192_SHA1_FOR_LEGACY_USE_ONLY,
     UnparsedPublicKey,
 };
+use p256::ecdsa::signature::hazmat::PrehashVerifier;
+use ring::digest::{SHA512, digest};
 use rustls_pki_types::{
     AlgorithmIdentifier, InvalidSignature, SignatureVerificationAlgorithm, alg_id,
 };
-use webpki::{EndEntityCert, ring as algorithm};
+use webpki::{EndEntityCert, aws_lc_rs as algorithm};
 
 use super::{CredentialError, Credentials};
 use crate::crypto::p521::signature::{EcdsaP521, Form};

@@ -2,6 +2,8 @@
 //! fragments, repeats (RFC 7296 §2.1 to §2.3, RFC 7383).
 
 mod seal;
+
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::time::Duration;
 
@@ -10,7 +12,7 @@ use super::sent::Sent;
 use crate::crypto::keymat::IkeKeys;
 use crate::event::{Event, FragmentationSummary};
 use crate::fragment::{Added, Reassembly};
-use crate::limits::{DATAGRAM_LEN_MIN, RESPONSE_REPEATS_MAX};
+use crate::limits::{DATAGRAM_LEN_MIN, RESPONSE_KEPT, RESPONSE_REPEATS_MAX};
 use crate::stats::Stat;
 use crate::suite::IkeSuite;
 use crate::time::Instant;
@@ -49,8 +51,8 @@ struct Theirs {
     /// Whether it has come and is being worked on.
     busy: bool,
     /// The response to the one before.
-    answered: Option<Sent>,
-    reassembly: Option<Reassembly>,
+    answered: Option<Box<Sent>>,
+    reassembly: Option<Box<Reassembly>>,
 }
 
 /// Requests of ours.
@@ -58,12 +60,12 @@ struct Theirs {
 struct Ours {
     next: Option<MessageId>,
     outstanding: Option<Outstanding>,
-    reassembly: Option<Reassembly>,
+    reassembly: Option<Box<Reassembly>>,
 }
 
 #[derive(Debug)]
 struct Outstanding {
-    sent: Sent,
+    sent: Box<Sent>,
     due: Instant,
     wait: Duration,
 }
@@ -330,7 +332,7 @@ impl Channel {
     /// Answers the request that is being worked on.
     pub(crate) fn respond(&mut self, cx: &mut Context<'_>, to: &ReplyTo, payloads: Chain) {
         let header = self.header(to.exchange, to.id, true);
-        let sent = self.seal_first(cx, header, payloads, &to.path);
+        let sent = self.seal_first(cx, header, &payloads, &to.path);
         self.transmit(cx, &to.path, to.slot, sent.datagrams());
         self.theirs.busy = false;
         self.theirs.expected = to.id.next();
@@ -355,7 +357,7 @@ impl Channel {
             return false;
         };
         let header = self.header(exchange, id, false);
-        let sent = self.seal_first(cx, header, payloads, path);
+        let sent = self.seal_first(cx, header, &payloads, path);
         self.transmit(cx, path, None, sent.datagrams());
         let wait = cx.config.timing.retransmit;
         self.ours.next = id.next();
@@ -378,20 +380,6 @@ impl Channel {
         self.theirs.answered = Some(answered);
     }
 
-    fn repeat(
-        &mut self,
-        cx: &mut Context<'_>,
-        sent: &mut Sent,
-        path: &Path,
-        slot: Option<ReplySlot>,
-    ) {
-        let header = sent.header;
-        let datagrams = sent.repeat(path.overhead(), |payloads| {
-            self.seal(cx, header, payloads, path, DATAGRAM_LEN_MIN)
-        });
-        self.transmit(cx, path, slot, datagrams);
-    }
-
     /// Repeats the outstanding request if its time has come.
     ///
     /// Returns whether the peer counts as dead.
@@ -404,6 +392,9 @@ impl Channel {
                 *place = None;
                 cx.stats.count(Stat::ReassemblyExpired);
             }
+        }
+        if self.forgets().is_some_and(|due| due <= cx.now) {
+            self.theirs.answered = None;
         }
         let Some(mut outstanding) = self
             .ours
@@ -425,17 +416,24 @@ impl Channel {
 
     /// When [`Self::on_timeout`] has something to do.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        let reassemblies = [&self.theirs.reassembly, &self.ours.reassembly];
-        let expiry = reassemblies.into_iter().flatten().map(Reassembly::deadline);
+        let [theirs, ours] = [&self.theirs.reassembly, &self.ours.reassembly];
+        let expiry = theirs.iter().chain(ours).map(|message| message.deadline());
         let repeat = self.ours.outstanding.as_ref().map(|request| request.due);
-        expiry.chain(repeat).min()
+        expiry.chain(repeat).chain(self.forgets()).min()
+    }
+
+    /// When nobody asks any more for the response to the request before.
+    fn forgets(&self) -> Option<Instant> {
+        let answered = self.theirs.answered.as_ref();
+        answered.map(|sent| sent.first + RESPONSE_KEPT)
     }
 
     /// Memory held for messages under reassembly, and since when.
     pub(crate) fn reassembly(&self) -> Option<(Instant, usize)> {
-        let both = [&self.theirs.reassembly, &self.ours.reassembly];
-        let octets = both.into_iter().flatten().map(Reassembly::memory).sum();
-        let since = both.into_iter().flatten().map(Reassembly::started).min()?;
+        let [theirs, ours] = [&self.theirs.reassembly, &self.ours.reassembly];
+        let both = || theirs.iter().chain(ours);
+        let octets = both().map(|message| message.memory()).sum();
+        let since = both().map(|message| message.started()).min()?;
         Some((since, octets))
     }
 
@@ -447,12 +445,9 @@ impl Channel {
 
     /// How far the peer's incomplete message is: fragments there, and in all.
     pub(crate) fn progress(&self) -> Option<(u16, u16)> {
-        let response = self.ours.reassembly.as_ref();
-        self.theirs
-            .reassembly
-            .as_ref()
-            .or(response)
-            .map(Reassembly::progress)
+        let [theirs, ours] = [&self.theirs.reassembly, &self.ours.reassembly];
+        let message = theirs.as_ref().or(ours.as_ref());
+        message.map(|message| message.progress())
     }
 
     /// Tells, once, when a peer without RFC 7383 depends on IP fragments.

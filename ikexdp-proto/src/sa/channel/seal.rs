@@ -1,6 +1,7 @@
 //! From payloads to datagrams: one SK payload, or as many SKF payloads as the
 //! path needs (RFC 7296 §3.14, RFC 7383 §2.5).
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
@@ -15,7 +16,7 @@ use crate::types::{MessageId, Path, ReplySlot};
 use crate::wire::header::{HEADER_LEN, Header, VERSION};
 use crate::wire::iana::{ExchangeType, PayloadType};
 use crate::wire::payload::GENERIC_LEN;
-use crate::wire::sk::{FRAGMENT_LEN, FragmentNumber};
+use crate::wire::sk::{Encrypted, FRAGMENT_LEN, FragmentNumber};
 use crate::wire::writer::Chain;
 
 impl Channel {
@@ -40,17 +41,64 @@ impl Channel {
         &mut self,
         cx: &mut Context<'_>,
         header: Header,
-        payloads: Chain,
+        payloads: &Chain,
         path: &Path,
-    ) -> Sent {
+    ) -> Box<Sent> {
         let datagram_len = self.fragmentation.datagram_len;
-        let datagrams = self.seal(cx, header, &payloads, path, datagram_len);
+        let datagrams = self.seal(cx, header, payloads, path, datagram_len);
         // Even a message that went out whole may be too long for the path.
         let length = datagrams.iter().map(Bytes::len).max().unwrap_or_default();
         let long = length.saturating_add(path.overhead()) > usize::from(DATAGRAM_LEN_MIN);
-        let keep = self.fragmentation.negotiated && long;
+        let can_be_recut = self.fragmentation.negotiated && long;
         let size = (datagram_len, path.overhead());
-        Sent::new(header, size, datagrams, keep.then_some(payloads))
+        Box::new(Sent::new(header, size, datagrams, can_be_recut, cx.now))
+    }
+
+    /// Sends a message again.
+    pub(super) fn repeat(
+        &mut self,
+        cx: &mut Context<'_>,
+        sent: &mut Sent,
+        path: &Path,
+        slot: Option<ReplySlot>,
+    ) {
+        let header = sent.header;
+        let recut = |sealed: &[Bytes]| self.recut(cx, header, sealed, path);
+        let datagrams = sent.repeat(path.overhead(), recut);
+        self.transmit(cx, path, slot, datagrams);
+    }
+
+    /// What we have sealed in `datagrams`, in the smallest ones. Nothing else is kept of
+    /// a message: it takes a second time the room, and few are ever cut anew.
+    fn recut(
+        &mut self,
+        cx: &mut Context<'_>,
+        header: Header,
+        datagrams: &[Bytes],
+        path: &Path,
+    ) -> Vec<Bytes> {
+        let payloads = self.unseal(datagrams);
+        payloads.map_or_else(Vec::new, |payloads| {
+            self.seal(cx, header, &payloads, path, DATAGRAM_LEN_MIN)
+        })
+    }
+
+    /// The payloads of a message of ours.
+    fn unseal(&self, datagrams: &[Bytes]) -> Option<Chain> {
+        let mut whole: Option<Chain> = None;
+        for datagram in datagrams {
+            let (header, _) = Header::decode(datagram).ok()?;
+            let encrypted = Encrypted::locate(&header, datagram).ok()?;
+            let octets = self.keys.seal.open(datagram, encrypted.associated).ok()?;
+            match &mut whole {
+                Some(whole) => whole.octets.extend_from_slice(&octets),
+                None => {
+                    let first = encrypted.first;
+                    whole = Some(Chain { first, octets });
+                }
+            }
+        }
+        whole
     }
 
     /// One SK payload, or as many SKF payloads as it takes.

@@ -128,7 +128,8 @@ impl Established {
         Self::new(cx, channel, estate)
     }
 
-    fn new(cx: &mut Context<'_>, channel: Channel, estate: Box<Estate>) -> Self {
+    fn new(cx: &mut Context<'_>, mut channel: Channel, estate: Box<Estate>) -> Self {
+        channel.keys.forget_shares();
         let lifetimes = estate.lifetimes();
         let lifetime = Lifetime::begin(cx, lifetimes.ike, lifetimes.initiate_rekey);
         Self {

@@ -237,10 +237,10 @@ impl Agreeing {
             spis: core.spis,
         };
         let suite = self.suite;
-        let Ok(mut keys) = IkeKeys::derive(suite.prf, suite.cipher, Role::Initiator, &seed) else {
+        let Ok(keys) = IkeKeys::derive(suite.prf, suite.cipher, Role::Initiator, &seed) else {
             return begun.fail(cx, core, None, FailureReason::KeyExchange);
         };
-        cx.expose(&core.path, core.spis, suite, &mut keys);
+        cx.expose(&core.path, core.spis, suite, &keys);
         let channel = Channel::new(NewChannel {
             id: core.id,
             role: Role::Initiator,

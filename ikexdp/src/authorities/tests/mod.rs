@@ -147,7 +147,7 @@ impl Peer {
         let secret = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
         Self {
             chain: [certificate.der().clone()],
-            key: SigningKey::from_der(&secret, &SystemRandom::new()).unwrap(),
+            key: SigningKey::from_der(&secret).unwrap(),
             root: issuer.der().clone(),
         }
     }

@@ -11,7 +11,6 @@ use ikexdp_proto::crypto::cert::{CertificateError, CertifiedKey, TrustAnchors};
 use ikexdp_proto::crypto::sign::SigningKey;
 use ikexdp_proto::identity::Identity;
 use ikexdp_proto::types::Secret;
-use ring::rand::SystemRandom;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use zeroize::Zeroizing;
@@ -75,7 +74,7 @@ pub(super) fn certificates(files: [Option<&Path>; 3]) -> Result<(Proof, Requirem
         path: key.to_path_buf(),
         kind: "private key",
     })?;
-    let signing = SigningKey::from_der(&der, &SystemRandom::new());
+    let signing = SigningKey::from_der(&der);
     let signing = signing.map_err(|_| LoadError::PrivateKey {
         path: key.to_path_buf(),
     })?;

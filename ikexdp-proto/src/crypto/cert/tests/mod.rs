@@ -53,7 +53,7 @@ fn peer(issuer: &Authority, change: impl FnOnce(&mut CertificateParams)) -> Peer
     let secret = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
     Peer {
         chain: vec![certificate.der().clone()],
-        key: SigningKey::from_der(&secret, &SystemRandom::new()).unwrap(),
+        key: SigningKey::from_der(&secret).unwrap(),
         identity: "a.example.com".parse().unwrap(),
     }
 }
