@@ -26,7 +26,6 @@ use ikexdp_proto::wire::iana::{ExchangeType, PayloadType};
 use ikexdp_proto::wire::sk::Encrypted;
 use ikexdp_proto::wire::writer::Chain as Payloads;
 use ikexdp_proto::{Command, Endpoint, ExposedKeys, Input, Output};
-use ring::rand::SystemRandom;
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
@@ -323,7 +322,7 @@ pub(crate) fn certified(key: Key) -> Parties {
 
 fn credential(own: &Chain) -> Credential {
     let key = PrivateKeyDer::from_pem_slice(own.key.as_bytes()).unwrap();
-    let key = SigningKey::from_der(&key, &SystemRandom::new()).unwrap();
+    let key = SigningKey::from_der(&key).unwrap();
     let key = CertifiedKey::new(chain(own), key).unwrap();
     Credential::Certificates(vec![Arc::new(key)])
 }

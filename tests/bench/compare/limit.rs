@@ -6,6 +6,7 @@
 
 use std::{hint::black_box, process::Command, time::Duration};
 
+use aws_lc_rs::signature::{self, UnparsedPublicKey, VerificationAlgorithm};
 use ikexdp::clock::Clock;
 use ikexdp_proto::{
     crypto::{
@@ -16,10 +17,7 @@ use ikexdp_proto::{
     time::Instant,
     wire::iana::HashAlgorithm,
 };
-use ring::{
-    rand::SystemRandom,
-    signature::{self, UnparsedPublicKey, VerificationAlgorithm},
-};
+use ring::rand::SystemRandom;
 use rustls_pki_types::{PrivateKeyDer, pem::PemObject as _};
 
 use harness::pki::{Key, Pki};
@@ -91,7 +89,7 @@ fn key_exchange() -> f64 {
 fn signatures(key: Key, pki: &Pki) -> f64 {
     let random = SystemRandom::new();
     let der = PrivateKeyDer::from_pem_slice(pki.gateway.key.as_bytes()).expect("a key");
-    let signing = SigningKey::from_der(&der, &random).expect("a key");
+    let signing = SigningKey::from_der(&der).expect("a key");
     let peer = Verifier {
         hashes: &[HashAlgorithm::SHA2_256],
         ..Verifier::default()

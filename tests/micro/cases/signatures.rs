@@ -4,7 +4,7 @@
 use std::hint::black_box;
 use std::rc::Rc;
 
-use ikexdp_proto::crypto::cert::{Credentials, NoStatusSource, TrustAnchors, Usage};
+use ikexdp_proto::crypto::cert::{Credentials, NoMemory, NoStatusSource, TrustAnchors, Usage};
 use ikexdp_proto::crypto::scheme::{Hash, SignatureScheme};
 use ikexdp_proto::crypto::sign::{SigningKey, Verifier};
 use ikexdp_proto::identity::Identity;
@@ -77,14 +77,20 @@ fn verify(name: &str, pki: &Pki, key: &SigningKey, scheme: SignatureScheme) -> C
             signature: black_box(&signature),
         };
         let now = UnixTime::since_unix_epoch(NOW);
-        let verified = anchors.verify(&credentials, Usage::Gateway, now, &NoStatusSource);
+        let verified = anchors.verify(
+            &credentials,
+            Usage::Gateway,
+            now,
+            &NoStatusSource,
+            &NoMemory,
+        );
         verified.unwrap()
     })
 }
 
 fn key(pem: &str) -> SigningKey {
     let der = PrivateKeyDer::from_pem_slice(pem.as_bytes()).unwrap();
-    SigningKey::from_der(&der, &SystemRandom::new()).unwrap()
+    SigningKey::from_der(&der).unwrap()
 }
 
 /// What the key signs with for a peer that takes everything.
