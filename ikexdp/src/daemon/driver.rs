@@ -121,6 +121,7 @@ impl Driver {
 
     /// Ends a turn of the loop.
     pub(super) fn flush(&mut self) {
+        self.jobs.flush();
         self.guard();
         let changes = self.engine.assignment_changes();
         self.leases.look(self.clock.now(), changes);
