@@ -7,6 +7,7 @@
 mod bell;
 mod queue;
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 use std::num::NonZeroUsize;
@@ -55,6 +56,10 @@ pub struct Jobs {
     eap: JobPool,
     remote: JobPool,
     in_order: JobPool,
+    /// What does the jobs of the kernel, if that is nothing to wait for; and what came of
+    /// them.
+    immediate: Option<Arc<dyn DataPlane>>,
+    done_at_once: VecDeque<(JobId, JobResult)>,
 }
 
 /// A job that is done: its name, and what came of it.
@@ -106,6 +111,15 @@ impl<R> Drop for Reply<R> {
     }
 }
 
+/// What becomes of a job that is handed in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Submitted {
+    /// Its result comes later.
+    Out,
+    /// Its result is there: [`Jobs::done_at_once`].
+    Done,
+}
+
 /// There are as many jobs out as there may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Full;
@@ -139,6 +153,8 @@ impl Jobs {
         status: Arc<dyn StatusSource>,
     ) -> io::Result<Self> {
         let random = SystemRandom::new();
+        let immediate = Some(&data_plane).filter(|plane| plane.is_immediate());
+        let immediate = immediate.map(Arc::clone);
         let run = move |job: Job, reply: Reply<JobResult>| {
             let host = JobHost {
                 random: &random,
@@ -157,6 +173,8 @@ impl Jobs {
             eap: pool("ikexdp-eap", threads, limit)?,
             remote: pool("ikexdp-status", REMOTE_THREADS, limit)?,
             in_order: pool("ikexdp-kernel", NonZeroUsize::MIN, IN_ORDER_MAX)?,
+            immediate,
+            done_at_once: VecDeque::new(),
         })
     }
 
@@ -164,8 +182,19 @@ impl Jobs {
     ///
     /// # Errors
     /// [`Full`] if there are as many out as there may be.
-    pub fn submit(&mut self, id: JobId, job: Job) -> Result<(), Full> {
-        if job.is_ordered() {
+    pub fn submit(&mut self, id: JobId, job: Job) -> Result<Submitted, Full> {
+        if let Some(plane) = &self.immediate {
+            let result = match &job {
+                Job::DataPlane { batch, .. } => Some(JobResult::DataPlane(plane.apply(batch))),
+                Job::Measure { sas, .. } => Some(JobResult::Carried(plane.carried(sas))),
+                _ => None,
+            };
+            if let Some(result) = result {
+                self.done_at_once.push_back((id, result));
+                return Ok(Submitted::Done);
+            }
+        }
+        let submitted = if job.is_ordered() {
             self.in_order.submit(id, job)
         } else if job.is_remote() {
             self.remote.submit(id, job)
@@ -173,7 +202,13 @@ impl Jobs {
             self.eap.submit(id, job)
         } else {
             self.computing.submit(id, job)
-        }
+        };
+        submitted.map(|()| Submitted::Out)
+    }
+
+    /// Takes one job back that was done as it was handed in.
+    pub fn done_at_once(&mut self) -> Option<(JobId, JobResult)> {
+        self.done_at_once.pop_front()
     }
 
     /// Has what was handed in begun.

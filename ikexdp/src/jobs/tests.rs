@@ -109,6 +109,22 @@ fn what_the_kernel_does_is_done_in_order_and_holds_up_nothing_else() {
     assert_eq!(*plane.batches.lock().unwrap(), [0, 1, 2, 3]);
 }
 
+#[test]
+fn without_a_kernel_its_jobs_are_done_as_they_are_handed_in() {
+    let waker = Waker::new().unwrap();
+    let (plane, status) = (Arc::new(NoDataPlane), Arc::new(NoStatusSource));
+    let mut jobs = Jobs::start(ONE, 1, waker.clone(), plane, status).unwrap();
+    let job = |sas| Job::Measure { sas, account: None };
+    assert_eq!(jobs.submit(JobId(1), job(Vec::new())), Ok(Submitted::Done));
+    assert_eq!(jobs.out(), 0);
+    let done = jobs.done_at_once();
+    assert!(
+        matches!(done, Some((JobId(1), JobResult::Carried(Ok(_))))),
+        "{done:?}"
+    );
+    assert!(jobs.done_at_once().is_none() && !waker.is_awake());
+}
+
 /// Somebody who keeps everybody waiting.
 #[derive(Debug)]
 struct Silent(mpsc::Sender<eap::Done>);
@@ -132,7 +148,8 @@ fn what_computes_goes_on_while_authenticators_are_silent() {
         };
         jobs.submit(JobId(number), job)
     };
-    assert_eq!([1, 2, 3].map(&mut ask), [Ok(()), Ok(()), Err(Full)]);
+    let out = Ok(Submitted::Out);
+    assert_eq!([1, 2, 3].map(&mut ask), [out, out, Err(Full)]);
     jobs.flush();
     let asked = [(); 2].map(|()| kept.recv().unwrap());
     let compute = |number| (JobId(number), Job::GenerateKey(Group::Curve25519));
