@@ -29,6 +29,11 @@ pub trait DataPlane: fmt::Debug + Send + Sync {
     /// # Errors
     /// [`DataPlaneError`] if nobody could be asked.
     fn carried(&self, sas: &[EspSaName]) -> Result<Vec<Carried>, DataPlaneError>;
+
+    /// Whether it does everything sooner than somebody could be asked to do it.
+    fn is_immediate(&self) -> bool {
+        false
+    }
 }
 
 /// One thing to do.
@@ -307,6 +312,10 @@ impl DataPlane for NoDataPlane {
 
     fn carried(&self, sas: &[EspSaName]) -> Result<Vec<Carried>, DataPlaneError> {
         Ok(sas.iter().map(|_| Carried::default()).collect())
+    }
+
+    fn is_immediate(&self) -> bool {
+        true
     }
 }
 

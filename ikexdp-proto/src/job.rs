@@ -15,6 +15,7 @@ use crate::crypto::cert::{
 };
 use crate::crypto::kex::{Group, KeyPair};
 use crate::crypto::scheme::SignatureScheme;
+use crate::crypto::sign::SigningKey;
 use crate::data_plane::{Carried, DataPlane, DataPlaneError, EspSaName, Operation, Volume};
 use crate::eap::{Account, Conversation, Reply, Respondent, Turn};
 use crate::identity::Identity;
@@ -178,6 +179,21 @@ impl Job {
     #[must_use]
     pub const fn is_eap(&self) -> bool {
         matches!(self, Self::Eap { .. })
+    }
+
+    /// Whether it takes no longer than to wake somebody who sleeps: tens of microseconds.
+    #[must_use]
+    pub fn is_short(&self) -> bool {
+        match self {
+            Self::GenerateKey(group) | Self::Agree { group, .. } => {
+                matches!(group, Group::Curve25519 | Group::Ecp256)
+            }
+            Self::Sign { key, .. } => {
+                matches!(key.key(), SigningKey::EcdsaP256(_) | SigningKey::Ed25519(_))
+            }
+            Self::DataPlane { .. } | Self::Measure { .. } => true,
+            Self::Verify(_) | Self::Eap { .. } | Self::Inquire(_) => false,
+        }
     }
 
     /// Does the work, which takes up to some milliseconds unless it is

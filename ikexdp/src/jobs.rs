@@ -1,11 +1,20 @@
 //! The threads that do what is too slow for the packet loop.
+//!
+//! A wake-up costs as much as the cheapest jobs. So what a turn of the loop hands in is
+//! [passed on](Jobs::flush) at its end, threads that are at work are not woken, and results are
+//! told of together where there is more to do.
 
+mod bell;
+mod queue;
+
+use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use ikexdp_proto::crypto::cert::StatusSource;
@@ -13,7 +22,9 @@ use ikexdp_proto::data_plane::DataPlane;
 use ikexdp_proto::job::{Job, JobHost, JobId, JobResult};
 use ring::rand::SystemRandom;
 
-use crate::clock;
+use self::bell::Bell;
+use self::queue::Queue;
+use crate::clock::{self, Clock};
 use crate::signatures::Signatures;
 use crate::waker::Waker;
 
@@ -26,9 +37,9 @@ use crate::waker::Waker;
 /// out for each half-open SA at most, so that a limit as high as that on
 /// half-open SAs is only reached if the engine is at fault.
 pub struct JobPool<J = Job, R = JobResult> {
-    /// `None` only while being dropped.
-    work: Option<Sender<(JobId, J)>>,
-    queue: Receiver<(JobId, J)>,
+    queue: Arc<Queue<(JobId, J)>>,
+    /// What is handed in and not passed on yet.
+    fresh: Vec<(JobId, J)>,
     done: Receiver<Done<R>>,
     threads: Vec<JoinHandle<()>>,
     out: usize,
@@ -46,6 +57,10 @@ pub struct Jobs {
     eap: JobPool,
     remote: JobPool,
     in_order: JobPool,
+    /// What does the jobs of the kernel, if that is nothing to wait for; and what came of
+    /// them.
+    immediate: Option<Arc<dyn DataPlane>>,
+    done_at_once: VecDeque<(JobId, JobResult)>,
 }
 
 /// A job that is done: its name, and what came of it.
@@ -66,7 +81,7 @@ pub enum Lost {
 pub struct Reply<R> {
     id: JobId,
     results: Sender<Done<R>>,
-    waker: Waker,
+    bell: Arc<Bell>,
     is_sent: bool,
 }
 
@@ -79,7 +94,7 @@ impl<R> Reply<R> {
         self.is_sent = true;
         // Without anybody who takes it back, nobody needs it.
         if self.results.send((self.id, result)).is_ok() {
-            self.waker.wake();
+            self.bell.ring();
         }
     }
 }
@@ -97,6 +112,15 @@ impl<R> Drop for Reply<R> {
     }
 }
 
+/// What becomes of a job that is handed in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Submitted {
+    /// Its result comes later.
+    Out,
+    /// Its result is there: [`Jobs::done_at_once`].
+    Done,
+}
+
 /// There are as many jobs out as there may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Full;
@@ -104,6 +128,13 @@ pub struct Full;
 /// Ordered jobs that may be out. The engine has few of them for an SA; one that is
 /// refused may leave an SA in the kernel for good.
 const IN_ORDER_MAX: usize = 1 << 20;
+
+/// Jobs passed on together, and results told of together, at most: those who wait for them
+/// must not notice.
+const TOGETHER: usize = 16;
+
+/// How long a result is kept until another is there.
+const UNTOLD_MAX: Duration = Duration::from_micros(400);
 
 /// Threads that wait for others, which is as many as are asked at once.
 const REMOTE_THREADS: NonZeroUsize = NonZeroUsize::new(4).unwrap();
@@ -124,6 +155,8 @@ impl Jobs {
     ) -> io::Result<Self> {
         let random = SystemRandom::new();
         let signatures = Arc::new(Signatures::default());
+        let immediate = Some(&data_plane).filter(|plane| plane.is_immediate());
+        let immediate = immediate.map(Arc::clone);
         let run = move |job: Job, reply: Reply<JobResult>| {
             let host = JobHost {
                 random: &random,
@@ -134,27 +167,37 @@ impl Jobs {
             };
             job.run(host, |result| reply.send(result));
         };
-        let one = NonZeroUsize::MIN;
+        let pool = |name, threads, limit| {
+            let bound = (threads, limit);
+            JobPool::with(name, bound, waker.clone(), Job::is_short, run.clone())
+        };
         Ok(Self {
-            computing: JobPool::with("ikexdp-job", threads, limit, waker.clone(), run.clone())?,
-            eap: JobPool::with("ikexdp-eap", threads, limit, waker.clone(), run.clone())?,
-            remote: JobPool::with(
-                "ikexdp-status",
-                REMOTE_THREADS,
-                limit,
-                waker.clone(),
-                run.clone(),
-            )?,
-            in_order: JobPool::with("ikexdp-kernel", one, IN_ORDER_MAX, waker, run)?,
+            computing: pool("ikexdp-job", threads, limit)?,
+            eap: pool("ikexdp-eap", threads, limit)?,
+            remote: pool("ikexdp-status", REMOTE_THREADS, limit)?,
+            in_order: pool("ikexdp-kernel", NonZeroUsize::MIN, IN_ORDER_MAX)?,
+            immediate,
+            done_at_once: VecDeque::new(),
         })
     }
 
-    /// Hands a job in.
+    /// Hands a job in, which waits for [`Self::flush`] at most.
     ///
     /// # Errors
     /// [`Full`] if there are as many out as there may be.
-    pub fn submit(&mut self, id: JobId, job: Job) -> Result<(), Full> {
-        if job.is_ordered() {
+    pub fn submit(&mut self, id: JobId, job: Job) -> Result<Submitted, Full> {
+        if let Some(plane) = &self.immediate {
+            let result = match &job {
+                Job::DataPlane { batch, .. } => Some(JobResult::DataPlane(plane.apply(batch))),
+                Job::Measure { sas, .. } => Some(JobResult::Carried(plane.carried(sas))),
+                _ => None,
+            };
+            if let Some(result) = result {
+                self.done_at_once.push_back((id, result));
+                return Ok(Submitted::Done);
+            }
+        }
+        let submitted = if job.is_ordered() {
             self.in_order.submit(id, job)
         } else if job.is_remote() {
             self.remote.submit(id, job)
@@ -162,7 +205,21 @@ impl Jobs {
             self.eap.submit(id, job)
         } else {
             self.computing.submit(id, job)
-        }
+        };
+        submitted.map(|()| Submitted::Out)
+    }
+
+    /// Takes one job back that was done as it was handed in.
+    pub fn done_at_once(&mut self) -> Option<(JobId, JobResult)> {
+        self.done_at_once.pop_front()
+    }
+
+    /// Has what was handed in begun.
+    pub fn flush(&mut self) {
+        self.in_order.flush();
+        self.computing.flush();
+        self.eap.flush();
+        self.remote.flush();
     }
 
     /// Changes how many of those that compute may be out, of those of EAP, and of
@@ -192,19 +249,21 @@ impl Jobs {
 impl<J: Send + 'static, R: Send + 'static> JobPool<J, R> {
     fn with(
         name: &str,
-        threads: NonZeroUsize,
-        limit: usize,
+        (threads, limit): (NonZeroUsize, usize),
         waker: Waker,
+        is_short: fn(&J) -> bool,
         run: impl Fn(J, Reply<R>) + Send + Sync + 'static,
     ) -> io::Result<Self> {
-        let (work, queue) = unbounded();
+        let queue = Arc::new(Queue::default());
         let (results, done) = unbounded();
         let run = Arc::new(run);
         let spawn = |number| {
             let worker = Worker {
-                queue: Receiver::clone(&queue),
+                queue: Arc::clone(&queue),
                 results: Sender::clone(&results),
-                waker: waker.clone(),
+                bell: Arc::new(Bell::new(waker.clone())),
+                clock: Clock::start(),
+                is_short,
             };
             let run = Arc::clone(&run);
             thread::Builder::new()
@@ -213,8 +272,8 @@ impl<J: Send + 'static, R: Send + 'static> JobPool<J, R> {
         };
         let threads = (0..threads.get()).map(spawn).collect::<io::Result<_>>()?;
         Ok(Self {
-            work: Some(work),
             queue,
+            fresh: Vec::new(),
             done,
             threads,
             out: 0,
@@ -227,11 +286,22 @@ impl<J: Send + 'static, R: Send + 'static> JobPool<J, R> {
     /// # Errors
     /// [`Full`] if there are as many out as there may be.
     pub fn submit(&mut self, id: JobId, job: J) -> Result<(), Full> {
-        let room = self.out < self.limit;
-        let work = self.work.as_ref().filter(|_| room).ok_or(Full)?;
-        work.send((id, job)).map_err(|_| Full)?;
+        if self.out >= self.limit {
+            return Err(Full);
+        }
         self.out = self.out.saturating_add(1);
+        self.fresh.push((id, job));
+        if self.fresh.len() >= TOGETHER {
+            self.flush();
+        }
         Ok(())
+    }
+
+    /// Passes on what was handed in.
+    pub fn flush(&mut self) {
+        if !self.fresh.is_empty() {
+            self.queue.extend(&mut self.fresh);
+        }
     }
 
     /// Takes one job back that is done.
@@ -250,32 +320,58 @@ impl<J: Send + 'static, R: Send + 'static> JobPool<J, R> {
 
 /// What a thread of the pool has.
 struct Worker<J, R> {
-    queue: Receiver<(JobId, J)>,
+    queue: Arc<Queue<(JobId, J)>>,
     results: Sender<Done<R>>,
-    waker: Waker,
+    bell: Arc<Bell>,
+    clock: Clock,
+    /// Whether a job is over before anybody misses the result of the one before.
+    is_short: fn(&J) -> bool,
 }
 
 impl<J, R> Worker<J, R> {
-    /// Does jobs until nobody hands any in.
+    /// Does jobs until the queue is closed. Results of short ones are told of together.
     fn work(&self, run: &dyn Fn(J, Reply<R>)) {
-        for (id, job) in &self.queue {
+        let mut untold = 0_usize;
+        let mut since = self.clock.now();
+        while let Some((id, job)) = self.next(&mut untold) {
+            let is_short = (self.is_short)(&job);
+            if !is_short {
+                self.bell.sound();
+                untold = 0;
+            } else if untold == 0 {
+                self.bell.muffle();
+                since = self.clock.now();
+            }
             let reply = Reply {
                 id,
                 results: Sender::clone(&self.results),
-                waker: self.waker.clone(),
+                bell: Arc::clone(&self.bell),
                 is_sent: false,
             };
             // Nothing of the job is looked at after a panic, which drops the reply.
             let _ = catch_unwind(AssertUnwindSafe(|| run(job, reply)));
+            untold = untold.saturating_add(is_short.into());
+            if untold >= TOGETHER || untold > 0 && self.clock.now().since(since) >= UNTOLD_MAX {
+                self.bell.sound();
+                untold = 0;
+            }
         }
+    }
+
+    /// The next job. Nobody sleeps on results that are not told of.
+    fn next(&self, untold: &mut usize) -> Option<(JobId, J)> {
+        self.queue.try_take().or_else(|| {
+            self.bell.sound();
+            *untold = 0;
+            self.queue.take()
+        })
     }
 }
 
 impl<J, R> Drop for JobPool<J, R> {
     /// What is being done is finished, what waits is thrown away.
     fn drop(&mut self) {
-        self.work = None;
-        self.queue.try_iter().for_each(drop);
+        self.queue.close();
         for thread in self.threads.drain(..) {
             // Its panics were caught, so that it has nothing to say.
             let _ = thread.join();

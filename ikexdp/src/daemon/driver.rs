@@ -21,7 +21,7 @@ use super::shield::Shield;
 use crate::clock::Clock;
 use crate::config::Settings;
 use crate::control::Feed;
-use crate::jobs::{Full, Jobs, Lost};
+use crate::jobs::{Full, Jobs, Lost, Submitted};
 use crate::journal::Journal;
 use crate::leases::Keeper;
 use crate::metrics::{Metric, Metrics};
@@ -121,6 +121,7 @@ impl Driver {
 
     /// Ends a turn of the loop.
     pub(super) fn flush(&mut self) {
+        self.jobs.flush();
         self.guard();
         let changes = self.engine.assignment_changes();
         self.leases.look(self.clock.now(), changes);
@@ -239,13 +240,16 @@ impl Driver {
     /// Does what the engine says to the input it was just given. Says whether a
     /// job is under way for it, so that a reply may come later.
     fn conclude(&mut self, now: Instant) -> bool {
-        let job_is_out = self.drain(now);
-        while let Some(id) = self.refused.pop() {
-            let abandoned = Input::JobDone(id, JobResult::Abandoned);
-            self.engine.handle(now, abandoned);
-            self.drain(now);
+        let mut job_is_out = self.drain(now);
+        loop {
+            let refused = self.refused.pop().map(|id| (id, JobResult::Abandoned));
+            let Some((id, result)) = refused.or_else(|| self.jobs.done_at_once()) else {
+                return job_is_out;
+            };
+            self.accounts.done(now, id, &result);
+            self.engine.handle(now, Input::JobDone(id, result));
+            job_is_out |= self.drain(now);
         }
-        job_is_out
     }
 
     fn drain(&mut self, now: Instant) -> bool {
@@ -283,15 +287,13 @@ impl Driver {
         self.accounts.submitted(id, &job);
         let submitted = self.jobs.submit(id, job);
         match submitted {
-            Ok(()) => self.metrics.count(Metric::JobSubmitted),
+            Ok(_) => self.metrics.count(Metric::JobSubmitted),
             Err(Full) => {
                 self.metrics.count(Metric::JobRefused);
-                let now = self.clock.now();
-                self.accounts.done(now, id, &JobResult::Abandoned);
                 self.refused.push(id);
             }
         }
-        submitted.is_ok()
+        submitted == Ok(Submitted::Out)
     }
 
     /// A reply to a frame goes back in it if it can, all else by the kernel.

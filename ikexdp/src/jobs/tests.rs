@@ -38,6 +38,7 @@ fn a_job_of_the_engine_comes_back() {
     .unwrap();
     let job = Job::GenerateKey(Group::Curve25519);
     jobs.submit(JobId(7), job).unwrap();
+    jobs.flush();
     assert_eq!(jobs.out(), 1);
     let (id, result) = wait(|| jobs.done(), &waker);
     assert_eq!((id, jobs.out()), (JobId(7), 0));
@@ -100,11 +101,28 @@ fn what_the_kernel_does_is_done_in_order_and_holds_up_nothing_else() {
     }
     jobs.submit(JobId(9), Job::GenerateKey(Group::Curve25519))
         .unwrap();
+    jobs.flush();
     assert_eq!(wait(|| jobs.done(), &waker).0, JobId(9));
     drop(open);
     let done = [(); 4].map(|()| wait(|| jobs.done(), &waker).0.0);
     assert_eq!(done, [0, 1, 2, 3]);
     assert_eq!(*plane.batches.lock().unwrap(), [0, 1, 2, 3]);
+}
+
+#[test]
+fn without_a_kernel_its_jobs_are_done_as_they_are_handed_in() {
+    let waker = Waker::new().unwrap();
+    let (plane, status) = (Arc::new(NoDataPlane), Arc::new(NoStatusSource));
+    let mut jobs = Jobs::start(ONE, 1, waker.clone(), plane, status).unwrap();
+    let job = |sas| Job::Measure { sas, account: None };
+    assert_eq!(jobs.submit(JobId(1), job(Vec::new())), Ok(Submitted::Done));
+    assert_eq!(jobs.out(), 0);
+    let done = jobs.done_at_once();
+    assert!(
+        matches!(done, Some((JobId(1), JobResult::Carried(Ok(_))))),
+        "{done:?}"
+    );
+    assert!(jobs.done_at_once().is_none() && !waker.is_awake());
 }
 
 /// Somebody who keeps everybody waiting.
@@ -130,12 +148,15 @@ fn what_computes_goes_on_while_authenticators_are_silent() {
         };
         jobs.submit(JobId(number), job)
     };
-    assert_eq!([1, 2, 3].map(&mut ask), [Ok(()), Ok(()), Err(Full)]);
+    let out = Ok(Submitted::Out);
+    assert_eq!([1, 2, 3].map(&mut ask), [out, out, Err(Full)]);
+    jobs.flush();
     let asked = [(); 2].map(|()| kept.recv().unwrap());
     let compute = |number| (JobId(number), Job::GenerateKey(Group::Curve25519));
     for (id, job) in [4, 5].map(compute) {
         jobs.submit(id, job).unwrap();
     }
+    jobs.flush();
     let mut done = [(); 2].map(|()| wait(|| jobs.done(), &waker).0.0);
     done.sort_unstable();
     assert_eq!((done, jobs.out()), ([4, 5], 2));
@@ -151,9 +172,10 @@ fn a_panic_is_the_outcome_of_its_job_alone() {
         assert_ne!(number, 13, "unlucky");
         reply.send(number);
     };
-    let mut pool = JobPool::with("test", ONE, 2, waker.clone(), run).unwrap();
+    let mut pool = JobPool::with("test", (ONE, 2), waker.clone(), |_| false, run).unwrap();
     pool.submit(JobId(1), 13).unwrap();
     pool.submit(JobId(2), 14).unwrap();
+    pool.flush();
     let ends = [(); 2].map(|()| wait(|| pool.done(), &waker));
     assert_eq!(ends, [(JobId(1), Err(Lost::Panicked)), (JobId(2), Ok(14))]);
 }
@@ -163,9 +185,10 @@ fn a_result_may_come_later_or_never() {
     let waker = Waker::new().unwrap();
     let (keep, kept) = mpsc::channel();
     let run = move |number: u32, reply: Reply<u32>| keep.send((number, reply)).unwrap();
-    let mut pool = JobPool::with("test", ONE, 2, waker.clone(), run).unwrap();
+    let mut pool = JobPool::with("test", (ONE, 2), waker.clone(), |_| false, run).unwrap();
     pool.submit(JobId(1), 7).unwrap();
     pool.submit(JobId(2), 8).unwrap();
+    pool.flush();
     let [(_, first), (number, second)] = [(); 2].map(|()| kept.recv().unwrap());
     assert_eq!((pool.done(), pool.out()), (None, 2));
     second.send(number);
@@ -184,16 +207,37 @@ fn at_the_limit_a_job_is_refused_until_one_was_taken_back() {
     let run = move |(), reply: Reply<&'static str>| {
         reply.send(gate.lock().unwrap().recv().map_or("shut", |()| "open"));
     };
-    let mut pool = JobPool::with("test", ONE, 2, waker.clone(), run).unwrap();
+    let mut pool = JobPool::with("test", (ONE, 2), waker.clone(), |_| false, run).unwrap();
     pool.submit(JobId(1), ()).unwrap();
     pool.submit(JobId(2), ()).unwrap();
+    pool.flush();
     assert_eq!(pool.submit(JobId(3), ()), Err(Full));
     assert_eq!(pool.out(), 2);
     open.send(()).unwrap();
     assert_eq!(wait(|| pool.done(), &waker), (JobId(1), Ok("open")));
     pool.submit(JobId(3), ()).unwrap();
+    pool.flush();
     drop(open);
     assert_eq!(wait(|| pool.done(), &waker), (JobId(2), Ok("shut")));
+}
+
+/// A result that is kept until another is there is told of before the thread sleeps.
+#[test]
+fn short_jobs_come_back_all_the_same() {
+    let waker = Waker::new().unwrap();
+    let run = |number: u32, reply: Reply<u32>| reply.send(number);
+    let limit = (ONE, 1000);
+    let mut pool = JobPool::with("test", limit, waker.clone(), |_| true, run).unwrap();
+    for round in [1, 2, 3, 40] {
+        for number in 0..round {
+            pool.submit(JobId(number.into()), number).unwrap();
+        }
+        pool.flush();
+        for number in 0..round {
+            let done = wait(|| pool.done(), &waker);
+            assert_eq!(done, (JobId(number.into()), Ok(number)));
+        }
+    }
 }
 
 #[test]
@@ -207,11 +251,13 @@ fn what_waits_is_thrown_away_with_the_pool() {
         let _ = gate.lock().unwrap().recv();
         reply.send(());
     };
-    let mut pool = JobPool::with("test", ONE, 3, Waker::new().unwrap(), run).unwrap();
+    let mut pool = JobPool::with("test", (ONE, 3), Waker::new().unwrap(), |_| false, run).unwrap();
     pool.submit(JobId(1), started.clone()).unwrap();
+    pool.flush();
     wait_for_start.recv().unwrap();
     pool.submit(JobId(2), started.clone()).unwrap();
     pool.submit(JobId(3), started).unwrap();
+    pool.flush();
     // The first job ends only after the others were thrown away.
     let opener = thread::spawn(move || {
         assert!(wait_for_start.recv().is_err());

@@ -7,10 +7,12 @@ mod journald;
 mod lost;
 
 use std::env;
-use std::io::{self, IsTerminal};
+use std::io::{self, BufWriter, IsTerminal, Write};
 use std::os::fd::AsFd;
 use std::panic;
 use std::path::Path;
+use std::thread;
+use std::time::Duration;
 
 use nix::sys::stat::fstat;
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
@@ -23,6 +25,12 @@ use crate::config::{LogFormat, LogSettings};
 
 /// Lines that wait to be written, at most.
 const LINES: usize = 16_384;
+
+/// Octets of lines that are written with one system call, at most.
+const WRITTEN: usize = 32 << 10;
+
+/// How long lines are gathered after some were written.
+const GATHERED: Duration = Duration::from_millis(5);
 
 /// The process has a log already.
 #[derive(Debug, thiserror::Error)]
@@ -57,8 +65,11 @@ impl Log {
             .buffered_lines_limit(LINES)
             .thread_name("ikexdp-log");
         let (writer, guard, lost) = match native {
-            Some(journal) => threaded(builder, journal),
-            None => threaded(builder, io::stderr()),
+            Some(journal) => threaded(builder, Gathered(journal)),
+            None => threaded(
+                builder,
+                Gathered(BufWriter::with_capacity(WRITTEN, io::stderr())),
+            ),
         };
         let lines = tracing_subscriber::fmt()
             .with_max_level(settings.level)
@@ -98,6 +109,23 @@ impl Log {
     #[must_use]
     pub fn lost(&self) -> LostLines {
         self.lost.clone()
+    }
+}
+
+/// Does not look for the next line at once when all are written: while the thread that
+/// writes is not waiting for it, the one that has it need not wake anybody.
+#[derive(Debug)]
+struct Gathered<W>(W);
+
+impl<W: Write> Write for Gathered<W> {
+    fn write(&mut self, lines: &[u8]) -> io::Result<usize> {
+        self.0.write(lines)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let flushed = self.0.flush();
+        thread::sleep(GATHERED);
+        flushed
     }
 }
 
