@@ -192,7 +192,7 @@ impl Job {
                 matches!(key.key(), SigningKey::EcdsaP256(_) | SigningKey::Ed25519(_))
             }
             Self::DataPlane { .. } | Self::Measure { .. } => true,
-            Self::Verify(_) | Self::Eap { .. } | Self::Inquire(_) => false,
+            Self::Verify(_) | Self::Eap { .. } | Self::Respond { .. } | Self::Inquire(_) => false,
         }
     }
 
