@@ -49,6 +49,9 @@ const TUNED: &str = "
     ikesa_table_size = 16384
     ikesa_table_segments = 64
     threads = 16
+    journal {
+        default = -1
+    }
     filelog {
         stderr {
             default = -1

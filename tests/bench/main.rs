@@ -1,4 +1,5 @@
-//! `cargo xtask bench`: what the XDP program costs, and what a flood does to those who want in.
+//! `cargo xtask bench`: ikexdp beside others, what the XDP program costs, and what a flood does to those
+//! who want in.
 #![allow(
     clippy::arithmetic_side_effects,
     clippy::cast_possible_truncation,
@@ -92,5 +93,6 @@ fn case(name: &str) -> Case {
 
 fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
+    let (upper, lower) = (values.len() / 2, (values.len() - 1) / 2);
+    (values[upper] + values[lower]) / 2.0
 }

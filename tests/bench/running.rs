@@ -14,10 +14,10 @@ pub(crate) enum Running {
 /// Time of a process on a CPU, as far as it went.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Used {
-    /// In user space.
-    pub(crate) user: Duration,
-    /// In the kernel.
-    pub(crate) system: Duration,
+    /// All of it.
+    pub(crate) all: Duration,
+    /// Ticks in user space and in the kernel, by samples: how it divides.
+    pub(crate) ticks: [f64; 2],
 }
 
 impl Running {
@@ -32,8 +32,6 @@ impl Running {
 
     /// What it has used of CPUs since it was started.
     pub(crate) fn used(&self) -> Used {
-        let all = cpu::time(self.pid(), None);
-        // The kernel knows the sum by the nanosecond, and its parts by samples.
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap();
         let (_, fields) = stat.rsplit_once(')').expect("a name");
         let field = |number: usize| -> f64 {
@@ -41,11 +39,9 @@ impl Running {
             let mut fields = fields.split_whitespace().skip(number - 3);
             fields.next().expect("a field").parse().expect("a number")
         };
-        let (user, system) = (field(14), field(15));
-        let user = all.mul_f64(user / (user + system).max(1.0));
         Used {
-            user,
-            system: all - user,
+            all: cpu::time(self.pid(), None),
+            ticks: [14, 15].map(field),
         }
     }
 

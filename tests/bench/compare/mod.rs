@@ -10,6 +10,7 @@ mod place;
 mod plot;
 mod responder;
 mod sample;
+mod setting;
 mod stand;
 mod table;
 
@@ -56,21 +57,41 @@ pub(crate) fn measure(comparison: &Comparison) {
     if comparison.place == Place::Host {
         stay_on(CLIENTS);
     }
-    let cases = comparison.cases.iter();
-    let results: Vec<_> = cases.map(|case| compare(comparison, *case)).collect();
-    let mut text = table::handshakes(&results);
-    text += &table::limits(&results);
+    let (mut results, mut sizes) = (Vec::new(), Vec::new());
+    for case in &comparison.cases {
+        results.push(compare(comparison, *case));
+        // Whatever becomes of the next.
+        tell(comparison, &results, &[]);
+    }
     if comparison.memory {
         let responders = comparison.place.responders().iter();
-        let sizes: Vec<_> = responders.map(|it| remember(comparison, *it)).collect();
-        text += "\n";
-        text += &table::memory(&SAS, &sizes);
+        sizes = responders.map(|it| remember(comparison, *it)).collect();
+        tell(comparison, &results, &sizes);
     }
-    print!("{text}");
+    print!("{}", tables(comparison, &results, &sizes));
+}
+
+/// Writes what there is so far.
+fn tell(comparison: &Comparison, results: &[Result], sizes: &[Memory]) {
     if let Some(directory) = &comparison.directory {
-        write(directory, "compare.md", &text);
-        write(directory, "compare.svg", &plot::draw(&results));
+        write(directory, "compare.md", &tables(comparison, results, sizes));
+        write(directory, "compare.svg", &plot::draw(results));
     }
+}
+
+fn tables(comparison: &Comparison, results: &[Result], sizes: &[Memory]) -> String {
+    let mut text = format!(
+        "{}; medians of rounds: {}\n\n",
+        setting::describe(),
+        comparison.rounds
+    );
+    text += &table::handshakes(results);
+    text += &table::limits(results);
+    if !sizes.is_empty() {
+        text += "\n";
+        text += &table::memory(&SAS, sizes);
+    }
+    text
 }
 
 /// All responders in turn, and again, so that what else the machine does meanwhile meets all of them.

@@ -1,5 +1,5 @@
-//! What was measured, as a picture in SVG: how much of what the public-key operations alone allow each
-//! responder makes of a CPU.
+//! What was measured, as a picture in SVG: handshakes that each responder makes in a second of a CPU, and
+//! how many the public-key operations alone allow.
 
 use svg::{
     Document,
@@ -11,16 +11,16 @@ use super::{
     table::{Result, thousands},
 };
 
-const WIDTH: f64 = 860.0;
-/// Where bars begin, and how long one of 100 % is.
+const WIDTH: f64 = 800.0;
+/// Where bars begin, and how long the longest thing is of each kind of handshake.
 const LEFT: f64 = 130.0;
-const SCALE: f64 = 460.0;
-/// Of a bar, of the space before a kind of handshake with its name, and of what is above all.
+const LONGEST: f64 = 460.0;
+/// Of a bar, of a kind of handshake without its bars, and of what is above all.
 const BAR: f64 = 22.0;
 const NAME: f64 = 38.0;
-const TOP: f64 = 50.0;
-/// From which share on, in percent, a value stands in its bar.
-const INSIDE: f64 = 70.0;
+const TOP: f64 = 64.0;
+/// From which part of the longest on a value stands in its bar.
+const INSIDE: f64 = 0.7;
 
 /// Legible on light and on dark pages.
 const STYLE: &str = "
@@ -28,50 +28,56 @@ const STYLE: &str = "
     .title { font-weight: bold; font-size: 15px }
     .case { font-weight: bold }
     .inside { fill: #fff; text-anchor: end }
-    .limit { stroke: #b33; stroke-width: 1.5; stroke-dasharray: 4 3 }
-    @media (prefers-color-scheme: dark) { text { fill: #ddd } }";
+    .ours { stroke: #b33; stroke-width: 1.5; stroke-dasharray: 4 3 }
+    .openssl { stroke: #888; stroke-width: 1.5; stroke-dasharray: 1 3 }
+    @media (prefers-color-scheme: dark) { text { fill: #ddd } .inside { fill: #fff } }";
 
-/// Draws a group of bars for each kind of handshake.
+/// Draws a group of bars for each kind of handshake, to a scale of its own.
 pub(super) fn draw(results: &[Result]) -> String {
-    let mut picture = Document::new().add(Style::new(STYLE)).add(text(
-        10.0,
-        22.0,
-        "title",
-        "Handshakes per CPU second, of what OpenSSL's public-key operations alone allow",
-    ));
+    let mut picture = Document::new()
+        .add(Style::new(STYLE))
+        .add(text(
+            10.0,
+            22.0,
+            "title",
+            "Handshakes in a second of CPU time",
+        ))
+        .add(text(10.0, 42.0, "", LEGEND));
     let mut y = TOP;
     for result in results {
-        picture = picture.add(text(10.0, y + 14.0, "case", &result.case.to_string()));
         let Some(limit) = result.limit else {
             continue;
         };
-        let limit = thousands(1e6 / limit.openssl);
-        picture = picture.add(text(
-            LEFT + SCALE + 6.0,
-            y + 14.0,
-            "",
-            &format!("limit {limit}"),
-        ));
-        let begin = y + 20.0;
-        y = begin;
-        for (responder, line) in result.lines() {
-            let [share, _] = line.shares.expect("there is a limit");
-            let long = SCALE * share / 100.0;
-            let said = format!("{} ({share:.0} %)", thousands(line.per_cpu_second));
+        let lines = result.lines();
+        let limits = [("ours", limit.ours), ("openssl", limit.openssl)];
+        let limits = limits.map(|(class, micros)| (class, 1e6 / micros));
+        let rates = lines.iter().map(|(_, line)| line.per_cpu_second);
+        let most = rates
+            .chain(limits.map(|(_, rate)| rate))
+            .fold(0.0, f64::max);
+        let long = |rate: f64| LONGEST * rate / most;
+        picture = picture.add(text(10.0, y + 14.0, "case", &result.case.to_string()));
+        y += 20.0;
+        let begin = y;
+        for (responder, line) in &lines {
+            let long = long(line.per_cpu_second);
+            let said = format!("{} (× {:.1})", thousands(line.per_cpu_second), line.ratio);
             picture = picture
                 .add(text(10.0, y + 14.0, "", &responder.to_string()))
-                .add(bar(y, long, responder))
-                .add(value(y + 14.0, LEFT + long, share, &said));
+                .add(bar(y, long, *responder))
+                .add(value(y + 14.0, long, &said));
             y += BAR;
         }
-        let at = LEFT + SCALE;
-        let limit = Stroke::new()
-            .set("class", "limit")
-            .set("x1", at)
-            .set("x2", at)
-            .set("y1", begin - 4.0)
-            .set("y2", y);
-        picture = picture.add(limit);
+        for (class, rate) in limits {
+            let at = LEFT + long(rate);
+            let mark = Stroke::new()
+                .set("class", class)
+                .set("x1", at)
+                .set("x2", at)
+                .set("y1", begin - 4.0)
+                .set("y2", y);
+            picture = picture.add(mark);
+        }
         y += NAME - 20.0;
     }
     let picture = picture
@@ -80,6 +86,10 @@ pub(super) fn draw(results: &[Result]) -> String {
         .set("height", y);
     picture.to_string() + "\n"
 }
+
+/// What the marks are.
+const LEGEND: &str = "marks: what the public-key operations alone allow, by ikexdp's cryptography (dashes) and \
+                      by OpenSSL's (dots)";
 
 fn bar(y: f64, long: f64, responder: Responder) -> Rectangle {
     let colour = if responder.is_ours() {
@@ -95,9 +105,10 @@ fn bar(y: f64, long: f64, responder: Responder) -> Rectangle {
         .set("fill", colour)
 }
 
-/// Behind the end of its bar, or in it where the mark of the limit would be in the way.
-fn value(y: f64, end: f64, share: f64, words: &str) -> Text {
-    if share < INSIDE {
+/// Behind the end of its bar, or in it where marks would be in the way.
+fn value(y: f64, long: f64, words: &str) -> Text {
+    let end = LEFT + long;
+    if long < INSIDE * LONGEST {
         return text(end + 6.0, y, "", words);
     }
     text(end - 6.0, y, "inside", words)

@@ -13,22 +13,20 @@ const PAUSE: Duration = Duration::from_millis(300);
 /// Handshakes of one kind with one responder.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sample {
+    /// CPU time of the responder for a handshake, in milliseconds.
+    pub(super) cpu: f64,
+    /// How much of that was in the kernel, in percent.
+    pub(super) kernel: f64,
     /// Handshakes in a second.
     pub(super) per_second: f64,
+    /// How much of one CPU the responder had meanwhile, in percent.
+    pub(super) responder: f64,
     /// How much of its time the generator had something to do, in percent.
     pub(super) generator: f64,
-    /// CPU time of the responder for a handshake, in milliseconds.
-    pub(super) user: f64,
-    pub(super) system: f64,
-    /// What half of the clients did not exceed, and 99 of a hundred, in milliseconds.
+    /// What half of the clients and 99 of a hundred did not exceed, in milliseconds.
     pub(super) latency: [f64; 2],
-}
-
-impl Sample {
-    /// CPU time for a handshake, in milliseconds.
-    pub(super) fn cpu(&self) -> f64 {
-        self.user + self.system
-    }
+    /// Requests that had to be sent again, of a hundred handshakes.
+    pub(super) repeats: f64,
 }
 
 /// Starts a responder and has clients connect.
@@ -49,13 +47,16 @@ pub(super) fn handshakes(
     let after = running.used();
     let number = |value: &Value| value.as_f64().expect("a number");
     let succeeded = number(&phase["succeeded"]);
-    let each = |time: Duration| time.as_secs_f64() * 1e3 / succeeded;
+    let used = (after.all - before.all).as_secs_f64();
+    let [user, kernel] = [0, 1].map(|which| after.ticks[which] - before.ticks[which]);
     Sample {
+        cpu: 1e3 * used / succeeded,
+        kernel: 100.0 * kernel / (user + kernel).max(1.0),
         per_second: number(&phase["per_second"]),
+        responder: 100.0 * used / number(&phase["seconds"]),
         generator: number(&phase["generator_busy_percent"]),
-        user: each(after.user.saturating_sub(before.user)),
-        system: each(after.system.saturating_sub(before.system)),
         latency: ["p50", "p99"].map(|it| number(&phase["latency_ms"][it])),
+        repeats: 100.0 * number(&phase["retransmissions"]) / succeeded,
     }
 }
 

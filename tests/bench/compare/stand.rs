@@ -39,7 +39,10 @@ const STRONGSWAN: &str = "
     dos_protection = no
     ikesa_table_size = 16384
     ikesa_table_segments = 64
-    threads = 32
+    threads = 16
+    journal {
+        default = -1
+    }
     filelog {
         stderr {
             default = -1

@@ -5,9 +5,6 @@ use std::fmt::Write as _;
 use super::{case::Case, limit::Limit, responder::Responder, sample::Sample};
 use crate::median;
 
-/// How busy a generator is, in percent, that may have kept the responder waiting.
-const BUSY: f64 = 95.0;
-
 /// What was measured of one kind of handshake: as many samples of each responder.
 pub(super) struct Result {
     pub(super) case: Case,
@@ -25,27 +22,20 @@ pub(super) struct Memory {
 /// The medians of a responder, and what they come to.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Line {
-    /// Handshakes in a second.
-    pub(super) per_second: f64,
-    /// Whether the generator was as fast as it can.
-    pub(super) is_generator_busy: bool,
-    /// CPU time for a handshake, in milliseconds: user and system.
-    pub(super) cpu: [f64; 2],
+    pub(super) sample: Sample,
     /// Handshakes in a second on a CPU.
     pub(super) per_cpu_second: f64,
     /// How many times that of the reference it is.
     pub(super) ratio: f64,
-    /// The part of what the public-key operations alone allow, in percent: OpenSSL's and ours.
+    /// The part of what the public-key operations alone allow, in percent: ours and OpenSSL's.
     pub(super) shares: Option<[f64; 2]>,
-    /// What half of the clients and 99 of a hundred did not exceed, in milliseconds.
-    pub(super) latency: [f64; 2],
 }
 
 impl Result {
     /// The medians of each responder.
     pub(super) fn lines(&self) -> Vec<(Responder, Line)> {
         let (_, reference) = self.samples.first().expect("a reference");
-        let reference = middle(reference, Sample::cpu);
+        let reference = middle(reference, |it| it.cpu);
         let lines = self.samples.iter();
         lines
             .map(|(responder, samples)| (*responder, self.line(samples, reference)))
@@ -53,21 +43,24 @@ impl Result {
     }
 
     fn line(&self, samples: &[Sample], reference: f64) -> Line {
-        let cpu = middle(samples, Sample::cpu);
-        let share = |micros: f64| 100.0 * micros / (1e3 * cpu);
-        Line {
+        let sample = Sample {
+            cpu: middle(samples, |it| it.cpu),
+            kernel: middle(samples, |it| it.kernel),
             per_second: middle(samples, |it| it.per_second),
-            is_generator_busy: middle(samples, |it| it.generator) >= BUSY,
-            cpu: [
-                middle(samples, |it| it.user),
-                middle(samples, |it| it.system),
-            ],
-            per_cpu_second: 1e3 / cpu,
-            ratio: reference / cpu,
-            shares: self
-                .limit
-                .map(|limit| [share(limit.openssl), share(limit.ours)]),
+            responder: middle(samples, |it| it.responder),
+            generator: middle(samples, |it| it.generator),
             latency: [0, 1].map(|which| middle(samples, |it| it.latency[which])),
+            repeats: middle(samples, |it| it.repeats),
+        };
+        let share = |micros: f64| micros / (10.0 * sample.cpu);
+        let shares = self
+            .limit
+            .map(|limit| [share(limit.ours), share(limit.openssl)]);
+        Line {
+            sample,
+            per_cpu_second: 1e3 / sample.cpu,
+            ratio: reference / sample.cpu,
+            shares,
         }
     }
 }
@@ -79,27 +72,29 @@ fn middle(samples: &[Sample], value: impl Fn(&Sample) -> f64) -> f64 {
 /// All kinds of handshakes with all responders.
 pub(super) fn handshakes(results: &[Result]) -> String {
     let mut table = String::from(
-        "| handshake | responder | handshakes/s | CPU s per 1,000 (user + system) \
-         | handshakes per CPU s | ratio | half within ms | 99 % within ms | of OpenSSL's limit | of our own limit |\n\
-         |---|---|--:|--:|--:|--:|--:|--:|--:|--:|\n",
+        "| handshake | responder | CPU ms for each | in the kernel | handshakes per CPU second | × strongSwan \
+         | of ikexdp's operations' limit | of OpenSSL's | handshakes/s | responder's CPU | generator's | median ms \
+         | 99 % ms |\n\
+         |---|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n",
     );
     for result in results {
         for (responder, line) in result.lines() {
-            let [user, system] = line.cpu;
-            let [half, most] = line.latency;
-            let shares = line.shares.map_or("| |".to_owned(), |[openssl, ours]| {
-                format!("{openssl:.0} % | {ours:.0} %")
+            let Line { sample, ratio, .. } = line;
+            let shares = line.shares.map_or("|".to_owned(), |[ours, openssl]| {
+                format!("{ours:.0} % | {openssl:.0} %")
             });
-            let at_least = if line.is_generator_busy { "≥ " } else { "" };
+            let [half, most] = sample.latency;
             writeln!(
                 table,
-                "| {} | {responder} | {at_least}{} | {:.3} ({user:.3} + {system:.3}) | {} | {:.1} \
-                 | {half:.1} | {most:.1} | {shares} |",
+                "| {} | {responder} | {:.3} | {:.0} % | {} | {ratio:.1} | {shares} | {} | {:.0} % | {:.0} % \
+                 | {half:.1} | {most:.1} |",
                 result.case,
-                thousands(line.per_second),
-                user + system,
+                sample.cpu,
+                sample.kernel,
                 thousands(line.per_cpu_second),
-                line.ratio,
+                thousands(sample.per_second),
+                sample.responder,
+                sample.generator,
             )
             .unwrap();
         }
@@ -115,26 +110,26 @@ pub(super) fn limits(results: &[Result]) -> String {
         return String::new();
     }
     let mut table = String::from(
-        "\n| public-key operations of | OpenSSL us | ours us | OpenSSL's limit per CPU s | our own |\n\
+        "\n| public-key operations of | ikexdp's µs | OpenSSL's µs | limit per CPU second | by OpenSSL's |\n\
          |---|--:|--:|--:|--:|\n",
     );
     for (case, Limit { openssl, ours }) in known {
         writeln!(
             table,
-            "| {case} | {openssl:.0} | {ours:.0} | {} | {} |",
-            thousands(1e6 / openssl),
-            thousands(1e6 / ours)
+            "| {case} | {ours:.1} | {openssl:.1} | {} | {} |",
+            thousands(1e6 / ours),
+            thousands(1e6 / openssl)
         )
         .unwrap();
     }
     table
 }
 
-/// Resident memory, and what the most SAs that were measured take each.
+/// Resident memory, and what an SA takes of it, by those between the first two numbers.
 pub(super) fn memory(numbers: &[u32], memory: &[Memory]) -> String {
-    let mut table = String::from("| resident MiB with | none |");
+    let mut table = String::from("| MiB resident, with IKE SAs | none |");
     for &number in numbers {
-        write!(table, " {} SAs |", thousands(number.into())).unwrap();
+        write!(table, " {} |", thousands(number.into())).unwrap();
     }
     table += " octets for each |\n|---|";
     table += &"--:|".repeat(numbers.len() + 2);
@@ -147,11 +142,7 @@ pub(super) fn memory(numbers: &[u32], memory: &[Memory]) -> String {
                 None => table.push_str(" |"),
             }
         }
-        let most = sizes.len() - 1;
-        let each = match most.checked_sub(1) {
-            Some(number) => (sizes[most] - sizes[0]) / f64::from(numbers[number]),
-            None => f64::NAN,
-        };
+        let each = (sizes[2] - sizes[1]) / f64::from(numbers[1] - numbers[0]);
         writeln!(table, " {} |", thousands(each)).unwrap();
     }
     table

@@ -18,16 +18,16 @@ const CASES: [&str; 4] = ["psk", "ecdsa-p256", "rsa-2048", "rsa-4096"];
 #[derive(Debug, clap::Args)]
 pub(crate) struct Compare {
     /// Samples of each responder, of which the medians count
-    #[arg(long, default_value_t = 5)]
-    rounds: usize,
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
+    rounds: u16,
     /// Which handshakes
     #[arg(long, value_delimiter = ',', default_values = CASES, value_parser = CASES)]
     cases: Vec<String>,
     /// Leave out how much memory SAs take
     #[arg(long)]
     no_memory: bool,
-    /// Measure with CHILD SAs in the kernel, and Libreswan as well, in a virtual machine; its CPU is an
-    /// emulated one as a rule, and only ratios mean something
+    /// Measure with CHILD SAs in the kernel, and Libreswan as well, in a virtual machine; where its CPU is
+    /// an emulated one, figures say how emulation does
     #[arg(long)]
     vm: bool,
     /// Where `compare.md` and `compare.svg` are written
