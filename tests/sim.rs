@@ -17,7 +17,7 @@ use harness::script::{Script, config};
 use ikexdp_proto::Command;
 use ikexdp_proto::config::Lifetimes;
 use ikexdp_proto::event::{Event, IkeSaSummary};
-use ikexdp_proto::limits::CALM_TIME;
+use ikexdp_proto::limits::{CALM_TIME, DATAGRAM_LEN_MIN, RESPONSE_KEPT};
 use ikexdp_proto::stats::Stat;
 use ikexdp_proto::types::{EspSpi, Path, Spi};
 
@@ -234,6 +234,39 @@ fn a_narrow_path_is_found_out_and_remembered() {
         assert_eq!(net.established(Side::Client).len(), 2, "limit {limit}");
         assert_eq!(lowered(&net, Side::Gateway), 1, "since {before:?}");
     }
+}
+
+/// The response that came in smaller fragments only is not kept until the client says
+/// something again; what it taught is.
+#[test]
+fn a_narrow_path_is_remembered_longer_than_the_response() {
+    let weather = Weather {
+        datagram_len_max: 600,
+        ..Weather::default()
+    };
+    let mut parties = Parties::new(Proof::Certificates(4000));
+    // So that it is the gateway alone that finds out, and by its response.
+    parties.client.fragmentation.datagram_len = DATAGRAM_LEN_MIN;
+    for config in [&mut parties.gateway, &mut parties.client] {
+        config.timing.liveness = 4 * RESPONSE_KEPT;
+        config.timing.first_liveness = 4 * RESPONSE_KEPT;
+    }
+    let mut net = Net::new(7, weather, &parties);
+    net.connect();
+    net.run(RESPONSE_KEPT * 2);
+    let lowered = |net: &Net| {
+        let lowered = |event: &&Event| matches!(event, Event::FragmentsLowered { .. });
+        net.events(Side::Gateway).iter().filter(lowered).count()
+    };
+    let id = net.established(Side::Client)[0].id;
+    assert_eq!(lowered(&net), 0);
+    net.command(Side::Client, Command::Rekey { id, child: None });
+    net.run(Duration::from_secs(1));
+    assert_eq!(lowered(&net), 1);
+    net.connect();
+    net.run(Duration::from_secs(1));
+    assert_eq!(net.established(Side::Client).len(), 2);
+    assert_eq!(lowered(&net), 1);
 }
 
 /// Who plays many hosts remembers nothing of a path for the next one.

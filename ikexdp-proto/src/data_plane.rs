@@ -61,6 +61,16 @@ pub enum Operation {
     },
 }
 
+impl Operation {
+    /// Of how much it is done one after the other: SAs, and policies of lineages.
+    pub(crate) fn steps(&self) -> usize {
+        match self {
+            Self::Move { sas, policies, .. } => sas.len().saturating_add(policies.len()),
+            _ => 1,
+        }
+    }
+}
+
 /// Which way packets go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Direction {

@@ -21,6 +21,10 @@ use crate::eap::{Account, Conversation, Reply, Respondent, Turn};
 use crate::identity::Identity;
 use crate::types::Secret;
 
+/// What the kernel does in one go of [`Job::is_short`]: the two SAs of a CHILD SA, and two
+/// more in their place.
+const SHORT_BATCH: usize = 4;
+
 /// The engine's name of a job; never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct JobId(pub u64);
@@ -191,7 +195,10 @@ impl Job {
             Self::Sign { key, .. } => {
                 matches!(key.key(), SigningKey::EcdsaP256(_) | SigningKey::Ed25519(_))
             }
-            Self::DataPlane { .. } | Self::Measure { .. } => true,
+            Self::DataPlane { batch, .. } => {
+                batch.iter().map(Operation::steps).sum::<usize>() <= SHORT_BATCH
+            }
+            Self::Measure { sas, .. } => sas.len() <= SHORT_BATCH,
             Self::Verify(_) | Self::Eap { .. } | Self::Respond { .. } | Self::Inquire(_) => false,
         }
     }

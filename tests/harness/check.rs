@@ -9,6 +9,7 @@ use ikexdp_proto::limits::REASSEMBLY_TOTAL_MAX;
 use ikexdp_proto::time::Instant;
 use ikexdp_proto::wire::header::{HEADER_LEN, Header};
 use ikexdp_proto::wire::iana::{ExchangeType, PayloadType};
+use ikexdp_proto::wire::sk::Encrypted;
 use ikexdp_proto::{Endpoint, Input, Output};
 
 use crate::net::Side;
@@ -16,10 +17,16 @@ use crate::net::Side;
 /// A message as a whole: who sent it, in which SA, under which number.
 type MessageKey = (Side, u64, u64, u8, u32, bool);
 
+/// Octets of the explicit IV of an AEAD (RFC 5282 §3.1).
+const IV_LEN: usize = 8;
+
 /// Watches what goes in and comes out.
 pub struct Checker {
     /// What was sent for each part of each message: (number, total), 0 if whole.
     sent: BTreeMap<(MessageKey, (u16, u16)), Bytes>,
+    /// What was sealed under each IV of each sender in each SA: with an AEAD no two may
+    /// share one.
+    sealed: BTreeMap<(Side, [u64; 2], [u8; IV_LEN]), Bytes>,
     datagram_len_max: BTreeMap<Side, usize>,
     /// Octets of the last input, if nobody has authenticated it yet.
     input: Option<usize>,
@@ -38,6 +45,7 @@ impl Checker {
         let most = |config: &Config| usize::from(config.fragmentation.datagram_len);
         Self {
             sent: BTreeMap::new(),
+            sealed: BTreeMap::new(),
             datagram_len_max: BTreeMap::from([
                 (Side::Gateway, most(gateway)),
                 (Side::Client, most(client)),
@@ -118,6 +126,7 @@ impl Checker {
             self.is_short_answer(side, &header, transmit.payload.len());
             return;
         }
+        self.one_datagram_for_each_iv(side, &header, &transmit.payload);
         let before = self
             .sent
             .entry((key, part))
@@ -126,6 +135,16 @@ impl Checker {
             *before, transmit.payload,
             "a repeat differs from the first message: {header}"
         );
+    }
+
+    /// However often a message is cut anew.
+    fn one_datagram_for_each_iv(&mut self, side: Side, header: &Header, datagram: &Bytes) {
+        let encrypted = Encrypted::locate(header, datagram).expect("we send well-formed payloads");
+        let iv = &datagram[encrypted.associated..][..IV_LEN];
+        let spis = [header.spis.initiator.0, header.spis.responder.0];
+        let key = (side, spis, iv.try_into().expect("octets of an IV"));
+        let before = self.sealed.entry(key).or_insert_with(|| datagram.clone());
+        assert_eq!(before, datagram, "two datagrams with one IV: {header}");
     }
 
     /// What anybody can make us send without an SA is no longer than what asked

@@ -332,6 +332,30 @@ mod tests {
         refused(Group::Ecp521, &[7; 132]);
     }
 
+    /// Of order 1, 2, 4 and 8, on the curve and on its twist, and what is the same modulo
+    /// 2^255 - 19 or with the bit set that is ignored (RFC 7748 §5, §6.1).
+    #[test]
+    fn points_of_small_order_are_refused() {
+        let random = SystemRandom::new();
+        let points = [
+            hex!("0000000000000000000000000000000000000000000000000000000000000000"),
+            hex!("0100000000000000000000000000000000000000000000000000000000000000"),
+            hex!("e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800"),
+            hex!("5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157"),
+            hex!("ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f"),
+            hex!("edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f"),
+            hex!("eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f"),
+        ];
+        for mut point in points {
+            for bit in [0, 0x80] {
+                point[31] |= bit;
+                let key = Group::Curve25519.generate(&random).unwrap();
+                let agreed = key.agree(&point).err();
+                assert_eq!(agreed, Some(CryptoError::PublicValue), "{point:02x?}");
+            }
+        }
+    }
+
     #[test]
     fn most_of_them_are_refused_at_a_glance() {
         let random = SystemRandom::new();

@@ -16,6 +16,8 @@ pub mod sign;
 
 use core::fmt;
 
+pub use self::random::rehearse_random;
+
 /// A computation that could not be done with the values at hand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CryptoError {
@@ -44,3 +46,9 @@ impl fmt::Display for CryptoError {
 }
 
 impl core::error::Error for CryptoError {}
+
+/// Whether a public key is written in a form in which a point may be: others, which
+/// libraries take, must be refused (RFC 5480 §2.2).
+const fn is_point(public_key: &[u8]) -> bool {
+    matches!(public_key, [2..=4, ..])
+}

@@ -1,9 +1,20 @@
-//! The host's random source, for those who do not take ring's.
+//! The host's random source, for those who do not take ring's, and aws-lc's own.
 
 use core::fmt;
 
 use rand_core::{TryCryptoRng, TryRng};
 use ring::rand::SecureRandom;
+
+use super::CryptoError;
+
+/// Draws from the generator that aws-lc keeps for keys and blinding. One that cannot be
+/// seeded mostly aborts the process: better before anybody has asked for a key.
+///
+/// # Errors
+/// [`CryptoError::Random`] if it says that it fails.
+pub fn rehearse_random() -> Result<(), CryptoError> {
+    aws_lc_rs::rand::fill(&mut [0; 32]).map_err(|_| CryptoError::Random)
+}
 
 /// Random octets of ring's source.
 pub(super) struct Random<'a>(pub(super) &'a dyn SecureRandom);

@@ -31,6 +31,7 @@ use std::thread;
 use crossbeam_channel::Receiver;
 use ikexdp_proto::Endpoint;
 use ikexdp_proto::config::{Config, Fragmentation};
+use ikexdp_proto::crypto::rehearse_random;
 use ikexdp_proto::limits::DATAGRAM_LEN_MIN;
 use nix::errno::Errno;
 use tokio::runtime::{Builder, Runtime};
@@ -242,6 +243,7 @@ fn prepare(
     };
     let config = engine_config(settings, fast_path.as_ref().map(FastPath::interface));
     let random = || entropy::seeded().map_err(|_| DaemonError::Entropy);
+    rehearse_random().map_err(|_| DaemonError::Entropy)?;
     let shield = Shield::new(&settings.defence, config.gate, random()?);
     let threads = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
     let half_open_max = config.gate.half_open_max;

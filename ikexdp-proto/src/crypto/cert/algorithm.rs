@@ -12,6 +12,7 @@ use rustls_pki_types::{
 use webpki::{EndEntityCert, aws_lc_rs as algorithm};
 
 use super::{CredentialError, Credentials};
+use crate::crypto::is_point;
 use crate::crypto::p521::signature::{EcdsaP521, Form};
 use crate::crypto::scheme::{Hash, SignatureScheme};
 
@@ -136,6 +137,9 @@ impl SignatureVerificationAlgorithm for EcdsaFixed {
             Self::P256 => &ECDSA_P256_SHA256_FIXED,
             Self::P384 => &ECDSA_P384_SHA384_FIXED,
         };
+        if !is_point(public_key) {
+            return Err(InvalidSignature);
+        }
         UnparsedPublicKey::new(algorithm, public_key)
             .verify(message, signature)
             .map_err(|_| InvalidSignature)
@@ -170,6 +174,9 @@ impl SignatureVerificationAlgorithm for EcdsaSha512 {
         message: &[u8],
         signature: &[u8],
     ) -> Result<(), InvalidSignature> {
+        if !is_point(public_key) {
+            return Err(InvalidSignature);
+        }
         let hash = digest(&SHA512, message);
         match self {
             Self::P256 => p256::ecdsa::VerifyingKey::from_sec1_bytes(public_key)
@@ -196,5 +203,55 @@ impl SignatureVerificationAlgorithm for EcdsaSha512 {
 
     fn signature_alg_id(&self) -> AlgorithmIdentifier {
         alg_id::ECDSA_SHA512
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec::Vec;
+
+    use aws_lc_rs::signature::{
+        ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING,
+        ECDSA_P521_SHA512_FIXED_SIGNING, EcdsaKeyPair, KeyPair,
+    };
+
+    use super::*;
+
+    /// `public_key` with another first octet, and with as many of its coordinates.
+    fn form(first: u8, public_key: &[u8], coordinates: usize) -> Vec<u8> {
+        let length = 1 + (public_key.len() - 1) / 2 * coordinates;
+        let mut form = public_key[..length].to_vec();
+        form[0] = first;
+        form
+    }
+
+    /// RFC 5480 §2.2: SEC 1 has more forms of a point, which are refused.
+    #[test]
+    fn keys_are_compressed_or_uncompressed() {
+        let random = aws_lc_rs::rand::SystemRandom::new();
+        let rows: [(Algorithm, _); 3] = [
+            (&EcdsaFixed::P256, &ECDSA_P256_SHA256_FIXED_SIGNING),
+            (&EcdsaFixed::P384, &ECDSA_P384_SHA384_FIXED_SIGNING),
+            (&EcdsaP521(Form::Fixed), &ECDSA_P521_SHA512_FIXED_SIGNING),
+        ];
+        for (algorithm, signing) in rows {
+            let key = EcdsaKeyPair::generate(signing).unwrap();
+            let signature = key.sign(&random, b"octets").unwrap();
+            let public = key.public_key().as_ref();
+            let odd = public.last().unwrap() & 1;
+            let verify =
+                |key: &[u8]| algorithm.verify_signature(key, b"octets", signature.as_ref());
+            assert!(verify(public).is_ok());
+            assert!(verify(&form(2 | odd, public, 1)).is_ok());
+            let refused = [
+                form(6 | odd, public, 2),
+                form(5, public, 1),
+                form(0, public, 0),
+                Vec::new(),
+            ];
+            for key in refused {
+                assert!(verify(&key).is_err(), "{algorithm:?} {key:02x?}");
+            }
+        }
     }
 }

@@ -14,8 +14,8 @@ use rustls_pki_types::{
     AlgorithmIdentifier, InvalidSignature, SignatureVerificationAlgorithm, alg_id,
 };
 
-use crate::crypto::CryptoError;
 use crate::crypto::random::Random;
+use crate::crypto::{CryptoError, is_point};
 
 /// How a signature is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,6 +90,9 @@ impl SignatureVerificationAlgorithm for EcdsaP521 {
         message: &[u8],
         signature: &[u8],
     ) -> Result<(), InvalidSignature> {
+        if !is_point(public_key) {
+            return Err(InvalidSignature);
+        }
         let key = PublicKey::from_sec1_bytes(public_key).map_err(|_| InvalidSignature)?;
         let key = VerifyingKey::from(key);
         match self.0 {

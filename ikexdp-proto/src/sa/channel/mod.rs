@@ -52,6 +52,9 @@ struct Theirs {
     busy: bool,
     /// The response to the one before.
     answered: Option<Box<Sent>>,
+    /// Whether it is forgotten, and the peer last got it in smaller fragments: what it
+    /// says next tells that it has it.
+    forgotten_lowered: bool,
     reassembly: Option<Box<Reassembly>>,
 }
 
@@ -151,6 +154,7 @@ impl Channel {
                 expected: Some(expected),
                 busy: false,
                 answered: None,
+                forgotten_lowered: false,
                 reassembly: None,
             },
             ours: Ours {
@@ -303,7 +307,8 @@ impl Channel {
             self.theirs.busy = true;
             self.theirs.answered.take()
         };
-        if over.is_some_and(|sent| sent.arrived_lowered()) {
+        let forgotten = core::mem::take(&mut self.theirs.forgotten_lowered);
+        if forgotten || over.is_some_and(|sent| sent.arrived_lowered()) {
             self.lower(cx, path);
         }
     }
@@ -394,7 +399,8 @@ impl Channel {
             }
         }
         if self.forgets().is_some_and(|due| due <= cx.now) {
-            self.theirs.answered = None;
+            let sent = self.theirs.answered.take();
+            self.theirs.forgotten_lowered = sent.is_some_and(|sent| sent.arrived_lowered());
         }
         let Some(mut outstanding) = self
             .ours
