@@ -44,7 +44,7 @@ pub struct PhaseReport {
     pub phase: String,
     /// From the first beginning to the last end, in seconds.
     pub seconds: f64,
-    /// Clients that began; in `hold`, none.
+    /// Clients that began; in `hold`, questions whether the gateway lives.
     pub begun: u64,
     /// Of those, who succeeded.
     pub succeeded: u64,
