@@ -5,9 +5,9 @@ mod compare;
 pub(crate) mod instructions;
 mod micro;
 
-use std::process::Command;
+use std::{process::Command, thread::available_parallelism};
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
 use self::compare::Compare;
 use crate::{
@@ -77,16 +77,19 @@ pub(crate) fn measure(arguments: &Arguments) -> Result<()> {
             rates,
             kinds,
             rounds,
-        } => in_lab(|command, artifacts| {
-            let rates: Vec<_> = rates.iter().map(u64::to_string).collect();
-            command
-                .arg("flood")
-                .arg(Artifact::program(artifacts, "ikexdp")?)
-                .arg(rounds.to_string())
-                .arg(rates.join(","))
-                .arg(kinds.join(","));
-            Ok(())
-        }),
+        } => {
+            two_cpus()?;
+            in_lab(|command, artifacts| {
+                let rates: Vec<_> = rates.iter().map(u64::to_string).collect();
+                command
+                    .arg("flood")
+                    .arg(Artifact::program(artifacts, "ikexdp")?)
+                    .arg(rounds.to_string())
+                    .arg(rates.join(","))
+                    .arg(kinds.join(","));
+                Ok(())
+            })
+        }
         Bench::Micro { filter } => micro::measure(filter.as_deref()),
         Bench::Instructions { accept } => instructions::check(*accept),
     }
@@ -99,6 +102,19 @@ fn in_lab(arguments: impl FnOnce(&mut Command, &[Artifact]) -> Result<()>) -> Re
     let mut command = as_root(Artifact::program(&artifacts, "bench")?)?;
     arguments(&mut command, &artifacts)?;
     run(&mut command)
+}
+
+/// Whether responder and clients can each have a CPU.
+///
+/// # Errors
+/// There is one alone.
+fn two_cpus() -> Result<()> {
+    let hint = "the responder has one to itself; hint: `cargo xtask bench --vm` takes one";
+    ensure!(
+        available_parallelism()?.get() > 1,
+        "this takes two CPUs: {hint}"
+    );
+    Ok(())
 }
 
 /// Builds the daemon and the bench.

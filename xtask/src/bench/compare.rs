@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Result, ensure};
 
-use super::{build, in_lab};
+use super::{build, in_lab, two_cpus};
 use crate::{artifact::Artifact, setup, vm::Vm};
 
 /// Handshakes that there are.
@@ -44,6 +44,7 @@ impl Compare {
         if self.vm {
             return self.measure_in_vm();
         }
+        two_cpus()?;
         in_lab(|command, artifacts| {
             command
                 .args(self.words("host", Artifact::program(artifacts, "ikexdp")?))
