@@ -31,6 +31,7 @@ pub mod frames;
 pub mod freeradius;
 pub mod fuzz;
 pub mod gateway;
+pub mod generator;
 pub mod host;
 pub mod journal;
 pub mod kernel;

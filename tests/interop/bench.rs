@@ -5,6 +5,7 @@ use std::process::Stdio;
 use harness::{
     credentials::{Credentials, SECRET},
     gateway::{Gateway, Setup, Transport},
+    generator,
     lab::{Ends, Lab, V4, V6},
     namespace::{Namespace, command},
     patience,
@@ -21,9 +22,6 @@ mod eap;
 
 /// Clients, as many as the pool of the lab has addresses for and the patience of a test.
 const CLIENTS: u64 = 40;
-
-/// Files of the clients, in the `/run` of their machine.
-const DIRECTORY: &str = "/run/bench";
 
 /// What a run wrote, and how it ended.
 struct Outcome {
@@ -79,39 +77,6 @@ fn bench(client: &Namespace, ends: Ends, arguments: &[&str]) -> Outcome {
     }
 }
 
-/// Of files that everybody can read is warned.
-fn write_secret(lab: &Lab, name: &str, contents: &str) {
-    let path = format!("{DIRECTORY}/{name}");
-    lab.client.write(&path, contents);
-    lab.client.exec(&format!("chmod 600 {path}"));
-}
-
-/// The arguments of clients with this secret.
-fn psk(lab: &Lab, secret: &str) -> [&'static str; 4] {
-    write_secret(lab, "psk", secret);
-    ["--psk-file", "/run/bench/psk", "--gateway-id", GATEWAY]
-}
-
-/// The arguments of clients with certificates.
-fn certificates(lab: &Lab, pki: &Pki) -> [&'static str; 8] {
-    let chain = &pki.client;
-    let certificates = chain.leaf.clone() + &chain.intermediate;
-    lab.client
-        .write(format!("{DIRECTORY}/own.pem"), certificates);
-    write_secret(lab, "own.key", &chain.key);
-    lab.client.write(format!("{DIRECTORY}/ca.pem"), &pki.root);
-    [
-        "--certificate",
-        "/run/bench/own.pem",
-        "--key",
-        "/run/bench/own.key",
-        "--authority",
-        "/run/bench/ca.pem",
-        "--gateway-id",
-        GATEWAY,
-    ]
-}
-
 /// Every phase, by XDP and without, with both families; nothing is left at the gateway.
 #[test]
 #[ignore = "needs CAP_NET_ADMIN"]
@@ -132,7 +97,7 @@ fn clients_with_a_secret_connect_are_held_replaced_and_deleted() {
         let known = ["--id", "c{n}@bench.test", "--hold", "1s", "--rekey", "2"];
         // No request is repeated, however slow this machine is.
         let more = ["--delete", "--threads", "2", "--timeout", "300s"];
-        let arguments = [&psk(&lab, SECRET)[..], &known, &more].concat();
+        let arguments = [&generator::secret(&lab.client, SECRET)[..], &known, &more].concat();
         let outcome = bench(&lab.client, ends, &arguments);
         assert!(outcome.is_success, "{}", outcome.stderr);
         outcome.all_did("connect", CLIENTS);
@@ -170,7 +135,11 @@ fn clients_with_certificates_connect_by_fragments() {
         ..Setup::new(Credentials::gateway(&pki))
     };
     let gateway = Gateway::start(IKEXDP, &lab.gateway, &setup);
-    let arguments = [&certificates(&lab, &pki)[..], &["--delete"]].concat();
+    let arguments = [
+        &generator::certificates(&lab.client, &pki)[..],
+        &["--delete"],
+    ]
+    .concat();
     let outcome = bench(&lab.client, V4, &arguments);
     assert!(outcome.is_success, "{}", outcome.stderr);
     outcome.all_did("connect", CLIENTS);
@@ -196,7 +165,7 @@ fn clients_without_fragmentation_send_ip_fragments() {
     let gateway = Gateway::start(IKEXDP, &lab.gateway, &setup);
     // No request is repeated, however slow this machine is.
     let more = ["--no-fragmentation", "--timeout", "300s"];
-    let arguments = [&certificates(&lab, &pki)[..], &more].concat();
+    let arguments = [&generator::certificates(&lab.client, &pki)[..], &more].concat();
     let outcome = bench(&lab.client, V4, &arguments);
     assert!(outcome.is_success, "{}", outcome.stderr);
     outcome.all_did("connect", CLIENTS);
@@ -223,7 +192,7 @@ fn clients_have_addresses_of_their_own_and_a_suite() {
         "--rate",
         "50",
     ];
-    let arguments = [&psk(&lab, SECRET)[..], &known, &suite].concat();
+    let arguments = [&generator::secret(&lab.client, SECRET)[..], &known, &suite].concat();
     let outcome = bench(&lab.client, V4, &arguments);
     assert!(outcome.is_success, "{}", outcome.stderr);
     outcome.all_did("connect", CLIENTS);
@@ -257,7 +226,12 @@ fn clients_come_by_xdp() {
     let gateway = Gateway::start(IKEXDP, &lab.gateway, &setup);
     let line = ["--transport", "xdp", "--interface", "eth0"];
     let more = ["--source", "10.1.0.0/24", "--rekey", "1", "--delete"];
-    let arguments = [&certificates(&lab, &pki)[..], &line, &more].concat();
+    let arguments = [
+        &generator::certificates(&lab.client, &pki)[..],
+        &line,
+        &more,
+    ]
+    .concat();
     let before = kernels_datagrams(&lab.client);
     let outcome = bench(&lab.client, V4, &arguments);
     assert!(outcome.is_success, "{}", outcome.stderr);
@@ -299,7 +273,11 @@ fn a_wrong_secret_fails_by_the_reason_that_the_gateway_gives() {
     let lab = Lab::new();
     let gateway = Gateway::start(IKEXDP, &lab.gateway, &Setup::new(gateway_psk()));
     let known = ["--id", "c{n}@bench.test"];
-    let arguments = [&psk(&lab, "another secret than theirs")[..], &known].concat();
+    let arguments = [
+        &generator::secret(&lab.client, "another secret than theirs")[..],
+        &known,
+    ]
+    .concat();
     let outcome = bench(&lab.client, V4, &arguments);
     assert!(!outcome.is_success);
     let connect = outcome.phase("connect");
@@ -319,7 +297,7 @@ fn a_wrong_secret_fails_by_the_reason_that_the_gateway_gives() {
 fn another_gateway_is_not_taken() {
     let lab = Lab::new();
     let gateway = Gateway::start(IKEXDP, &lab.gateway, &Setup::new(gateway_psk()));
-    let [option, file, id, _] = psk(&lab, SECRET);
+    let [option, file, id, _] = generator::secret(&lab.client, SECRET);
     let arguments = [option, file, id, "*.other.test", "--id", "c{n}@bench.test"];
     let outcome = bench(&lab.client, V4, &arguments);
     assert!(!outcome.is_success);
@@ -338,8 +316,12 @@ fn another_gateway_is_not_taken() {
 fn strongswan_serves_the_clients() {
     let pki = Pki::new(Key::EcdsaP256);
     let lab = Lab::new();
-    let by_secret = [&psk(&lab, SECRET)[..], &["--id", CLIENT]].concat();
-    let by_certificate = certificates(&lab, &pki).to_vec();
+    let by_secret = [
+        &generator::secret(&lab.client, SECRET)[..],
+        &["--id", CLIENT],
+    ]
+    .concat();
+    let by_certificate = generator::certificates(&lab.client, &pki).to_vec();
     let childless = [&by_secret[..], &["--childless"]].concat();
     for (credentials, clients, esp) in [
         (Credentials::gateway_psk(SECRET), by_secret, Esp::Userspace),
@@ -370,7 +352,7 @@ fn strongswan_serves_the_clients() {
 #[ignore = "needs CAP_NET_ADMIN"]
 fn an_address_of_another_host_is_refused() {
     let lab = Lab::new();
-    let arguments = psk(&lab, SECRET);
+    let arguments = generator::secret(&lab.client, SECRET);
     for line in [
         &["--transport", "udp"][..],
         &["--transport", "xdp", "--interface", "eth0"],
@@ -396,7 +378,7 @@ fn clients_ask_whether_the_gateway_lives() {
     let gateway = Gateway::start(IKEXDP, &lab.gateway, &Setup::new(gateway_psk()));
     let hold = ["--hold", "2s", "--liveness", "500ms", "--timeout", "300s"];
     let known = ["--id", "c{n}@bench.test", "--delete"];
-    let arguments = [&psk(&lab, SECRET)[..], &known, &hold].concat();
+    let arguments = [&generator::secret(&lab.client, SECRET)[..], &known, &hold].concat();
     let outcome = bench(&lab.client, V4, &arguments);
     assert!(outcome.is_success, "{}", outcome.stderr);
     // Who waits for an answer when it is its turn again leaves that out.
@@ -418,10 +400,16 @@ fn who_interrupts_it_gets_a_report() {
     let mut bench = command(IKEXDP);
     bench.args(["bench", &V4.gateway.to_string(), "--id", "c{n}@bench.test"]);
     bench.args(["--clients", &CLIENTS.to_string(), "--json", "--hold", "1h"]);
-    bench.args(psk(&lab, SECRET)).stdout(Stdio::piped());
+    // No request is repeated, however slow this machine is.
+    bench.args(["--liveness", "300ms", "--timeout", "300s"]);
+    bench
+        .args(generator::secret(&lab.client, SECRET))
+        .stdout(Stdio::piped());
     let mut bench = Process::start(&lab.client, "bench", bench);
-    patience::until("all connected", || {
-        (gateway.sas().len() as u64 == CLIENTS).then_some(())
+    // Only who has its SA, as all others have, asks for more than the two of a handshake.
+    patience::until("a question", || {
+        let received = gateway.count(|stats| &stats.engine, "received");
+        (received > 2 * CLIENTS).then_some(())
     });
     bench.signal(Signal::SIGINT);
     let report: Value = serde_json::from_reader(bench.stdout().unwrap()).unwrap();

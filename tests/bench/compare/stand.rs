@@ -8,11 +8,13 @@
 use std::path::{Path, PathBuf};
 
 use harness::{
+    credentials::SECRET,
     gateway::{Gateway, Setup, Transport},
+    generator,
     lab::{V4, address, connect},
     libreswan::Libreswan,
     namespace::Namespace,
-    pki::{GATEWAY, Pki},
+    pki::Pki,
     strongswan::{Settings, Strongswan},
 };
 use serde_json::Value;
@@ -33,24 +35,7 @@ const SUITE: (&str, &str) = (
     "aes256gcm16-prfsha256-x25519",
 );
 
-/// strongSwan as it is fastest: a large table in many segments, threads enough, no log, and nothing
-/// that keeps clients waiting.
-const STRONGSWAN: &str = "
-    dos_protection = no
-    ikesa_table_size = 16384
-    ikesa_table_segments = 64
-    threads = 16
-    journal {
-        default = -1
-    }
-    filelog {
-        stderr {
-            default = -1
-            job = 1
-        }
-    }";
-
-/// The same of ours: no log, and no cookies, whatever comes. Nobody asks for life meanwhile.
+/// Ours without a log, and without cookies, whatever comes. Nobody asks for life meanwhile.
 const IKEXDP: &str = "
 [log]
 level = \"error\"
@@ -83,8 +68,11 @@ impl Stand {
         clients.exec("ip route add local 10.16.0.0/12 dev lo");
         responder.exec("ip route add default via 198.51.100.1");
         let arguments = match pki {
-            Some(pki) => certificates(&clients, pki),
-            None => psk(&clients),
+            Some(pki) => generator::certificates(&clients, pki).to_vec(),
+            None => {
+                let secret = generator::secret(&clients, SECRET);
+                [&secret[..], &["--id", "c{n}@bench.test"]].concat()
+            }
         };
         Self {
             clients,
@@ -101,7 +89,9 @@ impl Stand {
         let transport = match responder {
             Responder::Strongswan => {
                 let settings = Settings {
-                    daemon: STRONGSWAN,
+                    is_fast: true,
+                    // Nobody waits.
+                    daemon: "dos_protection = no",
                     ike_proposal: SUITE.1.to_owned(),
                     esp: self.place.esp(),
                     ..Settings::responder(V4.gateway, credentials)
@@ -143,7 +133,7 @@ impl Stand {
         if self.place == Place::Host {
             bench.arg("--childless");
         }
-        bench.args(["--suite", SUITE.0, "--gateway-id", GATEWAY]);
+        bench.args(["--suite", SUITE.0]);
         bench.args(["--threads", "1", "--concurrency", CONCURRENCY]);
         bench.args(["--clients", &clients.to_string(), "--timeout", "60s"]);
         bench.args(["--source", &format!("10.{}.0.0/16", 16 + network)]);
@@ -154,26 +144,4 @@ impl Stand {
         let report: Value = serde_json::from_slice(&output.stdout).expect("a report");
         report["phases"][0].clone()
     }
-}
-
-fn psk(clients: &Namespace) -> Vec<&'static str> {
-    clients.write("/run/bench/psk", harness::credentials::SECRET);
-    vec!["--psk-file", "/run/bench/psk", "--id", "c{n}@bench.test"]
-}
-
-fn certificates(clients: &Namespace, pki: &Pki) -> Vec<&'static str> {
-    let chain = &pki.client;
-    let own = chain.leaf.clone() + &chain.intermediate;
-    clients.write("/run/bench/own.pem", own);
-    clients.write("/run/bench/own.key", &chain.key);
-    clients.write("/run/bench/ca.pem", &pki.root);
-    let files = [
-        ("--certificate", "/run/bench/own.pem"),
-        ("--key", "/run/bench/own.key"),
-        ("--authority", "/run/bench/ca.pem"),
-    ];
-    files
-        .into_iter()
-        .flat_map(|(key, file)| [key, file])
-        .collect()
 }

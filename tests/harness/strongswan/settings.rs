@@ -10,6 +10,29 @@ const PLUGINS: &str = "random nonce openssl pem pkcs1 pkcs8 x509 pubkey constrai
                        eap-mschapv2 eap-tls eap-ttls";
 /// Where a client writes the name servers it was given, in place of `/etc/resolv.conf`.
 pub const NAME_SERVERS: &str = "/run/charon.resolv.conf";
+/// What it says of itself where somebody waits for it to say that it runs.
+const LOG: &str = "
+                filelog {
+                    stderr {
+                        time_format = %T
+                        default = 1
+                    }
+                }";
+/// Set for speed: a large table in many segments, threads enough, and no log, neither in a file nor in
+/// the journal, but that it runs.
+const FAST: &str = "
+                ikesa_table_size = 16384
+                ikesa_table_segments = 64
+                threads = 16
+                journal {
+                    default = -1
+                }
+                filelog {
+                    stderr {
+                        default = -1
+                        job = 1
+                    }
+                }";
 /// Traffic selectors for all addresses.
 const EVERYTHING: &str = "0.0.0.0/0,::/0";
 /// Whoever comes.
@@ -63,6 +86,8 @@ pub struct Settings {
     pub ports: (u16, u16),
     /// Whether an initiator may change its address (RFC 4555).
     pub mobike: bool,
+    /// Whether it is set for speed, and has no log.
+    pub is_fast: bool,
     /// Further lines of the daemon's settings.
     pub daemon: &'static str,
 }
@@ -110,6 +135,7 @@ impl Settings {
             dpd_delay: Duration::ZERO,
             ports: (500, 4500),
             mobike: false,
+            is_fast: false,
             daemon: "",
         }
     }
@@ -153,14 +179,10 @@ impl Settings {
                         file = {NAME_SERVERS}
                     }}
                 }}
-                filelog {{
-                    stderr {{
-                        time_format = %T
-                        default = 1
-                    }}
-                }}
+                {manner}
                 {daemon}
             }}",
+            manner = if self.is_fast { FAST } else { LOG },
             daemon = self.daemon,
             signature_authentication = if self.signature_authentication {
                 "yes"

@@ -3,30 +3,15 @@
 use harness::{
     credentials::Credentials,
     gateway::{Gateway, Setup},
+    generator,
     lab::{Lab, V4},
-    pki::{GATEWAY, Key, Pki},
+    pki::{Key, Pki},
     strongswan::{Settings, Strongswan},
 };
 use ikexdp_eap::NtHash;
 
-use super::{CLIENTS, DIRECTORY, bench, write_secret};
+use super::{CLIENTS, bench};
 use crate::IKEXDP;
-
-/// The arguments of clients that have this password, each with a name of its own or not.
-fn eap(lab: &Lab, pki: &Pki, user: &'static str, password: &str) -> [&'static str; 8] {
-    write_secret(lab, "password", password);
-    lab.client.write(format!("{DIRECTORY}/ca.pem"), &pki.root);
-    [
-        "--eap-user",
-        user,
-        "--eap-password-file",
-        "/run/bench/password",
-        "--authority",
-        "/run/bench/ca.pem",
-        "--gateway-id",
-        GATEWAY,
-    ]
-}
 
 /// A gateway that knows user-1 and all the others by this password.
 fn gateway_eap(pki: &Pki, password: &str) -> Credentials {
@@ -45,7 +30,7 @@ fn clients_with_a_password_connect() {
     let pki = Pki::new(Key::EcdsaP256);
     let setup = Setup::new(gateway_eap(&pki, "password"));
     let gateway = Gateway::start(IKEXDP, &lab.gateway, &setup);
-    let clients = eap(&lab, &pki, "user-{n}", "password\n");
+    let clients = generator::password(&lab.client, &pki, "user-{n}", "password\n");
     // No request is repeated, however slow this machine is.
     let more = ["--rekey", "1", "--timeout", "300s"];
     let outcome = bench(&lab.client, V4, &[&clients[..], &more].concat());
@@ -72,7 +57,7 @@ fn clients_with_a_password_connect() {
 fn a_wrong_password_fails_by_its_reason() {
     let pki = Pki::new(Key::EcdsaP256);
     let failures = |lab: &Lab, reason: &str| {
-        let clients = eap(lab, &pki, "user-1", "passwort");
+        let clients = generator::password(&lab.client, &pki, "user-1", "passwort");
         let outcome = bench(&lab.client, V4, &clients);
         assert!(!outcome.is_success);
         let connect = outcome.phase("connect");
@@ -108,7 +93,7 @@ fn strongswan_serves_clients_with_a_password() {
     let lab = Lab::new();
     let pki = Pki::new(Key::Rsa4096);
     let gateway = strongswan_eap(&lab, &pki);
-    let clients = eap(&lab, &pki, "user-1", "password");
+    let clients = generator::password(&lab.client, &pki, "user-1", "password");
     let more = ["--rekey", "1", "--delete"];
     let outcome = bench(&lab.client, V4, &[&clients[..], &more].concat());
     assert!(outcome.is_success, "{}", outcome.stderr);
