@@ -13,10 +13,11 @@ fn main() -> ExitCode {
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             report(&error);
-            match error.downcast_ref() {
-                Some(CliError::Load(error)) => ExitCode::from(error.exit_status()),
-                _ => ExitCode::FAILURE,
-            }
+            error
+                .downcast_ref()
+                .map_or(ExitCode::FAILURE, |error: &CliError| {
+                    ExitCode::from(error.exit_status())
+                })
         }
     }
 }

@@ -1,0 +1,11 @@
+//! Why an IKEv2 attempt failed: reads captures, follows each attempt, and says whose side
+//! it is and what helps.
+#![forbid(unsafe_code)]
+#![cfg_attr(
+    test,
+    allow(
+        clippy::arithmetic_side_effects,
+        clippy::cast_possible_truncation,
+        reason = "tests compute on their own numbers"
+    )
+)]
