@@ -1,6 +1,7 @@
 //! What the engine tells people.
 
 mod close;
+mod silence;
 
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -10,6 +11,7 @@ use core::net::IpAddr;
 use core::time::Duration;
 
 pub use self::close::CloseReason;
+pub use self::silence::{Incomplete, Unacknowledged};
 use crate::crypto::cert::CredentialError;
 use crate::data_plane::{Binding, EspSaName};
 use crate::eap::{Account, Refusal, RejectionReason};
@@ -92,6 +94,8 @@ pub enum Event {
         account: Option<Account>,
         /// How long it existed.
         age: Duration,
+        /// The response that made it, if nothing shows that the peer has it.
+        unacknowledged: Option<Unacknowledged>,
         /// Why.
         reason: CloseReason,
     },
@@ -201,6 +205,10 @@ pub struct HandshakeFailure {
     pub fragmentation: FragmentationSummary,
     /// From the first message to this moment.
     pub handshake: Duration,
+    /// What came of the message that it waited for.
+    pub incomplete: Option<Incomplete>,
+    /// Our last response, if nothing shows that the peer has it.
+    pub unacknowledged: Option<Unacknowledged>,
     /// Why.
     pub reason: FailureReason,
 }
@@ -253,8 +261,6 @@ pub enum FailureReason {
     Timeout {
         /// The exchange that was not completed.
         waiting_for: ExchangeType,
-        /// Fragments of it that did arrive, and how many there are.
-        fragments: Option<(u16, u16)>,
     },
     /// Too many messages came that do not authenticate, and none that does.
     Unauthentic,
@@ -312,23 +318,6 @@ pub struct IkeSaSummary {
     pub names: Vec<[EspSaName; 2]>,
 }
 
-impl HandshakeFailure {
-    /// What an operator can do about it, where there is something.
-    #[must_use]
-    pub const fn hint(&self) -> Option<&'static str> {
-        match self.reason {
-            FailureReason::Timeout {
-                waiting_for: ExchangeType::IKE_AUTH,
-                fragments: None,
-            } if !self.fragmentation.negotiated => Some(
-                "the path drops IP fragments, or port 4500: switch on IKE fragmentation (RFC 7383) on the client, \
-                 which does not announce it",
-            ),
-            _ => self.reason.hint(),
-        }
-    }
-}
-
 impl FailureReason {
     const fn eap_hint(&self) -> Option<&'static str> {
         Some(match self {
@@ -353,7 +342,9 @@ impl FailureReason {
         })
     }
 
-    const fn hint(&self) -> Option<&'static str> {
+    /// What an operator can do about it, where the reason alone tells.
+    #[must_use]
+    pub const fn hint(&self) -> Option<&'static str> {
         Some(match self {
             Self::NoCommonAlgorithms(mismatch) => mismatch.hint(),
             Self::NoConnection { .. } => {
@@ -410,13 +401,6 @@ impl FailureReason {
                  others must announce the hash of our key, SHA2-256, SHA2-384 for P-384, SHA2-512 for \
                  P-521"
             }
-            Self::Timeout {
-                fragments: Some(_), ..
-            } => "fragments were lost on the way: the client should send smaller ones",
-            Self::Timeout {
-                waiting_for: ExchangeType::IKE_AUTH,
-                fragments: None,
-            } => "nothing came on port 4500: a firewall on the path drops it",
             Self::OwnKey => "check `local.key` and the system's randomness",
             _ => return self.eap_hint(),
         })
@@ -454,17 +438,7 @@ impl fmt::Display for FailureReason {
             Self::NoSignatureHash => f.write_str("no common signature hash algorithm"),
             Self::OwnKey => f.write_str("our private key could not sign"),
             Self::PeerRefused(notify) => write!(f, "peer refused: {notify}"),
-            Self::Timeout {
-                waiting_for,
-                fragments: Some((received, total)),
-            } => write!(
-                f,
-                "{waiting_for} was not completed in time: {received} of {total} fragments came"
-            ),
-            Self::Timeout {
-                waiting_for,
-                fragments: None,
-            } => write!(f, "{waiting_for} did not come in time"),
+            Self::Timeout { waiting_for } => write!(f, "{waiting_for} did not come in time"),
             Self::Unauthentic => f.write_str("messages do not authenticate"),
             Self::JobAbandoned => f.write_str("a computation was given up"),
             Self::Terminated => f.write_str("terminated"),

@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 
 use crate::crypto::cipher::Cipher;
 use crate::error::Limit;
+use crate::event::Incomplete;
 use crate::limits::{FRAGMENT_COST, FRAGMENTS_MAX, MESSAGE_LEN_MAX, REASSEMBLY_TIME_MAX};
 use crate::time::Instant;
 use crate::types::Path;
@@ -155,10 +156,15 @@ impl Reassembly {
         self.started + REASSEMBLY_TIME_MAX
     }
 
-    /// How many fragments are there, and how many there are to be.
-    pub(crate) fn progress(&self) -> (u16, u16) {
-        let there = u16::try_from(self.parts.len()).unwrap_or(u16::MAX);
-        (there, self.total)
+    /// Which fragments are not there.
+    pub(crate) fn incomplete(&self) -> Incomplete {
+        let numbers = 1..=self.total;
+        Incomplete {
+            missing: numbers
+                .filter(|number| !self.parts.contains_key(number))
+                .collect(),
+            total: self.total,
+        }
     }
 }
 

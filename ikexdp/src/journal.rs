@@ -224,7 +224,7 @@ fn handshake_failed(failure: &HandshakeFailure) {
         fragments_out = failure.fragmentation.sent,
         duration_ms = milliseconds(failure.handshake),
         reason = failure.reason.to_string(),
-        hint = failure.hint(),
+        hint = failure.reason.hint(),
         "handshake failed"
     );
 }

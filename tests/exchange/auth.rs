@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use harness::parties::selector;
 use harness::script::{Answer, KEY, Script, config, kinds};
-use ikexdp_proto::event::{Event, FailureReason};
+use ikexdp_proto::event::{Event, FailureReason, Incomplete};
 use ikexdp_proto::limits::DENIAL_STEP;
 use ikexdp_proto::message::child::ChildPayloads;
 use ikexdp_proto::wire::iana::{ExchangeType, NotifyType, PayloadType};
@@ -166,7 +166,11 @@ fn an_incomplete_request_is_told_when_time_is_over() {
     };
     let expected = FailureReason::Timeout {
         waiting_for: ExchangeType::IKE_AUTH,
-        fragments: Some((1, 3)),
     };
     assert_eq!(failure.reason, expected);
+    let incomplete = Incomplete {
+        missing: vec![2, 3],
+        total: 3,
+    };
+    assert_eq!(failure.incomplete, Some(incomplete));
 }

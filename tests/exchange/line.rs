@@ -14,7 +14,7 @@ use harness::host;
 use harness::parties::{Parties, Proof};
 use ikexdp_proto::config::Config;
 use ikexdp_proto::data_plane::NoDataPlane;
-use ikexdp_proto::event::{CloseReason, Event, FailureReason};
+use ikexdp_proto::event::{CloseReason, Event, FailureReason, HandshakeFailure};
 use ikexdp_proto::identity::Identity;
 use ikexdp_proto::job::{Job, JobResult};
 use ikexdp_proto::limits::DENIAL_STEP;
@@ -91,8 +91,17 @@ impl End {
 
     /// Why its last handshake failed.
     pub(crate) fn failure(&self) -> Option<&FailureReason> {
-        self.events.iter().rev().find_map(|event| match event {
-            Event::HandshakeFailed(failure) => Some(&failure.reason),
+        self.failures().last().map(|failure| &failure.reason)
+    }
+
+    /// What it tells of its last handshake, which failed.
+    pub(crate) fn failed(&self) -> &HandshakeFailure {
+        self.failures().last().expect("a handshake failed")
+    }
+
+    fn failures(&self) -> impl Iterator<Item = &HandshakeFailure> {
+        self.events.iter().filter_map(|event| match event {
+            Event::HandshakeFailed(failure) => Some(failure.as_ref()),
             _ => None,
         })
     }
@@ -144,7 +153,7 @@ impl Line {
 
     /// Carries to the gateway what the client sends, and its answers back;
     /// returns what the client sends then.
-    fn round(&mut self, from_client: &[Bytes]) -> Vec<Bytes> {
+    pub(crate) fn round(&mut self, from_client: &[Bytes]) -> Vec<Bytes> {
         let from_gateway: Vec<Bytes> = from_client
             .iter()
             .flat_map(|datagram| self.gateway.receive(self.now, datagram))

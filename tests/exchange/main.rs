@@ -33,6 +33,7 @@ mod reconfigure;
 mod rekey;
 mod revocation;
 mod selectors;
+mod silence;
 mod spi;
 mod succession;
 mod unique;

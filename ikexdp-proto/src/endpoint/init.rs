@@ -169,6 +169,8 @@ impl Endpoint {
                 suite: None,
                 fragmentation: FragmentationSummary::default(),
                 handshake: Duration::ZERO,
+                incomplete: None,
+                unacknowledged: None,
                 reason,
             };
             let event = Event::HandshakeFailed(Box::new(failure));

@@ -16,7 +16,7 @@ use crate::config::Config;
 use crate::crypto::keymat::IkeKeys;
 use crate::data_plane::Lineage;
 use crate::endpoint::{ExposedKeys, Output};
-use crate::event::{Event, FailureReason, FragmentationSummary, HandshakeFailure};
+use crate::event::{Event, FailureReason, FragmentationSummary, HandshakeFailure, Unacknowledged};
 use crate::identity::Identity;
 use crate::job::{Job, JobId};
 use crate::path_size::PathSizes;
@@ -149,6 +149,8 @@ impl Context<'_> {
             suite: progress.channel.map(|channel| channel.suite),
             fragmentation: fragmentation(progress.channel),
             handshake: self.now.since(core.created),
+            incomplete: progress.channel.and_then(Channel::incomplete),
+            unacknowledged: progress.unacknowledged,
             reason,
         })));
     }
@@ -194,6 +196,8 @@ pub(super) struct Progress<'a> {
     pub(super) connection: Option<&'a str>,
     pub(super) claimed: Option<Identity>,
     pub(super) channel: Option<&'a Channel>,
+    /// Our last response, if the peer asked for it again and has not gone on.
+    pub(super) unacknowledged: Option<Unacknowledged>,
     /// What it has reserved for its CHILD SA.
     pub(super) spi_in: Option<EspSpi>,
 }

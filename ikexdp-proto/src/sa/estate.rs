@@ -13,7 +13,7 @@ use super::{Context, Core};
 use crate::config::{Connection, Lifetimes};
 use crate::data_plane::{DataPlaneError, EspSaName, Operation, Policies, Tunnel};
 use crate::eap::{Account, Admission};
-use crate::event::{ChildSummary, CloseReason, Event};
+use crate::event::{ChildSummary, CloseReason, Event, Unacknowledged};
 use crate::identity::Identity;
 use crate::job::{Job, JobId};
 use crate::lease::Lease;
@@ -298,8 +298,15 @@ impl Estate {
         children.map(|child| child.names(self.tunnel)).collect()
     }
 
-    /// The last IKE SA is over, and everything with it.
-    pub(super) fn close(mut self, cx: &mut Context<'_>, core: &Core, reason: CloseReason) {
+    /// The last IKE SA is over, and everything with it; its peer may never have had the
+    /// response that made it.
+    pub(super) fn close(
+        mut self,
+        cx: &mut Context<'_>,
+        core: &Core,
+        unacknowledged: Option<Unacknowledged>,
+        reason: CloseReason,
+    ) {
         while let Some(spi) = self.children.first().map(Child::spi) {
             self.remove(cx, core, spi, None);
         }
@@ -314,6 +321,7 @@ impl Estate {
             peer: self.peer,
             account: self.terms.account,
             age: cx.now.since(core.created),
+            unacknowledged,
             reason,
         });
     }

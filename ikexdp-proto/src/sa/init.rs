@@ -18,6 +18,7 @@ use crate::crypto::cert::AuthorityHash;
 use crate::crypto::keymat::{IkeKeys, KeySeed};
 use crate::error::Unacceptable;
 use crate::event::FailureReason;
+use crate::event::Unacknowledged;
 use crate::job::{Agreed, Job};
 use crate::limits::RESPONSE_REPEATS_MAX;
 use crate::message::init::{InitNotifies, InitRequest, InitResponse};
@@ -349,6 +350,18 @@ impl HalfOpen {
             let response = self.handshake.response.clone();
             cx.transmit(datagram.path, datagram.slot, response);
         }
+    }
+
+    /// What is known of our response if the peer asked for it again and then fell silent.
+    pub(super) fn unacknowledged(&self, core: &Core) -> Option<Unacknowledged> {
+        let length = self.handshake.response.len();
+        let length = length.saturating_add(core.path.overhead());
+        (self.repeats > 0).then_some(Unacknowledged {
+            times: self.repeats,
+            fragments: 1,
+            datagram_len: u16::try_from(length).unwrap_or(u16::MAX),
+            lowered: false,
+        })
     }
 
     /// The first protected request.

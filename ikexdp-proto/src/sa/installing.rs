@@ -139,7 +139,7 @@ impl Installing {
             connection: Some(&answering.estate.connection.name),
             claimed: Some(answering.estate.peer.clone()),
             channel: Some(&answering.channel),
-            spi_in: None,
+            ..Progress::default()
         };
         cx.handshake_failed(core, progress, FailureReason::Terminated);
         State::Gone

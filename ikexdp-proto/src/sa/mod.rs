@@ -313,7 +313,11 @@ impl IkeSa {
             State::Replaced(state) => state.handle_timeout(cx, core),
             State::Failed { .. } if half_open_over => State::Gone,
             state if half_open_over => {
-                cx.handshake_failed(core, state.progress(), state.silence());
+                let progress = Progress {
+                    unacknowledged: state.unacknowledged(core),
+                    ..state.progress()
+                };
+                cx.handshake_failed(core, progress, state.silence());
                 State::Gone
             }
             state => state,

@@ -4,6 +4,7 @@ use alloc::vec::Vec;
 
 use bytes::Bytes;
 
+use crate::event::Unacknowledged;
 use crate::limits::DATAGRAM_LEN_MIN;
 use crate::time::Instant;
 use crate::wire::header::Header;
@@ -88,6 +89,18 @@ impl Sent {
         self.last_was_lowered
     }
 
+    /// What is known of it if the peer asked again and then fell silent.
+    pub(crate) fn unacknowledged(&self) -> Option<Unacknowledged> {
+        let longest = self.datagrams.iter().map(Bytes::len).max();
+        let longest = longest.unwrap_or(0).saturating_add(self.overhead);
+        (self.repeats > 0).then_some(Unacknowledged {
+            times: self.repeats,
+            fragments: u16::try_from(self.datagrams.len()).unwrap_or(u16::MAX),
+            datagram_len: u16::try_from(longest).unwrap_or(u16::MAX),
+            lowered: self.lowered.is_some(),
+        })
+    }
+
     /// The datagrams as they were first sealed.
     pub(crate) fn datagrams(&self) -> &[Bytes] {
         &self.datagrams
@@ -149,6 +162,23 @@ mod tests {
         assert!(!sent.arrived_lowered());
         assert_eq!(sent.repeat(OVERHEAD, lowered).len(), 3);
         assert_eq!(sent.repeat(OVERHEAD, lowered).len(), 2);
+    }
+
+    #[test]
+    fn what_was_asked_for_again_is_not_acknowledged() {
+        let mut sent = sent(&[b"four", b"sixsix"], 1280);
+        assert_eq!(sent.unacknowledged(), None);
+        let mut known = Unacknowledged {
+            times: 1,
+            fragments: 2,
+            datagram_len: 34,
+            lowered: false,
+        };
+        sent.repeat(OVERHEAD, lowered);
+        assert_eq!(sent.unacknowledged(), Some(known));
+        sent.repeat(OVERHEAD, lowered);
+        (known.times, known.lowered) = (2, true);
+        assert_eq!(sent.unacknowledged(), Some(known));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use super::channel::Channel;
 use super::context::Progress;
 use super::{Core, auth, closing, established, init, initiator, installing, succession};
 use crate::event::FailureReason;
+use crate::event::Unacknowledged;
 use crate::limits::{EAP_TIME_MAX, HURRIED_HALF_OPEN};
 use crate::time::Instant;
 use crate::wire::iana::ExchangeType;
@@ -145,10 +146,17 @@ impl State {
             Self::Asking(state) => FailureReason::EapSilent {
                 question: state.asked(),
             },
-            state => FailureReason::Timeout {
+            _ => FailureReason::Timeout {
                 waiting_for: ExchangeType::IKE_AUTH,
-                fragments: state.channel().and_then(Channel::progress),
             },
+        }
+    }
+
+    /// Our last response of the handshake, if the peer asked for it again and has not gone on.
+    pub(super) fn unacknowledged(&self, core: &Core) -> Option<Unacknowledged> {
+        match self {
+            Self::HalfOpen(state) => state.unacknowledged(core),
+            state => state.channel()?.unacknowledged(ExchangeType::IKE_AUTH),
         }
     }
 

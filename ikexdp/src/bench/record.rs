@@ -203,7 +203,7 @@ pub(super) fn count(reasons: &mut BTreeMap<String, u64>, reason: &str, times: u6
 pub(super) fn name(reason: &FailureReason) -> String {
     match reason {
         FailureReason::PeerRefused(notify) => notify.to_string(),
-        FailureReason::Timeout { waiting_for, .. } => format!("timeout {waiting_for}"),
+        FailureReason::Timeout { waiting_for } => format!("timeout {waiting_for}"),
         FailureReason::NoConnection { .. } => ANOTHER_GATEWAY.to_owned(),
         FailureReason::EapRefused(refusal) => eap_name(*refusal),
         other => FailureKind::from(other).name().to_owned(),
@@ -231,7 +231,6 @@ mod tests {
         assert_eq!(name(&refused), "AUTHENTICATION_FAILED");
         let timeout = FailureReason::Timeout {
             waiting_for: ExchangeType::IKE_AUTH,
-            fragments: None,
         };
         assert_eq!(name(&timeout), "timeout IKE_AUTH");
         assert_eq!(name(&FailureReason::SharedKey), "shared_key");

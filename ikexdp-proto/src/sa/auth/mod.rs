@@ -386,7 +386,7 @@ impl Claimant {
             connection: Some(&self.connection.name),
             claimed: Some(self.identity.clone()),
             channel: Some(&self.channel),
-            spi_in: None,
+            ..Progress::default()
         }
     }
 
@@ -434,7 +434,7 @@ fn fail(
         connection: None,
         claimed,
         channel: Some(&channel),
-        spi_in: None,
+        ..Progress::default()
     };
     cx.handshake_failed(core, progress, reason);
     if is_denial {

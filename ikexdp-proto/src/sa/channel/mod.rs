@@ -2,6 +2,7 @@
 //! fragments, repeats (RFC 7296 §2.1 to §2.3, RFC 7383).
 
 mod seal;
+mod silence;
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -10,7 +11,7 @@ use core::time::Duration;
 use super::Context;
 use super::sent::Sent;
 use crate::crypto::keymat::IkeKeys;
-use crate::event::{Event, FragmentationSummary};
+use crate::event::{Event, FragmentationSummary, Incomplete};
 use crate::fragment::{Added, Reassembly};
 use crate::limits::{DATAGRAM_LEN_MIN, RESPONSE_KEPT, RESPONSE_REPEATS_MAX};
 use crate::stats::Stat;
@@ -56,6 +57,8 @@ struct Theirs {
     /// says next tells that it has it.
     forgotten_lowered: bool,
     reassembly: Option<Box<Reassembly>>,
+    /// The message that was given up last, if none has come since.
+    given_up: Option<Box<Incomplete>>,
 }
 
 /// Requests of ours.
@@ -156,6 +159,7 @@ impl Channel {
                 answered: None,
                 forgotten_lowered: false,
                 reassembly: None,
+                given_up: None,
             },
             ours: Ours {
                 next: Some(next),
@@ -304,6 +308,7 @@ impl Channel {
                 .map(|outstanding| outstanding.sent)
         } else {
             self.theirs.reassembly = None;
+            self.theirs.given_up = None;
             self.theirs.busy = true;
             self.theirs.answered.take()
         };
@@ -389,14 +394,13 @@ impl Channel {
     ///
     /// Returns whether the peer counts as dead.
     pub(crate) fn on_timeout(&mut self, cx: &mut Context<'_>, path: &Path) -> bool {
-        for place in [&mut self.theirs.reassembly, &mut self.ours.reassembly] {
-            if place
-                .as_ref()
-                .is_some_and(|message| message.deadline() <= cx.now)
-            {
-                *place = None;
-                cx.stats.count(Stat::ReassemblyExpired);
-            }
+        let is_over = |message: &mut Box<Reassembly>| message.deadline() <= cx.now;
+        if let Some(expired) = self.theirs.reassembly.take_if(is_over) {
+            cx.stats.count(Stat::ReassemblyExpired);
+            self.theirs.given_up = Some(Box::new(expired.incomplete()));
+        }
+        if self.ours.reassembly.take_if(is_over).is_some() {
+            cx.stats.count(Stat::ReassemblyExpired);
         }
         if self.forgets().is_some_and(|due| due <= cx.now) {
             let sent = self.theirs.answered.take();
@@ -447,13 +451,6 @@ impl Channel {
     pub(crate) fn drop_reassembly(&mut self) {
         self.theirs.reassembly = None;
         self.ours.reassembly = None;
-    }
-
-    /// How far the peer's incomplete message is: fragments there, and in all.
-    pub(crate) fn progress(&self) -> Option<(u16, u16)> {
-        let [theirs, ours] = [&self.theirs.reassembly, &self.ours.reassembly];
-        let message = theirs.as_ref().or(ours.as_ref());
-        message.map(|message| message.progress())
     }
 
     /// Tells, once, when a peer without RFC 7383 depends on IP fragments.

@@ -29,6 +29,7 @@ use super::{Context, Core, State, refuse};
 use crate::config::Config;
 use crate::data_plane::{DataPlaneError, DataPlaneEvent, Direction};
 use crate::error::{Error, Unacceptable, Violation};
+use crate::event::Unacknowledged;
 use crate::event::{self, CloseReason, Event};
 use crate::job::{JobId, JobResult};
 use crate::message::informational::Informational;
@@ -327,7 +328,8 @@ impl Established {
     /// Everything of the SA is given back; its last response is kept a while.
     fn close(mut self: Box<Self>, cx: &mut Context<'_>, core: &Core, reason: CloseReason) -> State {
         self.abandon(cx, core);
-        self.estate.close(cx, core, reason);
+        let unacknowledged = self.unacknowledged();
+        self.estate.close(cx, core, unacknowledged, reason);
         State::Lingering(Box::new(Lingering::new(self.channel, cx.now)))
     }
 
@@ -376,7 +378,9 @@ impl Established {
             return State::Established(self);
         }
         self.abandon(cx, core);
-        self.estate.close(cx, core, CloseReason::Superseded);
+        let unacknowledged = self.unacknowledged();
+        self.estate
+            .close(cx, core, unacknowledged, CloseReason::Superseded);
         State::Gone
     }
 
@@ -387,8 +391,15 @@ impl Established {
         reason: CloseReason,
     ) -> State {
         self.abandon(cx, core);
-        self.estate.close(cx, core, reason);
+        let unacknowledged = self.unacknowledged();
+        self.estate.close(cx, core, unacknowledged, reason);
         Closing::begin(self.channel, cx, core)
+    }
+
+    /// The response that made it, if the peer asked for it again and was not heard since.
+    fn unacknowledged(&self) -> Option<Unacknowledged> {
+        let made_it = || self.channel.unacknowledged(ExchangeType::IKE_AUTH);
+        (!self.liveness.confirmed).then(made_it).flatten()
     }
 
     /// What is under way comes to nothing.
@@ -410,7 +421,9 @@ impl Established {
         if dead {
             cx.stats.count(Stat::DeadPeer);
             self.abandon(cx, core);
-            self.estate.close(cx, core, CloseReason::DeadPeer);
+            let unacknowledged = self.unacknowledged();
+            self.estate
+                .close(cx, core, unacknowledged, CloseReason::DeadPeer);
             return State::Gone;
         }
         self.remind_nat(cx, core);

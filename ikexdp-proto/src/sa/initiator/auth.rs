@@ -371,6 +371,7 @@ pub(super) fn give_up(
         claimed: Some(peer),
         channel: Some(&channel),
         spi_in: begun.spi_in,
+        ..Progress::default()
     };
     cx.handshake_failed(core, progress, reason);
     let refusal = Informational {

@@ -216,6 +216,7 @@ impl Initiating {
             claimed: None,
             channel: self.channel(),
             spi_in: self.begun.spi_in,
+            ..Progress::default()
         }
     }
 
@@ -237,10 +238,7 @@ impl Initiating {
             Stage::InitSent(stage) => (ExchangeType::IKE_SA_INIT, stage.refusal()),
             _ => (ExchangeType::IKE_AUTH, None),
         };
-        let timeout = FailureReason::Timeout {
-            waiting_for,
-            fragments: self.channel().and_then(Channel::progress),
-        };
+        let timeout = FailureReason::Timeout { waiting_for };
         let reason = refusal.cloned().unwrap_or(timeout);
         cx.handshake_failed(core, self.progress(), reason);
         State::Gone
@@ -269,6 +267,7 @@ impl Begun {
             claimed: None,
             channel,
             spi_in: self.spi_in,
+            ..Progress::default()
         };
         cx.handshake_failed(core, progress, reason);
         State::Gone

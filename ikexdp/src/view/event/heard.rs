@@ -126,7 +126,7 @@ impl From<&engine::HandshakeFailure> for HandshakeFailed {
             duration_ms: milliseconds(failure.handshake),
             kind: FailureKind::from(&failure.reason).name().to_owned(),
             reason: failure.reason.to_string(),
-            hint: failure.hint().map(str::to_owned),
+            hint: failure.reason.hint().map(str::to_owned),
         }
     }
 }
