@@ -203,6 +203,8 @@ pub struct HandshakeFailure {
     pub suite: Option<IkeSuite>,
     /// How its messages were cut.
     pub fragmentation: FragmentationSummary,
+    /// Whether we announce RFC 7383.
+    pub announces_fragmentation: bool,
     /// From the first message to this moment.
     pub handshake: Duration,
     /// What came of the message that it waited for.
@@ -316,6 +318,27 @@ pub struct IkeSaSummary {
     pub children: Vec<ChildSummary>,
     /// What the kernel knows each of them by: the SA we receive on, and the other.
     pub names: Vec<[EspSaName; 2]>,
+}
+
+impl HandshakeFailure {
+    /// Of a request that no SA was made for.
+    #[must_use]
+    pub fn without_sa(path: Path, announces_fragmentation: bool, reason: FailureReason) -> Self {
+        Self {
+            id: None,
+            role: Role::Responder,
+            path,
+            connection: None,
+            claimed: None,
+            suite: None,
+            fragmentation: FragmentationSummary::default(),
+            announces_fragmentation,
+            handshake: Duration::ZERO,
+            incomplete: None,
+            unacknowledged: None,
+            reason,
+        }
+    }
 }
 
 impl FailureReason {

@@ -16,6 +16,7 @@ use crate::limiter::{Limiter, PERIOD};
 use crate::listed::Listed;
 use crate::netlink::NetlinkError;
 use crate::udp::SendError;
+use crate::verdict::Told;
 
 /// Turns events into lines. What anybody on the network can bring about without
 /// proving who they are is limited; what an authenticated peer does is not.
@@ -76,17 +77,29 @@ impl Journal {
                 path,
                 peer,
                 age,
+                unacknowledged,
                 reason,
                 ..
-            } => info!(
-                %id,
-                connection,
-                peer = %path.remote,
-                identity = peer.to_string(),
-                age_s = age.as_secs(),
-                reason = reason.to_string(),
-                "IKE SA closed"
-            ),
+            } => {
+                let Told {
+                    verdict,
+                    cause,
+                    hint,
+                    ..
+                } = Told::of_end(*reason, *unacknowledged);
+                info!(
+                    %id,
+                    connection,
+                    peer = %path.remote,
+                    identity = peer.to_string(),
+                    age_s = age.as_secs(),
+                    reason = reason.to_string(),
+                    verdict,
+                    cause,
+                    hint,
+                    "IKE SA closed"
+                );
+            }
             Event::NeedsIpFragments { id, path, length } => {
                 if self.limiter.admit(now, "needs_ip_fragments") {
                     self.needs_ip_fragments(*id, path, *length);
@@ -212,6 +225,12 @@ fn established(sa: &Established) {
 }
 
 fn handshake_failed(failure: &HandshakeFailure) {
+    let Told {
+        verdict,
+        windows,
+        cause,
+        hint,
+    } = Told::of_failure(failure);
     warn!(
         kind = FailureKind::from(&failure.reason).name(),
         id = failure.id.map(|id| id.0),
@@ -224,7 +243,10 @@ fn handshake_failed(failure: &HandshakeFailure) {
         fragments_out = failure.fragmentation.sent,
         duration_ms = milliseconds(failure.handshake),
         reason = failure.reason.to_string(),
-        hint = failure.reason.hint(),
+        verdict,
+        windows = windows.first(),
+        cause,
+        hint,
         "handshake failed"
     );
 }
@@ -266,7 +288,7 @@ mod tests {
     use ikexdp_proto::crypto::cipher::{Cipher, Encryption};
     use ikexdp_proto::crypto::kex::Group;
     use ikexdp_proto::crypto::prf::Prf;
-    use ikexdp_proto::event::{FailureReason, FragmentationSummary, NatSituation};
+    use ikexdp_proto::event::{FailureReason, FragmentationSummary, Incomplete, NatSituation};
     use ikexdp_proto::identity::Identity;
     use ikexdp_proto::suite::IkeSuite;
     use ikexdp_proto::types::{Role, Spi, Spis};
@@ -316,14 +338,9 @@ mod tests {
     fn failure(reason: FailureReason) -> Event {
         Event::HandshakeFailed(Box::new(HandshakeFailure {
             id: Some(IkeSaId(7)),
-            role: Role::Responder,
-            path: path(),
-            connection: None,
             claimed: Some(Identity::Fqdn("laptop.example".to_owned())),
-            suite: None,
-            fragmentation: FragmentationSummary::default(),
             handshake: Duration::from_secs(30),
-            reason,
+            ..HandshakeFailure::without_sa(path(), true, reason)
         }))
     }
 
@@ -372,11 +389,17 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_handshake_is_one_line_with_a_hint() {
-        let event = failure(FailureReason::Timeout {
+    fn a_failed_handshake_is_one_line_with_cause_and_hint() {
+        let Event::HandshakeFailed(mut silent) = failure(FailureReason::Timeout {
             waiting_for: ExchangeType::IKE_AUTH,
-            fragments: Some((2, 5)),
+        }) else {
+            panic!("a failure is what was made")
+        };
+        silent.incomplete = Some(Incomplete {
+            missing: vec![2, 4],
+            total: 5,
         });
+        let event = Event::HandshakeFailed(silent);
         let lines = lines(|| Journal::default().event(Instant::ZERO, &event));
         let [line] = lines.as_slice() else {
             panic!("one line: {lines:?}");
@@ -384,32 +407,13 @@ mod tests {
         for part in [
             "WARN handshake failed kind=\"timeout\" id=7 peer=198.51.100.7:4500",
             "identity=\"laptop.example\"",
-            "reason=\"IKE_AUTH was not completed in time: 2 of 5 fragments came\"",
-            "hint=\"fragments were lost on the way",
+            "reason=\"IKE_AUTH did not come in time\"",
+            "verdict=\"ike-fragments-lost\"",
+            "windows=809",
+            "cause=\"IKE fragments from the client to the gateway are lost: 2, 4 of 5\"",
+            "hint=\"have the client send smaller datagrams",
         ] {
             assert!(line.contains(part), "{part}: {line}");
-        }
-    }
-
-    #[test]
-    fn a_silent_client_is_told_apart_by_what_it_announced() {
-        for (negotiated, hint) in [
-            (true, "hint=\"nothing came on port 4500"),
-            (
-                false,
-                "hint=\"the path drops IP fragments, or port 4500: switch on",
-            ),
-        ] {
-            let Event::HandshakeFailed(mut silent) = failure(FailureReason::Timeout {
-                waiting_for: ExchangeType::IKE_AUTH,
-                fragments: None,
-            }) else {
-                panic!("a failure is what was made")
-            };
-            silent.fragmentation.negotiated = negotiated;
-            let event = Event::HandshakeFailed(silent);
-            let lines = lines(|| Journal::default().event(Instant::ZERO, &event));
-            assert!(lines[0].contains(hint), "{}", lines[0]);
         }
     }
 

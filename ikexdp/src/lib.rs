@@ -39,6 +39,7 @@ pub mod prometheus;
 pub mod radius;
 pub mod signatures;
 pub mod udp;
+pub mod verdict;
 pub mod view;
 pub mod waker;
 pub mod wireshark;

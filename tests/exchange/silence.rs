@@ -66,6 +66,7 @@ fn a_client_that_goes_on_asking_has_not_heard_us() {
     }
     wait(&mut line, gateway, 31);
     let expected = Unacknowledged {
+        exchange: ExchangeType::IKE_SA_INIT,
         times: 2,
         fragments: 1,
         datagram_len: (response[0].len() + 28) as u16,
@@ -104,6 +105,7 @@ fn an_sa_whose_peer_never_heard_of_it_is_told_from_others() {
     };
     assert_eq!(reason, CloseReason::DeadPeer);
     let expected = Unacknowledged {
+        exchange: ExchangeType::IKE_AUTH,
         times: 3,
         fragments: first.len() as u16,
         datagram_len: 1280,

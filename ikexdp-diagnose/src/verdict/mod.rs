@@ -234,6 +234,15 @@ impl Verdict {
                 Unanswered::RequestLost | Unanswered::ReplyLost => Side::Path,
                 Unanswered::Unknown | Unanswered::Unreachable => Side::Either,
             },
+            // Who could fragment by IKE and does not is who can change it.
+            Self::IpFragmentsLost {
+                client_announced: Some(false),
+                ..
+            } => Side::Client,
+            Self::IpFragmentsLost {
+                gateway_announced: Some(false),
+                ..
+            } => Side::Gateway,
             Self::NatPortBlocked
             | Self::IpFragmentsLost { .. }
             | Self::IkeFragmentsLost { .. }

@@ -7,7 +7,7 @@ use ikexdp_common::address::Address;
 
 use super::{Endpoint, Output};
 use crate::error::{Error, Violation};
-use crate::event::{Event, FragmentationSummary, HandshakeFailure};
+use crate::event::{Event, HandshakeFailure};
 use crate::gate::{Admission, HalfOpen};
 use crate::limits::INIT_LEN_MAX;
 use crate::message::init::{InitRequest, notify_only};
@@ -160,19 +160,8 @@ impl Endpoint {
             self.host.stats.count(Stat::InitMalformed);
         }
         if let Some(reason) = refused.reason {
-            let failure = HandshakeFailure {
-                id: None,
-                role: Role::Responder,
-                path: datagram.path,
-                connection: None,
-                claimed: None,
-                suite: None,
-                fragmentation: FragmentationSummary::default(),
-                handshake: Duration::ZERO,
-                incomplete: None,
-                unacknowledged: None,
-                reason,
-            };
+            let announces = self.host.config.fragmentation.enabled;
+            let failure = HandshakeFailure::without_sa(datagram.path, announces, reason);
             let event = Event::HandshakeFailed(Box::new(failure));
             self.host.outputs.push_back(Output::Event(event));
         }

@@ -2,6 +2,8 @@
 
 use alloc::vec::Vec;
 
+use crate::wire::iana::ExchangeType;
+
 /// A message of the peer of which fragments are missing (RFC 7383).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Incomplete {
@@ -16,6 +18,8 @@ pub struct Incomplete {
 /// Whoever has it goes on; whoever asks again has not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unacknowledged {
+    /// The exchange it belongs to.
+    pub exchange: ExchangeType,
     /// How often it was sent again.
     pub times: u8,
     /// In how many datagrams it went out first.

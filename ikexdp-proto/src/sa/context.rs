@@ -148,6 +148,7 @@ impl Context<'_> {
             claimed: progress.claimed,
             suite: progress.channel.map(|channel| channel.suite),
             fragmentation: fragmentation(progress.channel),
+            announces_fragmentation: self.config.fragmentation.enabled,
             handshake: self.now.since(core.created),
             incomplete: progress.channel.and_then(Channel::incomplete),
             unacknowledged: progress.unacknowledged,

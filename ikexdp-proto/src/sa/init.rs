@@ -357,6 +357,7 @@ impl HalfOpen {
         let length = self.handshake.response.len();
         let length = length.saturating_add(core.path.overhead());
         (self.repeats > 0).then_some(Unacknowledged {
+            exchange: ExchangeType::IKE_SA_INIT,
             times: self.repeats,
             fragments: 1,
             datagram_len: u16::try_from(length).unwrap_or(u16::MAX),

@@ -94,6 +94,7 @@ impl Sent {
         let longest = self.datagrams.iter().map(Bytes::len).max();
         let longest = longest.unwrap_or(0).saturating_add(self.overhead);
         (self.repeats > 0).then_some(Unacknowledged {
+            exchange: self.header.exchange,
             times: self.repeats,
             fragments: u16::try_from(self.datagrams.len()).unwrap_or(u16::MAX),
             datagram_len: u16::try_from(longest).unwrap_or(u16::MAX),
@@ -169,6 +170,7 @@ mod tests {
         let mut sent = sent(&[b"four", b"sixsix"], 1280);
         assert_eq!(sent.unacknowledged(), None);
         let mut known = Unacknowledged {
+            exchange: ExchangeType::IKE_AUTH,
             times: 1,
             fragments: 2,
             datagram_len: 34,

@@ -78,26 +78,16 @@ impl Handshakes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ikexdp_proto::event::{FailureReason, FragmentationSummary, HandshakeFailure};
-    use ikexdp_proto::types::{Path, Role};
-    use std::time::Duration;
+    use ikexdp_proto::event::{FailureReason, HandshakeFailure};
+    use ikexdp_proto::types::Path;
 
     fn failure(reason: FailureReason) -> Event {
-        Event::HandshakeFailed(Box::new(HandshakeFailure {
-            id: None,
-            role: Role::Responder,
-            path: Path {
-                local: "192.0.2.1:500".parse().unwrap(),
-                remote: "198.51.100.7:500".parse().unwrap(),
-                marker: false,
-            },
-            connection: None,
-            claimed: None,
-            suite: None,
-            fragmentation: FragmentationSummary::default(),
-            handshake: Duration::from_secs(30),
-            reason,
-        }))
+        let path = Path {
+            local: "192.0.2.1:500".parse().unwrap(),
+            remote: "198.51.100.7:500".parse().unwrap(),
+            marker: false,
+        };
+        Event::HandshakeFailed(Box::new(HandshakeFailure::without_sa(path, true, reason)))
     }
 
     #[test]

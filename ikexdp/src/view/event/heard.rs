@@ -2,9 +2,10 @@
 
 use ikexdp_proto::event::{self as engine, Event};
 
-use super::{Established, HandshakeFailed, Happening};
+use super::{Cause, Established, HandshakeFailed, Happening};
 use crate::failure::FailureKind;
 use crate::journal::{hint_of_child, milliseconds};
+use crate::verdict::Told;
 use crate::view::role;
 
 impl From<&Event> for Happening {
@@ -54,6 +55,7 @@ impl From<&Event> for Happening {
                 path,
                 peer,
                 age,
+                unacknowledged,
                 reason,
                 ..
             } => Self::Closed {
@@ -63,6 +65,7 @@ impl From<&Event> for Happening {
                 identity: peer.to_string(),
                 age_s: age.as_secs(),
                 reason: reason.to_string(),
+                told: Told::of_end(*reason, *unacknowledged).into(),
             },
             Event::NeedsIpFragments { id, path, length } => Self::NeedsIpFragments {
                 id: id.0,
@@ -126,7 +129,18 @@ impl From<&engine::HandshakeFailure> for HandshakeFailed {
             duration_ms: milliseconds(failure.handshake),
             kind: FailureKind::from(&failure.reason).name().to_owned(),
             reason: failure.reason.to_string(),
-            hint: failure.reason.hint().map(str::to_owned),
+            told: Told::of_failure(failure).into(),
+        }
+    }
+}
+
+impl From<Told> for Cause {
+    fn from(told: Told) -> Self {
+        Self {
+            verdict: told.verdict.map(str::to_owned),
+            windows: told.windows.to_vec(),
+            cause: told.cause,
+            hint: told.hint,
         }
     }
 }

@@ -96,6 +96,9 @@ pub enum Happening {
         age_s: u64,
         /// Why.
         reason: String,
+        /// What most likely lies behind it.
+        #[serde(flatten)]
+        told: Cause,
     },
     /// A peer that cannot fragment depends on IP fragments.
     NeedsIpFragments {
@@ -190,6 +193,21 @@ pub struct HandshakeFailed {
     pub kind: String,
     /// Why.
     pub reason: String,
+    /// What most likely lies behind it.
+    #[serde(flatten)]
+    pub told: Cause,
+}
+
+/// What most likely lies behind a failure, as `ikexdp diagnose` calls it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cause {
+    /// The name of the verdict.
+    pub verdict: Option<String>,
+    /// The codes that Windows shows for it, the likelier first.
+    #[serde(default)]
+    pub windows: Vec<u16>,
+    /// The cause, where the reason is that somebody fell silent.
+    pub cause: Option<String>,
     /// What to do about it.
     pub hint: Option<String>,
 }
@@ -292,7 +310,10 @@ mod tests {
             duration_ms: 3,
             kind: "no_common_algorithms".to_owned(),
             reason: "nothing fits".to_owned(),
-            hint: Some("look".to_owned()),
+            told: Cause {
+                hint: Some("look".to_owned()),
+                ..Cause::default()
+            },
         })
     }
 

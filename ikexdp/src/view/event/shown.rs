@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Established, Event, HandshakeFailed, Happening};
+use super::{Cause, Established, Event, HandshakeFailed, Happening};
 use crate::listed::Listed;
 use crate::view::Fragmentation;
 
@@ -41,12 +41,11 @@ impl fmt::Display for Happening {
                 identity,
                 age_s,
                 reason,
+                told,
                 ..
             } => {
-                write!(
-                    f,
-                    "{identity} at {remote}, {connection}, after {age_s} s: {reason}"
-                )
+                write!(f, "{identity} at {remote}, {connection}, after {age_s} s: ")?;
+                with_cause(f, reason, told)
             }
             Self::NeedsIpFragments { remote, length, .. } => {
                 write!(
@@ -107,8 +106,20 @@ impl fmt::Display for HandshakeFailed {
             write!(f, "{identity} at ")?;
         }
         write!(f, "{}: ", self.remote)?;
-        with_hint(f, &self.reason, self.hint.as_deref())
+        with_cause(f, &self.reason, &self.told)
     }
+}
+
+fn with_cause(f: &mut fmt::Formatter<'_>, reason: &str, told: &Cause) -> fmt::Result {
+    f.write_str(reason)?;
+    if let Some(cause) = &told.cause {
+        write!(f, "; most likely: {cause}")?;
+    }
+    match told.windows.first() {
+        Some(code) => write!(f, "; Windows shows {code}")?,
+        None => {}
+    }
+    with_hint(f, "", told.hint.as_deref())
 }
 
 fn with_hint(f: &mut fmt::Formatter<'_>, reason: &str, hint: Option<&str>) -> fmt::Result {
