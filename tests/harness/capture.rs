@@ -1,7 +1,10 @@
 //! What passes an interface, read while it passes.
 
 use std::{
+    fs::File,
+    io::{self, Read, Write},
     net::{Ipv6Addr, SocketAddrV6, UdpSocket},
+    path::Path,
     process::Stdio,
     thread::{self, JoinHandle},
     time::Duration,
@@ -36,6 +39,17 @@ impl Capture {
     /// Starts to capture all IP datagrams; returns when none is missed any more.
     #[must_use]
     pub fn start(namespace: &Namespace, interface: &str) -> Self {
+        Self::begin(namespace, interface, io::sink())
+    }
+
+    /// The same, and leaves a file behind as tcpdump writes it.
+    #[must_use]
+    pub fn record(namespace: &Namespace, interface: &str, file: &Path) -> Self {
+        let copy = File::create(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+        Self::begin(namespace, interface, copy)
+    }
+
+    fn begin(namespace: &Namespace, interface: &str, copy: impl Write + Send + 'static) -> Self {
         let mut tcpdump = command("tcpdump");
         tcpdump.args([
             "--interface",
@@ -56,7 +70,11 @@ impl Capture {
         let datagrams = Journal::default();
         let journal = datagrams.clone();
         let reader = thread::spawn(move || {
-            let mut packets = PcapReader::new(stdout).unwrap();
+            let source = Copied {
+                source: stdout,
+                copy,
+            };
+            let mut packets = PcapReader::new(source).unwrap();
             while let Some(packet) = packets.next_packet() {
                 let packet = packet.unwrap();
                 if let Some(datagram) = Datagram::parse(packet.timestamp, &packet.data) {
@@ -117,6 +135,20 @@ impl Capture {
         let mut datagrams = self.datagrams.entries();
         datagrams.truncate(end);
         datagrams
+    }
+}
+
+/// What is read of a source goes to another place as well.
+struct Copied<R, W> {
+    source: R,
+    copy: W,
+}
+
+impl<R: Read, W: Write> Read for Copied<R, W> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let octets = self.source.read(buffer)?;
+        self.copy.write_all(&buffer[..octets])?;
+        Ok(octets)
     }
 }
 

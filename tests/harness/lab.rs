@@ -52,6 +52,8 @@ pub struct Path {
     pub size_max: Option<u16>,
     /// Drops that many of 100 UDP datagrams, at random.
     pub loss_percent: u8,
+    /// Rules of nftables for what arrives from either side, before all others.
+    pub rules: &'static str,
 }
 
 impl Path {
@@ -61,6 +63,7 @@ impl Path {
         drop_fragments: true,
         size_max: None,
         loss_percent: 0,
+        rules: "",
     };
 }
 
@@ -244,6 +247,8 @@ fn ruleset(path: &Path) -> String {
          chain arriving {\n\
          type filter hook prerouting priority -450\n",
     );
+    rules.push_str(path.rules);
+    rules.push('\n');
     if path.drop_fragments {
         rules.push_str("ip frag-off & 0x3fff != 0 counter name fragments drop\n");
         rules.push_str("exthdr frag exists counter name fragments drop\n");

@@ -1,7 +1,6 @@
 //! The first request of a handshake, and what is answered in the clear.
 
 use alloc::boxed::Box;
-use core::time::Duration;
 
 use ikexdp_common::address::Address;
 
