@@ -71,35 +71,7 @@ impl Journal {
             Event::Moved { id, from, to } => {
                 info!(%id, from = %from.remote, peer = %to.remote, "peer has moved");
             }
-            Event::Closed {
-                id,
-                connection,
-                path,
-                peer,
-                age,
-                unacknowledged,
-                reason,
-                ..
-            } => {
-                let Told {
-                    verdict,
-                    cause,
-                    hint,
-                    ..
-                } = Told::of_end(*reason, *unacknowledged);
-                info!(
-                    %id,
-                    connection,
-                    peer = %path.remote,
-                    identity = peer.to_string(),
-                    age_s = age.as_secs(),
-                    reason = reason.to_string(),
-                    verdict,
-                    cause,
-                    hint,
-                    "IKE SA closed"
-                );
-            }
+            Event::Closed { .. } => closed(event),
             Event::NeedsIpFragments { id, path, length } => {
                 if self.limiter.admit(now, "needs_ip_fragments") {
                     self.needs_ip_fragments(*id, path, *length);
@@ -225,12 +197,7 @@ fn established(sa: &Established) {
 }
 
 fn handshake_failed(failure: &HandshakeFailure) {
-    let Told {
-        verdict,
-        windows,
-        cause,
-        hint,
-    } = Told::of_failure(failure);
+    let told = Told::of_failure(failure);
     warn!(
         kind = FailureKind::from(&failure.reason).name(),
         id = failure.id.map(|id| id.0),
@@ -243,12 +210,41 @@ fn handshake_failed(failure: &HandshakeFailure) {
         fragments_out = failure.fragmentation.sent,
         duration_ms = milliseconds(failure.handshake),
         reason = failure.reason.to_string(),
-        verdict,
-        windows = windows.first(),
-        cause,
-        hint,
+        verdict = told.verdict,
+        windows = told.windows.first(),
+        cause = told.cause,
+        hint = told.hint,
         "handshake failed"
     );
+}
+
+fn closed(event: &Event) {
+    if let Event::Closed {
+        id,
+        connection,
+        path,
+        peer,
+        age,
+        unacknowledged,
+        reason,
+        ..
+    } = event
+    {
+        let told = Told::of_end(*reason, *unacknowledged);
+        info!(
+            %id,
+            connection,
+            peer = %path.remote,
+            identity = peer.to_string(),
+            age_s = age.as_secs(),
+            reason = reason.to_string(),
+            verdict = told.verdict,
+            windows = told.windows.first(),
+            cause = told.cause,
+            hint = told.hint,
+            "IKE SA closed"
+        );
+    }
 }
 
 fn child_refused(id: IkeSaId, reason: &Refused) {

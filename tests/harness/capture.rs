@@ -11,7 +11,7 @@ use std::{
 };
 
 use nix::{net::if_::if_nametoindex, sys::signal::Signal};
-use pcap_file::pcap::PcapReader;
+use pcap_file::pcap::{PcapReader, PcapWriter};
 
 use crate::{
     datagram::{Datagram, Payload},
@@ -135,6 +135,18 @@ impl Capture {
         let mut datagrams = self.datagrams.entries();
         datagrams.truncate(end);
         datagrams
+    }
+}
+
+/// Writes a capture anew as a host would have whose clock is `ahead`.
+pub fn shift(from: &Path, to: &Path, ahead: Duration) {
+    let mut reader = PcapReader::new(File::open(from).unwrap()).unwrap();
+    let header = reader.header();
+    let mut writer = PcapWriter::with_header(File::create(to).unwrap(), header).unwrap();
+    while let Some(packet) = reader.next_packet() {
+        let mut packet = packet.unwrap();
+        packet.timestamp += ahead;
+        writer.write_packet(&packet).unwrap();
     }
 }
 

@@ -16,6 +16,7 @@ mod connects;
 mod counters;
 mod decrypt;
 mod defence;
+mod diagnose;
 mod eap;
 mod emulator;
 mod flood;

@@ -87,6 +87,17 @@ impl Emulator {
         Ok(())
     }
 
+    /// Asks for IKE_AUTH that often, a second apart, and gives up whatever the answer: as Windows does
+    /// that hears none, or takes none.
+    pub fn auth_in_vain(&mut self, times: usize) {
+        let spi = self.talk.random.next_u32() | 0x100;
+        let request = self.auth_request(spi);
+        self.talk.transport.float();
+        let mut line = self.line.take().expect("IKE_SA_INIT is over");
+        let exchange = ExchangeType::IKE_AUTH;
+        self.talk.ask_in_vain(&mut line, exchange, &request, times);
+    }
+
     fn auth_request(&self, spi: u32) -> Chain {
         let line = self.line.as_ref().expect("IKE_SA_INIT is over");
         let mut chain = ChainWriter::default();

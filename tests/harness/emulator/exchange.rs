@@ -92,6 +92,27 @@ impl Talk {
         panic!("no answer to {exchange}")
     }
 
+    /// Sends a request under `line` as often as `times`, a second apart, and takes no answer.
+    pub(crate) fn ask_in_vain(
+        &mut self,
+        line: &mut Line,
+        exchange: ExchangeType,
+        payloads: &Chain,
+        times: usize,
+    ) {
+        let place = Place {
+            exchange,
+            id: line.next,
+            response: false,
+        };
+        let cut = (self.cut, self.transport.path().overhead());
+        let request = line.seal(place, payloads, cut, &mut self.random);
+        for _ in 0..times {
+            request.iter().for_each(|part| self.transport.send(part));
+            while self.transport.receive().is_some() {}
+        }
+    }
+
     /// Waits for a request, and answers it.
     pub(crate) fn serve(&mut self, line: &mut Line) {
         let before = self.asked.len();

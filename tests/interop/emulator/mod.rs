@@ -28,7 +28,7 @@ use ikexdp_proto::crypto::kex::Group;
 use crate::{IKEXDP, counters::redirected};
 
 /// For clients with CBC.
-const COMPATIBLE: &str = "algorithms = \"compatible\"";
+pub(crate) const COMPATIBLE: &str = "algorithms = \"compatible\"";
 
 /// For Windows, iPhones and Android: a certificate for ECDSA, and one for RSA.
 const MIXED: &str = "algorithms = \"compatible\"\n[ike]\nrsa-sha1 = true";
@@ -80,9 +80,9 @@ const TWO: &str = connections!(
 );
 
 /// A gateway for all of them.
-struct Fleet {
-    lab: Lab,
-    gateway: Gateway,
+pub(crate) struct Fleet {
+    pub(crate) lab: Lab,
+    pub(crate) gateway: Gateway,
     pki: Pki,
     /// The authorities of all certificates.
     roots: String,
@@ -91,7 +91,7 @@ struct Fleet {
 impl Fleet {
     /// With a certificate for each of these kinds of keys, of which clients have the first, and further
     /// lines of `[gateway]`.
-    fn new(keys: &[Key], gateway: &'static str, path: &Path) -> Self {
+    pub(crate) fn new(keys: &[Key], gateway: &'static str, path: &Path) -> Self {
         let lab = Lab::new();
         lab.set_path(path);
         // As Windows does it: what is sent may be cut on its way, and does cross many routers.
@@ -133,7 +133,7 @@ impl Fleet {
         }
     }
 
-    fn client(&self, profile: Profile, user: User) -> Emulator {
+    pub(crate) fn client(&self, profile: Profile, user: User) -> Emulator {
         Emulator::new(&self.lab.client, V4, Ports::Own, profile, user)
     }
 
@@ -147,7 +147,7 @@ impl Fleet {
     }
 
     /// Kim, who knows a password, on a machine that says what its own address is.
-    fn kim(&self) -> User {
+    pub(crate) fn kim(&self) -> User {
         User {
             identity: V4.client.to_string().parse().unwrap(),
             ..self.known("kim@lab.test")
@@ -164,7 +164,7 @@ impl Fleet {
     }
 
     /// A machine with a certificate, which says its whole subject.
-    fn machine(&self) -> User {
+    pub(crate) fn machine(&self) -> User {
         self.holder("CN=client.lab.test")
     }
 
@@ -174,7 +174,7 @@ impl Fleet {
     }
 
     /// Whoever knows the secret.
-    fn guest(&self, name: &str) -> User {
+    pub(crate) fn guest(&self, name: &str) -> User {
         self.user(name, Proof::SharedKey(SECRET.to_owned()))
     }
 

@@ -115,9 +115,8 @@ fn with_cause(f: &mut fmt::Formatter<'_>, reason: &str, told: &Cause) -> fmt::Re
     if let Some(cause) = &told.cause {
         write!(f, "; most likely: {cause}")?;
     }
-    match told.windows.first() {
-        Some(code) => write!(f, "; Windows shows {code}")?,
-        None => {}
+    if let Some(code) = told.windows.first() {
+        write!(f, "; Windows shows {code}")?;
     }
     with_hint(f, "", told.hint.as_deref())
 }
