@@ -77,6 +77,15 @@ impl std::error::Error for Refusal {}
 /// What came of a request: the messages that answer it, often none.
 pub(crate) type Reply<M> = Result<Vec<M>, Refusal>;
 
+/// What it means that the kernel says nothing of a request.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Silence {
+    /// It was done.
+    Done,
+    /// It may have been said in a message that is lost.
+    Unknown,
+}
+
 /// A socket on which the kernel answers messages of the kind `M`.
 ///
 /// Messages may hold keys: the octets that are sent and received are wiped.
@@ -184,7 +193,9 @@ impl<M: NetlinkSerializable + NetlinkDeserializable> Channel<M> {
         }
     }
 
-    /// Sends `requests` under the next numbers, in one system call.
+    /// Sends `requests` under the next numbers, in one system call; the last of them has `flags`.
+    /// Only that is acknowledged, for each message of the kernel's takes system calls of its own. It
+    /// says what it refuses, and of what is done before the last, nothing.
     fn send(
         &mut self,
         requests: impl IntoIterator<Item = M>,
@@ -194,12 +205,15 @@ impl<M: NetlinkSerializable + NetlinkDeserializable> Channel<M> {
             self.sequence = self.sequence.wrapping_add(1);
             let mut header = NetlinkHeader::default();
             header.sequence_number = self.sequence;
-            header.flags = NLM_F_REQUEST | flags;
+            header.flags = NLM_F_REQUEST;
             let mut message = NetlinkMessage::new(header, NetlinkPayload::InnerMessage(request));
             message.finalize();
             message
         };
-        let messages: Vec<_> = requests.into_iter().map(number).collect();
+        let mut messages: Vec<_> = requests.into_iter().map(number).collect();
+        if let Some(last) = messages.last_mut() {
+            last.header.flags |= flags;
+        }
         let lengths = messages.iter().map(NetlinkMessage::buffer_len);
         // As long as it will be: what a vector grows out of is not wiped.
         let mut octets = Zeroizing::new(vec![0; lengths.sum()]);
@@ -223,14 +237,14 @@ impl<M: NetlinkSerializable + NetlinkDeserializable> Channel<M> {
     /// Waits for the end of the replies to the requests from number `first` to
     /// the last one sent.
     fn collect(&self, first: u32, replies: &mut Vec<Reply<M>>) -> Result<(), NetlinkError> {
-        match self.read_replies(first, replies) {
+        match self.read_replies(first, Silence::Done, replies) {
             // The kernel says first that some did not fit, and then has those that did.
             Err(lost) if lost.errno() == Some(libc::ENOBUFS) => {
                 let read = self
                     .socket
                     .set_non_blocking(true)
                     .map_err(NetlinkError::Socket)
-                    .and_then(|()| self.read_replies(first, replies));
+                    .and_then(|()| self.read_replies(first, Silence::Unknown, replies));
                 let waits = self.socket.set_non_blocking(false);
                 waits.map_err(NetlinkError::Socket)?;
                 read.map_err(|_| lost)
@@ -239,14 +253,29 @@ impl<M: NetlinkSerializable + NetlinkDeserializable> Channel<M> {
         }
     }
 
-    fn read_replies(&self, first: u32, replies: &mut Vec<Reply<M>>) -> Result<(), NetlinkError> {
-        let mut next = first;
+    fn read_replies(
+        &self,
+        first: u32,
+        silence: Silence,
+        replies: &mut Vec<Reply<M>>,
+    ) -> Result<(), NetlinkError> {
+        let last = self.sequence.wrapping_sub(first);
+        let mut place = 0;
         let mut answers = Vec::new();
         loop {
             for message in self.receive()? {
+                let its = message.header.sequence_number.wrapping_sub(first);
                 // Left over from an exchange that was given up.
-                if message.header.sequence_number != next {
+                if its < place || its > last {
                     continue;
+                }
+                while place < its {
+                    if silence == Silence::Unknown && answers.is_empty() {
+                        let lost = io::Error::from_raw_os_error(libc::ENOBUFS);
+                        return Err(NetlinkError::Socket(lost));
+                    }
+                    replies.push(Ok(mem::take(&mut answers)));
+                    place = place.saturating_add(1);
                 }
                 match message.payload {
                     NetlinkPayload::InnerMessage(answer) => {
@@ -262,10 +291,10 @@ impl<M: NetlinkSerializable + NetlinkDeserializable> Channel<M> {
                     }
                     _ => continue,
                 }
-                if next == self.sequence {
+                if place == last {
                     return Ok(());
                 }
-                next = next.wrapping_add(1);
+                place = place.saturating_add(1);
             }
         }
     }
@@ -359,6 +388,24 @@ mod tests {
                     assert_eq!((place % 2, refusal.errno()), (1, Some(libc::ENODEV)));
                 }
             }
+        }
+    }
+
+    /// Nothing is changed: that of an interface which is left as it is says nothing if it is done.
+    #[test]
+    #[ignore = "needs CAP_NET_ADMIN"]
+    fn what_is_done_in_silence_is_done() {
+        let none = u32::MAX >> 1;
+        for indexes in [[1, none, 1, 1], [1, 1, 1, none], [none, none, 1, 1]] {
+            let set = |index| {
+                let mut link = LinkMessage::default();
+                link.header.index = index;
+                RouteNetlinkMessage::SetLink(link)
+            };
+            let mut channel = Channel::open(NETLINK_ROUTE).unwrap();
+            let replies = channel.exchange(indexes.map(set)).unwrap();
+            let done: Vec<bool> = replies.iter().map(Result::is_ok).collect();
+            assert_eq!(done, indexes.map(|index| index == 1));
         }
     }
 
