@@ -200,6 +200,11 @@ fn clients_have_addresses_of_their_own_and_a_suite() {
         outcome.report["suite"],
         "aes128-gcm16/prf-sha2-384/modp3072"
     );
+    let settings = &outcome.report["settings"];
+    assert_eq!(
+        (&settings["rate"], &settings["proof"]),
+        (&50.into(), &"psk".into())
+    );
     let seconds = outcome.phase("connect")["seconds"].as_f64().unwrap();
     assert!(seconds >= (CLIENTS - 1) as f64 / 50.0, "{seconds}");
     let sas = gateway.sas();

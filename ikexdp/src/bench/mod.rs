@@ -16,6 +16,7 @@ mod pace;
 mod plan;
 mod record;
 mod report;
+mod settings;
 mod who;
 mod worker;
 
@@ -30,6 +31,7 @@ pub use self::pace::Load;
 pub use self::plan::{Phase, Plan, Source, Transport};
 use self::record::Record;
 pub use self::report::{ByKernel, Latency, PerExchange, PhaseReport, Report, Volume};
+pub use self::settings::Settings;
 pub use self::who::{IdentityTemplate, NUMBER, Proof, TemplateError, UserTemplate};
 use self::worker::{Post, Worker};
 use crate::clock::Clock;

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::plan::{Phase, Plan};
 use super::record::{Attached, Record, Traffic};
+use super::settings::Settings;
 
 /// What it is called that the gateway has refused CHILD SAs.
 const CHILDREN_REFUSED: &str = "children_refused";
@@ -18,6 +19,8 @@ pub struct Report {
     pub gateway: String,
     /// `udp`, or `xdp` and its interface.
     pub transport: String,
+    /// What it was told to do.
+    pub settings: Settings,
     /// How many clients there were.
     pub clients: u32,
     /// The threads that played them.
@@ -149,6 +152,7 @@ impl Report {
             interrupted: false,
             gateway: plan.gateway.to_string(),
             transport: plan.transport.to_string(),
+            settings: Settings::new(plan),
             clients: plan.clients.get(),
             threads: plan.threads().get(),
             suite: None,
@@ -295,6 +299,7 @@ mod tests {
         Report {
             gateway: "192.0.2.1:500".to_owned(),
             transport: "udp".to_owned(),
+            settings: Settings::default(),
             clients: 3,
             threads: 2,
             xdp_mode: None,

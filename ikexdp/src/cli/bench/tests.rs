@@ -7,6 +7,7 @@ use tempfile::TempDir;
 
 use super::error::list;
 use super::*;
+use crate::bench::Settings;
 use crate::cli::{Cli, Command};
 
 const SECRET: &str = "correct horse battery staple";
@@ -60,6 +61,23 @@ fn a_plan_follows_from_the_options() {
     assert_eq!(plan.identity.of(3).to_string(), "c3@a.test");
     assert_eq!(plan.fragmentation.datagram_len, 576);
     assert_eq!(plan.phases().len(), 5);
+    let told = Settings {
+        version: env!("CARGO_PKG_VERSION"),
+        rate: Some(250),
+        concurrency: None,
+        source: "10.1.0.0/16".to_owned(),
+        proof: "psk",
+        fragmentation: true,
+        fragment_size: 576,
+        childless: false,
+        timeout_s: 10.0,
+        rounds: 3,
+        hold_s: Some(5.0),
+        liveness_s: None,
+        rekeys: 2,
+        delete: true,
+    };
+    assert_eq!(Settings::new(&plan), told);
 }
 
 #[test]
