@@ -10,9 +10,22 @@
     )
 )]
 
+mod attempt;
+mod collect;
+mod compare;
 pub mod contents;
+mod file;
+mod fragments;
+mod judge;
 pub mod limits;
+mod link;
 pub mod message;
 pub mod model;
+mod packet;
+pub mod report;
 pub mod time;
 pub mod verdict;
+
+pub use collect::{Reading, read};
+pub use file::{FileError, Foreign};
+pub use judge::judge;
