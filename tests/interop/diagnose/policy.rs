@@ -2,7 +2,7 @@
 
 use harness::{
     credentials::{Credentials, SECRET},
-    emulator::windows,
+    emulator::{Emulator, Ports, windows, windows_dh2048},
     lab::{Path, V4},
     pki::{Key, Pki},
 };
@@ -104,13 +104,12 @@ fn the_client_refuses_the_gateway() {
 
     let fleet = Fleet::new(&[Key::EcdsaP256], COMPATIBLE, &Path::FRAGMENTS_DROPPED);
     let recording = Recording::start(&fleet.lab);
-    let mut client = fleet.client(harness::emulator::windows_dh2048(), fleet.kim());
-    client.init().unwrap();
-    client.auth_in_vain(1);
     // It tries anew, as people do.
-    let mut client = fleet.client(harness::emulator::windows_dh2048(), fleet.kim());
-    client.init().unwrap();
-    client.auth_in_vain(1);
+    for _ in 0..2 {
+        let mut client = fleet.client(windows_dh2048(), fleet.kim());
+        client.init().unwrap();
+        client.auth_in_vain(1);
+    }
     let recorded = recording.stop();
     let report = recorded.of_client();
     assert_eq!(
@@ -127,7 +126,7 @@ fn the_client_has_nothing_to_show() {
     let fleet = Fleet::new(&[Key::EcdsaP256], COMPATIBLE, &Path::FRAGMENTS_DROPPED);
     let recording = Recording::start(&fleet.lab);
     for _ in 0..2 {
-        let mut client = fleet.client(harness::emulator::windows_dh2048(), fleet.machine());
+        let mut client = fleet.client(windows_dh2048(), fleet.machine());
         client.init().unwrap();
     }
     let recorded = recording.stop();
@@ -146,29 +145,24 @@ fn one_source_is_limited() {
     };
     let fleet = Fleet::new(&[Key::EcdsaP256], COMPATIBLE, &PATH);
     let recording = Recording::start(&fleet.lab);
-    for number in 0..8 {
-        let mut client = fleet.client(harness::emulator::windows_dh2048(), fleet.machine());
-        if number < 5 {
-            client.init().unwrap();
-            client.auth().unwrap();
-        } else {
-            for _ in 0..3 {
-                client.knock();
-            }
-        }
+    // Behind one NAT, each with ports of its own, and all at a time.
+    let client = || {
+        let (network, user) = (&fleet.lab.client, fleet.machine());
+        Emulator::new(network, V4, Ports::Any, windows_dh2048(), user)
+    };
+    let mut connected: Vec<Emulator> = (0..4).map(|_| client()).collect();
+    for client in &mut connected {
+        client.connect().unwrap();
+        client.liveness();
+        client.liveness();
+    }
+    let mut refused: Vec<Emulator> = (0..4).map(|_| client()).collect();
+    for _ in 0..3 {
+        refused.iter_mut().for_each(Emulator::knock);
     }
     let recorded = recording.stop();
     let report = recorded.of_client();
-    let expected = [
-        "",
-        "",
-        "",
-        "",
-        "",
-        "per-source-limit",
-        "per-source-limit",
-        "per-source-limit",
-    ];
+    let expected = [[""; 4], ["per-source-limit"; 4]].concat();
     assert_eq!(verdicts(&report), expected, "{report:#}");
     let first: &Value = &report["attempts"][0];
     assert_eq!(first["outcome"], "established");
