@@ -33,6 +33,7 @@ pub mod netlink;
 pub mod parked;
 pub mod pki;
 pub mod prefix;
+pub mod probe;
 pub mod process;
 pub mod profiles;
 pub mod prometheus;

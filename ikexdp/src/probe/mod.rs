@@ -1,0 +1,3 @@
+//! What a client would meet at a gateway.
+
+pub mod client;
