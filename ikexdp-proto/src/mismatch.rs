@@ -4,6 +4,7 @@ use alloc::string::String;
 use core::fmt;
 
 use crate::profile::Profile;
+pub use crate::sa::described::describe;
 
 /// What makes Windows offer something that the profile "compatible" takes, for IKE
 /// and for ESP: a macro, because a literal can only be put together from literals.

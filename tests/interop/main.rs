@@ -29,6 +29,7 @@ mod loss;
 mod malformed;
 mod metrics;
 mod onboarding;
+mod probe;
 mod radius;
 mod refusals;
 mod reload;
