@@ -33,6 +33,7 @@ mod reconfigure;
 mod rekey;
 mod revocation;
 mod selectors;
+mod size_test;
 mod spi;
 mod succession;
 mod unique;

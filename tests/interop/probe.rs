@@ -265,7 +265,7 @@ fn probe_asks_for_one_proposal_after_the_other() {
     assert_eq!(
         accepted(&outcome),
         [
-            "3DES/HMAC_SHA1_96/PRF_HMAC_SHA1/modp1024",
+            "3DES/sha1-96/prf-sha1/modp1024",
             "aes256-cbc/sha2-384/prf-sha2-384/ecp384",
             "aes256-gcm16/prf-sha2-256/x25519"
         ]
