@@ -29,6 +29,7 @@ pub mod limiter;
 pub mod listed;
 pub mod log;
 pub mod metrics;
+pub mod mtu;
 pub mod netlink;
 pub mod parked;
 pub mod pki;

@@ -28,6 +28,7 @@ mod lists;
 mod loss;
 mod malformed;
 mod metrics;
+mod mtu;
 mod onboarding;
 mod probe;
 mod radius;

@@ -8,6 +8,7 @@ mod events;
 mod init;
 mod interval;
 mod lists;
+mod mtu;
 mod pages;
 mod printable;
 mod probe;
@@ -145,6 +146,16 @@ enum Command {
     /// port 500 or 4500, 4 if the client is refused, 5 if it gets through with a reservation (no IKE
     /// fragmentation, another gateway on 4500, a redirection), and 1 if nothing could be asked.
     Probe(Box<probe::Options>),
+    /// Find out how long datagrams may be on the way to a gateway, and back
+    ///
+    /// Works with any IKEv2 gateway, and needs no root. It sends IKE_SA_INIT of several lengths with Don't Fragment set,
+    /// so that the gateway answers and keeps nothing, hears what routers say by ICMP, and then one in IP fragments. A
+    /// gateway of ours answers in any length as well, unless `size-test = false`; of others only the way there
+    /// is known.
+    ///
+    /// It returns 0 if datagrams of 1280 octets arrive, and IP fragments; 3 if there is no answer; 5 if datagrams of
+    /// 1280 octets do not arrive, or IP fragments do not; and 1 if nothing could be asked.
+    Mtu(mtu::Options),
 }
 
 #[derive(Args, Debug)]
@@ -294,6 +305,7 @@ impl Cli {
             Command::Lists(query) => lists::show(&query, out)?,
             Command::Terminate { which, daemon } => terminate(&which, &daemon.socket, out)?,
             Command::Bench(options) => bench::execute(*options, out)?,
+            Command::Mtu(options) => mtu::execute(options, out)?,
             Command::Probe(options) => probe::execute(*options, out)?,
         }
         Ok(out.flush()?)

@@ -45,6 +45,8 @@ pub struct Heard {
     pub ignored: u32,
     /// Whether ICMP has said that nobody listens on that port.
     pub is_refused: bool,
+    /// Whether the socket has something to tell of a datagram that was too long; it ends the wait.
+    pub is_too_long: bool,
 }
 
 impl Line {
@@ -196,7 +198,10 @@ impl Line {
                     | ErrorKind::Interrupted
                     | ErrorKind::HostUnreachable
                     | ErrorKind::NetworkUnreachable => continue,
-                    _ if error.raw_os_error() == Some(nix::libc::EMSGSIZE) => continue,
+                    _ if error.raw_os_error() == Some(nix::libc::EMSGSIZE) => {
+                        heard.is_too_long = true;
+                        return Ok(None);
+                    }
                     _ => return Err(ProbeError::Socket(error)),
                 },
             };
