@@ -120,16 +120,8 @@ fn mtu_of_a_narrow_path_whose_router_says_so() {
         lab.gateway.exec("ip link set eth0 mtu 1400");
         let gateway = gateway(&lab, Transport::Udp, "");
         let outcome = mtu(&lab, ends, &[]);
-        outcome.assert(
-            [Some(1400); 2],
-            ends == V4,
-            if ends == V4 {
-                &["works"]
-            } else {
-                &["ip-fragments-lost"]
-            },
-            if ends == V4 { 0 } else { 5 },
-        );
+        // By IPv4 the router cuts them again, by IPv6 the client's kernel has heard the router.
+        outcome.assert([Some(1400); 2], true, &["works"], 0);
         assert_eq!(outcome.said(), [(Some(router), 1400)]);
         let steps = outcome.report["there"]["steps"].as_array().unwrap().len();
         assert!(steps <= 6, "who is told needs few tries: {steps}");
@@ -241,6 +233,39 @@ fn mtu_to_strongswan() {
     outcome.assert([Some(1400), None], false, &["ip-fragments-lost"], 5);
     assert_eq!(outcome.report["half-open"], 0);
     assert_eq!(gateway.sas(), vec![]);
+    gateway.stop();
+}
+
+/// Its text tells all that its JSON does.
+#[test]
+#[ignore = "needs CAP_NET_ADMIN"]
+fn mtu_shows_people_what_to_do() {
+    let lab = Lab::new();
+    lab.set_path(&Path::FRAGMENTS_DROPPED);
+    lab.router.exec("ip link set gateway mtu 1200");
+    lab.gateway.exec("ip link set eth0 mtu 1200");
+    let gateway = gateway(&lab, Transport::Udp, "");
+    let mut mtu = command(IKEXDP);
+    mtu.args(["mtu", &V4.gateway.to_string()]);
+    let output = lab.client.output(mtu);
+    assert_eq!(output.status.code(), Some(5));
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    for part in [
+        "gateway            198.51.100.2, port 500\n",
+        "there              1200 octets arrive, headers of IP and UDP included\n",
+        "  tried            576 1200; lost: 1201 1500\n",
+        "  too big          192.0.2.1 says by ICMP: 1200 octets at most\n",
+        "back               1200 octets arrive",
+        "IP fragments       do not arrive, of a datagram of 2000 octets\n",
+        "IKE fragmentation  needed\n",
+        "safe               fragment-size = 1200\n",
+        "verdict: a datagram of 2000 octets in IP fragments does not arrive",
+        "verdict: the path takes datagrams of 1200 octets at most",
+        "hint: on a gateway of ours set `fragment-size = 1200`",
+    ] {
+        assert!(stdout.contains(part), "no `{part}`:\n{stdout}");
+    }
+    println!("{stdout}");
     gateway.stop();
 }
 

@@ -110,15 +110,15 @@ fn probe_as_each_client() {
     let lab = Lab::new();
     let gateway = Gateway::start(IKEXDP, &lab.gateway, &setup());
     for (client, octets, suite) in [
-        ("win10", 888, None),
+        ("win10", Some(888), None),
         (
             "win10-dh2048",
-            632,
+            Some(632),
             Some("aes256-cbc/sha2-256/prf-sha2-256/modp2048"),
         ),
-        ("ios", 604, None),
-        ("android", 960, None),
-        ("strongswan", 940, None),
+        ("ios", Some(604), None),
+        ("android", None, None),
+        ("strongswan", Some(940), None),
     ] {
         let outcome = probe(&lab.client, V4, &["--as", client]);
         let ike = &outcome.report["ike"];
@@ -140,7 +140,7 @@ fn probe_as_each_client() {
             _ => None,
         };
         assert_eq!(ike["other-group"].as_str(), wanted, "{client}");
-        if client != "android" {
+        if let Some(octets) = octets {
             assert_eq!(ike["request-octets"], octets, "{client}");
         }
         if let Some(suite) = suite {

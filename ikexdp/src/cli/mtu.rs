@@ -11,7 +11,7 @@ use ikexdp_proto::types::{IKE_PORT, NAT_T_PORT};
 use super::CliError;
 use super::printable::printable;
 use super::table::Table;
-use super::target::Target;
+use super::target::{Target, timeout};
 use crate::mtu::{self, Plan, Report, TooBig, Way};
 
 /// The path to which gateway.
@@ -29,7 +29,7 @@ pub(super) struct Options {
     #[arg(long, value_name = "DURATION", default_value = "20ms", value_parser = parse_duration)]
     pace: Duration,
     /// How long an answer may take at most; usually it is four times as long as the first took
-    #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = parse_duration)]
+    #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = timeout)]
     timeout: Duration,
     /// Write JSON
     #[arg(long)]
@@ -126,7 +126,12 @@ fn text(report: &Report) -> String {
         row("IKE fragmentation", says.to_owned());
     }
     if let Some(size) = report.fragment_size {
-        row("safe", format!("fragment-size = {size}"));
+        let says = if report.back.is_some() {
+            format!("fragment-size = {size}")
+        } else {
+            format!("fragment-size = {size}, if the way back takes as much")
+        };
+        row("safe", says);
     }
     if report.half_open > 0 {
         let says = format!(

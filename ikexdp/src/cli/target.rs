@@ -1,11 +1,25 @@
 //! A gateway that is asked from outside.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use clap::Args;
+use humantime::parse_duration;
 
 use crate::probe::ProbeError;
 use crate::probe::resolve::{Family, resolve};
+
+/// The least time for an answer that means something.
+const TIMEOUT_MIN: Duration = Duration::from_millis(100);
+
+/// How long an answer may take.
+pub(super) fn timeout(text: &str) -> Result<Duration, String> {
+    match parse_duration(text) {
+        Ok(duration) if duration >= TIMEOUT_MIN => Ok(duration),
+        Ok(_) => Err("less than 100ms is no time for an answer".to_owned()),
+        Err(error) => Err(error.to_string()),
+    }
+}
 
 /// Which gateway.
 #[derive(Args, Debug)]

@@ -114,6 +114,8 @@ pub struct Accepted {
     pub request: Vec<u8>,
     /// The response.
     pub response: Vec<u8>,
+    /// Whether the request was sent once, so that no second response is on its way.
+    pub is_single: bool,
 }
 
 impl Attempt {
@@ -206,6 +208,7 @@ impl Attempt {
                     spis: header.spis,
                     request: message.to_vec(),
                     response: response.to_vec(),
+                    is_single: self.tries == 1,
                 });
             }
         }

@@ -2,11 +2,15 @@
 
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::os::fd::AsRawFd;
 use std::time::Duration;
 
 use ikexdp_proto::time::Instant;
 use ikexdp_proto::types::{NAT_T_PORT, Path};
 use ikexdp_proto::wire::header::Header;
+use nix::sys::socket::{
+    self, AddressFamily, SockFlag, SockType, SockaddrStorage, setsockopt, socket, sockopt,
+};
 
 use super::error::ProbeError;
 use crate::clock::Clock;
@@ -23,11 +27,10 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// The shortest wait that a socket takes for one.
 const WAIT_MIN: Duration = Duration::from_millis(1);
 
-/// A socket that talks to one port of a gateway at a time, always from the same port of ours.
+/// A socket that talks to one port of a gateway.
 #[derive(Debug)]
 pub struct Line {
     socket: UdpSocket,
-    address: IpAddr,
     clock: Clock,
     remote: SocketAddr,
 }
@@ -55,37 +58,28 @@ impl Line {
     /// # Errors
     /// [`ProbeError`] if there is no such socket, or no way.
     pub fn open(address: IpAddr, source_port: u16, port: u16) -> Result<Self, ProbeError> {
-        let any: IpAddr = if address.is_ipv4() {
-            Ipv4Addr::UNSPECIFIED.into()
-        } else {
-            Ipv6Addr::UNSPECIFIED.into()
-        };
-        let socket = UdpSocket::bind((any, source_port)).map_err(|source| ProbeError::Bind {
+        let socket = bind(address, source_port).map_err(|source| ProbeError::Bind {
             address,
             port: source_port,
             source,
         })?;
         let remote = SocketAddr::new(address, port);
-        let mut line = Self {
+        let connected = socket.connect(remote);
+        connected.map_err(|source| ProbeError::NoRoute { remote, source })?;
+        Ok(Self {
             socket,
-            address,
             clock: Clock::start(),
             remote,
-        };
-        line.turn_to(port)?;
-        Ok(line)
+        })
     }
 
-    /// Talks to another port from now on; what still comes from the one before is not heard.
+    /// Another, from the same port of ours to another port of the gateway.
     ///
     /// # Errors
-    /// [`ProbeError::NoRoute`].
-    pub fn turn_to(&mut self, port: u16) -> Result<(), ProbeError> {
-        let remote = SocketAddr::new(self.address, port);
-        let connected = self.socket.connect(remote);
-        connected.map_err(|source| ProbeError::NoRoute { remote, source })?;
-        self.remote = remote;
-        Ok(())
+    /// [`ProbeError`] if there is no such socket, or no way.
+    pub fn beside(&self, port: u16) -> Result<Self, ProbeError> {
+        let local = self.socket.local_addr().map_err(ProbeError::Socket)?;
+        Self::open(self.remote.ip(), local.port(), port)
     }
 
     /// Both ends, as this host sees them.
@@ -236,6 +230,20 @@ impl Line {
             Some(datagram)
         }
     }
+}
+
+/// A socket at a port of ours, which others of this user may share.
+fn bind(address: IpAddr, port: u16) -> io::Result<UdpSocket> {
+    let (family, any): (_, IpAddr) = if address.is_ipv4() {
+        (AddressFamily::Inet, Ipv4Addr::UNSPECIFIED.into())
+    } else {
+        (AddressFamily::Inet6, Ipv6Addr::UNSPECIFIED.into())
+    };
+    let fd = socket(family, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)?;
+    setsockopt(&fd, sockopt::ReusePort, &true)?;
+    let at = SockaddrStorage::from(SocketAddr::new(any, port));
+    socket::bind(fd.as_raw_fd(), &at)?;
+    Ok(fd.into())
 }
 
 #[cfg(test)]

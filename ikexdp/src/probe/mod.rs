@@ -104,21 +104,25 @@ pub fn run(plan: &Plan, progress: impl FnMut(usize, usize)) -> Result<Report, Pr
         timeout: plan.timeout,
         turns: true,
     };
-    let mut line = Line::open(plan.address, plan.source_port, IKE_PORT)?;
+    let line = Line::open(plan.address, plan.source_port, IKE_PORT)?;
+    let nat_t_line = line.beside(NAT_T_PORT)?;
     let ike = Attempt::make(&line, &mut Request::new(plan.client.client())?, manner)?;
     let comparison = match &ike.accepted {
-        Some(accepted) => Some(Comparison::make(&mut line, accepted, plan.timeout)?),
+        Some(accepted) => Some(Comparison::make(
+            [&line, &nat_t_line],
+            accepted,
+            plan.timeout,
+        )?),
         None => None,
     };
-    line.turn_to(NAT_T_PORT)?;
     let nat_t = if comparison.is_some_and(|it| it.is_answered()) {
         None
     } else {
         let mut request = Request::new(plan.client.client())?;
-        Some(Attempt::make(&line, &mut request, manner)?)
+        Some(Attempt::make(&nat_t_line, &mut request, manner)?)
     };
     let policy = match plan.policy {
-        Some(pace) if ike.is_answered() => Some(ask_all(&mut line, pace, progress)?),
+        Some(pace) if ike.is_answered() => Some(ask_all(&line, pace, progress)?),
         _ => None,
     };
     let mut report = Report {
@@ -138,11 +142,10 @@ pub fn run(plan: &Plan, progress: impl FnMut(usize, usize)) -> Result<Report, Pr
 
 /// All proposals, one after the other, on port 500.
 fn ask_all(
-    line: &mut Line,
+    line: &Line,
     pace: Duration,
     mut progress: impl FnMut(usize, usize),
 ) -> Result<Vec<Entry>, ProbeError> {
-    line.turn_to(IKE_PORT)?;
     let all = candidates();
     let count = all.len();
     let mut policy = Policy::default();

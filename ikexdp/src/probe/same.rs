@@ -5,14 +5,15 @@
 //!
 //! ```text
 //! the same IKE_SA_INIT request again, on 4500    who has answered it before repeats the response, octet
-//!                                                for octet (RFC 7296 §2.1); another makes an SA of its own
+//!                                                for octet (RFC 7296 §2.1); another makes an SA of its own.
+//!                                                Libreswan repeats it from port 500, where it was before
 //! IKE_AUTH under these SPIs, sealed by nobody    who has the SA is silent; who has not may answer
 //!                                                INVALID_IKE_SPI (§1.5), and for SPIs of nobody as well
 //! ```
 
 use std::time::Duration;
 
-use ikexdp_proto::types::{IKE_PORT, NAT_T_PORT, Spis};
+use ikexdp_proto::types::Spis;
 use ikexdp_proto::wire::header::Header;
 use ikexdp_proto::wire::iana::{ExchangeType, NotifyType, PayloadType};
 use ikexdp_proto::wire::payload::Payloads;
@@ -21,12 +22,18 @@ use serde::Serialize;
 
 use super::attempt::{Accepted, is_init};
 use super::error::ProbeError;
-use super::line::Line;
+use super::line::{Heard, Line};
 use super::reply::answers;
 use super::request::{random_spi, sealed_by_nobody, spis};
 
 /// How long an answer to what nobody has sealed is waited for. Silence is an answer as well, so it is short.
 const SILENCE: Duration = Duration::from_millis(1500);
+
+/// How long each repeat is waited for on one port, before it is looked for on the other.
+const SLICE: Duration = Duration::from_secs(1);
+
+/// How long what has come on the other port is read: it is there, or it is not.
+const GLANCE: Duration = Duration::from_millis(5);
 
 /// What was found out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -53,6 +60,8 @@ pub struct Comparison {
 pub enum Repeat {
     /// The response of before, octet for octet.
     Identical,
+    /// The same, from port 500.
+    IdenticalFrom500,
     /// One with another SPI.
     AnotherSpi,
     /// Another answer.
@@ -86,28 +95,23 @@ pub enum Gateway {
 }
 
 impl Comparison {
-    /// Asks. The line comes back turned to port 4500.
+    /// Asks, by lines to ports 500 and 4500 from one port of ours.
     ///
     /// # Errors
     /// [`ProbeError`] if requests cannot be sent.
     pub fn make(
-        line: &mut Line,
+        [ike, nat_t]: [&Line; 2],
         accepted: &Accepted,
         timeout: Duration,
     ) -> Result<Self, ProbeError> {
-        line.turn_to(NAT_T_PORT)?;
-        let repeat = repeat(line, accepted, timeout)?;
-        let control = if repeat == Repeat::AnotherSpi {
-            line.turn_to(IKE_PORT)?;
-            let control = self::repeat(line, accepted, timeout)?;
-            line.turn_to(NAT_T_PORT)?;
-            Some(control)
-        } else {
-            None
+        let repeat = repeat_beside([ike, nat_t], accepted, timeout)?;
+        let control = match repeat {
+            Repeat::AnotherSpi => Some(self::repeat(ike, accepted, timeout)?),
+            _ => None,
         };
-        let known_spi = word(line, accepted.spis)?;
+        let known_spi = word(nat_t, accepted.spis)?;
         let nobody = spis(random_spi()?, random_spi()?);
-        let unknown_spi = word(line, nobody)?;
+        let unknown_spi = word(nat_t, nobody)?;
         let more = [Some(repeat), control];
         let more = more.iter().filter(|it| **it == Some(Repeat::AnotherSpi));
         Ok(Self {
@@ -122,11 +126,12 @@ impl Comparison {
 }
 
 impl Comparison {
-    /// Whether port 4500 has answered at all.
+    /// Whether something has come from port 4500.
     #[must_use]
     pub fn is_answered(&self) -> bool {
         let words = [self.known_spi, self.unknown_spi];
-        self.repeat != Repeat::Silence || words.iter().any(|it| *it != Word::Silence)
+        let is_elsewhere = matches!(self.repeat, Repeat::Silence | Repeat::IdenticalFrom500);
+        !is_elsewhere || words.iter().any(|it| *it != Word::Silence)
     }
 }
 
@@ -134,7 +139,7 @@ impl Comparison {
 const fn judge(repeat: Repeat, control: Option<Repeat>, words: [Word; 2]) -> Gateway {
     match (repeat, control, words) {
         // Nobody else could have written these octets.
-        (Repeat::Identical, ..)
+        (Repeat::Identical | Repeat::IdenticalFrom500, ..)
         // It knows the SPIs, and not those of nobody.
         | (_, _, [Word::Silence, Word::InvalidIkeSpi]) => Gateway::Same,
         // What was made on 500 a moment ago is not there.
@@ -142,6 +147,32 @@ const fn judge(repeat: Repeat, control: Option<Repeat>, words: [Word; 2]) -> Gat
         // The gateway of 500 does repeat its responses.
         | (Repeat::AnotherSpi, Some(Repeat::Identical), _) => Gateway::Different,
         _ => Gateway::Unknown,
+    }
+}
+
+/// Repeats the request on port 4500, and looks for the response on 500 as well.
+fn repeat_beside(
+    [ike, nat_t]: [&Line; 2],
+    accepted: &Accepted,
+    timeout: Duration,
+) -> Result<Repeat, ProbeError> {
+    let end = nat_t.clock().now() + timeout;
+    loop {
+        let left = end.since(nat_t.clock().now());
+        let heard = repeat(nat_t, accepted, left.min(SLICE))?;
+        if heard != Repeat::Silence {
+            return Ok(heard);
+        }
+        let until = ike.clock().now() + GLANCE;
+        let is_answer = is_init(accepted.spis.initiator);
+        let on_ike = ike.hear(until, &mut Heard::default(), is_answer)?;
+        // It may else be a second response to a request of before.
+        if accepted.is_single && on_ike.as_ref() == Some(&accepted.response) {
+            return Ok(Repeat::IdenticalFrom500);
+        }
+        if left <= SLICE {
+            return Ok(Repeat::Silence);
+        }
     }
 }
 
@@ -197,6 +228,12 @@ mod tests {
         for (repeat, control, words, expected) in [
             (Identical, None, [silent, silent], Gateway::Same),
             (Identical, None, [silent, invalid], Gateway::Same),
+            (
+                Repeat::IdenticalFrom500,
+                None,
+                [silent, silent],
+                Gateway::Same,
+            ),
             (Silence, None, [silent, invalid], Gateway::Same),
             (Silence, None, [silent, silent], Gateway::Unknown),
             (Silence, None, [invalid, invalid], Gateway::Different),

@@ -9,7 +9,7 @@ use clap::Args;
 use humantime::parse_duration;
 
 use super::CliError;
-use super::target::Target;
+use super::target::{Target, timeout};
 use crate::probe::{self, Kind, Plan};
 
 /// What is asked of which gateway, and as whom.
@@ -27,7 +27,7 @@ pub(super) struct Options {
     #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = parse_duration, requires = "policy")]
     pace: Duration,
     /// How long each answer may take; requests are repeated after 1 s, 2 s, 4 s and so on
-    #[arg(long, value_name = "DURATION", default_value = "7s", value_parser = parse_duration)]
+    #[arg(long, value_name = "DURATION", default_value = "7s", value_parser = timeout)]
     timeout: Duration,
     /// Send from this port; below 1024 it takes root
     #[arg(

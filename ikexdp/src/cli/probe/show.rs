@@ -140,6 +140,7 @@ const fn nat(attempt: &Attempt) -> &'static str {
 const fn repeated(comparison: &Comparison) -> &'static str {
     match comparison.repeat {
         Repeat::Identical => "answers, with the response of port 500",
+        Repeat::IdenticalFrom500 => "hears, and answers from port 500",
         Repeat::AnotherSpi => "answers, with an SA of its own",
         Repeat::Other => "answers something else",
         Repeat::Silence => "answers to IKE_AUTH, and not to IKE_SA_INIT",
@@ -155,6 +156,7 @@ fn same(comparison: &Comparison) -> String {
     };
     let repeat = match (comparison.repeat, comparison.control) {
         (Repeat::Identical, _) => "repeats its response",
+        (Repeat::IdenticalFrom500, _) => "repeats its response, from port 500",
         (Repeat::AnotherSpi, Some(Repeat::Identical)) => {
             "does not know the request, whose response port 500 repeats"
         }
