@@ -36,6 +36,7 @@ impl Case {
             drop_fragments: false,
             size_max: None,
             loss_percent: 0,
+            rules: "",
         },
         key: None,
         fragmentation: true,

@@ -95,6 +95,7 @@ proptest! {
         fragmentation in any::<bool>(),
         hashes in vec(any::<u16>(), 0..5),
         is_windows in any::<bool>(),
+        size_test in option::of(any::<u16>()),
     ) {
         let request = InitRequest {
             cookie: cookie.as_deref(),
@@ -108,6 +109,7 @@ proptest! {
                 childless: false,
             },
             is_windows,
+            size_test,
         };
         let chain = request.encode();
         let decoded = InitRequest::decode(chain.first, &chain.octets);

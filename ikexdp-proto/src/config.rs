@@ -200,6 +200,8 @@ pub struct Gate {
     pub init_rate_per_source: u32,
     /// How many of those may come at once, after a silence.
     pub init_burst_per_source: u32,
+    /// Whether a request that only wants to know how long an answer may be gets one.
+    pub size_test: bool,
 }
 
 impl Gate {
@@ -236,6 +238,7 @@ impl Default for Gate {
             init_rate: 10_000,
             init_rate_per_source: 100,
             init_burst_per_source: 1000,
+            size_test: true,
         }
     }
 }

@@ -5,6 +5,7 @@ use core::fmt;
 
 use crate::config::IkeAlgorithms;
 use crate::profile::Profile;
+pub use crate::sa::described::describe;
 use crate::sa::proposal::{choose_ike, ike_mismatch};
 use crate::wire::payload::sa::Proposal;
 

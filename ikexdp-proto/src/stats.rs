@@ -31,6 +31,8 @@ counters! {
         InitMalformed = "init_malformed",
         /// IKE_SA_INIT requests answered with COOKIE.
         CookieSent = "cookie_sent",
+        /// IKE_SA_INIT requests of `ikexdp mtu`, answered by as many octets as they want.
+        SizeTestAnswered = "size_test_answered",
         /// IKE_SA_INIT requests dropped at the half-open limit.
         HalfOpenLimit = "half_open_limit",
         /// IKE_SA_INIT requests dropped at the half-open limit of their source.

@@ -12,12 +12,13 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            report(&error);
-            error
-                .downcast_ref()
-                .map_or(ExitCode::FAILURE, |error: &CliError| {
-                    ExitCode::from(error.exit_status())
-                })
+            let known: Option<&CliError> = error.downcast_ref();
+            if !known.is_some_and(CliError::is_told) {
+                report(&error);
+            }
+            known.map_or(ExitCode::FAILURE, |error| {
+                ExitCode::from(error.exit_status())
+            })
         }
     }
 }

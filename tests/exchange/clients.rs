@@ -2,10 +2,10 @@
 //! makes of it.
 
 use harness::emulator::{
-    self, Cipher, android, ios, macos, profile::Fresh, strongswan_app, windows, windows_custom,
-    windows_dh2048,
+    self, Cipher, android, ios, macos, strongswan_app, windows, windows_custom, windows_dh2048,
 };
 use harness::script::{Script, config};
+use ikexdp::probe::client::Fresh;
 use ikexdp_proto::config::{Config, IkeAlgorithms};
 use ikexdp_proto::crypto::kex::Group;
 use ikexdp_proto::event::{Event, FailureReason};
@@ -86,22 +86,31 @@ fn ask(client: &Client, profile: Profile) -> (String, Option<Box<Mismatch>>) {
 
 fn ask_with(client: &Client, config: Config) -> (String, Option<Box<Mismatch>>) {
     let mut script = Script::new(config);
-    let key = client.profile.group.generate(&SystemRandom::new()).unwrap();
+    let key = client
+        .profile
+        .client
+        .group
+        .generate(&SystemRandom::new())
+        .unwrap();
     let mut chain = ChainWriter::default();
     let fresh = Fresh {
-        group: key.group(),
+        group: key.group().id(),
         public: key.public(),
-        nonce: &vec![0x4e; client.profile.nonce_len],
+        nonce: &vec![0x4e; client.profile.client.nonce_len],
         nat: [[7; 20]; 2],
     };
-    client.profile.open(&mut chain, &fresh);
+    client.profile.client.open(&mut chain, &fresh);
     let request = script.clear(ExchangeType::IKE_SA_INIT, &chain.finish());
-    if let Some(length) = client.profile.opening_len {
-        assert_eq!(request.len(), length, "{}", client.profile.name);
+    if let Some(length) = client.profile.client.opening_len {
+        assert_eq!(request.len(), length, "{}", client.profile.client.name);
     }
     let sent = script.deliver(&request);
     let [answer] = &sent[..] else {
-        panic!("{}: one answer, not {}", client.profile.name, sent.len());
+        panic!(
+            "{}: one answer, not {}",
+            client.profile.client.name,
+            sent.len()
+        );
     };
     let (header, payloads) = Header::decode(answer).unwrap();
     let outcome = match InitReply::decode(header.next_payload, payloads).unwrap() {
@@ -131,12 +140,16 @@ fn each_client_gets_what_its_profile_has() {
     for client in clients() {
         for (profile, expected) in Profile::ALL.into_iter().zip(client.outcomes) {
             let (outcome, mismatch) = ask(&client, profile);
-            assert_eq!(outcome, expected, "{} and {profile}", client.profile.name);
+            assert_eq!(
+                outcome, expected,
+                "{} and {profile}",
+                client.profile.client.name
+            );
             assert_eq!(
                 mismatch.is_some(),
                 outcome == REFUSED,
                 "{}",
-                client.profile.name
+                client.profile.client.name
             );
         }
     }
@@ -155,7 +168,7 @@ fn a_refusal_names_the_profile_and_the_remedy() {
             .iter()
             .position(|outcome| *outcome != REFUSED);
         assert_eq!(mismatch.profile, takes.map(|place| Profile::ALL[place]));
-        assert_eq!(mismatch.is_windows, client.profile.is_windows());
+        assert_eq!(mismatch.is_windows, client.profile.client.is_windows());
         let hint = mismatch.hint();
         assert!(
             hint.contains("gateway.algorithms = \"compatible\""),
@@ -163,7 +176,11 @@ fn a_refusal_names_the_profile_and_the_remedy() {
         );
         let can_be_broken = mismatch.profile == Some(Profile::LegacyWindows);
         let command = hint.contains("Set-VpnConnectionIPsecConfiguration");
-        assert_eq!(command, can_be_broken, "{}: {hint}", client.profile.name);
+        assert_eq!(
+            command, can_be_broken,
+            "{}: {hint}",
+            client.profile.client.name
+        );
         let text = mismatch.to_string();
         assert!(text.contains("ours: aes256-gcm16, aes128-gcm16"), "{text}");
     }

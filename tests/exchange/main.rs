@@ -34,6 +34,7 @@ mod rekey;
 mod revocation;
 mod selectors;
 mod silence;
+mod size_test;
 mod spi;
 mod succession;
 mod unique;

@@ -106,10 +106,9 @@ impl Turnout {
 /// What each of them is: a client whose first guess at a group is what gateways like best.
 #[must_use]
 pub fn profile() -> Profile {
-    Profile {
-        group: Group::Curve25519,
-        ..strongswan_app()
-    }
+    let mut profile = strongswan_app();
+    profile.client.group = Group::Curve25519;
+    profile
 }
 
 /// An address of theirs.

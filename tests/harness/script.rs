@@ -247,6 +247,7 @@ impl Script {
                 ..InitNotifies::default()
             },
             is_windows: self.is_windows,
+            size_test: None,
         };
         change(&mut request);
         self.clear(ExchangeType::IKE_SA_INIT, &request.encode())

@@ -14,18 +14,18 @@
     reason = "what is measured is its own input, and a panic ends it with an error"
 )]
 
-// Of the harness of the tests what needs the engine alone, as files: for the rest the daemon, its BPF
-// program and all that drives networks would have to be built.
+// Of the harness of the tests, and of the daemon, what needs the engine alone, as files: for the rest the
+// daemon, its BPF program and all that drives networks would have to be built.
 #[path = "../harness/addresses.rs"]
 pub mod addresses;
+#[path = "../../ikexdp/src/probe/client/mod.rs"]
+pub mod client;
 #[path = "../harness/host.rs"]
 pub mod host;
 #[path = "../harness/parties.rs"]
 pub mod parties;
 #[path = "../harness/pki.rs"]
 pub mod pki;
-
-pub mod emulator;
 
 mod cases;
 mod record;

@@ -60,6 +60,7 @@ fn message(request: &InitRequest<'_>) -> Vec<u8> {
 fn another_parser_reads_what_we_write() {
     let request = InitRequest {
         is_windows: true,
+        size_test: None,
         cookie: Some(b"cookie"),
         proposals: windows_proposals(),
         key_exchange: KeyExchange {

@@ -16,6 +16,7 @@ mod dhcp;
 mod esp;
 mod guest;
 mod lives;
+mod probe;
 mod tunnel;
 
 /// The daemon that was built along with these tests.

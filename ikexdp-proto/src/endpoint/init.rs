@@ -10,6 +10,7 @@ use crate::event::{Event, HandshakeFailure};
 use crate::gate::{Admission, HalfOpen};
 use crate::limits::INIT_LEN_MAX;
 use crate::message::init::{InitRequest, notify_only};
+use crate::message::size_test;
 use crate::sa::{IkeSa, Refused, accept, stateless_reply};
 use crate::stats::Stat;
 use crate::table::RequestKey;
@@ -17,6 +18,7 @@ use crate::types::{Datagram, IkeSaId, Role, Spi};
 use crate::wire::header::Header;
 use crate::wire::iana::NotifyType;
 use crate::wire::payload::notify::Notify;
+use crate::wire::writer::Chain;
 
 impl Endpoint {
     pub(super) fn init_request(
@@ -59,7 +61,12 @@ impl Endpoint {
         self.gate.requested(self.host.now);
         self.look_at_gate();
         match self.admission(header.spis.initiator, datagram, &request) {
-            Admission::Admitted => self.accept(header, datagram, request, key),
+            Admission::Admitted => match request.size_test {
+                Some(wanted) if self.host.config.gate.size_test => {
+                    self.answer_size_test(header, datagram, wanted);
+                }
+                _ => self.accept(header, datagram, request, key),
+            },
             Admission::Cookie(cookie) => {
                 self.host.stats.count(Stat::CookieSent);
                 let notify = Notify::new(NotifyType::COOKIE, &cookie);
@@ -166,6 +173,14 @@ impl Endpoint {
         }
     }
 
+    /// Says how many octets came, in as many as are wanted of those: with Don't Fragment set, an answer that
+    /// does not arrive tells its way's limit. Nothing is kept.
+    fn answer_size_test(&mut self, header: &Header, datagram: &Datagram<'_>, wanted: u16) {
+        self.host.stats.count(Stat::SizeTestAnswered);
+        let chain = size_test::answer(wanted, datagram.payload.len());
+        self.transmit_reply(header, datagram, &chain);
+    }
+
     /// RFC 7296 §2.21: outside an SA only an unknown critical payload is
     /// answered; INVALID_SYNTAX is for authentic messages.
     fn unreadable(&mut self, header: &Header, datagram: &Datagram<'_>, error: &Error) {
@@ -180,7 +195,11 @@ impl Endpoint {
     /// Answers in the clear, without an SA: one datagram, and never one longer
     /// than what asked for it, because its source may be forged.
     pub(super) fn reply(&mut self, header: &Header, datagram: &Datagram<'_>, notify: &Notify<'_>) {
-        let payload = stateless_reply(header, &notify_only(notify));
+        self.transmit_reply(header, datagram, &notify_only(notify));
+    }
+
+    fn transmit_reply(&mut self, header: &Header, datagram: &Datagram<'_>, chain: &Chain) {
+        let payload = stateless_reply(header, chain);
         if payload.len() > datagram.payload.len() {
             return;
         }

@@ -9,6 +9,7 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
+use super::size_test;
 use crate::crypto::cert::AuthorityHash;
 use crate::error::Error;
 use crate::nat::NatHashes;
@@ -48,6 +49,8 @@ pub struct InitRequest<'a> {
     pub notifies: InitNotifies,
     /// Whether it says that it is Windows, by a vendor ID.
     pub is_windows: bool,
+    /// Octets of the answer that is wanted, if all it wants is to know how long one may be.
+    pub size_test: Option<u16>,
 }
 
 /// The response of a responder that goes on.
@@ -90,6 +93,7 @@ struct Fields<'a> {
     notifies: InitNotifies,
     authorities: Vec<AuthorityHash>,
     is_windows: bool,
+    size_test: Option<u16>,
 }
 
 impl<'a> Fields<'a> {
@@ -141,6 +145,7 @@ impl<'a> Fields<'a> {
                 self.invalid_ke = notify.group();
                 self.error = Some(notify.kind);
             }
+            NotifyType::SIZE_TEST => self.size_test = size_test::decode(&notify),
             kind if kind.is_error() => self.error = Some(kind),
             _ => {}
         }
@@ -161,6 +166,7 @@ impl<'a> InitRequest<'a> {
             nonce: require(fields.nonce, PayloadType::NONCE)?,
             notifies: fields.notifies,
             is_windows: fields.is_windows,
+            size_test: fields.size_test,
         })
     }
 
@@ -181,6 +187,9 @@ impl<'a> InitRequest<'a> {
                 body.bytes(&windows::VENDOR_ID);
                 body.u32(windows::VERSION);
             });
+        }
+        if let Some(wanted) = self.size_test {
+            size_test::encode(&mut chain, wanted, 0);
         }
         chain.finish()
     }

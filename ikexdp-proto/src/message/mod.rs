@@ -7,3 +7,4 @@ pub mod create_child;
 pub mod eap;
 pub mod informational;
 pub mod init;
+pub mod size_test;

@@ -12,7 +12,8 @@ use crate::wire::iana::{
 use crate::wire::payload::sa::{Proposal, Transform};
 
 /// What a peer offered, for people; cut where it gets long.
-pub(crate) fn describe(proposals: &[Proposal]) -> String {
+#[must_use]
+pub fn describe(proposals: &[Proposal]) -> String {
     const LONG: usize = 400;
     let mut text = String::new();
     for proposal in proposals {

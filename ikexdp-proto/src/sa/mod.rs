@@ -10,7 +10,7 @@ mod closing;
 mod command;
 mod configuration;
 mod context;
-mod described;
+pub(crate) mod described;
 mod established;
 mod estate;
 mod inbound;

@@ -9,12 +9,15 @@ mod events;
 mod init;
 mod interval;
 mod lists;
+mod mtu;
 mod pages;
 mod printable;
+mod probe;
 mod sas;
 mod stats;
 mod status;
 mod table;
+mod target;
 #[cfg(test)]
 mod tests;
 mod top;
@@ -37,6 +40,7 @@ use crate::daemon::{self, DaemonError};
 use crate::host_checks::obstacles;
 use crate::init::InitError;
 use crate::pki::PkiError;
+use crate::probe::ProbeError;
 use crate::profiles::ProfileError;
 use crate::view::{Listing, Postponed, Reloaded, Status};
 use crate::xdp::AttachedError;
@@ -140,6 +144,27 @@ enum Command {
     /// agreed on and not installed, for nothing is put into this host's kernel; it then holds its SAs,
     /// replaces and deletes them, as far as is asked for. Fails if a client did.
     Bench(Box<bench::Options>),
+    /// Find out what a client would meet at a gateway, without a key
+    ///
+    /// Works with any IKEv2 gateway, and needs no root. It sends IKE_SA_INIT as the client does, on ports 500 and
+    /// 4500, and says whether it is answered and how soon, what is chosen, whether there is a NAT, whether long
+    /// messages are cut by IKE or travel in IP fragments, whether both ports lead to one gateway, and what to
+    /// do. It leaves a half-open SA at the gateway, or two.
+    ///
+    /// It returns 0 if the client gets through IKE_SA_INIT and nothing speaks against it, 3 if there is no answer on
+    /// port 500 or 4500, 4 if the client is refused, 5 if it gets through with a reservation (no IKE
+    /// fragmentation, another gateway on 4500, a redirection), and 1 if nothing could be asked.
+    Probe(Box<probe::Options>),
+    /// Find out how long datagrams may be on the way to a gateway, and back
+    ///
+    /// Works with any IKEv2 gateway, and needs no root. It sends IKE_SA_INIT of several lengths with Don't Fragment set,
+    /// so that the gateway answers and keeps nothing, hears what routers say by ICMP, and then one in IP fragments. A
+    /// gateway of ours answers in any length as well, unless `size-test = false`; of others only the way there
+    /// is known.
+    ///
+    /// It returns 0 if datagrams of 1280 octets arrive, and IP fragments; 3 if there is no answer; 5 if datagrams of
+    /// 1280 octets do not arrive, or IP fragments do not; and 1 if nothing could be asked.
+    Mtu(mtu::Options),
 }
 
 #[derive(Args, Debug)]
@@ -223,6 +248,15 @@ pub enum CliError {
     /// The kernel does not tell what the XDP program counts.
     #[error(transparent)]
     Attached(#[from] AttachedError),
+    /// A gateway cannot be asked.
+    #[error(transparent)]
+    Probe(#[from] ProbeError),
+    /// What was found out has been written, and the status says what it was.
+    #[error("not all is well, as the verdict says")]
+    Found {
+        /// What the process ends with.
+        status: u8,
+    },
     /// What was asked for cannot be written.
     #[error("cannot write")]
     Write(#[from] io::Error),
@@ -235,8 +269,17 @@ impl CliError {
         match self {
             Self::Load(error) => error.exit_status(),
             Self::Diagnose(error) => error.exit_status(),
+            Self::Found { status } => *status,
             _ => 1,
         }
+    }
+}
+
+impl CliError {
+    /// Whether people have been told already, so that there is only a status left to return.
+    #[must_use]
+    pub const fn is_told(&self) -> bool {
+        matches!(self, Self::Found { .. })
     }
 }
 
@@ -276,6 +319,8 @@ impl Cli {
             Command::Lists(query) => lists::show(&query, out)?,
             Command::Terminate { which, daemon } => terminate(&which, &daemon.socket, out)?,
             Command::Bench(options) => bench::execute(*options, out)?,
+            Command::Mtu(options) => mtu::execute(options, out)?,
+            Command::Probe(options) => probe::execute(*options, out)?,
         }
         Ok(out.flush()?)
     }

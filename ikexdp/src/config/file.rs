@@ -54,6 +54,7 @@ pub(super) struct Gateway {
     pub(super) fragmentation: Option<Spanned<bool>>,
     pub(super) fragment_size: Option<Spanned<u32>>,
     pub(super) ip_fragments: Option<bool>,
+    pub(super) size_test: Option<bool>,
     pub(super) cookie_threshold: Option<Spanned<usize>>,
     pub(super) half_open_max: Option<Spanned<usize>>,
     #[serde(default)]

@@ -214,6 +214,7 @@ fn gate(cx: &mut Context<'_>, key: &Key<'_>, table: &file::Gateway) -> Option<Ga
     Some(Gate {
         cookie_threshold,
         half_open_max,
+        size_test: table.size_test.unwrap_or(default.size_test),
         ..default
     })
 }

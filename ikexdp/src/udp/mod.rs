@@ -21,6 +21,7 @@ use nix::sys::stat::fstat;
 use inherited::Inherited;
 
 pub use batch::{Batch, Discard};
+pub(crate) use options::set_fragmentation_of;
 pub use socket::Socket;
 pub use table::{Drops, Owner};
 

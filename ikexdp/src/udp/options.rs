@@ -21,7 +21,12 @@ pub(super) fn set_esp_in_udp(socket: &Socket) -> Result<()> {
 /// refuse what the link does not carry. What it believes of the path counts in
 /// neither case: anybody can forge the ICMP messages it believes.
 pub(super) fn set_fragmentation(socket: &Socket, allowed: bool) -> Result<()> {
-    if socket.local.is_ipv4() {
+    set_fragmentation_of(socket, socket.local.is_ipv4(), allowed)
+}
+
+/// The same for any socket of a family.
+pub(crate) fn set_fragmentation_of(socket: &impl AsFd, is_ipv4: bool, allowed: bool) -> Result<()> {
+    if is_ipv4 {
         let discovery = if allowed {
             libc::IP_PMTUDISC_DONT
         } else {
@@ -46,7 +51,12 @@ pub(super) fn set_fragmentation(socket: &Socket, allowed: bool) -> Result<()> {
 /// `linux/udp.h`: as opposed to the draft that RFC 3948 replaced.
 const UDP_ENCAP_ESPINUDP: libc::c_int = 2;
 
-fn set(socket: &Socket, level: libc::c_int, name: libc::c_int, value: libc::c_int) -> Result<()> {
+fn set(
+    socket: &impl AsFd,
+    level: libc::c_int,
+    name: libc::c_int,
+    value: libc::c_int,
+) -> Result<()> {
     let length = libc::socklen_t::try_from(mem::size_of_val(&value)).map_err(|_| Errno::EINVAL)?;
     // SAFETY: the descriptor is open for as long as `socket` is borrowed, and
     // `value` has the type and the length that these options want.

@@ -1,58 +1,16 @@
 //! Android's own client, and strongSwan's app.
 
+use ikexdp::probe::client::{self, Row, encryption, group, integrity, pair, proposals, sizes};
 use ikexdp_proto::crypto::kex::Group;
 use ikexdp_proto::wire::iana::{NotifyType, ProtocolId};
-use ikexdp_proto::wire::payload::sa::Proposal;
 
-use super::profile::{
-    Cut, Item, Opening, Profile, Rekey, Row, SHORT, Signature, encryption, group, integrity, prf,
-    proposals,
-};
-
-/// SHA-1, SHA2-256, SHA2-384 and SHA2-512.
-const HASHES: &[u16] = &[1, 2, 3, 4];
-
-/// Each of these ciphers with 256, 192 and 128 bits.
-fn sizes(ids: &[u16]) -> Vec<Row> {
-    let ciphers = ids
-        .iter()
-        .flat_map(|id| [256, 192, 128].map(|bits| encryption(*id, bits)));
-    ciphers.collect()
-}
-
-const MACS: [u16; 5] = [14, 13, 12, 5, 8];
-
-/// With integrity, and without; `more` is in both.
-fn pair(protocol: ProtocolId, more: &[Row]) -> Vec<Proposal> {
-    let mut aead = vec![encryption(28, 0)];
-    aead.extend(sizes(&[20, 19, 18]));
-    aead.extend_from_slice(more);
-    let macs = MACS.map(integrity).to_vec();
-    let others = [sizes(&[13, 12]), macs, more.to_vec()].concat();
-    proposals(protocol, &[others, aead])
-}
+use super::profile::{Cut, Item, Profile, Rekey, SHORT, Signature};
 
 /// Android's own client. Its first group is one that few gateways like best.
 #[must_use]
 pub fn android() -> Profile {
-    let groups = [16, 31, 15, 14].map(group);
-    let functions = [7, 6, 5, 4, 8, 2].map(prf);
-    let ike = [&groups[..], &functions].concat();
     Profile {
-        name: "Android's own client",
-        proposals: pair(ProtocolId::IKE, &ike),
-        group: Group::Modp4096,
-        nonce_len: 32,
-        opening: vec![
-            Opening::Proposals,
-            Opening::Nonce,
-            Opening::KeyExchange,
-            Opening::NatSource,
-            Opening::NatDestination,
-            Opening::Notify(NotifyType::IKEV2_FRAGMENTATION_SUPPORTED),
-            Opening::SignatureHashes(HASHES),
-        ],
-        opening_len: None,
+        client: client::android(),
         auth: vec![
             Item::Identity,
             Item::Wanted,
@@ -73,7 +31,6 @@ pub fn android() -> Profile {
             group: None,
             keeps_number: false,
         },
-        fakes_nat: false,
     }
 }
 
@@ -82,11 +39,9 @@ pub fn android() -> Profile {
 #[must_use]
 pub fn strongswan_app() -> Profile {
     let groups = [19, 20, 21, 31, 15, 16, 14].map(group);
-    let functions = [5, 6, 7].map(prf);
     let macs = [12, 13, 14].map(integrity);
     let aead = [sizes(&[20]), vec![encryption(28, 0)]].concat();
     let cbc = [sizes(&[12]), macs.to_vec()].concat();
-    let ike = |ciphers: &[Row]| [ciphers, &functions, &groups].concat();
     let child = |ciphers: &[Row], groups: &[Row]| [ciphers, groups, &[SHORT]].concat();
     let esp = [
         child(&aead, &groups),
@@ -97,21 +52,7 @@ pub fn strongswan_app() -> Profile {
     // IKE_AUTH has the same without groups, twice.
     let first = [&esp[2..], &esp[2..]].concat();
     Profile {
-        name: "strongSwan's app",
-        proposals: proposals(ProtocolId::IKE, &[ike(&cbc), ike(&aead)]),
-        group: Group::Ecp256,
-        nonce_len: 32,
-        opening: vec![
-            Opening::Proposals,
-            Opening::KeyExchange,
-            Opening::Nonce,
-            Opening::NatSource,
-            Opening::NatDestination,
-            Opening::Notify(NotifyType::IKEV2_FRAGMENTATION_SUPPORTED),
-            Opening::SignatureHashes(&[2, 3, 4, 5]),
-            Opening::Notify(NotifyType::REDIRECT_SUPPORTED),
-        ],
-        opening_len: None,
+        client: client::strongswan_app(),
         auth: vec![
             Item::Identity,
             Item::Certificates,
@@ -134,6 +75,5 @@ pub fn strongswan_app() -> Profile {
             group: Some(Group::Ecp256),
             keeps_number: false,
         },
-        fakes_nat: true,
     }
 }

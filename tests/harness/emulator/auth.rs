@@ -63,7 +63,7 @@ impl Emulator {
         let theirs = self.said.verify(&line, &self.user, signature, &answer);
         let is_taken = !self.profile.refuses_ecdsa
             || matches!(theirs, AuthMethod::RSA_SHA1 | AuthMethod::SHARED_KEY);
-        assert!(is_taken, "{} takes no {theirs}", self.profile.name);
+        assert!(is_taken, "{} takes no {theirs}", self.profile.client.name);
         self.methods = [method_in(&request), theirs];
         if let Proof::Password { name, password } = &self.user.proof {
             let body = find(&answer, PayloadType::ID_RESPONDER).unwrap().to_vec();

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use chacha20::ChaCha8Rng;
 use chacha20::rand_core::{Rng, SeedableRng};
+use ikexdp::probe::client::Fresh;
 use ikexdp_proto::crypto::kex::{Group, KeyPair};
 use ikexdp_proto::crypto::keymat::{IkeKeys, KeySeed};
 use ikexdp_proto::message::init::InitReply;
@@ -20,7 +21,7 @@ use super::auth::Granted;
 use super::exchange::{Talk, clear};
 use super::line::{Line, Suite};
 use super::offer::is_of;
-use super::profile::{Cut, Fresh, Profile};
+use super::profile::{Cut, Profile};
 use super::proof::{Said, User};
 use super::reading::payloads;
 use super::transport::{Ports, Transport};
@@ -60,8 +61,8 @@ impl Emulator {
         let transport = Transport::new(namespace, (ends.client, ends.gateway), ports);
         let seed = ring::rand::generate(&SystemRandom::new()).unwrap();
         let mut random = ChaCha8Rng::from_seed(seed.expose());
-        let key = profile.group.generate(&SystemRandom::new()).unwrap();
-        let mut nonce_i = vec![0; profile.nonce_len];
+        let key = profile.client.group.generate(&SystemRandom::new()).unwrap();
+        let mut nonce_i = vec![0; profile.client.nonce_len];
         random.fill_bytes(&mut nonce_i);
         Self {
             spis: Spis {
@@ -158,7 +159,7 @@ impl Emulator {
                 InitReply::Accepted(accepted) => {
                     self.said.nonce_r = accepted.nonce.to_vec();
                     self.said.hashes = accepted.notifies.signature_hashes.clone();
-                    let is_cut = self.profile.fragments() && accepted.notifies.fragmentation;
+                    let is_cut = self.profile.client.fragments() && accepted.notifies.fragmentation;
                     self.talk.cut = if is_cut { self.profile.cut } else { Cut::Never };
                     let public = accepted.key_exchange.data.to_vec();
                     let proposal = accepted.proposal.clone();
@@ -171,7 +172,7 @@ impl Emulator {
     }
 
     fn keys(&mut self, spis: Spis, chosen: Proposal, public: &[u8]) {
-        let offered = self.profile.proposals.iter();
+        let offered = self.profile.client.proposals.iter();
         assert!(
             chosen.spi.is_empty() && is_of(offered, &chosen),
             "{chosen:?} was not offered"
@@ -200,18 +201,18 @@ impl Emulator {
             Notify::new(NotifyType::COOKIE, cookie).encode(&mut chain);
         }
         let path = self.talk.transport.path();
-        let source = if self.profile.fakes_nat {
+        let source = if self.profile.client.fakes_nat {
             [0xfa; 20]
         } else {
             nat::hash(self.spis, path.local)
         };
         let fresh = Fresh {
-            group: key.group(),
+            group: key.group().id(),
             public: key.public(),
             nonce: &self.said.nonce_i,
             nat: [source, nat::hash(self.spis, path.remote)],
         };
-        self.profile.open(&mut chain, &fresh);
+        self.profile.client.open(&mut chain, &fresh);
         let chain = chain.finish();
         let header = Header {
             spis: self.spis,
@@ -223,9 +224,9 @@ impl Emulator {
             message_id: MessageId(0),
         };
         let request = clear(&header, &chain);
-        let plain = cookie.is_none() && key.group() == self.profile.group;
-        if let Some(length) = self.profile.opening_len.filter(|_| plain) {
-            assert_eq!(request.len(), length, "{}", self.profile.name);
+        let plain = cookie.is_none() && key.group() == self.profile.client.group;
+        if let Some(length) = self.profile.client.opening_len.filter(|_| plain) {
+            assert_eq!(request.len(), length, "{}", self.profile.client.name);
         }
         request
     }

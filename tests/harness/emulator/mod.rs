@@ -1,10 +1,10 @@
 //! Clients that cannot run in a test, and what they send, octet for octet where that is known.
 //!
-//! A [`Profile`](profile::Profile) is a client as data. The engine's tests write its IKE_SA_INIT
-//! request; an [`Emulator`] is one that talks to a gateway over UDP.
+//! A [`Profile`](profile::Profile) is a client as data; what it opens with, the daemon's crate has for
+//! `ikexdp probe`. The engine's tests write its IKE_SA_INIT request; an [`Emulator`] is one that talks to a gateway over UDP.
 //!
 //! ```text
-//! profile.rs     what a client writes, in which order: windows.rs, apple.rs, android.rs
+//! profile.rs     what a client writes after that, in which order: windows.rs, apple.rs, android.rs
 //! connect.rs     IKE_SA_INIT             ─┐
 //! auth.rs        IKE_AUTH                 │
 //! eap.rs         EAP in between           ├─> exchange.rs ─> line.rs ─> transport.rs
@@ -34,4 +34,6 @@ pub use self::auth::Granted;
 pub use self::connect::Emulator;
 pub use self::proof::{Proof, User};
 pub use self::transport::Ports;
-pub use self::windows::{Cipher, windows, windows_custom, windows_dh2048};
+pub use ikexdp::probe::client::Cipher;
+
+pub use self::windows::{windows, windows_custom, windows_dh2048};

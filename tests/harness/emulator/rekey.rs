@@ -85,7 +85,7 @@ impl Emulator {
         let offered = if self.profile.rekey.keeps_number {
             self.chosen.iter().cloned().collect()
         } else {
-            self.profile.proposals.clone()
+            self.profile.client.proposals.clone()
         };
         let suite = self.line.as_ref().expect("IKE_SA_INIT is over").suite;
         let key = suite.group.generate(&SystemRandom::new()).unwrap();
@@ -148,7 +148,7 @@ impl Emulator {
     }
 
     fn nonce(&mut self) -> Vec<u8> {
-        let mut nonce = vec![0; self.profile.nonce_len];
+        let mut nonce = vec![0; self.profile.client.nonce_len];
         self.talk.random.fill_bytes(&mut nonce);
         nonce
     }

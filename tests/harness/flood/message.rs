@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use ikexdp::probe::client::Fresh;
 use ikexdp_proto::{
     types::{MessageId, Role, Spi, Spis},
     wire::{
@@ -13,10 +14,7 @@ use ikexdp_proto::{
 };
 use ring::rand::SystemRandom;
 
-use crate::{
-    crowd,
-    emulator::profile::{Fresh, Profile},
-};
+use crate::{crowd, emulator::profile::Profile};
 
 /// Octets of a nonce.
 pub(super) const NONCE_LEN: usize = 32;
@@ -43,11 +41,11 @@ impl Opening {
     /// With proposals, all of which a client could mean, until the datagram is full.
     pub(super) fn giant() -> Self {
         let mut profile = crowd::profile();
-        let usual = profile.proposals.clone();
+        let usual = profile.client.proposals.clone();
         let mut largest = Self::of(&profile);
         for (proposal, number) in usual.iter().cycle().zip(usual.len() + 1..) {
             let number = number as u8;
-            profile.proposals.push(Proposal {
+            profile.client.proposals.push(Proposal {
                 number,
                 ..proposal.clone()
             });
@@ -61,15 +59,15 @@ impl Opening {
     }
 
     fn of(profile: &Profile) -> Self {
-        let key = profile.group.generate(&SystemRandom::new()).unwrap();
+        let key = profile.client.group.generate(&SystemRandom::new()).unwrap();
         let fresh = Fresh {
-            group: key.group(),
+            group: key.group().id(),
             public: key.public(),
             nonce: &PLACEHOLDER,
             nat: [[0xfa; 20]; 2],
         };
         let mut chain = ChainWriter::default();
-        profile.open(&mut chain, &fresh);
+        profile.client.open(&mut chain, &fresh);
         let payloads = chain.finish();
         let mut places = payloads.octets.windows(NONCE_LEN);
         let start = places

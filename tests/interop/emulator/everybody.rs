@@ -21,8 +21,8 @@ fn a_fleet_of_many_kinds() {
     let fleet = Fleet::new(&KEYS, MIXED, &Path::FRAGMENTS_DROPPED);
     let everybody = Fleet::everybody().into_iter();
     // As it comes, Windows has nothing but SHA-1.
-    for profile in everybody.filter(|profile| profile.name != windows().name) {
-        let name = profile.name;
+    for profile in everybody.filter(|profile| profile.client.name != windows().client.name) {
+        let name = profile.client.name;
         let method = match name {
             "Android's own client" | "strongSwan's app" => AuthMethod::DIGITAL_SIGNATURE,
             // The one takes nothing else, and looks like it to the other.
@@ -50,7 +50,7 @@ fn everybody_behind_a_nat() {
     };
     let fleet = Fleet::new(&KEYS, lines, &path);
     for (profile, number) in Fleet::everybody().into_iter().zip(1..) {
-        let name = profile.name;
+        let name = profile.client.name;
         let mut client = fleet.client(profile, fleet.known("kim@lab.test"));
         client
             .connect()
@@ -80,7 +80,7 @@ fn everybody_over_ipv6() {
     let lines = "algorithms = \"legacy-windows\"";
     let fleet = Fleet::new(&KEYS, lines, &Path::FRAGMENTS_DROPPED);
     for profile in Fleet::everybody() {
-        let name = profile.name;
+        let name = profile.client.name;
         let user = fleet.known("kim@lab.test");
         let mut client = Emulator::new(&fleet.lab.client, V6, Ports::Own, profile, user);
         client

@@ -204,7 +204,7 @@ impl Fleet {
     /// Connects with a first request of fragments of so many octets, or of one message, does what clients
     /// do for hours, and leaves. Nothing of it is left.
     fn live(&self, profile: Profile, user: User, fragment: Option<usize>) {
-        let name = profile.name;
+        let name = profile.client.name;
         let mut client = self.client(profile, user);
         client
             .connect()

@@ -16,8 +16,7 @@ use ring::rand::SystemRandom;
 
 use crate::Case;
 use crate::addresses::V4;
-use crate::emulator::profile::{Fresh, Profile};
-use crate::emulator::windows::{windows, windows_dh2048};
+use crate::client::{Client, Fresh, windows, windows_dh2048};
 use crate::parties::{Parties, Proof};
 use crate::pki::Key;
 use crate::record::{Recording, certified, deliver, fresh};
@@ -28,7 +27,7 @@ pub(super) fn cases() -> Vec<Case> {
     let config = psk.config();
     let mut strict = Config::clone(config);
     strict.gate.cookies = Cookies::Always;
-    let windows = [windows(), windows_dh2048()].map(|profile| opening(&profile));
+    let windows = [windows(), windows_dh2048()].map(|client| opening(&client));
     let [refused, taken] = windows;
     let mut cases = vec![
         parse_init("init-request", request.clone()),
@@ -90,16 +89,16 @@ fn take(
 }
 
 /// The first request of a client.
-fn opening(profile: &Profile) -> Vec<u8> {
-    let key = profile.group.generate(&SystemRandom::new()).unwrap();
+fn opening(client: &Client) -> Vec<u8> {
+    let key = client.group.generate(&SystemRandom::new()).unwrap();
     let mut chain = ChainWriter::default();
     let fresh = Fresh {
-        group: key.group(),
+        group: key.group().id(),
         public: key.public(),
-        nonce: &vec![0x4e; profile.nonce_len],
+        nonce: &vec![0x4e; client.nonce_len],
         nat: [[7; 20]; 2],
     };
-    profile.open(&mut chain, &fresh);
+    client.open(&mut chain, &fresh);
     let chain = chain.finish();
     let header = Header {
         spis: Spis {

@@ -61,6 +61,7 @@ impl InitSent {
         };
         let request = InitRequest {
             is_windows: false,
+            size_test: None,
             cookie: (!begun.cookie.is_empty()).then_some(&begun.cookie),
             proposals: offer_ike(&cx.config.ike, None),
             key_exchange: KeyExchange {
