@@ -11,6 +11,7 @@
 
 mod addresses;
 mod bench;
+mod capture;
 mod case;
 mod connects;
 mod counters;
