@@ -9,3 +9,10 @@
         reason = "tests compute on their own numbers"
     )
 )]
+
+pub mod contents;
+pub mod limits;
+pub mod message;
+pub mod model;
+pub mod time;
+pub mod verdict;
