@@ -11,6 +11,7 @@
 )]
 
 pub mod contents;
+pub mod inside;
 pub mod limits;
 pub mod message;
 pub mod model;
