@@ -20,7 +20,7 @@ pub enum Contents {
     Encrypted(usize),
     /// IKEv1, of which nothing more is read.
     Ikev1,
-    /// Not whole, or malformed: why.
+    /// Cut short by the capture or by missing IP fragments, or malformed: which.
     Unreadable(&'static str),
 }
 

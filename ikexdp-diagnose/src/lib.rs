@@ -10,10 +10,23 @@
     )
 )]
 
+mod attempt;
+mod collect;
+mod compare;
 pub mod contents;
+mod file;
+mod fragments;
 pub mod inside;
+mod judge;
 pub mod limits;
+mod link;
 pub mod message;
 pub mod model;
+mod packet;
+pub mod report;
 pub mod time;
 pub mod verdict;
+
+pub use collect::{Reading, read};
+pub use file::{FileError, Foreign};
+pub use judge::judge;

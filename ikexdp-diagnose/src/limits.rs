@@ -60,3 +60,12 @@ pub const TAGS_MAX: usize = 4;
 
 /// Frames that are named as evidence of one thing; the rest is counted.
 pub const EVIDENCE_FRAMES_MAX: usize = 32;
+
+/// Comments of a capture that are shown.
+pub const COMMENTS_MAX: usize = 16;
+
+/// Link types without a reader that are named.
+pub const UNKNOWN_LINKS_MAX: usize = 8;
+
+/// Pairs of equal messages by which two clocks are compared: medians need no more.
+pub const MATCHES_MAX: usize = 65_536;

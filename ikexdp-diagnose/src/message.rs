@@ -37,13 +37,13 @@ pub struct Message {
     pub hop_limit: u8,
     /// The IP fragments it came in; empty if it came in one piece.
     pub pieces: Vec<Piece>,
-    /// Whether all of the datagram was captured or put together.
+    /// Whether all of the datagram passed here: `false` only if IP fragments of it are missing.
     pub whole: bool,
     /// Which fragment of IKE it is, if it is one.
     pub fragment: Option<FragmentNumber>,
     /// What it says in the clear.
     pub contents: Contents,
-    /// The message from its header on, if it is whole and within
+    /// The message from its header on, if all of it was captured and is within
     /// [`OCTETS_PER_ATTEMPT`](crate::limits::OCTETS_PER_ATTEMPT); for who has keys.
     pub octets: Option<Vec<u8>>,
     /// Index in the attempt's messages of the one that this repeats.
@@ -53,4 +53,12 @@ pub struct Message {
     pub seen_as: Option<usize>,
     /// A digest of the message, to know it again.
     pub digest: u64,
+}
+
+impl Message {
+    /// Whether it says what it says in the clear.
+    #[must_use]
+    pub const fn is_clear(&self) -> bool {
+        matches!(self.contents, Contents::Clear(_))
+    }
 }

@@ -3,7 +3,10 @@
 use alloc::string::String;
 use core::fmt;
 
+use crate::config::IkeAlgorithms;
 use crate::profile::Profile;
+use crate::sa::proposal::{choose_ike, ike_mismatch};
+use crate::wire::payload::sa::Proposal;
 
 /// What makes Windows offer something that the profile "compatible" takes, for IKE
 /// and for ESP: a macro, because a literal can only be put together from literals.
@@ -36,6 +39,17 @@ pub struct Mismatch {
 }
 
 impl Mismatch {
+    /// What is wrong with `proposals` for an IKE SA where `ours` are taken; of an offer that would do, nothing is
+    /// nearest.
+    #[must_use]
+    pub fn of_ike(proposals: &[Proposal], ours: &IkeAlgorithms, is_windows: bool) -> Self {
+        let mut mismatch = *ike_mismatch(proposals, ours, is_windows);
+        if choose_ike(proposals, ours).is_some() {
+            mismatch.nearest = None;
+        }
+        mismatch
+    }
+
     /// What can be done about it.
     #[must_use]
     pub const fn hint(&self) -> &'static str {

@@ -5,6 +5,7 @@ mod bench;
 mod capture;
 mod client;
 mod decrypt;
+mod diagnose;
 mod events;
 mod init;
 mod interval;
@@ -28,6 +29,7 @@ use serde::Serialize;
 
 pub use bench::LoadError;
 pub use client::AddError;
+pub use diagnose::DiagnoseError;
 
 use crate::capture::CaptureError;
 use crate::clock::unix_time;
@@ -98,6 +100,13 @@ enum Command {
     ///
     /// Only if `allow-key-export` is set. The log says who wanted it, and `ikexdp status` that it is so.
     Decrypt(decrypt::Options),
+    /// Say why attempts in a capture failed, whose side it is, and what helps
+    ///
+    /// Follows each attempt through one capture, or through the client's and the gateway's of the same time, whatever
+    /// their clocks say. Any IKEv2 gateway and client will do, and no keys are needed: what is encrypted is judged by
+    /// its size, and how sure a verdict is stands beside it. Ends with 0 if no attempt failed, 3 if one did, 4 if there
+    /// is no IKE, 1 if a capture cannot be read.
+    Diagnose(diagnose::Options),
     /// Take no IKE from prefixes, whatever the configuration says
     ///
     /// ESP of SAs that are up goes on. All prefixes are blocked, or none; a command takes 1024 at most.
@@ -205,6 +214,9 @@ pub enum CliError {
     /// A gateway was not measured, or not all went well.
     #[error(transparent)]
     Load(#[from] LoadError),
+    /// A capture cannot be read, or has what failed in it.
+    #[error(transparent)]
+    Diagnose(#[from] DiagnoseError),
     /// A command cannot be for all of them.
     #[error(
         "{count} prefixes, and a command takes {PREFIXES_MAX}; hint: give several commands, or \
@@ -234,6 +246,7 @@ impl CliError {
     pub const fn exit_status(&self) -> u8 {
         match self {
             Self::Load(error) => error.exit_status(),
+            Self::Diagnose(error) => error.exit_status(),
             _ => 1,
         }
     }
@@ -268,6 +281,7 @@ impl Cli {
                 writeln!(out, "rekeying: {id}")?;
             }
             Command::Decrypt(options) => decrypt::execute(&options, out)?,
+            Command::Diagnose(options) => diagnose::execute(&options, out)?,
             Command::Block(entries) => lists::list(Listing::Blocked, &entries, out)?,
             Command::Allow(entries) => lists::list(Listing::Allowed, &entries, out)?,
             Command::Unlist(which) => lists::unlist(&which, out)?,

@@ -1,0 +1,235 @@
+//! What else passed between the two hosts of an attempt: loose fragments, ESP, keepalives, ICMP.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use ikexdp_proto::wire::iana::ExchangeType;
+
+use super::{client_end, gateway_end};
+use crate::collect::{Icmp, Reading, Traffic};
+use crate::fragments::Datagram;
+use crate::model::{Attempt, EspSeen, IcmpSeen, LooseFragments};
+use crate::time::Moment;
+use crate::verdict::Direction;
+
+/// How long behind the last message something may still belong to an attempt.
+const AFTERMATH: Duration = Duration::from_secs(60);
+
+/// Gives each of `attempts`, which are sorted by their beginnings, what belongs to it.
+pub(super) fn add(attempts: &mut [Attempt], readings: &[Reading]) {
+    let spans: Vec<Span> = (0..attempts.len())
+        .map(|index| Span::of(attempts, index))
+        .collect();
+    for (capture, reading) in readings.iter().enumerate() {
+        let hosts = Hosts::of(attempts, capture);
+        for (attempt, span) in attempts.iter_mut().zip(&spans) {
+            let ends = Ends::of(attempt, capture);
+            let traffic = traffic(&reading.traffic, &ends, span, capture);
+            add_traffic(&mut attempt.esp, traffic);
+        }
+        for datagram in &reading.loose {
+            let way = (datagram.key.source, datagram.key.destination);
+            if let Some((index, direction)) = hosts.find(way, datagram.time, &spans)
+                && let Some(attempt) = attempts.get_mut(index)
+            {
+                attempt.fragments.push(loose(datagram, capture, direction));
+            }
+        }
+        for icmp in &reading.icmp {
+            if let Some((index, direction)) =
+                hosts.find((icmp.source, icmp.destination), icmp.time, &spans)
+                && let Some(attempt) = attempts.get_mut(index)
+            {
+                attempt.icmp.push(seen(icmp, capture, direction));
+            }
+        }
+    }
+}
+
+/// When an attempt is the one that something between its hosts is about.
+struct Span {
+    start: Moment,
+    end: Moment,
+    /// When the first request of IKE_AUTH was sent; ESP of this attempt begins after that.
+    auth: Option<Moment>,
+    /// When the next attempt between the same sockets began.
+    next: Option<Moment>,
+}
+
+impl Span {
+    fn of(attempts: &[Attempt], index: usize) -> Self {
+        let Some(attempt) = attempts.get(index) else {
+            return Self {
+                start: Moment(0),
+                end: Moment(0),
+                auth: None,
+                next: None,
+            };
+        };
+        let times = attempt.messages.iter().map(|message| message.time);
+        let auth = attempt
+            .messages
+            .iter()
+            .find(|message| message.header.exchange == ExchangeType::IKE_AUTH);
+        let later = attempts.get(index.saturating_add(1)..).unwrap_or_default();
+        let is_same =
+            |other: &&Attempt| (other.client, other.gateway) == (attempt.client, attempt.gateway);
+        let next = later.iter().take(SEARCHED).find(is_same);
+        Self {
+            start: times.clone().min().unwrap_or_default(),
+            end: times.max().unwrap_or_default(),
+            auth: auth.map(|message| message.time),
+            next: next
+                .and_then(|next| next.messages.first())
+                .map(|message| message.time),
+        }
+    }
+}
+
+/// Attempts that are looked through for the next of a client; in a crowd they are many, and far.
+const SEARCHED: usize = 512;
+
+/// Between whom an attempt goes, in one capture: behind a NAT the client has another address.
+struct Ends {
+    hosts: BTreeSet<(IpAddr, IpAddr)>,
+    sockets: BTreeSet<(SocketAddr, SocketAddr)>,
+}
+
+impl Ends {
+    fn of(attempt: &Attempt, capture: usize) -> Self {
+        let messages = attempt
+            .messages
+            .iter()
+            .filter(|message| message.capture == capture);
+        let sockets: BTreeSet<_> = messages
+            .map(|message| (client_end(message), gateway_end(message)))
+            .collect();
+        let hosts = sockets
+            .iter()
+            .map(|(client, gateway)| (client.ip(), gateway.ip()))
+            .collect();
+        Self { hosts, sockets }
+    }
+
+    /// Which way something goes between them.
+    fn direction(
+        &self,
+        source: IpAddr,
+        destination: IpAddr,
+        ports: Option<(u16, u16)>,
+    ) -> Option<Direction> {
+        let fits = |client: IpAddr, gateway: IpAddr, ports: Option<(u16, u16)>| match ports {
+            Some((from, to)) => self
+                .sockets
+                .contains(&(SocketAddr::new(client, from), SocketAddr::new(gateway, to))),
+            None => self.hosts.contains(&(client, gateway)),
+        };
+        if fits(source, destination, ports) {
+            Some(Direction::FromClient)
+        } else if fits(destination, source, ports.map(|(from, to)| (to, from))) {
+            Some(Direction::FromGateway)
+        } else {
+            None
+        }
+    }
+}
+
+/// Attempts by the hosts they are between.
+struct Hosts(std::collections::BTreeMap<(IpAddr, IpAddr), Vec<usize>>);
+
+impl Hosts {
+    fn of(attempts: &[Attempt], capture: usize) -> Self {
+        let mut hosts = std::collections::BTreeMap::<_, Vec<usize>>::new();
+        for (index, attempt) in attempts.iter().enumerate() {
+            for pair in Ends::of(attempt, capture).hosts {
+                hosts.entry(pair).or_default().push(index);
+            }
+        }
+        Self(hosts)
+    }
+
+    /// The last attempt that had begun by then, and the way that `way` goes in it.
+    fn find(
+        &self,
+        way: (IpAddr, IpAddr),
+        time: Moment,
+        spans: &[Span],
+    ) -> Option<(usize, Direction)> {
+        let (source, destination) = way;
+        let ways = [
+            ((source, destination), Direction::FromClient),
+            ((destination, source), Direction::FromGateway),
+        ];
+        ways.iter().find_map(|(pair, direction)| {
+            let begun = self.0.get(pair)?.iter().rev().find(|index| {
+                spans
+                    .get(**index)
+                    .is_some_and(|span| span.start <= time && time.since(span.end) <= AFTERMATH)
+            })?;
+            Some((*begun, *direction))
+        })
+    }
+}
+
+fn traffic(traffic: &Traffic, ends: &Ends, span: &Span, capture: usize) -> EspSeen {
+    let mut seen = EspSeen::default();
+    let Some(auth) = span.auth else {
+        return seen;
+    };
+    let is_in_time = |time: Moment| time >= auth && span.next.is_none_or(|next| time < next);
+    let mut first = None;
+    for (client, gateway) in &ends.hosts {
+        let flows = [(client, gateway), (gateway, client)]
+            .into_iter()
+            .flat_map(|(source, destination)| traffic.of_hosts(*source, *destination));
+        for (flow, counted) in flows.filter(|(_, counted)| is_in_time(counted.first)) {
+            let count = match ends.direction(flow.source, flow.destination, flow.ports) {
+                Some(Direction::FromClient) => &mut seen.from_client,
+                Some(Direction::FromGateway) => &mut seen.from_gateway,
+                None => continue,
+            };
+            *count = count.saturating_add(counted.count);
+            let this = (counted.first, counted.first_frame);
+            first = Some(first.map_or(this, |first: (Moment, u64)| first.min(this)));
+        }
+    }
+    seen.first = first.map(|(_, frame)| (capture, frame));
+    for socket in &ends.sockets {
+        if let Some(counted) = traffic.keepalives.get(socket)
+            && is_in_time(counted.last)
+        {
+            seen.keepalives = seen.keepalives.saturating_add(counted.count);
+        }
+    }
+    seen
+}
+
+fn add_traffic(all: &mut EspSeen, more: EspSeen) {
+    all.from_client = all.from_client.saturating_add(more.from_client);
+    all.from_gateway = all.from_gateway.saturating_add(more.from_gateway);
+    all.keepalives = all.keepalives.saturating_add(more.keepalives);
+    all.first = all.first.or(more.first);
+}
+
+fn loose(datagram: &Datagram, capture: usize, direction: Direction) -> LooseFragments {
+    LooseFragments {
+        capture,
+        direction,
+        time: datagram.time,
+        pieces: datagram.pieces.clone(),
+    }
+}
+
+fn seen(icmp: &Icmp, capture: usize, direction: Direction) -> IcmpSeen {
+    let (source_port, destination_port) = icmp.ports.unwrap_or_default();
+    IcmpSeen {
+        capture,
+        frame: icmp.frame,
+        time: icmp.time,
+        error: icmp.error,
+        direction,
+        source_port,
+        destination_port,
+    }
+}

@@ -1,0 +1,101 @@
+//! ESP and NAT keepalives: proof that an SA is up.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+
+use crate::fragments::Around;
+use crate::limits::ESP_FLOWS_MAX;
+use crate::time::Moment;
+
+/// ESP by flows, and keepalives by the sockets between which they go.
+#[derive(Debug, Default)]
+pub(crate) struct Traffic {
+    pub(crate) esp: BTreeMap<Flow, Seen>,
+    pub(crate) keepalives: BTreeMap<(SocketAddr, SocketAddr), Seen>,
+}
+
+/// One direction of a CHILD SA.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Flow {
+    pub(crate) source: IpAddr,
+    pub(crate) destination: IpAddr,
+    /// UDP ports; none if it is not in UDP.
+    pub(crate) ports: Option<(u16, u16)>,
+    pub(crate) spi: u32,
+}
+
+/// How often, and when first and last.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Seen {
+    pub(crate) count: u64,
+    pub(crate) first: Moment,
+    pub(crate) first_frame: u64,
+    pub(crate) last: Moment,
+    pub(crate) last_frame: u64,
+}
+
+impl Traffic {
+    pub(crate) fn esp(
+        &mut self,
+        source: IpAddr,
+        destination: IpAddr,
+        ports: Option<(u16, u16)>,
+        spi: u32,
+        around: Around,
+    ) {
+        count(
+            &mut self.esp,
+            Flow {
+                source,
+                destination,
+                ports,
+                spi,
+            },
+            around,
+        );
+    }
+
+    /// All flows from one host to another.
+    pub(crate) fn of_hosts(
+        &self,
+        source: IpAddr,
+        destination: IpAddr,
+    ) -> impl Iterator<Item = (&Flow, &Seen)> {
+        let first = Flow {
+            source,
+            destination,
+            ports: None,
+            spi: 0,
+        };
+        let is_theirs = move |flow: &Flow| (flow.source, flow.destination) == (source, destination);
+        self.esp
+            .range(first..)
+            .take_while(move |(flow, _)| is_theirs(flow))
+    }
+
+    pub(crate) fn keepalive(
+        &mut self,
+        source: SocketAddr,
+        destination: SocketAddr,
+        around: Around,
+    ) {
+        count(&mut self.keepalives, (source, destination), around);
+    }
+}
+
+fn count<K: Ord>(table: &mut BTreeMap<K, Seen>, key: K, around: Around) {
+    if let Some(seen) = table.get_mut(&key) {
+        seen.count = seen.count.saturating_add(1);
+        seen.last = seen.last.max(around.time);
+        seen.last_frame = around.frame;
+    } else if table.len() < ESP_FLOWS_MAX {
+        let first = Seen {
+            count: 1,
+            first: around.time,
+            first_frame: around.frame,
+            last: around.time,
+            last_frame: around.frame,
+        };
+        table.insert(key, first);
+    }
+}

@@ -1,0 +1,413 @@
+//! IKE_AUTH that is not there, or gets no answer.
+
+use std::time::Duration;
+
+use ikexdp_proto::types::NAT_T_PORT;
+
+use super::case::{Arrival, Case, Judgement, evidence, failed, remark, times};
+use super::init::said;
+use crate::attempt::exchange::{Exchange, Transfer, View};
+use crate::fragments::gaps;
+use crate::model::{Confidence, Evidence, IcmpError, Piece, Vantage};
+use crate::verdict::{Direction, Unanswered, Verdict};
+
+/// From this length on a datagram may be too long for a path that carries all shorter ones: 1280 is what IPv6 guarantees,
+/// and tunnels take some off 1500.
+pub(super) const LARGE: usize = 1200;
+/// A client that has its answer goes on at once, or computes for less than this.
+const NO_HURRY: Duration = Duration::from_secs(5);
+/// A capture that began so long before IKE_AUTH would have IKE_SA_INIT.
+const BEFORE: Duration = Duration::from_secs(2);
+
+/// IKE_SA_INIT was answered, and of IKE_AUTH no first datagram is there.
+pub(super) fn absent(case: &Case<'_>) -> Judgement {
+    let Some((init, (answer, _))) = case.init().zip(case.accepted()) else {
+        return Judgement::Open;
+    };
+    if let Some(judgement) = loose(case) {
+        return judgement;
+    }
+    let mut seen = vec![case.shown_by(
+        &init.response,
+        "IKE_SA_INIT is answered, and the gateway goes on",
+    )];
+    let again = init
+        .request
+        .messages()
+        .filter(|request| request.time > answer.time)
+        .count();
+    if again > 0 && (case.next.is_some() || again > 1 || case.end.since(answer.time) >= NO_HURRY) {
+        seen.push(case.shown_by(
+            &init.request,
+            format!("the client repeats its request {again} times after that"),
+        ));
+        return reply_lost(case, init, seen);
+    }
+    if case.next.is_none() && case.end.since(answer.time) < NO_HURRY {
+        return Judgement::Open;
+    }
+    let next = case.next.map(|next| next.since(answer.time).as_secs_f64());
+    seen.push(remark(match next {
+        Some(after) => format!("nothing follows; after {after:.1} s the client begins anew"),
+        None => format!(
+            "nothing follows for {:.1} s",
+            case.end.since(answer.time).as_secs_f64()
+        ),
+    }));
+    let confidence = match case.vantage() {
+        None | Some(Vantage::Client) => Confidence::Certain,
+        Some(Vantage::Unknown) => Confidence::Likely,
+        Some(Vantage::Gateway) => {
+            seen.push(remark(lost_before(case)));
+            Confidence::Possible
+        }
+    };
+    failed(Verdict::NoAuthRequest, confidence, seen)
+}
+
+/// What a capture of the gateway alone cannot tell apart.
+fn lost_before(case: &Case<'_>) -> &'static str {
+    if case.client_announced() == Some(true) && case.gateway_announced() == Some(true) {
+        "the capture is the gateway's: IKE_AUTH may have been sent and lost, on port 4500 as a whole; \
+         with the client's capture it is known"
+    } else {
+        "the capture is the gateway's: IKE_AUTH may have been sent as IP fragments that were dropped, for \
+         not both sides announce IKE fragmentation; with the client's capture it is known"
+    }
+}
+
+fn reply_lost(case: &Case<'_>, init: &Exchange<'_>, mut seen: Vec<Evidence>) -> Judgement {
+    let confidence = match case.arrival(&init.response) {
+        Arrival::Not => {
+            seen.push(remark("the client's capture does not have the answer"));
+            Confidence::Certain
+        }
+        Arrival::Whole => {
+            seen.push(remark(
+                "the answer is there where the client captures: something on its host drops it",
+            ));
+            Confidence::Possible
+        }
+        Arrival::Part | Arrival::Unknown => Confidence::Likely,
+    };
+    failed(
+        Verdict::InitUnanswered(Unanswered::ReplyLost),
+        confidence,
+        seen,
+    )
+}
+
+/// IP fragments from the client without a first one.
+fn loose(case: &Case<'_>) -> Option<Judgement> {
+    let lost = case
+        .attempt
+        .fragments
+        .iter()
+        .find(|lost| lost.direction == Direction::FromClient)?;
+    let frames = lost.pieces.iter().map(|piece| piece.frame);
+    let says = format!(
+        "IP fragments of the client without the first: {}",
+        pieces(&lost.pieces)
+    );
+    let seen = vec![evidence(lost.capture, frames, says), announced(case)];
+    Some(failed(
+        ip_fragments(case, Direction::FromClient),
+        Confidence::Likely,
+        seen,
+    ))
+}
+
+/// A request that is there, and no answer.
+pub(super) fn unanswered(case: &Case<'_>, exchange: &Exchange<'_>) -> Judgement {
+    let request = &exchange.request;
+    if !case.is_in_vain(request) {
+        return Judgement::Open;
+    }
+    if let Some(judgement) = icmp(case, request) {
+        return judgement;
+    }
+    match case.arrival(request) {
+        Arrival::Part => in_part(case, request),
+        Arrival::Not => vanished(case, request, Confidence::Certain),
+        Arrival::Whole => ignored(case, exchange),
+        Arrival::Unknown => vanished(case, request, Confidence::Likely),
+    }
+}
+
+/// ICMP about what was sent.
+fn icmp(case: &Case<'_>, request: &Transfer<'_>) -> Option<Judgement> {
+    let first = request.first()?;
+    let (capture, view) = request.fullest();
+    let about =
+        |it: &&crate::model::IcmpSeen| it.direction == request.direction && it.time >= first;
+    let mut about = case.attempt.icmp.iter().filter(about);
+    let icmp = about.next()?;
+    let datagram_len = view.longest();
+    let verdict = match icmp.error {
+        IcmpError::TooBig(_) => Verdict::LargeDatagramsLost {
+            direction: request.direction,
+            datagram_len,
+        },
+        IcmpError::ReassemblyTime => ip_fragments(case, request.direction),
+        _ if uses_nat_port(view) && request.direction == Direction::FromClient => {
+            Verdict::NatPortBlocked
+        }
+        _ => return None,
+    };
+    let seen = vec![
+        evidence(capture, view.frames(), sent(view)),
+        evidence(
+            icmp.capture,
+            std::iter::once(icmp.frame),
+            format!("ICMP says of it: {}", said(icmp.error)),
+        ),
+    ];
+    Some(failed(verdict, Confidence::Certain, seen))
+}
+
+/// Some fragments are there, by whatever view shows that.
+pub(super) fn in_part(case: &Case<'_>, transfer: &Transfer<'_>) -> Judgement {
+    let index = if transfer.direction == Direction::FromClient {
+        case.captures.len().saturating_sub(1)
+    } else {
+        0
+    };
+    let received = transfer.view(index);
+    let view = if received.is_seen() {
+        received
+    } else {
+        transfer.fullest().1
+    };
+    let direction = transfer.direction;
+    let broken = view.messages.iter().find(|message| !message.whole);
+    let mut seen = Vec::new();
+    let confidence = if view.times_sent() > 1 || case.captures.len() > 1 {
+        Confidence::Certain
+    } else {
+        Confidence::Likely
+    };
+    if case.captures.len() > 1
+        && let Some(sender) = case.at_sender(transfer)
+    {
+        let index = case.captures.len().saturating_sub(1).saturating_sub(index);
+        seen.push(evidence(index, sender.frames(), sent(sender)));
+    }
+    match (
+        view.fragmented()
+            .filter(|cut| !cut.missing.is_empty() && cut.total > 1),
+        broken,
+    ) {
+        (Some(cut), broken) if broken.is_none_or(|message| message.fragment.is_some()) => {
+            let there = usize::from(cut.total).saturating_sub(cut.missing.len());
+            let says = format!(
+                "{there} of {} IKE fragments are there, in {} transmissions",
+                cut.total,
+                view.times_sent()
+            );
+            seen.push(evidence(index, view.frames(), says));
+            let longest = view.longest().max(transfer.fullest().1.longest());
+            let verdict = Verdict::IkeFragmentsLost {
+                direction,
+                missing: cut.missing,
+                total: cut.total,
+                datagram_len: longest,
+            };
+            failed(verdict, confidence, seen)
+        }
+        (_, Some(message)) => {
+            let says = format!("IP fragments of one datagram: {}", pieces(&message.pieces));
+            seen.push(evidence(index, message.frames.iter().copied(), says));
+            seen.push(announced(case));
+            failed(ip_fragments(case, direction), confidence, seen)
+        }
+        _ => vanished(case, transfer, Confidence::Likely),
+    }
+}
+
+/// Sent, and as far as is known never arrived.
+pub(super) fn vanished(
+    case: &Case<'_>,
+    transfer: &Transfer<'_>,
+    confidence: Confidence,
+) -> Judgement {
+    let (capture, view) = transfer.fullest();
+    let direction = transfer.direction;
+    let mut seen = vec![evidence(capture, view.frames(), sent(view))];
+    if view.is_ip_fragmented() {
+        seen.push(announced(case));
+        if confidence < Confidence::Certain {
+            seen.push(remark("all IP fragments of it are here; with the other end's capture it is known which arrive"));
+        }
+        return failed(ip_fragments(case, direction), confidence, seen);
+    }
+    let (longest, passed) = (view.longest(), case.passed(direction));
+    let is_large = longest > passed && longest >= LARGE;
+    if let Some(cut) = view.fragmented()
+        && confidence == Confidence::Certain
+        && (is_large || direction == Direction::FromGateway)
+    {
+        seen.push(remark(format!(
+            "the other end's capture has none of them; {passed} octets arrived before"
+        )));
+        let verdict = Verdict::IkeFragmentsLost {
+            direction,
+            missing: (1..=cut.total).collect(),
+            total: cut.total,
+            datagram_len: longest,
+        };
+        return failed(verdict, confidence, seen);
+    }
+    if is_large {
+        seen.push(remark(format!(
+            "the longest datagram that was answered had {passed} octets"
+        )));
+        return failed(
+            Verdict::LargeDatagramsLost {
+                direction,
+                datagram_len: longest,
+            },
+            confidence,
+            seen,
+        );
+    }
+    if direction == Direction::FromClient && uses_nat_port(view) {
+        seen.push(remark(
+            "datagrams of this length pass on port 500; a load balancer that sends port 4500 to another gateway looks the same",
+        ));
+        return failed(
+            Verdict::NatPortBlocked,
+            confidence.min(Confidence::Likely),
+            seen,
+        );
+    }
+    seen.push(remark(
+        "its length does not explain it: with the gateway's capture it is known whether it arrives",
+    ));
+    let fragments = view.fragmented().map_or(1, |cut| cut.total);
+    failed(
+        Verdict::RequestIgnored { fragments },
+        Confidence::Possible,
+        seen,
+    )
+}
+
+/// Arrived, and no answer.
+fn ignored(case: &Case<'_>, exchange: &Exchange<'_>) -> Judgement {
+    let view = case
+        .at_receiver(&exchange.request)
+        .unwrap_or_else(|| exchange.request.fullest().1);
+    let fragments = view.fragmented().map_or(1, |cut| cut.total);
+    let capture = case.captures.len().saturating_sub(1);
+    let mut seen = vec![evidence(
+        capture,
+        view.frames(),
+        format!("arrived: {}", sent(view)),
+    )];
+    let began = case
+        .captures
+        .last()
+        .and_then(|capture| capture.first)
+        .unwrap_or_default();
+    let is_first_seen = case.init().is_none() && exchange.start().since(began) >= BEFORE;
+    let was_elsewhere = case.captures.len() > 1
+        && case
+            .init()
+            .is_some_and(|init| !init.request.view(1).is_seen() && init.response.is_seen());
+    if is_first_seen || was_elsewhere {
+        seen.push(remark(
+            "its IKE_SA_INIT did not come here, and was answered elsewhere",
+        ));
+        let confidence = if was_elsewhere {
+            Confidence::Certain
+        } else {
+            Confidence::Likely
+        };
+        return failed(Verdict::DifferentGateways, confidence, seen);
+    }
+    seen.push(remark("no answer leaves the gateway"));
+    failed(
+        Verdict::RequestIgnored { fragments },
+        Confidence::Certain,
+        seen,
+    )
+}
+
+/// The verdict on IP fragments.
+pub(super) fn ip_fragments(case: &Case<'_>, direction: Direction) -> Verdict {
+    Verdict::IpFragmentsLost {
+        direction,
+        client_announced: case.client_announced(),
+        gateway_announced: case.gateway_announced(),
+    }
+}
+
+/// Who announced IKE fragmentation.
+pub(super) fn announced(case: &Case<'_>) -> Evidence {
+    let said = |announced: Option<bool>| match announced {
+        Some(true) => "does",
+        Some(false) => "does not",
+        None => "is not seen to",
+    };
+    remark(format!(
+        "the client {} announce IKE fragmentation (RFC 7383), the gateway {}",
+        said(case.client_announced()),
+        said(case.gateway_announced())
+    ))
+}
+
+/// A message, how large and how often.
+pub(super) fn sent(view: &View<'_>) -> String {
+    let Some(message) = view.messages.first() else {
+        return "nothing".to_owned();
+    };
+    let exchange = message.header.exchange;
+    let id = message.header.message_id.0;
+    let kind = if message.header.response {
+        "response"
+    } else {
+        "request"
+    };
+    let longest = view.longest();
+    let cut = match (view.fragmented(), view.is_ip_fragmented()) {
+        (Some(cut), _) => format!(" in {} IKE fragments of up to {longest} octets", cut.total),
+        (None, true) => format!(" of {longest} octets in IP fragments"),
+        (None, false) => format!(" of {longest} octets"),
+    };
+    format!("{exchange} {kind} {id}{cut}, sent {}", times(view))
+}
+
+fn uses_nat_port(view: &View<'_>) -> bool {
+    view.messages.iter().any(|message| {
+        message.source.port() == NAT_T_PORT || message.destination.port() == NAT_T_PORT
+    })
+}
+
+/// "0 to 1480, 2960 to 3541; missing: 1480 to 2960".
+fn pieces(pieces: &[Piece]) -> String {
+    let mut sorted = pieces.to_vec();
+    sorted.sort_unstable();
+    let there: Vec<String> = sorted
+        .iter()
+        .map(|piece| {
+            format!(
+                "{} to {}",
+                piece.offset,
+                piece.offset.saturating_add(piece.length)
+            )
+        })
+        .collect();
+    let (_, missing) = gaps(pieces);
+    let missing: Vec<String> = missing
+        .iter()
+        .map(|(from, to)| match to {
+            Some(to) => format!("{from} to {to}"),
+            None => format!("from {from} on"),
+        })
+        .collect();
+    let there = there.join(", ");
+    if missing.is_empty() {
+        format!("octets {there}")
+    } else {
+        format!("octets {there}; missing: {}", missing.join(", "))
+    }
+}

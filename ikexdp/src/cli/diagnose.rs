@@ -1,0 +1,189 @@
+//! Says why attempts of a capture failed.
+
+use std::fs::File;
+use std::io::{self, BufReader, Read, Write};
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use ikexdp_diagnose::inside::{Keys, Unusable, look};
+use ikexdp_diagnose::{FileError, Reading, judge, read, report};
+use zeroize::Zeroizing;
+
+use super::CliError;
+use crate::wireshark::Table;
+
+/// Longest table of keys, in octets; the daemon's is 16 MiB at most.
+const TABLE_LEN_MAX: u64 = 32 << 20;
+
+/// Lines of a table that are complained of, one by one.
+const UNUSABLE_SHOWN: usize = 8;
+
+/// Which captures, and how they are told of.
+#[derive(Args, Debug)]
+pub(super) struct Options {
+    /// The capture: pcap or pcapng; `-` reads standard input
+    file: PathBuf,
+    /// The capture of the other end, of the same attempts; which is whose is found out
+    second: Option<PathBuf>,
+    /// Only attempts of the client with this address
+    #[arg(long, value_name = "ADDRESS")]
+    client: Option<IpAddr>,
+    /// Look inside with the keys of this file: Wireshark's `ikev2_decryption_table`, or the directory that it is in
+    ///
+    /// `ikexdp decrypt` has the daemon write one, strongSwan does with `charon.plugins.save-keys`.
+    #[arg(long, value_name = "FILE")]
+    keys: Vec<PathBuf>,
+    /// The name, or the address, that the client was told to connect to; for --keys
+    #[arg(long, value_name = "NAME", requires = "keys")]
+    name: Option<String>,
+    /// Write JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Why a diagnosis fails, or what it ends with.
+#[derive(Debug, thiserror::Error)]
+pub enum DiagnoseError {
+    /// A capture cannot be read.
+    #[error("{}", path.display())]
+    Capture {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: FileError,
+    },
+    /// A capture cannot be opened.
+    #[error("cannot open {}", path.display())]
+    Open {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// No table has keys.
+    #[error(
+        "no keys of an IKE SA; hint: `ikexdp decrypt` has the daemon write them before the client connects"
+    )]
+    NoKeys,
+    /// Standard input is there once.
+    #[error("both captures are to come from standard input; hint: name a file for one of them")]
+    InputTwice,
+    /// It was told, and there is a failure in it.
+    #[error("attempts that failed: {0}")]
+    Failed(usize),
+    /// It was told that there is nothing to diagnose.
+    #[error("there is no IKE in it")]
+    NoIke,
+}
+
+impl DiagnoseError {
+    /// 3 if an attempt failed, 4 without IKE; 1 if that is not known.
+    pub(super) const fn exit_status(&self) -> u8 {
+        match self {
+            Self::Failed(_) => 3,
+            Self::NoIke => 4,
+            Self::Capture { .. } | Self::Open { .. } | Self::InputTwice | Self::NoKeys => 1,
+        }
+    }
+}
+
+pub(super) fn execute(options: &Options, out: &mut impl Write) -> Result<(), CliError> {
+    let paths = [Some(&options.file), options.second.as_ref()];
+    let paths: Vec<&PathBuf> = paths.into_iter().flatten().collect();
+    if paths.iter().filter(|path| is_input(path)).count() > 1 {
+        return Err(DiagnoseError::InputTwice.into());
+    }
+    let readings: Result<Vec<Reading>, _> = paths.into_iter().map(|path| open(path)).collect();
+    let mut report = judge(readings?, options.client);
+    if !options.keys.is_empty() {
+        let keys = keys(&options.keys)?;
+        look(&mut report, &keys, options.name.as_deref());
+    }
+    if options.json {
+        serde_json::to_writer_pretty(&mut *out, &report::json::of(&report))
+            .map_err(io::Error::from)?;
+        writeln!(out)?;
+    } else {
+        out.write_all(report::text::of(&report).as_bytes())?;
+    }
+    out.flush()?;
+    if report.verdict.is_some() {
+        return Err(DiagnoseError::NoIke.into());
+    }
+    match report.findings().count() {
+        0 => Ok(()),
+        count => Err(DiagnoseError::Failed(count).into()),
+    }
+}
+
+/// Reads all tables; says which of their lines are of no use.
+fn keys(paths: &[PathBuf]) -> Result<Keys, CliError> {
+    let mut keys = Keys::default();
+    for path in paths {
+        let path = if path.is_dir() {
+            path.join(Table::Ike.file())
+        } else {
+            path.clone()
+        };
+        let before = keys.unusable().len();
+        let table = table(&path).map_err(|source| DiagnoseError::Open {
+            path: path.clone(),
+            source,
+        })?;
+        keys.add(&table);
+        let new = keys.unusable().get(before..).unwrap_or_default();
+        for unusable in new.iter().take(UNUSABLE_SHOWN) {
+            warn(&path, unusable)?;
+        }
+    }
+    if keys.is_empty() {
+        return Err(DiagnoseError::NoKeys.into());
+    }
+    Ok(keys)
+}
+
+/// The text of a table, which is wiped in the end.
+fn table(path: &Path) -> io::Result<Zeroizing<String>> {
+    let file = File::open(path)?;
+    // It never grows, which would leave its beginning behind.
+    let length = file.metadata()?.len();
+    if length > TABLE_LEN_MAX {
+        return Err(io::Error::other(format!(
+            "longer than any table of keys: {length} octets"
+        )));
+    }
+    let room = usize::try_from(length).unwrap_or_default();
+    let mut octets = Zeroizing::new(Vec::with_capacity(room.saturating_add(1)));
+    file.take(TABLE_LEN_MAX).read_to_end(&mut octets)?;
+    let text = str::from_utf8(&octets).map_err(|_| io::Error::other("not text"))?;
+    Ok(Zeroizing::new(text.to_owned()))
+}
+
+fn warn(path: &Path, unusable: &Unusable) -> io::Result<()> {
+    writeln!(io::stderr(), "warning: {}: {unusable}", path.display())
+}
+
+fn is_input(path: &Path) -> bool {
+    path == Path::new("-")
+}
+
+fn open(path: &Path) -> Result<Reading, DiagnoseError> {
+    let name = path.display().to_string();
+    let result = if is_input(path) {
+        read(&name, io::stdin().lock())
+    } else {
+        let file = File::open(path);
+        let file = file.map_err(|source| DiagnoseError::Open {
+            path: path.to_owned(),
+            source,
+        })?;
+        read(&name, BufReader::new(file))
+    };
+    result.map_err(|source| DiagnoseError::Capture {
+        path: path.to_owned(),
+        source,
+    })
+}
