@@ -21,10 +21,10 @@ use crate::case::Case;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Where captures are.
-const FILE: &str = "/run/ike.pcapng";
+pub(crate) const FILE: &str = "/run/ike.pcapng";
 
 /// A capture that has begun at the gateway.
-fn begin(lab: &Lab, more: &[&str]) -> Process {
+pub(crate) fn begin(lab: &Lab, more: &[&str]) -> Process {
     let mut ikexdp = command(IKEXDP);
     ikexdp.args(["capture", "--interface", "eth0", "--output", FILE]);
     ikexdp.args(more);

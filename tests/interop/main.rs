@@ -21,6 +21,7 @@ mod eap;
 mod emulator;
 mod flood;
 mod hostile;
+mod inside;
 mod interface;
 mod ip_fragments;
 mod journal;

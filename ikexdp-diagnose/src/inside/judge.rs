@@ -88,7 +88,8 @@ fn silent(attempt: &Attempt, inside: &Inside) -> Option<Finding> {
         opened.direction == Direction::FromGateway && !opened.facts.certificates.is_empty()
     })?;
     let is_over = attempt.outcome == Outcome::Failed && is_guessed(attempt);
-    if went_on(inside, shown) || !is_over {
+    // Who deletes the IKE SA without a complaint had it.
+    if later(inside, shown).next().is_some() || !is_over {
         return None;
     }
     let mut evidence = vec![said(shown)];
@@ -127,14 +128,18 @@ fn is_guessed(attempt: &Attempt) -> bool {
     )
 }
 
-/// Whether the client has sent another request after a response, or anything behind a request.
+/// Whether the client has taken a response, and asked for more.
 fn went_on(inside: &Inside, opened: &Opened) -> bool {
-    inside.messages.iter().any(|other| {
+    let mut later = later(inside, opened);
+    later.any(|other| !other.facts.deletes && other.facts.errors.is_empty())
+}
+
+/// What the client has asked later.
+fn later<'a>(inside: &'a Inside, opened: &'a Opened) -> impl Iterator<Item = &'a Opened> {
+    inside.messages.iter().filter(|other| {
         other.direction == Direction::FromClient
             && !other.response
             && other.message_id > opened.message_id
-            && !other.facts.deletes
-            && other.facts.errors.is_empty()
     })
 }
 

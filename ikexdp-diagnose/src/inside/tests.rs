@@ -467,12 +467,20 @@ fn what_the_path_does_is_not_explained_by_contents() {
     assert!(!inside(&attempt).remarks.is_empty());
 }
 
+/// Who deletes an IKE SA without a complaint had it, however soon.
 #[test]
-fn a_deleted_sa_is_said() {
+fn a_deleted_sa_was_up() {
     let informational = (ExchangeType::INFORMATIONAL, 2);
-    let script = Script::new(None).says(FromClient, informational, |payloads| {
-        Delete::Ike.encode(payloads)
-    });
-    let attempt = script.look(None);
-    assert_eq!(inside(&attempt).messages[0].payloads[0].says, "the IKE SA");
+    let chain = chain(|_| ());
+    let script = Script::new(None)
+        .says(FromGateway, AUTH, |payloads| {
+            shows(payloads, &chain, AuthMethod::ECDSA_256);
+            agrees(payloads);
+        })
+        .says(FromClient, informational, |payloads| {
+            Delete::Ike.encode(payloads)
+        });
+    let attempt = guessed(script, Verdict::CertificateNotAccepted).look(None);
+    assert_eq!(inside(&attempt).messages[1].payloads[0].says, "the IKE SA");
+    assert_eq!(attempt.outcome, Outcome::Established);
 }
