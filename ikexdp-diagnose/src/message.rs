@@ -31,6 +31,8 @@ pub struct Message {
     pub datagram_len: usize,
     /// Octets of the IKE message, by its header.
     pub message_len: usize,
+    /// What IP numbers its fragments by; IPv6 does so only where there are some.
+    pub ip_id: Option<u32>,
     /// Whether routers were asked not to fragment it.
     pub dont_fragment: bool,
     /// Hop limit (TTL) it had when it was captured.

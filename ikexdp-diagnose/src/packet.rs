@@ -14,6 +14,8 @@ pub(crate) struct Packet<'a> {
     pub(crate) destination: IpAddr,
     pub(crate) hop_limit: u8,
     pub(crate) dont_fragment: bool,
+    /// Identification, which IPv6 has with fragments alone.
+    pub(crate) id: Option<u32>,
     /// Octets of all of it, by its header.
     pub(crate) length: usize,
     pub(crate) body: Body<'a>,
@@ -87,6 +89,7 @@ impl<'a> Packet<'a> {
         // Ethernet pads what is short.
         let data = data.get(..data_len).unwrap_or(data);
         let protocol = ip_payload.ip_number.0;
+        let id = place.as_ref().map(|place| place.id);
         let body = match place {
             Some(place) if place.more || place.offset > 0 => Body::Fragment(Fragment {
                 id: place.id,
@@ -107,6 +110,7 @@ impl<'a> Packet<'a> {
             destination: ip.destination_addr(),
             hop_limit,
             dont_fragment,
+            id,
             length,
             body,
         })

@@ -201,6 +201,27 @@ impl View<'_> {
         }
     }
 
+    /// When all of it was there.
+    pub(crate) fn whole_at(&self) -> Option<Moment> {
+        let mut times: Vec<Moment> = self.messages.iter().map(|message| message.time).collect();
+        times.sort_unstable();
+        times.dedup();
+        // Of few: one for each fragment and repeat.
+        let is_whole_by = |time: &Moment| {
+            let until = self
+                .messages
+                .iter()
+                .filter(|message| message.time <= *time)
+                .copied();
+            View {
+                messages: until.collect(),
+            }
+            .is_whole()
+        };
+        let place = times.partition_point(|time| !is_whole_by(time));
+        times.get(place).copied()
+    }
+
     /// Which fragments of IKE are there, if it was cut: of the cut that lacks least.
     pub(crate) fn fragmented(&self) -> Option<Fragmented> {
         let uncut = |message: &&&Message| message.whole && message.fragment.is_none();

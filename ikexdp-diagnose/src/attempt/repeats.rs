@@ -8,7 +8,8 @@ use ikexdp_proto::wire::iana::ExchangeType;
 use crate::message::Message;
 use crate::verdict::Direction;
 
-/// No client repeats a message sooner; what comes sooner was seen at two interfaces, or before and behind a NAT.
+/// No client repeats a message sooner; what comes sooner, under the same number of IP, was seen at two interfaces, or
+/// before and behind a NAT.
 const SEEN_TWICE: Duration = Duration::from_millis(100);
 /// Longest way from one capture to the other, and error of their clocks.
 const APART: Duration = Duration::from_secs(1);
@@ -29,14 +30,15 @@ pub(super) fn mark(messages: &mut [Message]) {
         let Some(message) = messages.get(index) else {
             break;
         };
-        let (capture, time, digest) = (message.capture, message.time, message.digest);
+        let (capture, time, digest, id) =
+            (message.capture, message.time, message.digest, message.ip_id);
         let key = key(message);
         let elsewhere = same_elsewhere(messages, index, &taken);
         let before = known.get(&(capture, key)).copied();
         let is_seen_twice = before.is_some_and(|(_, last)| {
-            messages
-                .get(last)
-                .is_some_and(|last| last.digest == digest && time.since(last.time) < SEEN_TWICE)
+            messages.get(last).is_some_and(|last| {
+                last.digest == digest && last.ip_id == id && time.since(last.time) < SEEN_TWICE
+            })
         });
         let Some(message) = messages.get_mut(index) else {
             break;

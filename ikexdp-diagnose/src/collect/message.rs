@@ -50,6 +50,7 @@ pub(super) fn read(carrier: &Carrier<'_>, octets: &[u8], length: usize) -> Optio
         datagram_len: carrier.datagram_len,
         message_len,
         dont_fragment: carrier.dont_fragment,
+        ip_id: carrier.ip_id,
         hop_limit: carrier.around.hop_limit,
         pieces,
         whole,

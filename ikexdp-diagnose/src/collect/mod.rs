@@ -108,6 +108,7 @@ struct Carrier<'a> {
     around: Around,
     datagram_len: usize,
     dont_fragment: bool,
+    ip_id: Option<u32>,
     /// The datagram if it came in IP fragments, and whether it is whole.
     fragments: Option<(&'a Datagram, bool)>,
 }
@@ -159,6 +160,7 @@ impl Collector {
                     around,
                     datagram_len: packet.length,
                     dont_fragment: packet.dont_fragment,
+                    ip_id: packet.id,
                     fragments: None,
                 });
             }
@@ -218,6 +220,7 @@ impl Collector {
                 .saturating_add(udp.length)
                 .saturating_add(8),
             dont_fragment: false,
+            ip_id: Some(datagram.key.id),
             fragments: Some((datagram, whole)),
         });
     }

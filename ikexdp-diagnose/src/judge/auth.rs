@@ -6,7 +6,7 @@ use ikexdp_proto::types::NAT_T_PORT;
 
 use super::case::{Arrival, Case, Judgement, evidence, failed, remark, times};
 use super::init::said;
-use crate::attempt::exchange::{Exchange, Transfer, View};
+use crate::attempt::exchange::{Exchange, Fragmented, Transfer, View};
 use crate::fragments::gaps;
 use crate::model::{Confidence, Evidence, IcmpError, Piece, Vantage};
 use crate::verdict::{Direction, Unanswered, Verdict};
@@ -15,7 +15,7 @@ use crate::verdict::{Direction, Unanswered, Verdict};
 /// and tunnels take some off 1500.
 pub(super) const LARGE: usize = 1200;
 /// A client that has its answer goes on at once, or computes for less than this.
-const NO_HURRY: Duration = Duration::from_secs(5);
+const NO_HURRY: Duration = Duration::from_secs(3);
 /// A capture that began so long before IKE_AUTH would have IKE_SA_INIT.
 const BEFORE: Duration = Duration::from_secs(2);
 
@@ -55,7 +55,8 @@ pub(super) fn absent(case: &Case<'_>) -> Judgement {
         ),
     }));
     let confidence = match case.vantage() {
-        None | Some(Vantage::Client) => Confidence::Certain,
+        None | Some(Vantage::Client) if case.next.is_some() => Confidence::Certain,
+        None | Some(Vantage::Client) => Confidence::Likely,
         Some(Vantage::Unknown) => Confidence::Likely,
         Some(Vantage::Gateway) => {
             seen.push(remark(lost_before(case)));
@@ -147,6 +148,7 @@ fn icmp(case: &Case<'_>, request: &Transfer<'_>) -> Option<Judgement> {
         IcmpError::TooBig(_) => Verdict::LargeDatagramsLost {
             direction: request.direction,
             datagram_len,
+            passed: case.passed(request.direction),
         },
         IcmpError::ReassemblyTime => ip_fragments(case, request.direction),
         _ if uses_nat_port(view) && request.direction == Direction::FromClient => {
@@ -205,14 +207,15 @@ pub(super) fn in_part(case: &Case<'_>, transfer: &Transfer<'_>) -> Judgement {
                 view.times_sent()
             );
             seen.push(evidence(index, view.frames(), says));
-            let longest = view.longest().max(transfer.fullest().1.longest());
-            let verdict = Verdict::IkeFragmentsLost {
-                direction,
-                missing: cut.missing,
-                total: cut.total,
-                datagram_len: longest,
-            };
-            failed(verdict, confidence, seen)
+            by_size(case, transfer, view, &cut, &mut seen).unwrap_or_else(|| {
+                let verdict = Verdict::IkeFragmentsLost {
+                    direction,
+                    datagram_len: view.longest().max(transfer.fullest().1.longest()),
+                    missing: cut.missing,
+                    total: cut.total,
+                };
+                failed(verdict, confidence, std::mem::take(&mut seen))
+            })
         }
         (_, Some(message)) => {
             let says = format!("IP fragments of one datagram: {}", pieces(&message.pieces));
@@ -222,6 +225,68 @@ pub(super) fn in_part(case: &Case<'_>, transfer: &Transfer<'_>) -> Judgement {
         }
         _ => vanished(case, transfer, Confidence::Likely),
     }
+}
+
+/// Whether it is the long fragments that are missing, and the shorter ones that are there.
+fn by_size(
+    case: &Case<'_>,
+    transfer: &Transfer<'_>,
+    view: &View<'_>,
+    cut: &Fragmented,
+    seen: &mut Vec<Evidence>,
+) -> Option<Judgement> {
+    let direction = transfer.direction;
+    let sizes = |view: &View<'_>, wanted: bool| {
+        let of_cut = view
+            .messages
+            .iter()
+            .filter_map(|message| Some((message, message.fragment?)));
+        let of_cut = of_cut.filter(|(_, fragment)| fragment.total == cut.total);
+        let chosen =
+            of_cut.filter(|(_, fragment)| cut.missing.contains(&fragment.number) == wanted);
+        chosen
+            .map(|(message, _)| message.datagram_len)
+            .collect::<Vec<_>>()
+    };
+    let passed = sizes(view, false).into_iter().max()?;
+    let sent = case
+        .at_sender(transfer)
+        .map(|sender| sizes(sender, true))
+        .unwrap_or_default();
+    let (shortest, longest) = (sent.iter().min().copied(), sent.iter().max().copied());
+    // All but the last are of one length, which the last is not longer than.
+    let only_last = cut.missing.iter().copied().eq(1..cut.total);
+    let is_by_size = shortest.map_or(only_last && view.times_sent() > 1, |shortest| {
+        shortest > passed
+    });
+    if !is_by_size {
+        return None;
+    }
+    seen.push(remark(format!(
+        "those that are there have {passed} octets at most, and those that are missing more"
+    )));
+    let confidence = if sent.is_empty() {
+        Confidence::Likely
+    } else {
+        Confidence::Certain
+    };
+    let datagram_len = longest.unwrap_or(0);
+    let sender = case
+        .at_sender(transfer)
+        .filter(|_| direction == Direction::FromGateway);
+    let verdict = match sender {
+        Some(sender) => Verdict::ReplyUnacknowledged {
+            times: sender.times_sent(),
+            datagram_len,
+            fragments: cut.total,
+        },
+        None => Verdict::LargeDatagramsLost {
+            direction,
+            datagram_len,
+            passed,
+        },
+    };
+    Some(failed(verdict, confidence, std::mem::take(seen)))
 }
 
 /// Sent, and as far as is known never arrived.
@@ -241,36 +306,39 @@ pub(super) fn vanished(
         return failed(ip_fragments(case, direction), confidence, seen);
     }
     let (longest, passed) = (view.longest(), case.passed(direction));
-    let is_large = longest > passed && longest >= LARGE;
-    if let Some(cut) = view.fragmented()
-        && confidence == Confidence::Certain
-        && (is_large || direction == Direction::FromGateway)
-    {
-        seen.push(remark(format!(
-            "the other end's capture has none of them; {passed} octets arrived before"
-        )));
-        let verdict = Verdict::IkeFragmentsLost {
-            direction,
-            missing: (1..=cut.total).collect(),
-            total: cut.total,
+    if direction == Direction::FromGateway {
+        seen.push(remark("the client's capture has nothing of it"));
+        let fragments = view.fragmented().map_or(1, |cut| cut.total);
+        let verdict = Verdict::ReplyUnacknowledged {
+            times: view.times_sent(),
             datagram_len: longest,
+            fragments,
         };
         return failed(verdict, confidence, seen);
     }
-    if is_large {
+    if longest > passed && longest >= LARGE {
         seen.push(remark(format!(
             "the longest datagram that was answered had {passed} octets"
         )));
-        return failed(
-            Verdict::LargeDatagramsLost {
-                direction,
-                datagram_len: longest,
-            },
-            confidence,
-            seen,
-        );
+        let is_known = confidence == Confidence::Certain;
+        if !is_known {
+            seen.push(remark(
+                "it may as well be the answer that is lost, or the gateway that is silent: with its capture it is known",
+            ));
+        }
+        let confidence = if is_known {
+            confidence
+        } else {
+            Confidence::Possible
+        };
+        let verdict = Verdict::LargeDatagramsLost {
+            direction,
+            datagram_len: longest,
+            passed,
+        };
+        return failed(verdict, confidence, seen);
     }
-    if direction == Direction::FromClient && uses_nat_port(view) {
+    if uses_nat_port(view) {
         seen.push(remark(
             "datagrams of this length pass on port 500; a load balancer that sends port 4500 to another gateway looks the same",
         ));

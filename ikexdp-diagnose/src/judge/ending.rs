@@ -12,6 +12,8 @@ use crate::verdict::{Direction, Verdict};
 
 /// A client that closes so soon behind the answer does not like it.
 const AT_ONCE: Duration = Duration::from_secs(2);
+/// Nobody fails and begins anew in less: it is another client under the same address.
+const THOUGHT: Duration = Duration::from_millis(500);
 /// Windows asks for life after 9 to 18 s of silence.
 const WINDOWS_SILENCE: Duration = Duration::from_secs(60);
 /// A client in the middle of EAP answers sooner, people and servers included.
@@ -42,7 +44,11 @@ pub(super) fn is_carrying(case: &Case<'_>) -> bool {
             _ => false,
         }
     };
-    case.exchanges.iter().any(lives)
+    let asked = case
+        .of_client(&[ExchangeType::INFORMATIONAL])
+        .filter(|exchange| exchange.response.is_seen());
+    // Who closes does so once.
+    case.exchanges.iter().any(lives) || asked.count() > 1
 }
 
 /// The last exchange of IKE_AUTH is answered, and the client did not ask again.
@@ -113,7 +119,7 @@ fn after(case: &Case<'_>, exchange: &Exchange<'_>, inside: Inside, shown: Eviden
         ));
         return refused_by_client(inside, Confidence::Likely, seen);
     }
-    if let Some(next) = case.next
+    if let Some(next) = case.next.filter(|next| next.since(answered) >= THOUGHT)
         && case.attempt.esp.keepalives == 0
     {
         let after = next.since(answered).as_secs_f64();

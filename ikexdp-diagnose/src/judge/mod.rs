@@ -132,8 +132,9 @@ struct Neighbours {
 /// Which attempts of one address were answered.
 #[derive(Default)]
 struct Answers {
-    /// Beginnings of those that were answered, sorted, with how many sockets there had been by then.
-    answered: Vec<(Moment, usize)>,
+    /// Beginnings of those that were answered, sorted, with how many sockets there had been by then, and how many
+    /// attempts with an answer to IKE_AUTH.
+    answered: Vec<(Moment, usize, usize)>,
 }
 
 /// A client that fails tries again before that; what comes later is another visit.
@@ -162,7 +163,15 @@ impl Neighbours {
                 let sockets = sockets.entry(hosts).or_default();
                 sockets.insert(attempt.client);
                 let answers = by_host.entry(hosts).or_default();
-                answers.answered.push((start(attempt), sockets.len()));
+                let got_in = usize::from(is_answered(attempt));
+                let got_in = answers
+                    .answered
+                    .last()
+                    .map_or(0, |(_, _, before)| *before)
+                    .saturating_add(got_in);
+                answers
+                    .answered
+                    .push((start(attempt), sockets.len(), got_in));
             }
         }
         Self {
@@ -190,12 +199,12 @@ impl Neighbours {
             return Crowd::default();
         };
         let began = start(attempt);
-        let before = answers.answered.partition_point(|(time, _)| *time < began);
+        let before = answers.answered.partition_point(|(time, ..)| *time < began);
         let count = before
             .checked_sub(1)
             .and_then(|last| answers.answered.get(last));
         Crowd {
-            answered_before: count.map_or(0, |(_, sockets)| *sockets),
+            answered_before: count.map_or(0, |(_, sockets, got_in)| *sockets.max(got_in)),
             answered_later: answers.answered.len() > before,
             gateway_lives: self
                 .heard
@@ -203,6 +212,13 @@ impl Neighbours {
                 .is_some_and(|heard| *heard > began),
         }
     }
+}
+
+fn is_answered(attempt: &Attempt) -> bool {
+    attempt.messages.iter().any(|message| {
+        message.direction == Direction::FromGateway
+            && message.header.exchange == ExchangeType::IKE_AUTH
+    })
 }
 
 fn start(attempt: &Attempt) -> Moment {

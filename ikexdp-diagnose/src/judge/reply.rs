@@ -1,5 +1,7 @@
 //! IKE_AUTH that was answered: whether the answer arrives.
 
+use std::time::Duration;
+
 use ikexdp_proto::types::Spi;
 use ikexdp_proto::wire::iana::NotifyType;
 
@@ -9,6 +11,7 @@ use super::ending;
 use crate::attempt::exchange::Exchange;
 use crate::message::Message;
 use crate::model::{Confidence, Vantage};
+use crate::time::Moment;
 use crate::verdict::{Direction, Verdict};
 
 /// The last exchange of the client, which has an answer.
@@ -22,7 +25,7 @@ pub(super) fn judge(case: &Case<'_>, exchange: &Exchange<'_>) -> Judgement {
     let response = &exchange.response;
     let arrival = case.arrival(response);
     if matches!(arrival, Arrival::Part | Arrival::Not) {
-        if !case.is_in_vain(&exchange.request) && repeats_after(exchange) == 0 {
+        if !case.is_in_vain(&exchange.request) {
             return Judgement::Open;
         }
         return if arrival == Arrival::Part {
@@ -31,24 +34,41 @@ pub(super) fn judge(case: &Case<'_>, exchange: &Exchange<'_>) -> Judgement {
             vanished(case, response, Confidence::Certain)
         };
     }
-    let again = repeats_after(exchange);
-    if again == 0 {
-        return ending::judge(case, exchange);
+    let again = repeats_after(case, exchange);
+    let answered = exchange.response.last().unwrap_or_default();
+    let silence = case.end.since(answered);
+    let is_over =
+        case.next.is_some() || (again >= IN_VAIN && silence >= PAUSE.max(last_pause(exchange)));
+    match arrival {
+        // It is here, and asked for all the same.
+        Arrival::Whole if again > 0 && (is_over || again >= IN_VAIN) => {
+            unacknowledged(case, exchange, arrival, again)
+        }
+        Arrival::Unknown if again > 0 && is_over => unacknowledged(case, exchange, arrival, again),
+        _ => ending::judge(case, exchange),
     }
-    if again < IN_VAIN && !case.is_in_vain(&exchange.request) {
-        return Judgement::Open;
-    }
-    unacknowledged(case, exchange, arrival)
 }
 
 /// Repeats of a request that cross its answer may be one, on a slow path.
 const IN_VAIN: usize = 2;
+/// A client that still waits asks again after that, as Windows does, or after as long as before.
+const PAUSE: Duration = Duration::from_secs(1);
 
-/// How often the client asked after the whole answer had been sent.
-fn repeats_after(exchange: &Exchange<'_>) -> usize {
-    let Some(answered) = exchange.response.first() else {
+/// How often the client asked after it could have had the whole answer: where that is seen, since it had.
+fn repeats_after(case: &Case<'_>, exchange: &Exchange<'_>) -> usize {
+    let answered = match case.at_receiver(&exchange.response) {
+        Some(view) => view.whole_at(),
+        None => exchange.response.first(),
+    };
+    let Some(answered) = answered else {
         return 0;
     };
+    let repeats = repeats(exchange).into_iter();
+    repeats.filter(|time| *time > answered).count()
+}
+
+/// Times of all repeats of the request.
+fn repeats(exchange: &Exchange<'_>) -> Vec<Moment> {
     let (_, view) = exchange.request.fullest();
     let is_start = |number: Option<u16>| number.is_none_or(|number| number == 1);
     let starts = view
@@ -56,8 +76,19 @@ fn repeats_after(exchange: &Exchange<'_>) -> usize {
         .iter()
         .filter(|message| is_start(message.fragment.map(|fragment| fragment.number)));
     starts
-        .filter(|message| message.repeat_of.is_some() && message.time > answered)
-        .count()
+        .filter(|message| message.repeat_of.is_some())
+        .map(|message| message.time)
+        .collect()
+}
+
+/// The time between the last two repeats.
+fn last_pause(exchange: &Exchange<'_>) -> Duration {
+    let times = repeats(exchange);
+    let mut last = times.iter().rev();
+    match (last.next(), last.next()) {
+        (Some(last), Some(before)) => last.since(*before),
+        _ => Duration::ZERO,
+    }
 }
 
 /// An error without protection: whoever sent it does not have this IKE SA.
@@ -130,16 +161,18 @@ fn of_another(case: &Case<'_>, exchange: &Exchange<'_>) -> Option<Judgement> {
 }
 
 /// The client asks again and again for what was answered.
-fn unacknowledged(case: &Case<'_>, exchange: &Exchange<'_>, arrival: Arrival) -> Judgement {
+fn unacknowledged(
+    case: &Case<'_>,
+    exchange: &Exchange<'_>,
+    arrival: Arrival,
+    again: usize,
+) -> Judgement {
     let (capture, view) = exchange.response.fullest();
     let mut seen = vec![
         evidence(capture, view.frames(), sent(view)),
         case.shown_by(
             &exchange.request,
-            format!(
-                "the client repeats its request {} times after that",
-                repeats_after(exchange)
-            ),
+            format!("the client repeats its request {} times after that", again),
         ),
     ];
     if view.is_ip_fragmented() {

@@ -70,8 +70,11 @@ pub enum Verdict {
     LargeDatagramsLost {
         /// Who sent them.
         direction: Direction,
-        /// The IP datagram that vanished, in octets.
+        /// The IP datagram that vanished, in octets; 0 if it was not seen, and only that it must be longer than
+        /// what passed.
         datagram_len: usize,
+        /// The longest that passed, in octets; 0 if none is known.
+        passed: usize,
     },
     /// A request arrived whole, and the gateway did not answer.
     RequestIgnored {
@@ -234,8 +237,17 @@ impl Verdict {
                 Unanswered::RequestLost | Unanswered::ReplyLost => Side::Path,
                 Unanswered::Unknown | Unanswered::Unreachable => Side::Either,
             },
+            // Who does not announce what would do without them has to change.
+            Self::IpFragmentsLost {
+                client_announced,
+                gateway_announced,
+                ..
+            } => match (client_announced, gateway_announced) {
+                (Some(false), _) => Side::Client,
+                (_, Some(false)) => Side::Gateway,
+                _ => Side::Path,
+            },
             Self::NatPortBlocked
-            | Self::IpFragmentsLost { .. }
             | Self::IkeFragmentsLost { .. }
             | Self::LargeDatagramsLost { .. }
             | Self::ReplyUnacknowledged { .. }
@@ -244,8 +256,7 @@ impl Verdict {
             | Self::Ikev1
             | Self::VersionRefused
             | Self::CookieNotReturned
-            | Self::NoAuthRequest
-            | Self::WindowsStatus(_) => Side::Client,
+            | Self::NoAuthRequest => Side::Client,
             Self::RequestIgnored { .. }
             | Self::PerSourceLimit { .. }
             | Self::Redirected { .. }
@@ -256,7 +267,8 @@ impl Verdict {
             | Self::InitRefused(_)
             | Self::AuthenticationFailed
             | Self::EapRejected
-            | Self::ChildRefused => Side::Either,
+            | Self::ChildRefused
+            | Self::WindowsStatus(_) => Side::Either,
         }
     }
 }

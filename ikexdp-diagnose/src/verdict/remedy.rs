@@ -80,6 +80,7 @@ impl Verdict {
             | Self::LargeDatagramsLost {
                 direction,
                 datagram_len,
+                ..
             } => smaller(*direction, *datagram_len),
             Self::ReplyUnacknowledged { datagram_len, .. } => {
                 smaller(Direction::FromGateway, *datagram_len)

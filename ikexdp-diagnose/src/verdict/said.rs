@@ -34,7 +34,7 @@ impl Verdict {
     fn after_init(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoAuthRequest => {
-                f.write_str("IKE_SA_INIT was answered, and no IKE_AUTH followed")
+                f.write_str("IKE_SA_INIT was answered, and no IKE_AUTH of the client followed")
             }
             Self::NatPortBlocked => {
                 f.write_str("UDP port 4500 gets no answer, while port 500 does")
@@ -51,12 +51,8 @@ impl Verdict {
             Self::LargeDatagramsLost {
                 direction,
                 datagram_len,
-            } => {
-                write!(
-                    f,
-                    "a datagram of {datagram_len} octets {direction} is lost, while smaller ones pass"
-                )
-            }
+                passed,
+            } => large(f, *direction, *datagram_len, *passed),
             Self::RequestIgnored { fragments: 0 | 1 } => {
                 f.write_str("a request arrived, and the gateway did not answer it")
             }
@@ -96,7 +92,7 @@ impl Verdict {
             Self::ChildRefused => {
                 f.write_str("the CHILD SA was refused: its algorithms or its traffic selectors")
             }
-            Self::WindowsStatus(status) => write!(f, "the client ended with {status}"),
+            Self::WindowsStatus(status) => write!(f, "Windows ended it with {status}"),
             _ => f.write_str(self.id()),
         }
     }
@@ -114,6 +110,28 @@ fn key_exchange(
     match wanted {
         Some(wanted) => write!(f, "; wanted: {wanted}"),
         None => Ok(()),
+    }
+}
+
+fn large(
+    f: &mut fmt::Formatter<'_>,
+    direction: Direction,
+    lost: usize,
+    passed: usize,
+) -> fmt::Result {
+    match (lost, passed) {
+        (0, passed) => write!(
+            f,
+            "datagrams of more than {passed} octets {direction} are lost; fragments have 1280 unless that is set \
+             otherwise"
+        ),
+        (lost, 0) => write!(f, "datagrams of {lost} octets {direction} are lost"),
+        (lost, passed) => {
+            write!(
+                f,
+                "datagrams of {lost} octets {direction} are lost, while those of {passed} pass"
+            )
+        }
     }
 }
 
