@@ -91,6 +91,8 @@ pub struct Config {
     pub check_spis: bool,
     /// Ask [`LISTED`] about sources.
     pub lists: bool,
+    /// Pass to the kernel what would be redirected, so that a capture on the interface sees it.
+    pub observed: bool,
     /// IKE_SA_INIT requests without a good cookie.
     pub init: Limits,
     /// IKE_SA_INIT requests with a good cookie.
@@ -120,6 +122,7 @@ impl Config {
     const LISTS: u64 = 1 << 18;
     const OVER_RATE: u64 = 1 << 19;
     const ALWAYS: u64 = 1 << 20;
+    const OBSERVED: u64 = 1 << 21;
 
     /// The value in the map: the length of frames below, flags above, then rates.
     #[must_use]
@@ -129,6 +132,7 @@ impl Config {
             | flag(self.drop_ikev1, Self::DROP_IKEV1)
             | flag(self.check_spis, Self::CHECK_SPIS)
             | flag(self.lists, Self::LISTS)
+            | flag(self.observed, Self::OBSERVED)
             | flag(self.cookies == Cookies::OverRate, Self::OVER_RATE)
             | flag(self.cookies == Cookies::Always, Self::ALWAYS);
         let [a, b, c, d] = self.init.to_words();
@@ -155,6 +159,7 @@ impl Config {
             },
             check_spis: flags & Self::CHECK_SPIS != 0,
             lists: flags & Self::LISTS != 0,
+            observed: flags & Self::OBSERVED != 0,
             init: Limits::from_words([a, b, c, d]),
             proven: Limits::from_words([e, f, g, h]),
             stray: Limits::from_words([i, j, k, l]),
@@ -204,12 +209,13 @@ mod tests {
         let limits = |n| Limits::from_words([n, n + 1, n + 2, n + 3]);
         for frame_max in [0, 1792, u16::MAX] {
             for cookies in [Cookies::Off, Cookies::OverRate, Cookies::Always] {
-                for flags in 0..8 {
+                for flags in 0..16 {
                     let config = Config {
                         frame_max,
                         drop_ikev1: flags & 1 != 0,
                         check_spis: flags & 2 != 0,
                         lists: flags & 4 != 0,
+                        observed: flags & 8 != 0,
                         cookies,
                         init: limits(1),
                         proven: limits(5),

@@ -42,6 +42,8 @@ counters! {
         PassTooLong = "pass_too_long",
         /// Passed: IKE for us, but no AF_XDP socket is open on this RX queue.
         PassNoSocket = "pass_no_socket",
+        /// Passed: IKE for us, while `ikexdp capture` looks at what the kernel gets.
+        PassObserved = "pass_observed",
         /// Dropped: UDP length below its header or beyond the IP payload.
         DropUdpLength = "drop_udp_length",
         /// Dropped: NAT keepalive.
@@ -129,7 +131,8 @@ impl Verdict {
             | Self::PassEsp
             | Self::PassIkev1
             | Self::PassTooLong
-            | Self::PassNoSocket => Action::Pass,
+            | Self::PassNoSocket
+            | Self::PassObserved => Action::Pass,
             Self::DropUdpLength
             | Self::DropKeepalive
             | Self::DropShort

@@ -16,6 +16,7 @@ mod compare;
 pub mod contents;
 mod file;
 mod fragments;
+pub mod inside;
 mod judge;
 pub mod limits;
 mod link;

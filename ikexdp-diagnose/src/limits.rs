@@ -7,6 +7,9 @@ pub const BLOCK_MAX: usize = 512 * 1024;
 /// Interfaces of one section of pcapng. A host has some dozens; Wireshark makes no more than it captures on.
 pub const INTERFACES_MAX: usize = 4096;
 
+/// IKE SAs whose keys are kept. The daemon's table, which is 16 MiB long at most, has room for some 40,000.
+pub const KEYS_MAX: usize = 65_536;
+
 /// Attempts that are kept. A capture of a day of one gateway has thousands; each may hold
 /// [`OCTETS_PER_ATTEMPT`], so it is their sum, [`OCTETS_MAX`], that bounds memory.
 pub const ATTEMPTS_MAX: usize = 20_000;
@@ -23,6 +26,10 @@ pub const OCTETS_MAX: usize = 64 * 1024 * 1024;
 
 /// Messages that are kept of all attempts together.
 pub const MESSAGES_MAX: usize = 400_000;
+
+/// Payloads that are read of one message, and attributes of one payload: Windows sends one CERTREQ and a dozen
+/// others, others a CERTREQ for each authority.
+pub const PAYLOADS_PER_MESSAGE: usize = 256;
 
 /// Notifies that are remembered of one message. Clients send ten at most.
 pub const NOTIFIES_PER_MESSAGE: usize = 64;

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 
 use ikexdp_proto::types::Spi;
 
+use crate::inside::Inside;
 use crate::message::Message;
 use crate::time::Moment;
 use crate::verdict::{Direction, Verdict};
@@ -88,6 +89,8 @@ pub struct Attempt {
     pub esp: EspSeen,
     /// ICMP errors about its datagrams.
     pub icmp: Vec<IcmpSeen>,
+    /// What keys have shown of it, if there are any.
+    pub inside: Option<Inside>,
     /// What became of it.
     pub outcome: Outcome,
     /// Why it failed, if it did and that can be told.

@@ -47,7 +47,11 @@ fn ikexdp(ctx: XdpContext) -> u32 {
 /// sockets, which are there to answer as well.
 #[inline(always)]
 fn redirect(ctx: &XdpContext, frame: &Frame, verdict: Verdict) -> (Verdict, u32) {
-    if frame.length() > usize::from(config().frame_max) {
+    let config = config();
+    if config.observed {
+        return (Verdict::PassObserved, XDP_PASS);
+    }
+    if frame.length() > usize::from(config.frame_max) {
         return (Verdict::PassTooLong, XDP_PASS);
     }
     match SOCKETS.redirect(ctx.rx_queue_index(), XDP_PASS.into()) {

@@ -45,10 +45,15 @@ pub fn kernel_time_ns() -> u64 {
 /// The time of day, for certificates; a clock set before 1970 shows 1970.
 #[must_use]
 pub fn unix_time() -> UnixTime {
-    let since_epoch = SystemTime::now()
+    UnixTime::since_unix_epoch(since_1970())
+}
+
+/// The time of day for captures, since 1970.
+#[must_use]
+pub fn since_1970() -> Duration {
+    SystemTime::now()
         .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default();
-    UnixTime::since_unix_epoch(since_epoch)
+        .unwrap_or_default()
 }
 
 /// The time of day for people and programs, as RFC 3339 has it.

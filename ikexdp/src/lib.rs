@@ -10,6 +10,7 @@
 
 pub mod authorities;
 pub mod bench;
+pub mod capture;
 pub mod causes;
 pub mod cli;
 pub mod clock;
@@ -40,6 +41,7 @@ pub mod profiles;
 pub mod prometheus;
 pub mod radius;
 pub mod signatures;
+mod socket_option;
 pub mod udp;
 pub mod verdict;
 pub mod view;

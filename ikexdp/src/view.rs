@@ -64,6 +64,9 @@ pub struct Status {
     pub reassembly_octets: usize,
     /// The addresses for clients.
     pub pools: Vec<PoolStatus>,
+    /// Captures for whose sake XDP leaves IKE to the kernel.
+    #[serde(default)]
+    pub captures: usize,
     /// Whose keys are being written, if anybody's are.
     #[serde(default)]
     pub decryption: Option<Decryption>,
@@ -143,6 +146,15 @@ pub struct XdpStatus {
     pub addresses: Vec<IpAddr>,
     /// Why the interface carries no IKE for now, or for good.
     pub trouble: Option<String>,
+}
+
+/// That XDP leaves IKE to the kernel.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Observation {
+    /// Where the XDP program is, if there is one.
+    pub xdp: Option<XdpStatus>,
+    /// Why it may not be so.
+    pub caution: Option<String>,
 }
 
 /// Where it is, in a few words.

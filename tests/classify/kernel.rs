@@ -225,6 +225,33 @@ fn a_frame_too_long_for_the_socket_is_passed() {
     });
 }
 
+/// Nothing else changes: what is dropped and answered stays so.
+#[test]
+#[ignore = "needs CAP_BPF"]
+fn while_a_capture_looks_ike_is_passed() {
+    in_a_namespace(|| {
+        let config = Config {
+            observed: true,
+            ..configs()[0]
+        };
+        let mut kernel = Kernel::load(config);
+        let _socket = kernel.with_socket();
+        for Row {
+            name,
+            packet,
+            verdict,
+        } in table(config)
+        {
+            let verdict = match verdict.action() {
+                Action::Redirect => Verdict::PassObserved,
+                _ => verdict,
+            };
+            kernel.becomes(verdict, name, &packet.build());
+        }
+        kernel.counters_agree("the table");
+    });
+}
+
 #[test]
 #[ignore = "needs CAP_BPF"]
 fn an_address_that_is_gone_is_not_ours() {

@@ -11,6 +11,7 @@
 
 mod addresses;
 mod bench;
+mod capture;
 mod case;
 mod connects;
 mod counters;
@@ -21,6 +22,7 @@ mod eap;
 mod emulator;
 mod flood;
 mod hostile;
+mod inside;
 mod interface;
 mod ip_fragments;
 mod journal;

@@ -129,6 +129,7 @@ fn attempt(spi: Spi, mut messages: Vec<Message>, left_out: u64) -> Option<Attemp
         esp: EspSeen::default(),
         icmp: Vec::new(),
         outcome: Outcome::Open,
+        inside: None,
         finding: None,
     })
 }

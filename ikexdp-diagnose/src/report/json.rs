@@ -14,6 +14,10 @@
 //!                                     "confidence": "certain|likely|possible" },
 //!                   "evidence": [ { "capture", "frames": [], "says" } ],
 //!                   "esp": { "from_client", "from_gateway" },
+//!                   "inside": null|{ "sealed": count, "messages": [ { "capture", "frames": [], "time_s", "from", "exchange",
+//!                                    "message_id", "response", "fragments": count, "length",
+//!                                    "payloads": [ { "name": "IDi", "length", "says" } ] } ],
+//!                                    "remarks": [ { "about": "client|gateway", "fault": bool, "says" } ] },
 //!                   "messages": [ { "capture", "frame", "frames": [], "time_s", "from": "client|gateway", "source",
 //!                                   "destination", "source_port", "destination_port", "exchange", "message_id",
 //!                                   "response": bool, "datagram_len", "message_len", "fragment": null|[n, m],
@@ -27,6 +31,7 @@
 use ikexdp_proto::wire::iana::NotifyType;
 use serde::Serialize;
 
+use super::inside::Inside;
 use super::{date, exchange, seconds, sender, zero};
 use crate::contents::Contents;
 use crate::message::Message;
@@ -97,6 +102,7 @@ struct Attempt {
     verdict: Option<Verdict>,
     evidence: Vec<Evidence>,
     esp: Esp,
+    inside: Option<Inside>,
     messages: Vec<Row>,
     messages_left_out: u64,
 }
@@ -214,6 +220,7 @@ impl Attempt {
                 from_client: attempt.esp.from_client,
                 from_gateway: attempt.esp.from_gateway,
             },
+            inside: attempt.inside.as_ref().map(|it| Inside::of(it, zero)),
             messages: attempt
                 .messages
                 .iter()

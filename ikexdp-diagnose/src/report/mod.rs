@@ -1,5 +1,6 @@
 //! Reports: for people at a terminal, and for programs.
 
+mod inside;
 pub mod json;
 pub mod text;
 

@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Write};
 
+use super::inside;
 use super::{date, exchange, seconds, sender, zero};
 use crate::contents::Contents;
 use crate::message::Message;
@@ -131,6 +132,9 @@ fn attempt(text: &mut String, attempt: &Attempt, report: &Report, zero: Moment) 
         for evidence in &finding.evidence {
             self::evidence(text, evidence, report)?;
         }
+    }
+    if let Some(inside) = &attempt.inside {
+        inside::write(text, inside, first)?;
     }
     if attempt.outcome != Outcome::Established {
         messages(text, attempt, report, first)?;

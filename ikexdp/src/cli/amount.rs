@@ -21,6 +21,19 @@ pub(super) fn short(number: u64) -> String {
     digits(tenths, "T")
 }
 
+/// Reads a number of octets: `500k`, `10M`, `1G`, or as it is.
+pub(super) fn octets(text: &str) -> Result<u64, String> {
+    let (digits, unit) = match text.char_indices().last() {
+        Some((at, 'k' | 'K')) => (text.get(..at), 1 << 10),
+        Some((at, 'M')) => (text.get(..at), 1 << 20),
+        Some((at, 'G')) => (text.get(..at), 1 << 30),
+        _ => (Some(text), 1),
+    };
+    let number: Option<u64> = digits.and_then(|digits| digits.parse().ok());
+    let octets = number.and_then(|number| number.checked_mul(unit));
+    octets.ok_or_else(|| "neither octets nor 500k, 10M, 1G".to_owned())
+}
+
 fn digits(tenths: u128, unit: &str) -> String {
     let (whole, tenth) = (tenths / 10, tenths % 10);
     if unit.is_empty() || whole >= 100 {
@@ -59,6 +72,21 @@ mod tests {
             (90_061, "1day 1h"),
         ] {
             assert_eq!(age(seconds), expected);
+        }
+    }
+
+    #[test]
+    fn sizes_have_a_unit_or_are_octets() {
+        for (text, expected) in [
+            ("0", 0),
+            ("500k", 500 << 10),
+            ("10M", 10 << 20),
+            ("1G", 1 << 30),
+        ] {
+            assert_eq!(octets(text), Ok(expected), "{text}");
+        }
+        for wrong in ["", "M", "-1", "1.5M", "10 M", "10T", "99999999999999G", "é"] {
+            assert!(octets(wrong).is_err(), "{wrong}");
         }
     }
 

@@ -1,14 +1,23 @@
 //! Says why attempts of a capture failed.
 
 use std::fs::File;
-use std::io::{self, BufReader, Write};
+use std::io::{self, BufReader, Read, Write};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use ikexdp_diagnose::inside::{Keys, Unusable, look};
 use ikexdp_diagnose::{FileError, Reading, judge, read, report};
+use zeroize::Zeroizing;
 
 use super::CliError;
+use crate::wireshark::Table;
+
+/// Longest table of keys, in octets; the daemon's is 16 MiB at most.
+const TABLE_LEN_MAX: u64 = 32 << 20;
+
+/// Lines of a table that are complained of, one by one.
+const UNUSABLE_SHOWN: usize = 8;
 
 /// Which captures, and how they are told of.
 #[derive(Args, Debug)]
@@ -20,6 +29,14 @@ pub(super) struct Options {
     /// Only attempts of the client with this address
     #[arg(long, value_name = "ADDRESS")]
     client: Option<IpAddr>,
+    /// Look inside with the keys of this file: Wireshark's `ikev2_decryption_table`, or the directory that it is in
+    ///
+    /// `ikexdp decrypt` has the daemon write one, strongSwan does with `charon.plugins.save-keys`.
+    #[arg(long, value_name = "FILE")]
+    keys: Vec<PathBuf>,
+    /// The name, or the address, that the client was told to connect to; for --keys
+    #[arg(long, value_name = "NAME", requires = "keys")]
+    name: Option<String>,
     /// Write JSON
     #[arg(long)]
     json: bool,
@@ -46,6 +63,11 @@ pub enum DiagnoseError {
         #[source]
         source: io::Error,
     },
+    /// No table has keys.
+    #[error(
+        "no keys of an IKE SA; hint: `ikexdp decrypt` has the daemon write them before the client connects"
+    )]
+    NoKeys,
     /// Standard input is there once.
     #[error("both captures are to come from standard input; hint: name a file for one of them")]
     InputTwice,
@@ -63,7 +85,7 @@ impl DiagnoseError {
         match self {
             Self::Failed(_) => 3,
             Self::NoIke => 4,
-            Self::Capture { .. } | Self::Open { .. } | Self::InputTwice => 1,
+            Self::Capture { .. } | Self::Open { .. } | Self::InputTwice | Self::NoKeys => 1,
         }
     }
 }
@@ -75,7 +97,11 @@ pub(super) fn execute(options: &Options, out: &mut impl Write) -> Result<(), Cli
         return Err(DiagnoseError::InputTwice.into());
     }
     let readings: Result<Vec<Reading>, _> = paths.into_iter().map(|path| open(path)).collect();
-    let report = judge(readings?, options.client);
+    let mut report = judge(readings?, options.client);
+    if !options.keys.is_empty() {
+        let keys = keys(&options.keys)?;
+        look(&mut report, &keys, options.name.as_deref());
+    }
     if options.json {
         serde_json::to_writer_pretty(&mut *out, &report::json::of(&report))
             .map_err(io::Error::from)?;
@@ -91,6 +117,53 @@ pub(super) fn execute(options: &Options, out: &mut impl Write) -> Result<(), Cli
         0 => Ok(()),
         count => Err(DiagnoseError::Failed(count).into()),
     }
+}
+
+/// Reads all tables; says which of their lines are of no use.
+fn keys(paths: &[PathBuf]) -> Result<Keys, CliError> {
+    let mut keys = Keys::default();
+    for path in paths {
+        let path = if path.is_dir() {
+            path.join(Table::Ike.file())
+        } else {
+            path.clone()
+        };
+        let before = keys.unusable().len();
+        let table = table(&path).map_err(|source| DiagnoseError::Open {
+            path: path.clone(),
+            source,
+        })?;
+        keys.add(&table);
+        let new = keys.unusable().get(before..).unwrap_or_default();
+        for unusable in new.iter().take(UNUSABLE_SHOWN) {
+            warn(&path, unusable)?;
+        }
+    }
+    if keys.is_empty() {
+        return Err(DiagnoseError::NoKeys.into());
+    }
+    Ok(keys)
+}
+
+/// The text of a table, which is wiped in the end.
+fn table(path: &Path) -> io::Result<Zeroizing<String>> {
+    let file = File::open(path)?;
+    // It never grows, which would leave its beginning behind.
+    let length = file.metadata()?.len();
+    if length > TABLE_LEN_MAX {
+        return Err(io::Error::other(format!(
+            "longer than any table of keys: {length} octets"
+        )));
+    }
+    let room = usize::try_from(length).unwrap_or_default();
+    let mut octets = Zeroizing::new(Vec::with_capacity(room.saturating_add(1)));
+    file.take(TABLE_LEN_MAX).read_to_end(&mut octets)?;
+    let text = str::from_utf8(&octets).map_err(|_| io::Error::other("not text"))?;
+    Ok(Zeroizing::new(text.to_owned()))
+}
+
+fn warn(path: &Path, unusable: &Unusable) -> io::Result<()> {
+    writeln!(io::stderr(), "warning: {}: {unusable}", path.display())
 }
 
 fn is_input(path: &Path) -> bool {

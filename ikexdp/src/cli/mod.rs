@@ -2,6 +2,7 @@
 
 mod amount;
 mod bench;
+mod capture;
 mod client;
 mod decrypt;
 mod diagnose;
@@ -33,6 +34,7 @@ pub use bench::LoadError;
 pub use client::AddError;
 pub use diagnose::DiagnoseError;
 
+use crate::capture::CaptureError;
 use crate::clock::unix_time;
 use crate::config::{self, CONTROL_SOCKET, ConfigError};
 use crate::control::{ClientError, PREFIXES_MAX, Request, call};
@@ -138,6 +140,13 @@ enum Command {
         #[command(flatten)]
         daemon: Daemon,
     },
+    /// Capture IKE on an interface, for `ikexdp diagnose` or Wireshark
+    ///
+    /// Takes IKE, IP fragments of it, and what routers say of either (ICMP); of ESP only the headers of the
+    /// first packets of each SA. Takes no traffic, and needs CAP_NET_RAW. What XDP takes from an interface
+    /// is never captured there: a daemon of this host is asked to leave IKE to the kernel meanwhile, and
+    /// takes it again when the capture ends, however that happens.
+    Capture(capture::Options),
     /// Play many clients of a gateway, and measure what it does for them
     ///
     /// Works with any IKEv2 gateway. Each client is an honest one: it connects, with a CHILD SA that is
@@ -224,6 +233,9 @@ pub enum CliError {
     /// The running daemon does not answer, or refuses.
     #[error(transparent)]
     Client(#[from] ClientError),
+    /// Nothing is captured, or not all that should be.
+    #[error(transparent)]
+    Capture(#[from] CaptureError),
     /// A gateway was not measured, or not all went well.
     #[error(transparent)]
     Load(#[from] LoadError),
@@ -318,6 +330,7 @@ impl Cli {
             Command::Unlist(which) => lists::unlist(&which, out)?,
             Command::Lists(query) => lists::show(&query, out)?,
             Command::Terminate { which, daemon } => terminate(&which, &daemon.socket, out)?,
+            Command::Capture(options) => capture::execute(options, out)?,
             Command::Bench(options) => bench::execute(*options, out)?,
             Command::Mtu(options) => mtu::execute(options, out)?,
             Command::Probe(options) => probe::execute(*options, out)?,

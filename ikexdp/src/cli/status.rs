@@ -54,17 +54,13 @@ pub(super) fn table(status: &Status) -> String {
         &format_args!("{} octets", status.reassembly_octets),
     );
     for pool in &status.pools {
-        let PoolStatus {
-            first,
-            last,
-            size,
-            in_use,
-            kept,
-            ..
-        } = pool;
+        row(&format!("pool {}", pool.name), &filled(pool));
+    }
+    if status.captures > 0 && status.xdp.is_some() {
+        let captures = status.captures;
         row(
-            &format!("pool {}", pool.name),
-            &format_args!("{in_use} of {size} in use, {kept} kept: {first}-{last}"),
+            "warning",
+            &format_args!("IKE is left to the kernel for {captures} captures"),
         );
     }
     if let Some(decryption) = &status.decryption {
@@ -74,6 +70,19 @@ pub(super) fn table(status: &Status) -> String {
         row("warning", shortcoming);
     }
     table.to_string()
+}
+
+/// How much of a pool is taken.
+fn filled(pool: &PoolStatus) -> String {
+    let PoolStatus {
+        first,
+        last,
+        size,
+        in_use,
+        kept,
+        ..
+    } = pool;
+    format!("{in_use} of {size} in use, {kept} kept: {first}-{last}")
 }
 
 /// Whose keys go where.

@@ -1,6 +1,7 @@
 //! The command line's end of the control socket.
 
 use std::io::{self, BufRead, BufReader, Write};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -70,6 +71,27 @@ pub fn follow(path: &Path) -> Result<Events, ClientError> {
     stream.get_ref().set_read_timeout(None).map_err(lost)?;
     let path = path.to_owned();
     Ok(Events { path, stream })
+}
+
+/// Sends `request` to the daemon at `path`, and has it hold what it answers with for as
+/// long as the connection is there.
+///
+/// # Errors
+/// [`ClientError`], also if the daemon refuses.
+pub fn hold<T: DeserializeOwned>(path: &Path, request: &Request) -> Result<(T, Held), ClientError> {
+    let (answer, stream) = exchange(path, request).map_err(|source| explain(path, source))?;
+    Ok((read(&answer)?, Held(stream.into_inner())))
+}
+
+/// A connection that the daemon holds something for; dropping it ends that.
+#[derive(Debug)]
+pub struct Held(UnixStream);
+
+impl AsFd for Held {
+    /// Readable when the daemon has ended: it says nothing more.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
 }
 
 /// What happens, for as long as the daemon runs.

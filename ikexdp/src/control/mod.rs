@@ -13,7 +13,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-pub use client::{ClientError, Events, call, follow};
+pub use client::{ClientError, Events, Held, call, follow, hold};
 pub use feed::{Feed, Follower};
 pub(crate) use server::answer;
 pub use server::{Answer, ControlError, Listener};
@@ -87,6 +87,9 @@ pub enum Request {
     Reload,
     /// Who begins handshakes most often: [`Sources`](crate::view::Sources).
     Sources,
+    /// Have XDP leave IKE to the kernel, so that a capture on the interface sees it, until
+    /// the connection is closed: [`Observation`](crate::view::Observation), once that is so.
+    Observe,
     /// Tell what happens from now on: once that this is so, and then each
     /// [`Event`](crate::view::Event) on a line of its own, until the connection is
     /// closed.

@@ -1,5 +1,6 @@
 //! The daemon's end of the control socket.
 
+use std::fmt;
 use std::fs::{self, Permissions};
 use std::io;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
@@ -75,6 +76,8 @@ pub enum Answer {
     Line(String),
     /// That somebody is told what happens, and then what happens.
     Events(Follower),
+    /// A line, and what ends when the other end is closed.
+    Held(String, Box<dyn fmt::Debug>),
 }
 
 /// The open control socket; its file goes with it.
@@ -201,6 +204,11 @@ where
         let mut line = match answer {
             Answer::Line(line) => line,
             Answer::Events(follower) => return tell(stream, follower).await,
+            Answer::Held(line, held) => {
+                let kept = keep(stream, line).await;
+                drop(held);
+                return kept;
+            }
         };
         line.push('\n');
         timeout(IDLE_MAX, stream.write_all(line.as_bytes())).await??;
@@ -225,6 +233,13 @@ async fn tell(mut stream: BufReader<UnixStream>, mut follower: Follower) -> io::
             gone = hang_up(stream.get_ref()) => return gone,
         };
     }
+}
+
+/// Answers, and waits until the other end is closed.
+async fn keep(mut stream: BufReader<UnixStream>, mut line: String) -> io::Result<()> {
+    line.push('\n');
+    timeout(IDLE_MAX, stream.write_all(line.as_bytes())).await??;
+    hang_up(stream.get_ref()).await
 }
 
 /// Waits until the other end is closed, and not just done with asking.

@@ -19,6 +19,7 @@ use super::dhcp::Dhcp;
 use super::exporter::Exporter;
 use super::order::{Mailbox, Order, Unavailable};
 use super::reload::Reloader;
+use super::shield::{Observer, Observers};
 use super::systemd;
 use super::users::Users;
 use crate::control::{Answer, Caller, Feed, PREFIXES_MAX, Refusal, Request, Response, answer};
@@ -56,6 +57,7 @@ pub(super) struct ControlPlane {
     /// When the daemon began, in seconds since 1970.
     pub(super) started: u64,
     pub(super) feed: Arc<Feed>,
+    pub(super) observers: Observers,
 }
 
 impl ControlPlane {
@@ -115,6 +117,7 @@ impl ControlPlane {
                 // A panic has been reported already.
                 line(reloaded.unwrap_or(Err(Unavailable)))
             }
+            Request::Observe => return self.observe(caller).await,
             Request::Events => match self.feed.follow() {
                 Some(follower) => return Answer::Events(follower),
                 None => line::<()>(Ok(Err(Refusal {
@@ -123,6 +126,22 @@ impl ControlPlane {
                 }))),
             },
         })
+    }
+
+    /// Has XDP leave IKE to the kernel as long as the answer is held.
+    async fn observe(&self, Caller { uid, pid }: Caller) -> Answer {
+        let Some(observer) = self.observers.admit() else {
+            return Answer::Line(line::<()>(Ok(Err(Refusal {
+                message: "too many captures already".to_owned(),
+                hint: Some("end an `ikexdp capture`".to_owned()),
+            }))));
+        };
+        let observed = self.mailbox.ask(Order::Observe).await;
+        if observed.is_ok() {
+            info!(uid, pid, "IKE is left to the kernel for a capture");
+        }
+        let observation = Told { observer, uid, pid };
+        Answer::Held(line(observed.map(Ok)), Box::new(observation))
     }
 
     /// Says something of prefixes, or nothing any more.
@@ -238,6 +257,22 @@ impl ControlPlane {
     }
 }
 
+/// Somebody who looks, of whom the log has told.
+#[derive(Debug)]
+struct Told {
+    #[expect(dead_code, reason = "it is held for what becomes of its end")]
+    observer: Observer,
+    uid: u32,
+    pid: Option<i32>,
+}
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        let (uid, pid) = (self.uid, self.pid);
+        info!(uid, pid, "a capture has ended");
+    }
+}
+
 fn line<T: Serialize>(answered: Result<Result<T, Refusal>, Unavailable>) -> String {
     answer(&match answered {
         Ok(Ok(value)) => Response::Ok(value),
@@ -267,6 +302,7 @@ impl ControlPlane {
             decryption: Arc::new(Decryption::new(Path::new("state"), false)),
             started: 0,
             feed: Arc::default(),
+            observers: Observers::new(crate::waker::Waker::new().unwrap()),
         }
     }
 }

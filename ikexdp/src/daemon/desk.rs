@@ -10,7 +10,7 @@ use super::driver::Driver;
 use super::fast_path::FastPath;
 use super::order::{Order, Reply};
 use crate::control::{Caller, Refusal};
-use crate::view::{Listing, PoolStatus, Relisted, Stats, Status};
+use crate::view::{Listing, Observation, PoolStatus, Relisted, Stats, Status};
 
 /// IKE SAs told at a time: the packet loop stands still meanwhile.
 const PAGE: usize = 256;
@@ -126,6 +126,9 @@ impl Desk {
                 let now = driver.clock.now();
                 let _ = reply.send(driver.shield.listed(now, after));
             }
+            Order::Observe(reply) => {
+                let _ = reply.send(observe(driver));
+            }
             Order::Leave => {
                 self.leaving = true;
                 driver.accounts.leave();
@@ -148,6 +151,7 @@ impl Desk {
             half_open_max: driver.half_open_max,
             established: driver.engine.established(),
             listed: driver.shield.listed_counts(),
+            captures: driver.shield.observers(),
             jobs: driver.jobs.out(),
             reassembly_octets: driver.engine.reassembly_octets(),
             pools: driver.engine.pools().map(PoolStatus::from).collect(),
@@ -241,6 +245,20 @@ fn list(
             .to_owned()
     });
     Ok(Relisted { caution })
+}
+
+fn observe(driver: &mut Driver) -> Observation {
+    driver.guard();
+    let xdp = driver.fast_path.as_ref().map(FastPath::status);
+    let is_untold = xdp.is_some() && !driver.shield.is_taken();
+    Observation {
+        caution: is_untold.then(|| {
+            "XDP has not taken it: what it redirects is not captured; \
+             hint: XDP is told again every 10 s, and the log says what is wrong"
+                .to_owned()
+        }),
+        xdp,
+    }
 }
 
 fn unknown(id: IkeSaId) -> Refusal {

@@ -54,7 +54,7 @@ use self::order::{Mailbox, Order};
 use self::packet_loop::PacketLoop;
 use self::reload::Reloader;
 use self::senders::Senders;
-use self::shield::Shield;
+use self::shield::{Observers, Shield};
 use self::users::Users;
 use crate::authorities::Authorities;
 use crate::clock::unix_time;
@@ -143,6 +143,7 @@ pub fn run(loaded: &Loaded) -> Result<(), DaemonError> {
     }
     let waker = Waker::new().map_err(DaemonError::Threads)?;
     let (mailbox, orders) = Mailbox::open(waker.clone());
+    let observers = Observers::new(waker.clone());
     let runtime = Builder::new_current_thread()
         .enable_all()
         .build()
@@ -166,6 +167,7 @@ pub fn run(loaded: &Loaded) -> Result<(), DaemonError> {
         )),
         started: unix_time().as_secs(),
         feed: Arc::default(),
+        observers: observers.clone(),
     };
     let (ended, end) = oneshot::channel();
     let holders = Arc::clone(&plane.dhcp.holders);
@@ -175,7 +177,8 @@ pub fn run(loaded: &Loaded) -> Result<(), DaemonError> {
         .name("ikexdp-packets".to_owned())
         .spawn(move || {
             let hearers = (accounts, holders, feed);
-            let result = prepare(&packets, sockets, carrier, waker, orders, hearers)
+            let mail = (waker, orders, observers);
+            let result = prepare(&packets, sockets, carrier, mail, hearers)
                 .and_then(|packets| packets.run().map_err(DaemonError::Wait));
             // If nobody listens any more, the process is ending.
             let _ = ended.send(result);
@@ -230,8 +233,7 @@ fn prepare(
     settings: &Settings,
     sockets: Sockets,
     carrier: Carrier,
-    waker: Waker,
-    orders: Receiver<Order>,
+    (waker, orders, observers): (Waker, Receiver<Order>, Observers),
     (accounts, holders, feed): (Arc<Accounts>, Arc<Holders>, Arc<Feed>),
 ) -> Result<PacketLoop, DaemonError> {
     let fast_path = match &settings.transport {
@@ -244,7 +246,7 @@ fn prepare(
     let config = engine_config(settings, fast_path.as_ref().map(FastPath::interface));
     let random = || entropy::seeded().map_err(|_| DaemonError::Entropy);
     rehearse_random().map_err(|_| DaemonError::Entropy)?;
-    let shield = Shield::new(&settings.defence, config.gate, random()?);
+    let shield = Shield::new(&settings.defence, config.gate, observers, random()?);
     let threads = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
     let half_open_max = config.gate.half_open_max;
     let jobs = Jobs::start(

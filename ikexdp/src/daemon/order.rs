@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use super::decryption::Reader;
 use crate::config::Settings;
 use crate::control::{Caller, Refusal};
-use crate::view::{ListedPrefix, Listing, Relisted, Sources, Stats, Status};
+use crate::view::{ListedPrefix, Listing, Observation, Relisted, Sources, Stats, Status};
 use crate::waker::Waker;
 
 /// Orders that wait, at most: more than there can be control connections.
@@ -80,6 +80,8 @@ pub(super) enum Order {
         after: Option<IpNet>,
         reply: Reply<Vec<ListedPrefix>>,
     },
+    /// Have XDP leave IKE to the kernel if somebody wants that, and tell when it is so.
+    Observe(Reply<Observation>),
     /// Delete every IKE SA and end.
     Leave,
 }

@@ -128,7 +128,9 @@ impl Gateway {
         let run = move || {
             let (carrier, _) = data_plane::open(settings.data_plane, &sockets)?;
             let hearers = (Arc::default(), Arc::default(), Arc::default());
-            let packets = prepare(&settings, sockets, carrier, waker, orders, hearers)?;
+            let observers = Observers::new(waker.clone());
+            let mail = (waker, orders, observers);
+            let packets = prepare(&settings, sockets, carrier, mail, hearers)?;
             packets.run().map_err(DaemonError::Wait)
         };
         Self {

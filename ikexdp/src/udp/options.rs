@@ -1,15 +1,13 @@
-//! Socket options that no safe wrapper has.
-#![expect(unsafe_code, reason = "setsockopt takes a pointer and a length")]
+//! Options of the sockets that IKE takes.
 
-use std::mem;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::AsFd;
 
 use nix::Result;
-use nix::errno::Errno;
 use nix::libc;
 use nix::sys::socket::{setsockopt, sockopt};
 
 use super::Socket;
+use crate::socket_option::set;
 
 /// Lets the kernel take ESP out of UDP before it gets to us (RFC 3948). NAT
 /// keepalives end there as well.
@@ -50,24 +48,3 @@ pub(crate) fn set_fragmentation_of(socket: &impl AsFd, is_ipv4: bool, allowed: b
 
 /// `linux/udp.h`: as opposed to the draft that RFC 3948 replaced.
 const UDP_ENCAP_ESPINUDP: libc::c_int = 2;
-
-fn set(
-    socket: &impl AsFd,
-    level: libc::c_int,
-    name: libc::c_int,
-    value: libc::c_int,
-) -> Result<()> {
-    let length = libc::socklen_t::try_from(mem::size_of_val(&value)).map_err(|_| Errno::EINVAL)?;
-    // SAFETY: the descriptor is open for as long as `socket` is borrowed, and
-    // `value` has the type and the length that these options want.
-    let result = unsafe {
-        libc::setsockopt(
-            socket.as_fd().as_raw_fd(),
-            level,
-            name,
-            (&raw const value).cast(),
-            length,
-        )
-    };
-    Errno::result(result).map(drop)
-}

@@ -2,6 +2,7 @@
 
 mod command;
 mod lists;
+mod observers;
 mod program;
 #[cfg(test)]
 mod tests;
@@ -29,6 +30,7 @@ use ipnet::IpNet;
 use tracing::{info, warn};
 
 use self::lists::Lists;
+pub(super) use self::observers::{Observer, Observers};
 use self::program::Maps;
 use crate::config::Defence;
 use crate::xdp::Program;
@@ -58,6 +60,7 @@ pub(super) struct Shield {
     /// What XDP is to check SPIs with; what they are minted with, it does check with.
     secrets: SpiSecrets,
     minting: Minting,
+    observers: Observers,
     random: ChaCha20Rng,
     /// When the secret of SPIs changed last.
     rotated: Instant,
@@ -145,7 +148,12 @@ impl SpiAllocator for Minting {
 
 impl Shield {
     /// A defence as it is configured, with secrets from `random`.
-    pub(super) fn new(defence: &Defence, gate: Gate, mut random: ChaCha20Rng) -> Self {
+    pub(super) fn new(
+        defence: &Defence,
+        gate: Gate,
+        observers: Observers,
+        mut random: ChaCha20Rng,
+    ) -> Self {
         let secrets = SpiSecrets::new(defence.node, secret(&mut random), secret(&mut random));
         Self {
             lists: Lists::new(defence),
@@ -153,6 +161,7 @@ impl Shield {
             gate,
             minting: Minting(Arc::new(Mutex::new(secrets.clone()))),
             secrets,
+            observers,
             random,
             rotated: Instant::ZERO,
             kept: BTreeSet::new(),
@@ -269,6 +278,16 @@ impl Shield {
         !self.news.has_lists()
     }
 
+    /// Whether XDP has taken what it was told last, but for the lists.
+    pub(super) const fn is_taken(&self) -> bool {
+        !self.news.others
+    }
+
+    /// How many look at what XDP would take.
+    pub(super) fn observers(&self) -> usize {
+        self.observers.count()
+    }
+
     /// Tells as much as `program` takes.
     fn tell(&mut self, program: &mut impl Maps, told: &Told) -> Result<(), MapError> {
         let lists = self.tell_lists(program);
@@ -330,6 +349,7 @@ impl Shield {
             init: self.gate.unproved_limits(),
             proven: self.gate.proved_limits(),
             stray: INVALID_SPIS,
+            observed: self.observers.count() > 0,
             // The program sees to it itself.
             lists: false,
             ..now

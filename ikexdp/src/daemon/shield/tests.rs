@@ -10,6 +10,7 @@ use ipnet::IpNet;
 use super::*;
 use crate::control::Caller;
 use crate::daemon::tests::engine;
+use crate::waker::Waker;
 use crate::{entropy, view};
 
 const START: Instant = Instant::from_micros(1);
@@ -26,7 +27,12 @@ impl Lab {
             node: 7,
             ..Defence::default()
         };
-        let shield = Shield::new(&defence, config.gate, entropy::seeded().unwrap());
+        let shield = Shield::new(
+            &defence,
+            config.gate,
+            Observers::new(Waker::new().unwrap()),
+            entropy::seeded().unwrap(),
+        );
         let random = Box::new(entropy::seeded().unwrap());
         Self {
             engine: Endpoint::new(config, random, shield.allocator()),
@@ -169,6 +175,25 @@ fn spis_of_the_engine_are_known_without_a_table() {
         assert_eq!(spi >> 56, 7, "the node");
         assert!(lab.verifies(spi));
     }
+}
+
+/// As long as anybody does, and the defence stays.
+#[test]
+fn while_somebody_looks_xdp_passes_ike() {
+    let (mut lab, mut kernel) = (Lab::new(), Kernel::default());
+    let tend = |lab: &mut Lab, kernel: &mut Kernel| {
+        lab.shield.tend(START, &lab.engine, Some(&mut *kernel));
+        assert!(kernel.config.check_spis);
+        kernel.config.observed
+    };
+    assert!(!tend(&mut lab, &mut kernel));
+    let first = lab.shield.observers.admit().unwrap();
+    let second = lab.shield.observers.admit().unwrap();
+    assert!(tend(&mut lab, &mut kernel));
+    drop(first);
+    assert!(tend(&mut lab, &mut kernel));
+    drop(second);
+    assert!(!tend(&mut lab, &mut kernel));
 }
 
 /// An SA lives on when its secret is forgotten, and no longer than that.

@@ -38,7 +38,8 @@ impl Lab {
     fn new() -> Self {
         let config = engine("gateway", RemoteSelectors::Fixed(Vec::new()), false);
         let random = || entropy::seeded().unwrap();
-        let shield = Shield::new(&Defence::default(), config.gate, random());
+        let observers = Observers::new(Waker::new().unwrap());
+        let shield = Shield::new(&Defence::default(), config.gate, observers, random());
         let gateway = "192.0.2.1".parse().unwrap();
         let frame_max = 2048;
         let config_of_xdp = maps::Config {
