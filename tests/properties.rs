@@ -12,19 +12,25 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use harness::net::{Net, Side, Weather};
 use harness::parties::{Parties, Proof};
+use ikexdp::probe::reply::Reply;
+use ikexdp::probe::vendor;
 use ikexdp_proto::config::RemoteSelectors;
 use ikexdp_proto::message::auth::{AuthRequest, AuthResponse};
 use ikexdp_proto::message::eap::{EapAccepted, EapOpened, EapResponse};
 use ikexdp_proto::message::informational::Informational;
 use ikexdp_proto::message::init::{InitNotifies, InitReply, InitRequest};
 use ikexdp_proto::nat::NatHashes;
-use ikexdp_proto::types::Path;
-use ikexdp_proto::wire::header::Header;
-use ikexdp_proto::wire::iana::{GroupId, HashAlgorithm, PayloadType, ProtocolId, TransformType};
+use ikexdp_proto::types::{MessageId, Path, Role, Spi, Spis};
+use ikexdp_proto::wire::header::{Header, VERSION};
+use ikexdp_proto::wire::iana::{
+    ExchangeType, GroupId, HashAlgorithm, NotifyType, PayloadType, ProtocolId, TransformType,
+};
 use ikexdp_proto::wire::payload::ke::KeyExchange;
+use ikexdp_proto::wire::payload::notify::Notify;
 use ikexdp_proto::wire::payload::sa::{Proposal, Transform};
 use ikexdp_proto::wire::payload::ts::TrafficSelector;
 use ikexdp_proto::wire::sk::Encrypted;
+use ikexdp_proto::wire::writer::ChainWriter;
 use proptest::collection::vec;
 use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop_assert, prop_assert_eq};
 use proptest::{option, prop_oneof, proptest};
@@ -81,6 +87,34 @@ proptest! {
         let _ = Informational::decode(first, &octets);
         if let Ok((header, _)) = Header::decode(&octets) {
             let _ = Encrypted::locate(&header, &octets);
+        }
+    }
+
+    /// A gateway that is asked may be anybody's.
+    #[test]
+    fn no_answer_makes_a_probe_panic(
+        first in any::<u8>(),
+        octets in vec(any::<u8>(), 0..300),
+        kind in prop_oneof![Just(NotifyType::REDIRECT), any::<u16>().prop_map(NotifyType)],
+        data in vec(any::<u8>(), 0..80),
+    ) {
+        let header = |first| Header {
+            spis: Spis { initiator: Spi(1), responder: Spi(2) },
+            next_payload: first,
+            version: VERSION,
+            exchange: ExchangeType::IKE_SA_INIT,
+            from: Role::Responder,
+            response: true,
+            message_id: MessageId(0),
+        };
+        let _ = Reply::decode(&header(PayloadType(first)), &octets);
+        let mut chain = ChainWriter::default();
+        Notify::new(kind, &data).encode(&mut chain);
+        chain.payload(PayloadType::VENDOR_ID, |body| body.bytes(&data));
+        let chain = chain.finish();
+        let reply = Reply::decode(&header(chain.first), &chain.octets);
+        for id in reply.vendor_ids {
+            prop_assert!(vendor::name(id).len() <= 64);
         }
     }
 

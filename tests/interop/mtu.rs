@@ -265,7 +265,6 @@ fn mtu_shows_people_what_to_do() {
     ] {
         assert!(stdout.contains(part), "no `{part}`:\n{stdout}");
     }
-    println!("{stdout}");
     gateway.stop();
 }
 

@@ -199,13 +199,14 @@ fn probe_shows_people_what_to_do() {
     let (stdout, stderr, status) = run(&lab.client, V4, &["--as", "win10-dh2048"]);
     assert_eq!((stderr.as_str(), status), ("", 5));
     for part in [
-        "gateway    198.51.100.2\n",
-        "client     Windows with NegotiateDH2048_AES256 = 2, win10-dh2048\n",
-        "  chosen   aes256-cbc/sha2-256/prf-sha2-256/modp2048\n",
-        "  cut by   IP: the gateway does not do RFC 7383\n",
-        "  NAT      none\n",
-        "  gateway  the same as on port 500: repeats its response",
-        "left       1 half-open SA",
+        "gateway       198.51.100.2\n",
+        "client        Windows with NegotiateDH2048_AES256 = 2, win10-dh2048\n",
+        "  chosen      aes256-cbc/sha2-256/prf-sha2-256/modp2048\n",
+        "  cut by      IP: the gateway does not do RFC 7383\n",
+        "  NAT         none\n",
+        "  gateway     the same as on port 500: repeats its response",
+        "IP fragments  arrive\n",
+        "left          1 half-open SA",
         "verdict: the gateway does not do IKE fragmentation (RFC 7383): its IKE_AUTH request has 3200 to",
         "hint: turn it on at the gateway: ikexdp `fragmentation = true`",
     ] {
@@ -237,6 +238,12 @@ fn probe_of_strongswan() {
     let gateway = Strongswan::start(&lab.gateway, settings);
     let outcome = probe(&lab.client, V4, &["--as", "strongswan"]);
     outcome.assert(5, &["no-fragmentation"]);
+    // It is IP fragments that decide then.
+    assert_eq!(outcome.report["ip-fragments"], true);
+    lab.set_path(&Path::FRAGMENTS_DROPPED);
+    let outcome = probe(&lab.client, V4, &["--as", "strongswan"]);
+    outcome.assert(5, &["ip-fragments-lost"]);
+    assert!(lab.drops().fragments > 0);
     gateway.stop();
 }
 

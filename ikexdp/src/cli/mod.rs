@@ -162,7 +162,7 @@ enum Command {
     ///
     /// It returns 0 if the client gets through IKE_SA_INIT and nothing speaks against it, 3 if there is no answer on
     /// port 500 or 4500, 4 if the client is refused, 5 if it gets through with a reservation (no IKE
-    /// fragmentation, another gateway on 4500, a redirection), and 1 if nothing could be asked.
+    /// fragmentation, IP fragments that do not arrive, another gateway on 4500, a redirection), and 1 if nothing could be asked.
     Probe(Box<probe::Options>),
     /// Find out how long datagrams may be on the way to a gateway, and back
     ///

@@ -12,7 +12,7 @@ use super::CliError;
 use super::printable::printable;
 use super::table::Table;
 use super::target::{Target, timeout};
-use crate::mtu::{self, Plan, Report, TooBig, Way};
+use crate::mtu::{self, Plan, Report, TRIES, TooBig, Way};
 
 /// The path to which gateway.
 #[derive(Args, Debug)]
@@ -23,7 +23,7 @@ pub(super) struct Options {
     #[arg(long, value_name = "500|4500", default_value_t = IKE_PORT, value_parser = port)]
     port: u16,
     /// How often a size is tried before it counts as lost; more on a path that loses much
-    #[arg(long, value_name = "N", default_value_t = 4, value_parser = value_parser!(u8).range(1..=50))]
+    #[arg(long, value_name = "N", default_value_t = TRIES, value_parser = value_parser!(u8).range(1..=50))]
     tries: u8,
     /// From one datagram to the next: gateways limit how many requests a source may send
     #[arg(long, value_name = "DURATION", default_value = "20ms", value_parser = parse_duration)]

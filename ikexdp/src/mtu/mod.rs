@@ -39,6 +39,15 @@ const SIZE_MIN_V6: u16 = 1280;
 /// is longer.
 const FRAGMENTED: u16 = 2000;
 
+/// How often a size is tried if nothing is said.
+pub const TRIES: u8 = 4;
+
+/// From one datagram to the next if nothing is said: gateways of ours take a hundred requests a second of a source.
+pub const PACE: Duration = Duration::from_millis(20);
+
+/// How long an answer may take if nothing is said.
+pub const TIMEOUT: Duration = Duration::from_secs(1);
+
 /// What is to be found out.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -119,11 +128,7 @@ impl Report {
 /// # Errors
 /// [`ProbeError`] if nothing can be sent.
 pub fn run(plan: &Plan, mut progress: impl FnMut(u16, bool)) -> Result<Report, ProbeError> {
-    let min = if plan.address.is_ipv4() {
-        SIZE_MIN_V4
-    } else {
-        SIZE_MIN_V6
-    };
+    let min = size_min(plan.address);
     let mut asker = Asker::open(plan)?;
     let mut report = Report {
         host: plan.host.clone(),
@@ -157,6 +162,28 @@ pub fn run(plan: &Plan, mut progress: impl FnMut(u16, bool)) -> Result<Report, P
     report.fragment_size = advice::fragment_size(&report);
     report.findings = advice::judge(&report);
     Ok(report)
+}
+
+/// Whether IP fragments arrive, and nothing else; not known if nothing does.
+///
+/// # Errors
+/// [`ProbeError`] if nothing can be sent.
+pub fn ip_fragments(plan: &Plan) -> Result<Option<bool>, ProbeError> {
+    let mut asker = Asker::open(plan)?;
+    if asker.meet(size_min(plan.address))? {
+        asker.ask_fragmented(FRAGMENTED).map(Some)
+    } else {
+        Ok(None)
+    }
+}
+
+/// The shortest datagram that is asked about.
+const fn size_min(address: IpAddr) -> u16 {
+    if address.is_ipv4() {
+        SIZE_MIN_V4
+    } else {
+        SIZE_MIN_V6
+    }
 }
 
 /// Searches one direction.

@@ -128,7 +128,7 @@ impl Line {
             self.send(request, &mut heard)
                 .map_err(|source| self.unsent(source))?;
             heard.tries = heard.tries.saturating_add(1);
-            // Who would repeat it with less than half of a wait left waits on instead.
+            // A repeat with less time left than the wait before it is left out, and that wait is longer.
             let next = sent + patience;
             let until = if next + patience < end { next } else { end };
             heard.message = self.hear(until, &mut heard, &is_answer)?;

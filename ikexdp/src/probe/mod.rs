@@ -30,6 +30,8 @@ use std::time::Duration;
 use ikexdp_proto::types::{IKE_PORT, NAT_T_PORT};
 use serde::Serialize;
 
+use crate::mtu;
+
 pub use self::attempt::{Attempt, Manner, Outcome};
 pub use self::error::ProbeError;
 pub use self::kind::Kind;
@@ -72,6 +74,8 @@ pub struct Report {
     pub nat_t: Option<Attempt>,
     /// Whether both lead to one gateway, if 500 has accepted.
     pub comparison: Option<Comparison>,
+    /// Whether IP fragments arrive, if the gateway leaves the client nothing else.
+    pub ip_fragments: Option<bool>,
     /// One proposal at a time, if that was asked for.
     pub policy: Option<Vec<Entry>>,
     /// Half-open SAs that are left at the gateway.
@@ -125,6 +129,10 @@ pub fn run(plan: &Plan, progress: impl FnMut(usize, usize)) -> Result<Report, Pr
         Some(pace) if ike.is_answered() => Some(ask_all(&line, pace, progress)?),
         _ => None,
     };
+    let ip_fragments = match ike.fragmentation {
+        Some(false) => ip_fragments(plan)?,
+        _ => None,
+    };
     let mut report = Report {
         host: plan.host.clone(),
         address: plan.address,
@@ -133,11 +141,24 @@ pub fn run(plan: &Plan, progress: impl FnMut(usize, usize)) -> Result<Report, Pr
         ike,
         nat_t,
         comparison,
+        ip_fragments,
         policy,
         findings: Vec::new(),
     };
     report.findings = judge(&report);
     Ok(report)
+}
+
+/// Whether long messages could arrive without RFC 7383, where the client sends them to.
+fn ip_fragments(plan: &Plan) -> Result<Option<bool>, ProbeError> {
+    mtu::ip_fragments(&mtu::Plan {
+        host: plan.host.clone(),
+        address: plan.address,
+        port: NAT_T_PORT,
+        tries: mtu::TRIES,
+        pace: mtu::PACE,
+        timeout: mtu::TIMEOUT,
+    })
 }
 
 /// All proposals, one after the other, on port 500.

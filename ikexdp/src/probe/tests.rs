@@ -43,6 +43,7 @@ fn report(ike: Attempt, comparison: Option<Comparison>, nat_t: Option<Attempt>) 
         ike,
         nat_t,
         comparison,
+        ip_fragments: None,
         policy: None,
         half_open: 0,
         findings: Vec::new(),
@@ -138,6 +139,24 @@ fn a_refusal_of_windows_names_the_error_and_the_remedy() {
         hint.contains("Set-VpnConnectionIPsecConfiguration") && hint.contains("-DHGroup ECP384"),
         "{hint}"
     );
+}
+
+/// Without RFC 7383 it is IP fragments that decide.
+#[test]
+fn ip_fragments_decide_where_ike_does_not_cut() {
+    for (arrive, expected, says) in [
+        (Some(false), Verdict::IpFragmentsLost, "error 809"),
+        (Some(true), Verdict::NoFragmentation, "arrive from here"),
+        (None, Verdict::NoFragmentation, "many networks drop"),
+    ] {
+        let mut report = report(accepted(false), Some(SAME), None);
+        report.ip_fragments = arrive;
+        let findings = judge(&report);
+        assert_eq!(findings.len(), 1);
+        assert_eq!(findings[0].verdict, expected);
+        assert!(findings[0].says.contains(says), "{}", findings[0].says);
+        assert_eq!(standing(&findings).exit_status(), 5);
+    }
 }
 
 #[test]

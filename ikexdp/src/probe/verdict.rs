@@ -27,6 +27,8 @@ pub enum Verdict {
     Redirected,
     /// Ports 500 and 4500 lead to two gateways.
     DifferentGateways,
+    /// The gateway does not do RFC 7383, and IP fragments do not arrive.
+    IpFragmentsLost,
     /// The gateway does not do RFC 7383.
     NoFragmentation,
 }
@@ -63,9 +65,10 @@ impl Verdict {
             Self::Works => Standing::Works,
             Self::InitUnanswered | Self::NatPortBlocked => Standing::Unanswered,
             Self::NoCommonPolicy | Self::InitRefused | Self::InitUnreadable => Standing::Refused,
-            Self::Redirected | Self::DifferentGateways | Self::NoFragmentation => {
-                Standing::Reservation
-            }
+            Self::Redirected
+            | Self::DifferentGateways
+            | Self::IpFragmentsLost
+            | Self::NoFragmentation => Standing::Reservation,
         }
     }
 }
@@ -227,17 +230,35 @@ fn different(report: &Report) -> Option<Finding> {
 }
 
 fn unfragmented(report: &Report) -> Option<Finding> {
-    (report.ike.fragmentation == Some(false)).then(|| {
-        let octets = report.client.auth_octets();
-        finding(
-            Verdict::NoFragmentation,
+    if report.ike.fragmentation != Some(false) {
+        return None;
+    }
+    let kind = report.client;
+    let octets = kind.auth_octets();
+    let (verdict, effect) = match report.ip_fragments {
+        Some(false) => (
+            Verdict::IpFragmentsLost,
             format!(
-                "the gateway does not do IKE fragmentation (RFC 7383): {octets}, and what is longer than the \
-                 path travels in IP fragments, which many networks drop"
+                "what is longer than the path travels in IP fragments, which do not arrive: {}",
+                kind.unanswered()
             ),
-            "turn it on at the gateway: ikexdp `fragmentation = true`, strongSwan `fragmentation = yes`, Libreswan \
-             `fragmentation=yes`, RRAS `EnableServerFragmentation` = 1; `ikexdp mtu` says whether IP fragments \
-             arrive",
-        )
-    })
+        ),
+        Some(true) => (
+            Verdict::NoFragmentation,
+            "what is longer than the path travels in IP fragments, which arrive from here, and not from many other \
+             networks"
+                .to_owned(),
+        ),
+        None => (
+            Verdict::NoFragmentation,
+            "what is longer than the path travels in IP fragments, which many networks drop"
+                .to_owned(),
+        ),
+    };
+    Some(finding(
+        verdict,
+        format!("the gateway does not do IKE fragmentation (RFC 7383): {octets}, and {effect}"),
+        "turn it on at the gateway: ikexdp `fragmentation = true`, strongSwan `fragmentation = yes`, Libreswan \
+         `fragmentation=yes`, RRAS `EnableServerFragmentation` = 1",
+    ))
 }

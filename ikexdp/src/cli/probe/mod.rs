@@ -17,8 +17,18 @@ use crate::probe::{self, Kind, Plan};
 pub(super) struct Options {
     #[command(flatten)]
     target: Target,
-    /// The client to play; Windows as it comes is the one with which people have most trouble
-    #[arg(long = "as", value_name = "CLIENT", default_value = "win10")]
+    /// The client to play: win10, win10-dh2048, win11-ecp384, ios, android or strongswan
+    ///
+    /// Windows 10 as it comes, which offers modp1024 alone, is the one with which people have most trouble;
+    /// win10-dh2048 has NegotiateDH2048_AES256 in its registry, and win11-ecp384 a policy of its own (AES256, SHA384,
+    /// ECP384). ios is set up by hand, android is Android's own client, and strongswan is on Linux, with its own
+    /// proposals.
+    #[arg(
+        long = "as",
+        value_name = "CLIENT",
+        default_value = "win10",
+        hide_possible_values = true
+    )]
     client: Kind,
     /// Ask for proposals one by one as well, and show which are taken and which of them can be broken
     #[arg(long)]

@@ -37,6 +37,10 @@ pub(super) fn text(report: &Report) -> String {
     if let Some(comparison) = &report.comparison {
         row(&mut table, "  gateway", same(comparison));
     }
+    if let Some(arrive) = report.ip_fragments {
+        let says = if arrive { "arrive" } else { "do not arrive" };
+        row(&mut table, "IP fragments", says.to_owned());
+    }
     row(&mut table, "left", left(report.half_open));
     let mut text = table.to_string();
     if let Some(entries) = &report.policy {
@@ -252,6 +256,7 @@ mod tests {
                 ..Attempt::default()
             }),
             comparison: None,
+            ip_fragments: None,
             policy: Some(vec![Entry {
                 suite: "3DES/modp1024".to_owned(),
                 offered_by: "Windows",
