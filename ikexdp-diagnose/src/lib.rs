@@ -30,3 +30,6 @@ pub mod verdict;
 pub use collect::{Reading, read};
 pub use file::{FileError, Foreign};
 pub use judge::judge;
+
+#[cfg(test)]
+mod tests;

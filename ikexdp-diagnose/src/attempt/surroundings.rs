@@ -1,6 +1,6 @@
 //! What else passed between the two hosts of an attempt: loose fragments, ESP, keepalives, ICMP.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -22,23 +22,43 @@ pub(super) fn add(attempts: &mut [Attempt], readings: &[Reading]) {
         .map(|index| Span::of(attempts, index))
         .collect();
     for (capture, reading) in readings.iter().enumerate() {
-        let hosts = Hosts::of(attempts, capture);
-        for (attempt, span) in attempts.iter_mut().zip(&spans) {
-            let ends = Ends::of(attempt, capture);
-            let traffic = traffic(&reading.traffic, &ends, span, capture);
+        let ends: Vec<Ends> = attempts
+            .iter()
+            .map(|attempt| Ends::of(attempt, capture))
+            .collect();
+        let hosts = Hosts::of(&ends);
+        for ((attempt, span), ends) in attempts.iter_mut().zip(&spans).zip(&ends) {
+            let traffic = traffic(&reading.traffic, ends, span, capture);
             add_traffic(&mut attempt.esp, traffic);
         }
         for datagram in &reading.loose {
-            let way = (datagram.key.source, datagram.key.destination);
-            if let Some((index, direction)) = hosts.find(way, datagram.time, &spans)
+            let about = About {
+                source: datagram.key.source,
+                destination: datagram.key.destination,
+                ports: None,
+                time: datagram.time,
+            };
+            if let Some((index, direction)) = hosts.find(&about, &spans, &ends)
                 && let Some(attempt) = attempts.get_mut(index)
             {
                 attempt.fragments.push(loose(datagram, capture, direction));
             }
         }
         for icmp in &reading.icmp {
-            if let Some((index, direction)) =
-                hosts.find((icmp.source, icmp.destination), icmp.time, &spans)
+            let Icmp {
+                source,
+                destination,
+                ports,
+                time,
+                ..
+            } = *icmp;
+            let about = About {
+                source,
+                destination,
+                ports,
+                time,
+            };
+            if let Some((index, direction)) = hosts.find(&about, &spans, &ends)
                 && let Some(attempt) = attempts.get_mut(index)
             {
                 attempt.icmp.push(seen(icmp, capture, direction));
@@ -136,40 +156,53 @@ impl Ends {
 }
 
 /// Attempts by the hosts they are between.
-struct Hosts(std::collections::BTreeMap<(IpAddr, IpAddr), Vec<usize>>);
+struct Hosts(BTreeMap<(IpAddr, IpAddr), Vec<usize>>);
 
 impl Hosts {
-    fn of(attempts: &[Attempt], capture: usize) -> Self {
-        let mut hosts = std::collections::BTreeMap::<_, Vec<usize>>::new();
-        for (index, attempt) in attempts.iter().enumerate() {
-            for pair in Ends::of(attempt, capture).hosts {
-                hosts.entry(pair).or_default().push(index);
+    fn of(ends: &[Ends]) -> Self {
+        let mut hosts = BTreeMap::<_, Vec<usize>>::new();
+        for (index, ends) in ends.iter().enumerate() {
+            for pair in &ends.hosts {
+                hosts.entry(*pair).or_default().push(index);
             }
         }
         Self(hosts)
     }
 
-    /// The last attempt that had begun by then, and the way that `way` goes in it.
-    fn find(
-        &self,
-        way: (IpAddr, IpAddr),
-        time: Moment,
-        spans: &[Span],
-    ) -> Option<(usize, Direction)> {
-        let (source, destination) = way;
-        let ways = [
-            ((source, destination), Direction::FromClient),
-            ((destination, source), Direction::FromGateway),
-        ];
-        ways.iter().find_map(|(pair, direction)| {
-            let begun = self.0.get(pair)?.iter().rev().find(|index| {
-                spans
-                    .get(**index)
-                    .is_some_and(|span| span.start <= time && time.since(span.end) <= AFTERMATH)
-            })?;
-            Some((*begun, *direction))
-        })
+    /// The last attempt that had begun by then and has these `ports`, if they are known, and which way it goes in that.
+    fn find(&self, datagram: &About, spans: &[Span], ends: &[Ends]) -> Option<(usize, Direction)> {
+        let About {
+            source,
+            destination,
+            ports,
+            time,
+        } = *datagram;
+        [(source, destination), (destination, source)]
+            .iter()
+            .find_map(|pair| {
+                let candidates = self.0.get(pair)?.iter().rev();
+                let mut begun = candidates.filter(|index| {
+                    spans
+                        .get(**index)
+                        .is_some_and(|span| span.start <= time && time.since(span.end) <= AFTERMATH)
+                });
+                begun.find_map(|index| {
+                    Some((
+                        *index,
+                        ends.get(*index)?.direction(source, destination, ports)?,
+                    ))
+                })
+            })
     }
+}
+
+/// A datagram that is to be found the attempt of.
+struct About {
+    source: IpAddr,
+    destination: IpAddr,
+    /// From, to; unknown of a fragment.
+    ports: Option<(u16, u16)>,
+    time: Moment,
 }
 
 fn traffic(traffic: &Traffic, ends: &Ends, span: &Span, capture: usize) -> EspSeen {

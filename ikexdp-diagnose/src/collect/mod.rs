@@ -391,8 +391,9 @@ impl Votes {
             _ => {}
         }
         match (self.client.is_fresh(), self.gateway.is_fresh()) {
-            (Some(true), Some(false)) => Vantage::Client,
-            (Some(false), Some(true)) => Vantage::Gateway,
+            // Where nobody answers, what has come far may be on its way still.
+            (Some(true), Some(false) | None) => Vantage::Client,
+            (Some(false) | None, Some(true)) => Vantage::Gateway,
             _ => Vantage::Unknown,
         }
     }

@@ -1,0 +1,6 @@
+//! Whole captures: what is said of each.
+
+mod hostile;
+mod script;
+mod two;
+mod verdicts;
