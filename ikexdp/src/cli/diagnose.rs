@@ -80,6 +80,11 @@ pub enum DiagnoseError {
 }
 
 impl DiagnoseError {
+    /// Whether the report has said it.
+    pub(super) const fn is_told(&self) -> bool {
+        matches!(self, Self::Failed(_) | Self::NoIke)
+    }
+
     /// 3 if an attempt failed, 4 without IKE; 1 if that is not known.
     pub(super) const fn exit_status(&self) -> u8 {
         match self {

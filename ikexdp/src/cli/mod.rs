@@ -291,7 +291,11 @@ impl CliError {
     /// Whether people have been told already, so that there is only a status left to return.
     #[must_use]
     pub const fn is_told(&self) -> bool {
-        matches!(self, Self::Found { .. })
+        match self {
+            Self::Found { .. } => true,
+            Self::Diagnose(error) => error.is_told(),
+            _ => false,
+        }
     }
 }
 
