@@ -412,12 +412,12 @@ pub(super) fn ip_fragments(case: &Case<'_>, direction: Direction) -> Verdict {
 /// Who announced IKE fragmentation.
 pub(super) fn announced(case: &Case<'_>) -> Evidence {
     let said = |announced: Option<bool>| match announced {
-        Some(true) => "does",
-        Some(false) => "does not",
-        None => "is not seen to",
+        Some(true) => "announced",
+        Some(false) => "not announced",
+        None => "not seen",
     };
     remark(format!(
-        "the client {} announce IKE fragmentation (RFC 7383), the gateway {}",
+        "IKE fragmentation (RFC 7383), by the client: {}, by the gateway: {}",
         said(case.client_announced()),
         said(case.gateway_announced())
     ))
