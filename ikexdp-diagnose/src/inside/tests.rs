@@ -147,6 +147,7 @@ impl Script {
                 message_len: octets.len(),
                 dont_fragment: false,
                 hop_limit: 64,
+                ip_id: None,
                 pieces: Vec::new(),
                 whole: true,
                 fragment,
@@ -455,6 +456,7 @@ fn what_the_path_does_is_not_explained_by_contents() {
     let lost = Verdict::LargeDatagramsLost {
         direction: FromGateway,
         datagram_len: 1500,
+        passed: 0,
     };
     let chain = chain(|_| ());
     let script = Script::new(Some("Windows"))

@@ -78,6 +78,7 @@ impl Script {
             },
             nonce: &[5; 48],
             notifies: notifies(self.announced.0),
+            size_test: None,
             is_windows: self.is_windows,
         };
         self.init(FromClient, &request.encode())
