@@ -236,6 +236,29 @@ fn mtu_to_strongswan() {
     gateway.stop();
 }
 
+/// Who answers no more after some requests makes no path narrow.
+#[test]
+#[ignore = "needs CAP_NET_ADMIN"]
+fn mtu_to_a_gateway_that_falls_silent() {
+    let lab = Lab::new();
+    lab.set_path(&Path {
+        size_max: Some(1400),
+        ..Path::default()
+    });
+    lab.router.exec("nft add table ip limited");
+    lab.router
+        .exec("nft add chain ip limited in { type filter hook prerouting priority 0 ; }");
+    lab.router.exec(
+        "nft add rule ip limited in udp dport 500 limit rate over 1/day burst 6 packets drop",
+    );
+    let gateway = gateway(&lab, Transport::Native, "");
+    let outcome = mtu(&lab, V4, &["--tries", "2"]);
+    assert_eq!(outcome.report["findings"][0]["verdict"], "fell-silent");
+    assert_eq!(outcome.report["fragment-size"], Value::Null);
+    assert_eq!(outcome.status, 3);
+    gateway.stop();
+}
+
 /// Its text tells all that its JSON does.
 #[test]
 #[ignore = "needs CAP_NET_ADMIN"]

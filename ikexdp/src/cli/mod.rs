@@ -171,7 +171,7 @@ enum Command {
     /// gateway of ours answers in any length as well, unless `size-test = false`; of others only the way there
     /// is known.
     ///
-    /// It returns 0 if datagrams of 1280 octets arrive, and IP fragments; 3 if there is no answer; 5 if datagrams of
+    /// It returns 0 if datagrams of 1280 octets arrive, and IP fragments; 3 if there is no answer, or none any more; 5 if datagrams of
     /// 1280 octets do not arrive, or IP fragments do not; and 1 if nothing could be asked.
     Mtu(mtu::Options),
 }

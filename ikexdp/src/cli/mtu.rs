@@ -226,6 +226,7 @@ mod tests {
             }),
             fragment_size: Some(1300),
             needs_ike_fragmentation: Some(true),
+            fell_silent: false,
             half_open: 0,
             findings: vec![Finding {
                 verdict: Verdict::IpFragmentsLost,

@@ -16,6 +16,8 @@ pub enum Verdict {
     Works,
     /// Nothing is answered, however short.
     Unanswered,
+    /// The gateway has stopped to answer, and nothing can be said.
+    FellSilent,
     /// The path takes less than what gateways send by default.
     Narrow,
     /// IP fragments do not arrive.
@@ -39,7 +41,7 @@ impl Verdict {
     pub const fn standing(self) -> Standing {
         match self {
             Self::Works => Standing::Works,
-            Self::Unanswered => Standing::Unanswered,
+            Self::Unanswered | Self::FellSilent => Standing::Unanswered,
             Self::Narrow | Self::IpFragmentsLost => Standing::Reservation,
         }
     }
@@ -47,7 +49,7 @@ impl Verdict {
 
 /// The largest size that is known to arrive, both ways where both are known.
 pub(super) fn fragment_size(report: &Report) -> Option<u16> {
-    let there = report.there.found.limit?;
+    let there = report.there.found.limit.filter(|_| !report.fell_silent)?;
     match &report.back {
         Some(back) => back.found.limit.map(|limit| limit.min(there)),
         None => Some(there),
@@ -58,6 +60,9 @@ pub(super) fn fragment_size(report: &Report) -> Option<u16> {
 pub(super) fn judge(report: &Report) -> Vec<Finding> {
     if report.there.found.limit.is_none() {
         return vec![unanswered(report)];
+    }
+    if report.fell_silent {
+        return vec![silent()];
     }
     let all = [lost(report), narrow(report)];
     let found: Vec<_> = all.into_iter().flatten().collect();
@@ -74,6 +79,16 @@ fn unanswered(report: &Report) -> Finding {
         verdict: Verdict::Unanswered,
         says: format!("{address} does not answer on port {port}, however short a datagram is"),
         hint: Some("`ikexdp probe` finds out why".to_owned()),
+    }
+}
+
+fn silent() -> Finding {
+    Finding {
+        verdict: Verdict::FellSilent,
+        says: "the gateway has stopped to answer, also what it has answered before: what is lost above may be so for \
+               that reason alone"
+            .to_owned(),
+        hint: Some("try again in a minute, and slower: `--pace 1s`".to_owned()),
     }
 }
 

@@ -88,6 +88,8 @@ pub struct Report {
     pub fragment_size: Option<u16>,
     /// Whether messages that are longer arrive only if IKE cuts them (RFC 7383).
     pub needs_ike_fragmentation: Option<bool>,
+    /// Whether the gateway has stopped to answer meanwhile, also what it has answered before.
+    pub fell_silent: bool,
     /// Half-open SAs that are left at the gateway.
     pub half_open: u32,
     /// What it means, the worst first.
@@ -140,6 +142,7 @@ pub fn run(plan: &Plan, mut progress: impl FnMut(u16, bool)) -> Result<Report, P
         ip_fragments: None,
         fragment_size: None,
         needs_ike_fragmentation: None,
+        fell_silent: false,
         half_open: 0,
         findings: Vec::new(),
     };
@@ -157,6 +160,8 @@ pub fn run(plan: &Plan, mut progress: impl FnMut(u16, bool)) -> Result<Report, P
             arrive,
         });
         report.needs_ike_fragmentation = Some(!arrive);
+        // One that limits who asks much would else make any path look narrow.
+        report.fell_silent = asker.ask(Size::there(min), 2)? != search::Tried::Arrived;
     }
     report.half_open = asker.half_open();
     report.fragment_size = advice::fragment_size(&report);

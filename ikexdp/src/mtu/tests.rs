@@ -24,6 +24,7 @@ fn report(there: Option<u16>, back: Option<Option<u16>>, arrive: Option<bool>) -
         }),
         fragment_size: None,
         needs_ike_fragmentation: arrive.map(|it| !it),
+        fell_silent: false,
         half_open: 0,
         findings: Vec::new(),
     };
@@ -73,4 +74,15 @@ fn each_path_has_its_advice_and_its_status() {
         assert_eq!(report.fragment_size, size);
         assert_eq!(report.standing().exit_status(), status);
     }
+}
+
+/// What is lost because nobody answers any more says nothing about the path.
+#[test]
+fn a_gateway_that_falls_silent_makes_no_path_narrow() {
+    let mut report = report(Some(600), None, Some(false));
+    report.fell_silent = true;
+    assert_eq!(advice::fragment_size(&report), None);
+    let findings = advice::judge(&report);
+    assert_eq!(findings.len(), 1);
+    assert_eq!(findings[0].verdict, Verdict::FellSilent);
 }

@@ -223,7 +223,7 @@ impl Attempt {
             request.change_group(wanted)?;
             return Ok(true);
         }
-        self.group_is_not_offered = true;
+        self.group_is_not_offered = !request.client().offers(wanted);
         self.outcome = Outcome::Refused;
         self.reason = Some(NotifyType::INVALID_KE_PAYLOAD.to_string());
         Ok(false)
@@ -249,4 +249,88 @@ impl Attempt {
 /// What answers an IKE_SA_INIT request with this SPI.
 pub fn is_init(spi: Spi) -> impl Fn(&Header) -> bool {
     move |header| answers(header, ExchangeType::IKE_SA_INIT, spi)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::probe::client::{android, ios, windows};
+    use ikexdp_proto::types::{MessageId, Role};
+    use ikexdp_proto::wire::header::HEADER_LEN;
+    use ikexdp_proto::wire::payload::notify::Notify;
+    use ikexdp_proto::wire::writer::ChainWriter;
+    use std::net::UdpSocket;
+    use std::thread;
+
+    const MANNER: Manner = Manner {
+        timeout: Duration::from_secs(60),
+        turns: true,
+    };
+
+    /// A gateway on the loopback interface that answers so many requests, each by one notify; the line to it.
+    fn gateway(notifies: Vec<(NotifyType, Vec<u8>)>) -> Line {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let port = socket.local_addr().unwrap().port();
+        thread::spawn(move || {
+            let mut buffer = [0; 4000];
+            for (kind, data) in notifies {
+                let (length, from) = socket.recv_from(&mut buffer).unwrap();
+                let (header, _) = Header::decode(&buffer[..length]).unwrap();
+                let mut chain = ChainWriter::default();
+                Notify::new(kind, &data).encode(&mut chain);
+                let chain = chain.finish();
+                let header = Header {
+                    next_payload: chain.first,
+                    from: Role::Responder,
+                    response: true,
+                    message_id: MessageId(0),
+                    ..header
+                };
+                let mut response = Vec::new();
+                header.encode(HEADER_LEN + chain.octets.len(), &mut response);
+                response.extend(chain.octets);
+                socket.send_to(&response, from).unwrap();
+            }
+        });
+        Line::open("127.0.0.1".parse().unwrap(), 0, port).unwrap()
+    }
+
+    #[test]
+    fn detours_are_followed_to_where_they_end() {
+        let line = gateway(vec![
+            (NotifyType::COOKIE, vec![7; 20]),
+            (NotifyType::INVALID_KE_PAYLOAD, vec![0, 31]),
+            (NotifyType::REDIRECT, vec![1, 4, 192, 0, 2, 9]),
+        ]);
+        let mut request = Request::new(android()).unwrap();
+        let attempt = Attempt::make(&line, &mut request, MANNER).unwrap();
+        assert_eq!(attempt.outcome, Outcome::Redirected);
+        assert_eq!(attempt.redirect.as_deref(), Some("192.0.2.9"));
+        assert!(attempt.cookie);
+        assert_eq!(attempt.other_group.as_deref(), Some("x25519"));
+        assert_eq!(request.group(), GroupId::CURVE25519);
+        assert_eq!(request.cookie, Some(vec![7; 20]));
+    }
+
+    #[test]
+    fn a_group_that_the_client_does_not_offer_is_the_end() {
+        let line = gateway(vec![(NotifyType::INVALID_KE_PAYLOAD, vec![0, 19])]);
+        let mut request = Request::new(windows()).unwrap();
+        let attempt = Attempt::make(&line, &mut request, MANNER).unwrap();
+        assert_eq!(attempt.outcome, Outcome::Refused);
+        assert!(attempt.group_is_not_offered);
+        assert_eq!(attempt.other_group.as_deref(), Some("ecp256"));
+    }
+
+    #[test]
+    fn who_asks_for_what_it_has_got_is_not_asked_for_ever() {
+        let line = gateway(vec![(NotifyType::COOKIE, vec![7; 20]); REQUESTS_MAX]);
+        let attempt = Attempt::make(&line, &mut Request::new(ios()).unwrap(), MANNER).unwrap();
+        assert_eq!(attempt.outcome, Outcome::Unreadable);
+        // Of the group of the key that it has, too.
+        let line = gateway(vec![(NotifyType::INVALID_KE_PAYLOAD, vec![0, 14])]);
+        let attempt = Attempt::make(&line, &mut Request::new(ios()).unwrap(), MANNER).unwrap();
+        assert_eq!(attempt.outcome, Outcome::Refused);
+        assert!(!attempt.group_is_not_offered);
+    }
 }

@@ -290,6 +290,20 @@ mod tests {
     }
 
     #[test]
+    fn what_is_lost_is_sent_again() {
+        let port = gateway(|socket, first, from| {
+            // The first was lost.
+            let mut buffer = [0; 2000];
+            let (length, _) = socket.recv_from(&mut buffer).unwrap();
+            assert_eq!(&buffer[..length], first, "a repeat has the same octets");
+            socket.send_to(first, from).unwrap();
+        });
+        let timeout = Duration::from_secs(60);
+        let heard = line(port).ask(&request(), timeout, |_| true).unwrap();
+        assert_eq!(heard.tries, 2);
+    }
+
+    #[test]
     fn where_nobody_listens_it_is_said() {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
         let port = socket.local_addr().unwrap().port();

@@ -26,8 +26,9 @@ use super::line::{Heard, Line};
 use super::reply::answers;
 use super::request::{random_spi, sealed_by_nobody, spis};
 
-/// How long an answer to what nobody has sealed is waited for. Silence is an answer as well, so it is short.
-const SILENCE: Duration = Duration::from_millis(1500);
+/// How long an answer to what nobody has sealed is waited for. Silence is an answer as well, so it is sent twice, and
+/// not for longer.
+const SILENCE: Duration = Duration::from_millis(2500);
 
 /// How long each repeat is waited for on one port, before it is looked for on the other.
 const SLICE: Duration = Duration::from_secs(1);

@@ -31,6 +31,7 @@ fn refused(reason: &str, other_group: Option<&str>) -> Attempt {
         outcome: Outcome::Refused,
         reason: Some(reason.to_owned()),
         other_group: other_group.map(str::to_owned),
+        group_is_not_offered: other_group.is_some(),
         ..Attempt::default()
     }
 }

@@ -175,7 +175,11 @@ fn refused(report: &Report) -> Finding {
     let effect = report.client.refused();
     let attempt = &report.ike;
     let reason = attempt.reason.as_deref().unwrap_or("no reason");
-    if let Some(group) = &attempt.other_group {
+    if let Some(group) = attempt
+        .other_group
+        .as_ref()
+        .filter(|_| attempt.group_is_not_offered)
+    {
         return Finding {
             verdict: Verdict::NoCommonPolicy,
             says: format!("the gateway wants {group}, which the client does not offer: {effect}"),

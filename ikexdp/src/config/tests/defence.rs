@@ -16,6 +16,10 @@ fn without_a_table_the_defaults_hold() {
     let settings = Lab::new().load(GOOD).unwrap().settings;
     assert_eq!(settings.defence, Defence::default());
     assert_eq!(settings.engine.gate, Gate::default());
+    assert!(settings.engine.gate.size_test);
+    let silent = GOOD.replace("= 1280", "= 1280\nsize-test = false");
+    let settings = Lab::new().load(&silent).unwrap().settings;
+    assert!(!settings.engine.gate.size_test);
     // A gateway with little room has no more for one source.
     let small = GOOD.replace("= 1280", "= 1280\nhalf-open-max = 100");
     let settings = Lab::new().load(&small).unwrap().settings;
