@@ -107,6 +107,8 @@ pub enum Limit {
     MessageLength,
     /// [`crate::limits::FRAGMENTS_MAX`].
     Fragments,
+    /// The memory for messages under reassembly, of all SAs together.
+    Reassembly,
     /// [`crate::limits::CERTIFICATES_MAX`].
     Certificates,
     /// [`crate::limits::SELECTORS_MAX`].
@@ -270,6 +272,7 @@ impl fmt::Display for Limit {
         f.write_str(match self {
             Self::MessageLength => "message is longer than we take",
             Self::Fragments => "message has more fragments than we take",
+            Self::Reassembly => "fragments of all messages take more memory than we have for them",
             Self::Certificates => "more certificates than we take",
             Self::Selectors => "more traffic selectors than we take",
             Self::Proposals => "more proposals than we take",

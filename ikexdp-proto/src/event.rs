@@ -94,6 +94,10 @@ pub enum Event {
         account: Option<Account>,
         /// How long it existed.
         age: Duration,
+        /// Our part in it.
+        role: Role,
+        /// Whether we have shown a certificate.
+        by_certificate: bool,
         /// The response that made it, if nothing shows that the peer has it.
         unacknowledged: Option<Unacknowledged>,
         /// Why.

@@ -112,6 +112,20 @@ pub const INVALID_SPIS: Limits = Limits {
     total: Rate::per_second(100, 100),
 };
 
+/// Questions how long a datagram may be that are answered: somebody who asks needs some ten in a
+/// second for a few seconds, and who forges another's address makes us send it no more than that.
+pub const SIZE_TESTS: Limits = Limits {
+    source: Rate::per_second(20, 40),
+    total: Rate::per_second(100, 200),
+};
+
+/// Longest of these answers, in octets: no path that matters takes more in a datagram.
+pub const SIZE_TEST_LEN_MAX: usize = 1500;
+
+/// How often a peer asks for the same response again before it counts as one that did not
+/// get it: once is a datagram that crossed ours, or one that was lost.
+pub const UNACKNOWLEDGED_MIN: u8 = 2;
+
 /// How long a datagram size that was found to work is believed in: paths
 /// change, and a handshake in smaller fragments than needed costs little.
 pub const PATH_SIZE_LIFETIME: Duration = Duration::from_secs(24 * 3600);

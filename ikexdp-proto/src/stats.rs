@@ -33,6 +33,8 @@ counters! {
         CookieSent = "cookie_sent",
         /// IKE_SA_INIT requests of `ikexdp mtu`, answered by as many octets as they want.
         SizeTestAnswered = "size_test_answered",
+        /// Such questions that came too often to be answered.
+        SizeTestWithheld = "size_test_withheld",
         /// IKE_SA_INIT requests dropped at the half-open limit.
         HalfOpenLimit = "half_open_limit",
         /// IKE_SA_INIT requests dropped at the half-open limit of their source.

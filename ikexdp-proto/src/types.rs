@@ -154,6 +154,8 @@ pub struct Transmit {
     pub slot: Option<ReplySlot>,
     /// The UDP payload without the non-ESP marker.
     pub payload: Bytes,
+    /// Whether it is lost rather than cut by IP: it answers a stranger, or tells how long a datagram may be.
+    pub is_whole: bool,
 }
 
 /// Octets that are wiped when dropped and never printed.

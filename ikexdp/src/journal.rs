@@ -225,12 +225,11 @@ fn closed(event: &Event) {
         path,
         peer,
         age,
-        unacknowledged,
         reason,
         ..
     } = event
     {
-        let told = Told::of_end(*reason, *unacknowledged);
+        let told = Told::of_end(event);
         info!(
             %id,
             connection,

@@ -2,7 +2,7 @@
 
 use ikexdp_diagnose::verdict::{Direction, Policy, Unanswered, Verdict};
 use ikexdp_proto::eap::RejectionReason;
-use ikexdp_proto::event::{CloseReason, FailureReason, HandshakeFailure, Unacknowledged};
+use ikexdp_proto::event::{CloseReason, Event, FailureReason, HandshakeFailure, Unacknowledged};
 use ikexdp_proto::types::Role;
 use ikexdp_proto::wire::iana::{ExchangeType, NotifyType};
 
@@ -40,10 +40,10 @@ impl Told {
         }
     }
 
-    /// Of an IKE SA that is closed.
+    /// Of an IKE SA that is closed; nothing of any other event.
     #[must_use]
-    pub fn of_end(reason: CloseReason, unacknowledged: Option<Unacknowledged>) -> Self {
-        Self::of(of_end(reason, unacknowledged).as_ref())
+    pub fn of_end(event: &Event) -> Self {
+        Self::of(of_end(event).as_ref())
     }
 
     fn of(verdict: Option<&Verdict>) -> Self {
@@ -59,7 +59,7 @@ impl Told {
 /// Why a client most likely failed; nothing where the reason says no more than it does.
 fn of_failure(failure: &HandshakeFailure) -> Option<Verdict> {
     if failure.role == Role::Initiator {
-        return None;
+        return of_ours(failure);
     }
     Some(match &failure.reason {
         FailureReason::NoCommonAlgorithms(mismatch) => {
@@ -70,35 +70,63 @@ fn of_failure(failure: &HandshakeFailure) -> Option<Verdict> {
         FailureReason::Eap(RejectionReason::RadiusSilent { .. }) => return None,
         FailureReason::Eap(_) => Verdict::EapRejected,
         FailureReason::Timeout { .. } => {
-            of_silence(failure).unwrap_or_else(|| nothing_came(failure))
+            let silence = of_silence(failure, Direction::FromClient);
+            return silence.or_else(|| nothing_came(failure));
         }
-        FailureReason::EapSilent { question } => match (of_silence(failure), question) {
-            (Some(verdict), _) => verdict,
-            (None, 1) => Verdict::CertificateNotAccepted,
-            (None, _) => return None,
-        },
+        FailureReason::EapSilent { question } => {
+            match (of_silence(failure, Direction::FromClient), question) {
+                (Some(verdict), _) => verdict,
+                (None, 1) => Verdict::CertificateNotAccepted,
+                (None, _) => return None,
+            }
+        }
         _ => return None,
     })
 }
 
+/// Why a handshake failed that we began.
+fn of_ours(failure: &HandshakeFailure) -> Option<Verdict> {
+    let FailureReason::Timeout { waiting_for } = failure.reason else {
+        return None;
+    };
+    if let Some(verdict) = of_silence(failure, Direction::FromGateway) {
+        return Some(verdict);
+    }
+    match waiting_for {
+        ExchangeType::IKE_SA_INIT => Some(Verdict::InitUnanswered(Unanswered::Unknown)),
+        _ if failure.path.marker => Some(Verdict::NatPortBlocked),
+        _ => None,
+    }
+}
+
 /// Why an IKE SA that was up ended, if its peer never took part in it.
-fn of_end(reason: CloseReason, unacknowledged: Option<Unacknowledged>) -> Option<Verdict> {
+fn of_end(event: &Event) -> Option<Verdict> {
+    let Event::Closed {
+        role: Role::Responder,
+        by_certificate,
+        unacknowledged,
+        reason,
+        ..
+    } = event
+    else {
+        return None;
+    };
     match (reason, unacknowledged) {
         (CloseReason::PeerRefused(NotifyType::AUTHENTICATION_FAILED), _) => {
-            Some(Verdict::CertificateNotAccepted)
+            by_certificate.then_some(Verdict::CertificateNotAccepted)
         }
         (CloseReason::DeadPeer | CloseReason::Superseded, Some(response)) => {
-            Some(repeated(&response))
+            Some(repeated(response))
         }
         _ => None,
     }
 }
 
-/// What is known of a client that began to say something, or asked for the same again.
-fn of_silence(failure: &HandshakeFailure) -> Option<Verdict> {
+/// What is known of a peer that began to say something, or asked for the same again.
+fn of_silence(failure: &HandshakeFailure, direction: Direction) -> Option<Verdict> {
     if let Some(incomplete) = &failure.incomplete {
         return Some(Verdict::IkeFragmentsLost {
-            direction: Direction::FromClient,
+            direction,
             missing: incomplete.missing.clone(),
             total: incomplete.total,
             datagram_len: 0,
@@ -119,18 +147,22 @@ fn repeated(response: &Unacknowledged) -> Verdict {
     }
 }
 
-/// IKE_SA_INIT was answered and not asked for again, and nothing of IKE_AUTH came.
-fn nothing_came(failure: &HandshakeFailure) -> Verdict {
+/// IKE_SA_INIT was answered and not asked for again, and nothing of IKE_AUTH came: that is, there is
+/// a suite, and nobody has said who it is.
+fn nothing_came(failure: &HandshakeFailure) -> Option<Verdict> {
+    if failure.suite.is_none() || failure.claimed.is_some() {
+        return None;
+    }
     if failure.fragmentation.negotiated {
-        return Verdict::NoAuthRequest;
+        return Some(Verdict::NoAuthRequest);
     }
     let announces = failure.announces_fragmentation;
-    Verdict::IpFragmentsLost {
+    Some(Verdict::IpFragmentsLost {
         direction: Direction::FromClient,
         // Both must, and ours is known.
         client_announced: announces.then_some(false),
         gateway_announced: Some(announces),
-    }
+    })
 }
 
 /// What can be done about it, with the command for it.
@@ -145,8 +177,14 @@ fn advice(verdict: &Verdict) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ikexdp_proto::crypto::cipher::{Cipher, Encryption};
+    use ikexdp_proto::crypto::kex::Group;
+    use ikexdp_proto::crypto::prf::Prf;
     use ikexdp_proto::event::{FragmentationSummary, Incomplete};
-    use ikexdp_proto::types::Path;
+    use ikexdp_proto::identity::Identity;
+    use ikexdp_proto::suite::IkeSuite;
+    use ikexdp_proto::types::{IkeSaId, Path};
+    use std::time::Duration;
 
     const SILENT: FailureReason = FailureReason::Timeout {
         waiting_for: ExchangeType::IKE_AUTH,
@@ -163,6 +201,11 @@ mod tests {
                 negotiated: true,
                 ..FragmentationSummary::default()
             },
+            suite: Some(IkeSuite {
+                cipher: Cipher::new(Encryption::AesGcm16_256, None).unwrap(),
+                prf: Prf::HmacSha2_256,
+                group: Group::Curve25519,
+            }),
             ..HandshakeFailure::without_sa(path, true, reason)
         }
     }
@@ -197,6 +240,21 @@ mod tests {
             };
             assert_eq!(of_failure(&silent).unwrap().id(), id);
         }
+    }
+
+    /// A job of ours that was late, or a client that has been heard and whose certificate, or last word
+    /// behind EAP, is waited for.
+    #[test]
+    fn what_is_not_the_clients_silence_is_not_held_against_it() {
+        let late = HandshakeFailure {
+            suite: None,
+            ..failure(SILENT)
+        };
+        let heard = HandshakeFailure {
+            claimed: Some(Identity::Fqdn("laptop.example".to_owned())),
+            ..failure(SILENT)
+        };
+        assert_eq!((of_failure(&late), of_failure(&heard)), (None, None));
     }
 
     #[test]
@@ -237,29 +295,56 @@ mod tests {
         assert_eq!(of_failure(&later), None);
     }
 
+    fn closed(role: Role, by_certificate: bool, reason: CloseReason, deaf: bool) -> Event {
+        Event::Closed {
+            id: IkeSaId(7),
+            connection: "staff".to_owned(),
+            path: failure(SILENT).path,
+            peer: Identity::Fqdn("laptop.example".to_owned()),
+            account: None,
+            age: Duration::from_secs(70),
+            role,
+            by_certificate,
+            unacknowledged: deaf.then(|| response(ExchangeType::IKE_AUTH)),
+            reason,
+        }
+    }
+
     #[test]
     fn an_end_has_a_cause_if_the_peer_never_took_part() {
-        let deaf = Some(response(ExchangeType::IKE_AUTH));
         let refused = CloseReason::PeerRefused(NotifyType::AUTHENTICATION_FAILED);
-        for (reason, response, id) in [
-            (CloseReason::DeadPeer, deaf, Some("reply-unacknowledged")),
-            (CloseReason::Superseded, deaf, Some("reply-unacknowledged")),
-            (CloseReason::DeadPeer, None, None),
-            (CloseReason::Terminated, deaf, None),
-            (refused, None, Some("certificate-not-accepted")),
+        let (deaf, untrusting) = ("reply-unacknowledged", "certificate-not-accepted");
+        let ours = Role::Responder;
+        for (role, by_certificate, reason, is_deaf, id) in [
+            (ours, true, CloseReason::DeadPeer, true, Some(deaf)),
+            (ours, true, CloseReason::Superseded, true, Some(deaf)),
+            (ours, true, CloseReason::DeadPeer, false, None),
+            (ours, true, CloseReason::Terminated, true, None),
+            (ours, true, refused, false, Some(untrusting)),
+            (ours, false, refused, false, None),
+            (Role::Initiator, true, refused, false, None),
         ] {
-            let verdict = of_end(reason, response);
+            let verdict = of_end(&closed(role, by_certificate, reason, is_deaf));
             assert_eq!(verdict.as_ref().map(Verdict::id), id, "{reason}");
         }
     }
 
     #[test]
-    fn what_the_gateway_itself_connects_to_is_no_client() {
-        let ours = HandshakeFailure {
+    fn what_we_began_is_told_from_the_other_side() {
+        let ours = |incomplete, waiting_for| HandshakeFailure {
             role: Role::Initiator,
-            ..failure(SILENT)
+            incomplete,
+            ..failure(FailureReason::Timeout { waiting_for })
         };
-        assert_eq!(of_failure(&ours), None);
+        let incomplete = Incomplete {
+            missing: vec![2],
+            total: 3,
+        };
+        let lost = of_failure(&ours(Some(incomplete), ExchangeType::IKE_AUTH)).unwrap();
+        assert!(lost.to_string().contains("from the gateway"), "{lost}");
+        let [first, second] = [ExchangeType::IKE_SA_INIT, ExchangeType::IKE_AUTH]
+            .map(|exchange| of_failure(&ours(None, exchange)).unwrap().id());
+        assert_eq!([first, second], ["init-unanswered", "nat-port-blocked"]);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use super::{Endpoint, Output};
 use crate::error::{Error, Violation};
 use crate::event::{Event, HandshakeFailure};
 use crate::gate::{Admission, HalfOpen};
-use crate::limits::INIT_LEN_MAX;
+use crate::limits::{INIT_LEN_MAX, SIZE_TESTS};
 use crate::message::init::{InitRequest, notify_only};
 use crate::message::size_test;
 use crate::sa::{IkeSa, Refused, accept, stateless_reply};
@@ -176,7 +176,13 @@ impl Endpoint {
     /// Says how many octets came, in as many as are wanted of those: with Don't Fragment set, an answer that
     /// does not arrive tells its way's limit. Nothing is kept.
     fn answer_size_test(&mut self, header: &Header, datagram: &Datagram<'_>, wanted: u16) {
-        self.host.stats.count(Stat::SizeTestAnswered);
+        let host = &mut self.host;
+        let address = datagram.path.remote.ip();
+        let answers = &mut self.size_tests;
+        if answers.admit(&SIZE_TESTS, host.now, address).is_err() {
+            return host.stats.count(Stat::SizeTestWithheld);
+        }
+        host.stats.count(Stat::SizeTestAnswered);
         let chain = size_test::answer(wanted, datagram.payload.len());
         self.transmit_reply(header, datagram, &chain);
     }
@@ -204,6 +210,6 @@ impl Endpoint {
             return;
         }
         let mut cx = self.host.context(self.table.spis());
-        cx.transmit(datagram.path, datagram.slot, payload);
+        cx.transmit_whole(datagram.path, datagram.slot, payload);
     }
 }

@@ -124,6 +124,8 @@ pub struct Endpoint {
     gate: Gate,
     /// Who may hear that we do not know an SPI.
     invalid_spis: Throttle,
+    /// How often it was told how long a datagram may be.
+    size_tests: Throttle,
     host: Host,
 }
 
@@ -181,6 +183,7 @@ impl Endpoint {
             leaving: false,
             gate: Gate::new(&mut *entropy),
             invalid_spis: Throttle::default(),
+            size_tests: Throttle::default(),
             host: Host {
                 pools: Pools::new(&config.pools),
                 config,

@@ -11,6 +11,7 @@
 
 use alloc::vec::Vec;
 
+use crate::limits::SIZE_TEST_LEN_MAX;
 use crate::wire::header::HEADER_LEN;
 use crate::wire::iana::NotifyType;
 use crate::wire::payload::GENERIC_LEN;
@@ -57,7 +58,7 @@ pub fn decode(notify: &Notify<'_>) -> Option<u16> {
 
 /// The payloads of an answer of `wanted` octets, or of as many as the question had, if that is less.
 pub(crate) fn answer(wanted: u16, came: usize) -> Chain {
-    let length = usize::from(wanted).min(came);
+    let length = usize::from(wanted).min(came).min(SIZE_TEST_LEN_MAX);
     let least = HEADER_LEN.saturating_add(payload_len(0));
     let mut chain = ChainWriter::default();
     let told = u16::try_from(came).unwrap_or(u16::MAX);

@@ -114,11 +114,21 @@ impl Context<'_> {
     }
 
     pub(crate) fn transmit(&mut self, path: Path, slot: Option<ReplySlot>, payload: Bytes) {
+        self.send(path, slot, payload, false);
+    }
+
+    /// Answers a stranger, in one datagram.
+    pub(crate) fn transmit_whole(&mut self, path: Path, slot: Option<ReplySlot>, payload: Bytes) {
+        self.send(path, slot, payload, true);
+    }
+
+    fn send(&mut self, path: Path, slot: Option<ReplySlot>, payload: Bytes, is_whole: bool) {
         self.stats.count(Stat::Sent);
         self.outputs.push_back(Output::Transmit(Transmit {
             path,
             slot,
             payload,
+            is_whole,
         }));
     }
 

@@ -10,7 +10,7 @@ use super::child::{Agreement, Child, Phase};
 use super::negotiate::Ends;
 use super::succession::Superseding;
 use super::{Context, Core};
-use crate::config::{Connection, Lifetimes};
+use crate::config::{Connection, Credential, Lifetimes};
 use crate::data_plane::{DataPlaneError, EspSaName, Operation, Policies, Tunnel};
 use crate::eap::{Account, Admission};
 use crate::event::{ChildSummary, CloseReason, Event, Unacknowledged};
@@ -314,8 +314,11 @@ impl Estate {
             cx.pools.release(&lease);
         }
         cx.stats.count(Stat::Closed);
+        let credential = &self.connection.credential;
         cx.event(Event::Closed {
             id: core.id,
+            role: core.role,
+            by_certificate: matches!(credential, Credential::Certificates(_)),
             connection: self.connection.name.clone(),
             path: core.path,
             peer: self.peer,

@@ -20,7 +20,7 @@ use crate::error::Unacceptable;
 use crate::event::FailureReason;
 use crate::event::Unacknowledged;
 use crate::job::{Agreed, Job};
-use crate::limits::RESPONSE_REPEATS_MAX;
+use crate::limits::{RESPONSE_REPEATS_MAX, UNACKNOWLEDGED_MIN};
 use crate::message::init::{InitNotifies, InitRequest, InitResponse};
 use crate::nat::NatHashes;
 use crate::stats::Stat;
@@ -356,7 +356,7 @@ impl HalfOpen {
     pub(super) fn unacknowledged(&self, core: &Core) -> Option<Unacknowledged> {
         let length = self.handshake.response.len();
         let length = length.saturating_add(core.path.overhead());
-        (self.repeats > 0).then_some(Unacknowledged {
+        (self.repeats >= UNACKNOWLEDGED_MIN).then_some(Unacknowledged {
             exchange: ExchangeType::IKE_SA_INIT,
             times: self.repeats,
             fragments: 1,

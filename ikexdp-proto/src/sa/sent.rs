@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use bytes::Bytes;
 
 use crate::event::Unacknowledged;
-use crate::limits::DATAGRAM_LEN_MIN;
+use crate::limits::{DATAGRAM_LEN_MIN, UNACKNOWLEDGED_MIN};
 use crate::time::Instant;
 use crate::wire::header::Header;
 
@@ -93,7 +93,7 @@ impl Sent {
     pub(crate) fn unacknowledged(&self) -> Option<Unacknowledged> {
         let longest = self.datagrams.iter().map(Bytes::len).max();
         let longest = longest.unwrap_or(0).saturating_add(self.overhead);
-        (self.repeats > 0).then_some(Unacknowledged {
+        (self.repeats >= UNACKNOWLEDGED_MIN).then_some(Unacknowledged {
             exchange: self.header.exchange,
             times: self.repeats,
             fragments: u16::try_from(self.datagrams.len()).unwrap_or(u16::MAX),
@@ -169,17 +169,17 @@ mod tests {
     fn what_was_asked_for_again_is_not_acknowledged() {
         let mut sent = sent(&[b"four", b"sixsix"], 1280);
         assert_eq!(sent.unacknowledged(), None);
-        let mut known = Unacknowledged {
+        // Once may be a datagram that crossed ours.
+        sent.repeat(OVERHEAD, lowered);
+        assert_eq!(sent.unacknowledged(), None);
+        sent.repeat(OVERHEAD, lowered);
+        let known = Unacknowledged {
             exchange: ExchangeType::IKE_AUTH,
-            times: 1,
+            times: 2,
             fragments: 2,
             datagram_len: 34,
-            lowered: false,
+            lowered: true,
         };
-        sent.repeat(OVERHEAD, lowered);
-        assert_eq!(sent.unacknowledged(), Some(known));
-        sent.repeat(OVERHEAD, lowered);
-        (known.times, known.lowered) = (2, true);
         assert_eq!(sent.unacknowledged(), Some(known));
     }
 

@@ -142,6 +142,9 @@ impl State {
 
     /// What it means that the peer has not gone on.
     pub(super) fn silence(&self) -> FailureReason {
+        if let Some(limit) = self.channel().and_then(Channel::over) {
+            return FailureReason::Refused(limit.into());
+        }
         match self {
             Self::Asking(state) => FailureReason::EapSilent {
                 question: state.asked(),

@@ -302,6 +302,7 @@ impl Driver {
             path,
             slot,
             payload,
+            ..
         } = transmit;
         if let (Some(slot), Some(fast_path)) = (slot, &mut self.fast_path) {
             if fast_path.reply(*slot, path, payload) {
@@ -313,12 +314,17 @@ impl Driver {
     }
 
     fn send_by_kernel(&mut self, now: Instant, transmit: &Transmit) {
-        let Transmit { path, payload, .. } = transmit;
-        // The engine makes a message this long only for a peer that cannot
-        // fragment it, and has said so already.
+        let Transmit {
+            path,
+            payload,
+            is_whole,
+            ..
+        } = transmit;
+        // The engine makes a message this long for a peer that cannot fragment it, and has
+        // said so already, or for who asks how long a datagram may be.
         let length = payload.len().saturating_add(path.overhead());
         let too_long = length > usize::from(self.fragmentation.datagram_len);
-        let may_fragment = too_long && self.ip_fragments;
+        let may_fragment = too_long && self.ip_fragments && !is_whole;
         let sent = self.sockets.send(path, payload, may_fragment);
         if let Err(error) = &sent
             && !too_long

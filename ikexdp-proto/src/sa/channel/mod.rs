@@ -11,6 +11,7 @@ use core::time::Duration;
 use super::Context;
 use super::sent::Sent;
 use crate::crypto::keymat::IkeKeys;
+use crate::error::Limit;
 use crate::event::{Event, FragmentationSummary, Incomplete};
 use crate::fragment::{Added, Reassembly};
 use crate::limits::{DATAGRAM_LEN_MIN, RESPONSE_KEPT, RESPONSE_REPEATS_MAX};
@@ -59,6 +60,8 @@ struct Theirs {
     reassembly: Option<Box<Reassembly>>,
     /// The message that was given up last, if none has come since.
     given_up: Option<Box<Incomplete>>,
+    /// The limit of ours that it was given up for.
+    over: Option<Limit>,
 }
 
 /// Requests of ours.
@@ -160,6 +163,7 @@ impl Channel {
                 forgotten_lowered: false,
                 reassembly: None,
                 given_up: None,
+                over: None,
             },
             ours: Ours {
                 next: Some(next),
@@ -291,8 +295,9 @@ impl Channel {
                 cx.stats.count(Stat::FragmentStale);
                 None
             }
-            Err(_) => {
+            Err(limit) => {
                 cx.stats.count(Stat::OverLimit);
+                self.theirs.over = Some(limit);
                 None
             }
         }
@@ -309,6 +314,7 @@ impl Channel {
         } else {
             self.theirs.reassembly = None;
             self.theirs.given_up = None;
+            self.theirs.over = None;
             self.theirs.busy = true;
             self.theirs.answered.take()
         };
@@ -450,6 +456,7 @@ impl Channel {
     /// Gives up messages under reassembly, for want of memory.
     pub(crate) fn drop_reassembly(&mut self) {
         self.theirs.reassembly = None;
+        self.theirs.over = Some(Limit::Reassembly);
         self.ours.reassembly = None;
     }
 

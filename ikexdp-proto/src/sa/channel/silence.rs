@@ -1,6 +1,7 @@
 //! What is known of a peer that says nothing more.
 
 use super::Channel;
+use crate::error::Limit;
 use crate::event::{Incomplete, Unacknowledged};
 use crate::wire::iana::ExchangeType;
 
@@ -11,6 +12,11 @@ impl Channel {
         let message = theirs.as_ref().or(ours.as_ref());
         let message = message.map(|message| message.incomplete());
         message.or_else(|| self.theirs.given_up.as_deref().cloned())
+    }
+
+    /// The limit of ours that the peer's message was too much for.
+    pub(crate) const fn over(&self) -> Option<Limit> {
+        self.theirs.over
     }
 
     /// Our last response of that exchange, if the peer asked for it again and has not gone on.

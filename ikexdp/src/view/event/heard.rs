@@ -55,7 +55,6 @@ impl From<&Event> for Happening {
                 path,
                 peer,
                 age,
-                unacknowledged,
                 reason,
                 ..
             } => Self::Closed {
@@ -65,7 +64,7 @@ impl From<&Event> for Happening {
                 identity: peer.to_string(),
                 age_s: age.as_secs(),
                 reason: reason.to_string(),
-                told: Told::of_end(*reason, *unacknowledged).into(),
+                told: Told::of_end(event).into(),
             },
             Event::NeedsIpFragments { id, path, length } => Self::NeedsIpFragments {
                 id: id.0,
