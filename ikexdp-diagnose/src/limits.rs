@@ -22,7 +22,7 @@ pub const OCTETS_PER_ATTEMPT: usize = 256 * 1024;
 pub const OCTETS_MAX: usize = 64 * 1024 * 1024;
 
 /// Messages that are kept of all attempts together.
-pub const MESSAGES_MAX: usize = 400_000;
+pub const MESSAGES_MAX: usize = 200_000;
 
 /// Notifies that are remembered of one message. Clients send ten at most.
 pub const NOTIFIES_PER_MESSAGE: usize = 64;
