@@ -31,6 +31,7 @@ mod loss;
 mod malformed;
 mod metrics;
 mod onboarding;
+mod page;
 mod radius;
 mod refusals;
 mod reload;

@@ -12,7 +12,7 @@ mod open;
 mod rules;
 mod table;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use ikexdp_proto::types::MessageId;
 use ikexdp_proto::wire::iana::ExchangeType;

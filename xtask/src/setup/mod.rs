@@ -29,6 +29,7 @@ const LAB: [Tool; 16] = [
     Tool::new("libcharon-extra-plugins", "charon-systemd"),
     Tool::new("libstrongswan-standard-plugins", "charon-systemd"),
     Tool::new("strongswan-swanctl", "swanctl"),
+    Tool::new("chromium", "chromium"),
     Tool::new("ethtool", "ethtool"),
     Tool::new("freeradius", "freeradius"),
     Tool::new("freeradius-utils", "radclient"),
