@@ -358,6 +358,11 @@ impl Collector {
                 "of some attempts not all messages were kept, as there are very many".to_owned(),
             );
         }
+        if self.reading.traffic.left_out {
+            capture.notes.push(
+                "there is more ESP than is kept apart: of some attempts it is not known whether traffic followed".to_owned(),
+            );
+        }
         self.reading
     }
 }

@@ -12,6 +12,8 @@ use crate::time::Moment;
 pub(crate) struct Traffic {
     pub(crate) esp: BTreeMap<Flow, Seen>,
     pub(crate) keepalives: BTreeMap<(SocketAddr, SocketAddr), Seen>,
+    /// Whether there was no room for some.
+    pub(crate) left_out: bool,
 }
 
 /// One direction of a CHILD SA.
@@ -45,6 +47,7 @@ impl Traffic {
     ) {
         count(
             &mut self.esp,
+            &mut self.left_out,
             Flow {
                 source,
                 destination,
@@ -79,11 +82,16 @@ impl Traffic {
         destination: SocketAddr,
         around: Around,
     ) {
-        count(&mut self.keepalives, (source, destination), around);
+        count(
+            &mut self.keepalives,
+            &mut self.left_out,
+            (source, destination),
+            around,
+        );
     }
 }
 
-fn count<K: Ord>(table: &mut BTreeMap<K, Seen>, key: K, around: Around) {
+fn count<K: Ord>(table: &mut BTreeMap<K, Seen>, left_out: &mut bool, key: K, around: Around) {
     if let Some(seen) = table.get_mut(&key) {
         seen.count = seen.count.saturating_add(1);
         seen.last = seen.last.max(around.time);
@@ -97,5 +105,7 @@ fn count<K: Ord>(table: &mut BTreeMap<K, Seen>, key: K, around: Around) {
             last_frame: around.frame,
         };
         table.insert(key, first);
+    } else {
+        *left_out = true;
     }
 }

@@ -169,11 +169,7 @@ fn icmp(case: &Case<'_>, request: &Transfer<'_>) -> Option<Judgement> {
 
 /// Some fragments are there, by whatever view shows that.
 pub(super) fn in_part(case: &Case<'_>, transfer: &Transfer<'_>) -> Judgement {
-    let index = if transfer.direction == Direction::FromClient {
-        case.captures.len().saturating_sub(1)
-    } else {
-        0
-    };
+    let index = case.receiving(transfer.direction);
     let received = transfer.view(index);
     let view = if received.is_seen() {
         received
@@ -183,15 +179,15 @@ pub(super) fn in_part(case: &Case<'_>, transfer: &Transfer<'_>) -> Judgement {
     let direction = transfer.direction;
     let broken = view.messages.iter().find(|message| !message.whole);
     let mut seen = Vec::new();
-    let confidence = if view.times_sent() > 1 || case.captures.len() > 1 {
+    let confidence = if view.times_sent() > 1 || case.has_both() {
         Confidence::Certain
     } else {
         Confidence::Likely
     };
-    if case.captures.len() > 1
+    if case.has_both()
         && let Some(sender) = case.at_sender(transfer)
     {
-        let index = case.captures.len().saturating_sub(1).saturating_sub(index);
+        let index = case.receiving(transfer.direction.reverse());
         seen.push(evidence(index, sender.frames(), sent(sender)));
     }
     match (
@@ -365,19 +361,16 @@ fn ignored(case: &Case<'_>, exchange: &Exchange<'_>) -> Judgement {
         .at_receiver(&exchange.request)
         .unwrap_or_else(|| exchange.request.fullest().1);
     let fragments = view.fragmented().map_or(1, |cut| cut.total);
-    let capture = case.captures.len().saturating_sub(1);
+    let capture = case.receiving(Direction::FromClient);
     let mut seen = vec![evidence(
         capture,
         view.frames(),
         format!("arrived: {}", sent(view)),
     )];
-    let began = case
-        .captures
-        .last()
-        .and_then(|capture| capture.first)
-        .unwrap_or_default();
+    let began = case.captures.get(capture).and_then(|capture| capture.first);
+    let began = began.unwrap_or_default();
     let is_first_seen = case.init().is_none() && exchange.start().since(began) >= BEFORE;
-    let was_elsewhere = case.captures.len() > 1
+    let was_elsewhere = case.has_both()
         && case
             .init()
             .is_some_and(|init| !init.request.view(1).is_seen() && init.response.is_seen());
@@ -412,12 +405,12 @@ pub(super) fn ip_fragments(case: &Case<'_>, direction: Direction) -> Verdict {
 /// Who announced IKE fragmentation.
 pub(super) fn announced(case: &Case<'_>) -> Evidence {
     let said = |announced: Option<bool>| match announced {
-        Some(true) => "does",
-        Some(false) => "does not",
-        None => "is not seen to",
+        Some(true) => "announced",
+        Some(false) => "not announced",
+        None => "not seen",
     };
     remark(format!(
-        "the client {} announce IKE fragmentation (RFC 7383), the gateway {}",
+        "IKE fragmentation (RFC 7383), by the client: {}, by the gateway: {}",
         said(case.client_announced()),
         said(case.gateway_announced())
     ))

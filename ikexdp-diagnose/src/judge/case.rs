@@ -17,12 +17,77 @@ pub(super) struct Case<'a> {
     pub(super) attempt: &'a Attempt,
     pub(super) exchanges: Vec<Exchange<'a>>,
     pub(super) captures: &'a [Capture],
-    /// When the last frame of all captures was seen.
+    pub(super) sight: Sight,
+    /// Whether two captures have a message in common, so that they are of one time.
+    pub(super) is_aligned: bool,
+    /// When the last frame was seen.
     pub(super) end: Moment,
     /// When the same client began anew.
     pub(super) next: Option<Moment>,
     /// What is known of others from its address.
     pub(super) crowd: Crowd,
+}
+
+/// Which captures show an attempt from its beginning to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sight {
+    /// This one alone, and where it was made.
+    One(usize, Vantage),
+    /// The client's, which is the first, and the gateway's.
+    Both,
+}
+
+/// How far what a capture has may be beside its times, as clocks are put right to so much.
+const MARGIN: Duration = Duration::from_secs(1);
+
+impl Sight {
+    /// Of two captures, one that had ended, or had not begun, says nothing of what did not arrive; nor does a client's
+    /// of another client.
+    pub(super) fn of(attempt: &Attempt, captures: &[Capture], is_aligned: bool) -> Self {
+        let [client, gateway] = captures else {
+            return Self::One(
+                0,
+                captures
+                    .first()
+                    .map_or(Vantage::Unknown, |capture| capture.vantage),
+            );
+        };
+        let times = attempt.messages.iter().map(|message| message.time);
+        let (first, last) = (
+            times.clone().min().unwrap_or_default(),
+            times.max().unwrap_or_default(),
+        );
+        let covers = |capture: &Capture| {
+            let (begin, end) = (
+                capture.first.unwrap_or_default(),
+                capture.last.unwrap_or_default(),
+            );
+            begin.since(first) <= MARGIN && last.since(end) <= MARGIN
+        };
+        let is_in = |index: usize| {
+            attempt
+                .messages
+                .iter()
+                .any(|message| message.capture == index)
+        };
+        // Where clocks cannot be compared, it is believed that both are of the same time.
+        match (is_in(0) && covers(client), !is_aligned || covers(gateway)) {
+            (true, true) => Self::Both,
+            (true, false) => Self::One(0, Vantage::Client),
+            (false, _) if is_in(1) => Self::One(1, Vantage::Gateway),
+            (false, _) => Self::One(0, Vantage::Client),
+        }
+    }
+
+    /// When the last frame was seen.
+    pub(super) fn end(self, captures: &[Capture]) -> Moment {
+        let last = |index: usize| captures.get(index)?.last;
+        match self {
+            Self::One(index, _) => last(index),
+            Self::Both => last(0).max(last(1)),
+        }
+        .unwrap_or_default()
+    }
 }
 
 /// Attempts from the same address to the same gateway.
@@ -62,37 +127,52 @@ const REPEAT_IN_VAIN: Duration = Duration::from_secs(3);
 const SILENCE_IN_VAIN: Duration = Duration::from_secs(10);
 
 impl<'a> Case<'a> {
-    /// Where a single capture was made; `None` if there are both.
-    pub(super) fn vantage(&self) -> Option<Vantage> {
-        match self.captures {
-            [_, _] => None,
-            [capture] => Some(capture.vantage),
-            _ => Some(Vantage::Unknown),
+    /// Where the only capture was made that shows the attempt; `None` if there are those of both ends.
+    pub(super) const fn vantage(&self) -> Option<Vantage> {
+        match self.sight {
+            Sight::Both => None,
+            Sight::One(_, vantage) => Some(vantage),
         }
     }
 
+    /// Whether there are captures of both ends.
+    pub(super) const fn has_both(&self) -> bool {
+        matches!(self.sight, Sight::Both)
+    }
+
     /// Whether what reaches the gateway is seen where it arrives.
-    pub(super) fn sees_gateway(&self) -> bool {
+    pub(super) const fn sees_gateway(&self) -> bool {
         matches!(self.vantage(), None | Some(Vantage::Gateway))
     }
 
+    /// The capture that is nearest to who receives what goes that way.
+    pub(super) const fn receiving(&self, direction: Direction) -> usize {
+        match (self.sight, direction) {
+            (Sight::One(index, _), _) => index,
+            (Sight::Both, Direction::FromClient) => 1,
+            (Sight::Both, Direction::FromGateway) => 0,
+        }
+    }
+
     /// The view at the end that a message was for, if there is one.
-    pub(super) fn at_receiver<'t>(&self, transfer: &'t Transfer<'a>) -> Option<&'t View<'a>> {
+    pub(super) const fn at_receiver<'t>(&self, transfer: &'t Transfer<'a>) -> Option<&'t View<'a>> {
         match (self.vantage(), transfer.direction) {
-            (None | Some(Vantage::Gateway), Direction::FromClient) => {
-                Some(transfer.view(self.captures.len().saturating_sub(1)))
+            (None, _)
+            | (Some(Vantage::Gateway), Direction::FromClient)
+            | (Some(Vantage::Client), Direction::FromGateway) => {
+                Some(transfer.view(self.receiving(transfer.direction)))
             }
-            (None | Some(Vantage::Client), Direction::FromGateway) => Some(transfer.view(0)),
             _ => None,
         }
     }
 
     /// The view at the end that sent it.
-    pub(super) fn at_sender<'t>(&self, transfer: &'t Transfer<'a>) -> Option<&'t View<'a>> {
+    pub(super) const fn at_sender<'t>(&self, transfer: &'t Transfer<'a>) -> Option<&'t View<'a>> {
         match (self.vantage(), transfer.direction) {
-            (None | Some(Vantage::Client), Direction::FromClient) => Some(transfer.view(0)),
-            (None | Some(Vantage::Gateway), Direction::FromGateway) => {
-                Some(transfer.view(self.captures.len().saturating_sub(1)))
+            (None, _)
+            | (Some(Vantage::Client), Direction::FromClient)
+            | (Some(Vantage::Gateway), Direction::FromGateway) => {
+                Some(transfer.view(self.receiving(transfer.direction.reverse())))
             }
             _ => None,
         }

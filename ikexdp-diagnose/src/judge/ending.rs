@@ -14,8 +14,6 @@ use crate::verdict::{Direction, Verdict};
 const AT_ONCE: Duration = Duration::from_secs(2);
 /// Nobody fails and begins anew in less: it is another client under the same address.
 const THOUGHT: Duration = Duration::from_millis(500);
-/// Windows asks for life after 9 to 18 s of silence.
-const WINDOWS_SILENCE: Duration = Duration::from_secs(60);
 /// A client in the middle of EAP answers sooner, people and servers included.
 const EAP_SILENCE: Duration = Duration::from_secs(3);
 
@@ -106,7 +104,7 @@ const FIRST_MAX: u32 = 8;
 /// What the client does with an answer that has something inside.
 fn after(case: &Case<'_>, exchange: &Exchange<'_>, inside: Inside, shown: Evidence) -> Judgement {
     let answered = exchange.response.last().unwrap_or_default();
-    let silence = case.end.since(answered);
+    let rounds = case.of_client(&[ExchangeType::IKE_AUTH]).count();
     let mut seen = vec![shown];
     let closing = case
         .of_client(&[ExchangeType::INFORMATIONAL])
@@ -117,7 +115,7 @@ fn after(case: &Case<'_>, exchange: &Exchange<'_>, inside: Inside, shown: Eviden
             &closing.request,
             format!("{after:.3} s after it the client sends INFORMATIONAL, and no traffic follows: it closes"),
         ));
-        return refused_by_client(inside, Confidence::Likely, seen);
+        return refused_by_client(inside, rounds, seen);
     }
     if let Some(next) = case.next.filter(|next| next.since(answered) >= THOUGHT)
         && case.attempt.esp.keepalives == 0
@@ -126,17 +124,8 @@ fn after(case: &Case<'_>, exchange: &Exchange<'_>, inside: Inside, shown: Eviden
         seen.push(remark(format!(
             "after {after:.1} s the same client begins anew, and there is no traffic before that"
         )));
-        return refused_by_client(inside, Confidence::Likely, seen);
+        return refused_by_client(inside, rounds, seen);
     }
-    let is_windows = case.attempt.client_is == Some("Windows");
-    if is_windows && silence >= WINDOWS_SILENCE && case.attempt.esp.keepalives == 0 {
-        let silent = silence.as_secs();
-        seen.push(remark(format!(
-            "for {silent} s nothing follows, and Windows would ask for life by then"
-        )));
-        return refused_by_client(inside, Confidence::Possible, seen);
-    }
-    let rounds = case.of_client(&[ExchangeType::IKE_AUTH]).count();
     if inside == Inside::Little && rounds > 1 {
         // A question of EAP, as it seems, that nobody answers.
         return Judgement::Open;
@@ -144,13 +133,27 @@ fn after(case: &Case<'_>, exchange: &Exchange<'_>, inside: Inside, shown: Eviden
     Judgement::Established
 }
 
-fn refused_by_client(inside: Inside, confidence: Confidence, mut seen: Vec<Evidence>) -> Judgement {
-    if inside == Inside::Little {
-        seen.push(remark("it has no room for a CHILD SA besides the gateway's identity; with keys it is known why"));
-        return failed(Verdict::ChildRefused, confidence, seen);
-    }
-    seen.push(remark(
-        "it has room for certificates and a CHILD SA: what the client dislikes may be the certificate, the signature, or that the CHILD SA is not there; with keys it is known",
-    ));
-    failed(Verdict::CertificateNotAccepted, confidence, seen)
+/// The client does not go on: what it may dislike, by what there is room for.
+fn refused_by_client(inside: Inside, rounds: usize, mut seen: Vec<Evidence>) -> Judgement {
+    let (verdict, confidence, says) = match inside {
+        _ if rounds > 1 => (
+            Verdict::EapRejected,
+            Confidence::Possible,
+            "the client has shown by then that it accepts the gateway's certificate: it ends EAP, or dislikes the CHILD \
+             SA; with keys it is known",
+        ),
+        Inside::OneNotify | Inside::Little => (
+            Verdict::ChildRefused,
+            Confidence::Likely,
+            "it has no room for a CHILD SA besides the gateway's identity; with keys it is known why",
+        ),
+        Inside::Much => (
+            Verdict::CertificateNotAccepted,
+            Confidence::Likely,
+            "it has room for certificates and a CHILD SA: what the client dislikes may be the certificate, the signature, \
+             or that the CHILD SA is not there; with keys it is known",
+        ),
+    };
+    seen.push(remark(says));
+    failed(verdict, confidence, seen)
 }

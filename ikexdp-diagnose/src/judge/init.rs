@@ -177,35 +177,40 @@ fn unanswered(case: &Case<'_>, init: &Exchange<'_>) -> Judgement {
         };
         return failed(Verdict::PerSourceLimit { answered }, confidence, seen);
     }
-    let (unanswered, says) = if case.vantage().is_some() {
-        if case.sees_gateway() {
-            (
-                Unanswered::Silent,
-                "hop limits show that the capture was made at the gateway, where it arrives",
-            )
-        } else {
-            (
-                Unanswered::Unknown,
-                "no answer is in this capture; with the gateway's capture it is known who is silent",
-            )
-        }
-    } else if init.request.view(1).is_seen() {
-        (
-            Unanswered::Silent,
-            "the gateway's capture has the request and no answer",
-        )
-    } else {
-        (
-            Unanswered::RequestLost,
-            "the gateway's capture has nothing of it",
-        )
-    };
+    let (unanswered, confidence, says) = whose_silence(case, init);
     seen.push(remark(says));
-    failed(
-        Verdict::InitUnanswered(unanswered),
-        Confidence::Certain,
-        seen,
-    )
+    failed(Verdict::InitUnanswered(unanswered), confidence, seen)
+}
+
+/// Where a request goes that nobody answers.
+fn whose_silence(case: &Case<'_>, init: &Exchange<'_>) -> (Unanswered, Confidence, &'static str) {
+    match (case.has_both(), case.sees_gateway()) {
+        (true, _) if init.request.view(1).is_seen() => (
+            Unanswered::Silent,
+            Confidence::Certain,
+            "the gateway's capture has the request and no answer",
+        ),
+        (true, _) if case.is_aligned => (
+            Unanswered::RequestLost,
+            Confidence::Certain,
+            "the gateway's capture has nothing of it",
+        ),
+        (true, _) => (
+            Unanswered::RequestLost,
+            Confidence::Likely,
+            "the gateway's capture has nothing of it, nor anything else in common, so that it may be of another time",
+        ),
+        (false, true) => (
+            Unanswered::Silent,
+            Confidence::Certain,
+            "hop limits or directions show that the capture was made at the gateway, where it arrives",
+        ),
+        (false, false) => (
+            Unanswered::Unknown,
+            Confidence::Certain,
+            "no answer is in this capture; with the gateway's capture it is known who is silent",
+        ),
+    }
 }
 
 /// What ICMP says.

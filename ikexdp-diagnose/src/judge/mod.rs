@@ -22,7 +22,7 @@ use crate::contents::Contents;
 use crate::model::{Attempt, Capture, Confidence, Finding, Outcome, Report};
 use crate::time::Moment;
 use crate::verdict::{Direction, Verdict};
-use case::{Case, Crowd, Judgement, evidence, failed};
+use case::{Case, Crowd, Judgement, Sight, evidence, failed};
 
 /// Judges one capture, or two of the same attempts: the client's and the gateway's, in any order.
 ///
@@ -36,7 +36,15 @@ pub fn judge(readings: Vec<Reading>, client: Option<IpAddr>) -> Report {
     } = attempt::assemble(readings, client);
     let neighbours = Neighbours::of(&attempts);
     let judged: Vec<Judgement> = (0..attempts.len())
-        .filter_map(|index| judge_one(&attempts, index, &captures, &neighbours))
+        .filter_map(|index| {
+            judge_one(
+                &attempts,
+                index,
+                &captures,
+                clock_offset.is_some(),
+                &neighbours,
+            )
+        })
         .collect();
     for (attempt, judgement) in attempts.iter_mut().zip(judged) {
         (attempt.outcome, attempt.finding) = match judgement {
@@ -59,18 +67,18 @@ fn judge_one(
     attempts: &[Attempt],
     index: usize,
     captures: &[Capture],
+    is_aligned: bool,
     neighbours: &Neighbours,
 ) -> Option<Judgement> {
     let attempt = attempts.get(index)?;
+    let sight = Sight::of(attempt, captures, is_aligned);
     let case = Case {
         attempt,
         exchanges: exchanges(attempt),
         captures,
-        end: captures
-            .iter()
-            .filter_map(|capture| capture.last)
-            .max()
-            .unwrap_or_default(),
+        sight,
+        is_aligned,
+        end: sight.end(captures),
         next: neighbours.next(attempts, index),
         crowd: neighbours.crowd(attempts, index),
     };

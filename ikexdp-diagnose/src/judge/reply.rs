@@ -147,9 +147,10 @@ fn of_another(case: &Case<'_>, exchange: &Exchange<'_>) -> Option<Judgement> {
             seen,
         ));
     }
-    let is_unsent = case.captures.len() > 1
+    let is_unsent = case.has_both()
         && exchange.response.view(0).is_seen()
         && !exchange.response.view(1).is_seen()
+        && !exchange.request.view(1).is_seen()
         && case
             .init()
             .is_some_and(|init| init.response.view(1).is_seen());

@@ -46,7 +46,7 @@ fn write(text: &mut String, report: &Report) -> fmt::Result {
     if report.attempts.is_empty() && report.verdict.is_none() {
         writeln!(
             text,
-            "\nno attempt: what there is of IKE belongs to IKE SAs that were up before"
+            "\nno attempt: what there is of IKE is of other clients, or of IKE SAs that were up before"
         )?;
     }
     Ok(())
@@ -61,7 +61,7 @@ fn capture(text: &mut String, capture: &Capture, index: usize, count: usize) -> 
         ip_fragments,
         ..
     } = capture;
-    write!(text, "{name}: {format}, {frames} frames")?;
+    write!(text, "{name}: {format}, frames: {frames}")?;
     if let (Some(first), Some(last)) = (capture.first, capture.last) {
         write!(
             text,
@@ -77,8 +77,8 @@ fn capture(text: &mut String, capture: &Capture, index: usize, count: usize) -> 
     let made = match (count, index, capture.vantage) {
         (2, 0, _) => ", taken as the client's",
         (2, ..) => ", taken as the gateway's",
-        (_, _, Vantage::Client) => ", made at the client by its hop limits",
-        (_, _, Vantage::Gateway) => ", made at the gateway by its hop limits",
+        (_, _, Vantage::Client) => ", made at the client as hop limits or directions tell",
+        (_, _, Vantage::Gateway) => ", made at the gateway as hop limits or directions tell",
         (_, _, Vantage::Unknown) => "",
     };
     writeln!(text, "{made}")?;
@@ -216,14 +216,13 @@ fn message(
         (_, true) => "response",
         (_, false) => "request",
     };
+    let from = format!("{}:{}", sender(message.direction), message.source.port());
+    let to = format!("{other}:{}", message.destination.port());
     write!(
         text,
-        "    {:>9.3} s {of}#{:<5} {:>7}:{} > {other}:{} {:>5} octets  {} {kind} {}",
+        "    {:>9.3} s {of}#{:<5} {from:>13} > {to:<13} {:>5} octets  {} {kind} {}",
         seconds(message.time, first),
         frame(message),
-        sender(message.direction),
-        message.source.port(),
-        message.destination.port(),
         message.datagram_len,
         exchange(message),
         message.header.message_id.0,
@@ -236,7 +235,9 @@ fn message(
         (count, true) => write!(text, ", in {count} IP fragments")?,
         (count, false) => write!(text, ", {count} IP FRAGMENTS OF MORE")?,
     }
-    if let Contents::Unreadable(why) = message.contents {
+    if let Contents::Unreadable(why) = message.contents
+        && message.whole
+    {
         write!(text, ", {why}")?;
     }
     if let Contents::Clear(clear) = &message.contents

@@ -1,5 +1,6 @@
 //! Whole captures: what is said of each.
 
+mod formats;
 mod hostile;
 mod script;
 mod two;

@@ -194,3 +194,47 @@ fn an_answer_that_nobody_here_sent_is_another_gateway_s() {
         script.wait(5000);
     });
 }
+
+/// The gateway's capture has other clients as well, and goes on for longer or ends before.
+#[test]
+fn what_one_capture_cannot_show_is_not_lost() {
+    let mut client = Script::new(Vantage::Client);
+    client
+        .ask()
+        .accept()
+        .sealed(FromClient, 1, 300)
+        .sealed(FromGateway, 1, 300)
+        .wait(2000);
+    let mut gateway = Script::new(Vantage::Gateway);
+    gateway
+        .ask()
+        .accept()
+        .sealed(FromClient, 1, 300)
+        .sealed(FromGateway, 1, 300);
+    // Somebody else, while the client's capture goes on and behind its end.
+    for number in [1000, 1001] {
+        gateway.wait(500).anew((number, number + 1000)).spi = number.into();
+        gateway.ask().accept();
+        gateway
+            .sealed(FromClient, 1, 300)
+            .sealed(FromGateway, 1, 300)
+            .wait(5000);
+    }
+    // The client once more, when the gateway's capture has ended.
+    client.wait(30_000).anew((501, 4501)).ask().accept();
+    client
+        .sealed(FromClient, 1, 300)
+        .sealed(FromGateway, 1, 300);
+    let client = read("client", &*client.pcap()).unwrap();
+    let gateway = read("gateway", &*gateway.pcap_ahead(AHEAD)).unwrap();
+    let report = judge(vec![client, gateway], None);
+    let text = report::text::of(&report);
+    assert_eq!(report.attempts.len(), 4, "{text}");
+    assert!(
+        report
+            .attempts
+            .iter()
+            .all(|attempt| attempt.outcome == Outcome::Established),
+        "{text}"
+    );
+}

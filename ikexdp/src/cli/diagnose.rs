@@ -220,3 +220,73 @@ fn open(path: &Path) -> Result<Reading, DiagnoseError> {
         source,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+    use std::fs;
+    use tempfile::TempDir;
+
+    use crate::cli::Cli;
+
+    /// pcap of Ethernet, with one frame of ARP.
+    const ARP: [u8; 56] = {
+        let mut file = [0; 56];
+        let start: [u8; 24] = [
+            0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 1, 0, 0, 0,
+        ];
+        let mut index = 0;
+        while index < start.len() {
+            file[index] = start[index];
+            index += 1;
+        }
+        (file[32], file[36]) = (16, 16);
+        (file[52], file[53]) = (8, 6);
+        file
+    };
+
+    fn diagnose(content: &[u8], options: &[&str]) -> (String, CliError) {
+        let directory = TempDir::new().unwrap();
+        let path = directory.path().join("capture");
+        fs::write(&path, content).unwrap();
+        let arguments = ["ikexdp", "diagnose", path.to_str().unwrap()];
+        let cli = Cli::try_parse_from(arguments.iter().chain(options)).unwrap();
+        let mut out = Vec::new();
+        let error = cli.execute(&mut out).unwrap_err();
+        (String::from_utf8(out).unwrap(), error)
+    }
+
+    #[test]
+    fn a_capture_without_ike_is_told_and_ends_with_4() {
+        let (text, error) = diagnose(&ARP, &[]);
+        assert!(
+            text.contains("[no-ike]") && text.contains("Windows shows: 800"),
+            "{text}"
+        );
+        assert_eq!(error.exit_status(), 4);
+        let (json, error) = diagnose(&ARP, &["--json"]);
+        let report: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(report["verdict"]["id"], "no-ike");
+        assert_eq!(report["captures"][0]["frames"], 1);
+        assert_eq!(error.exit_status(), 4);
+    }
+
+    #[test]
+    fn what_is_no_capture_ends_with_1_and_a_hint() {
+        let (text, error) = diagnose(b"12:00:01 IP 192.0.2.7.500 > 192.0.2.1.500", &[]);
+        assert_eq!((text.as_str(), error.exit_status()), ("", 1));
+        let cause = std::error::Error::source(&error).unwrap().to_string();
+        assert!(cause.contains("hint: `tcpdump -w FILE`"), "{cause}");
+    }
+
+    #[test]
+    fn standard_input_is_there_once() {
+        let cli = Cli::try_parse_from(["ikexdp", "diagnose", "-", "-"]).unwrap();
+        let error = cli.execute(&mut Vec::new()).unwrap_err();
+        assert!(
+            matches!(error, CliError::Diagnose(DiagnoseError::InputTwice)),
+            "{error}"
+        );
+    }
+}

@@ -23,7 +23,7 @@ pub(crate) use self::{
 /// `libstrongswan-standard-plugins` has the cryptography, `libcharon-extauth-plugins` EAP-MSCHAPv2,
 /// `libcharon-extra-plugins` ESP in user space; they come with the daemon where they are not packages
 /// of their own.
-const LAB: [Tool; 16] = [
+const LAB: [Tool; 17] = [
     Tool::new("charon-systemd", "charon-systemd"),
     Tool::new("libcharon-extauth-plugins", "charon-systemd"),
     Tool::new("libcharon-extra-plugins", "charon-systemd"),
