@@ -11,11 +11,14 @@ use crate::printable::printable;
 use crate::time::Moment;
 use crate::verdict::Verdict;
 
+/// Characters of one payload: who sends more wants to fill the page.
+const SAYS_SHOWN: usize = 2000;
+
 /// The attempt; times of its messages are counted from its first.
 pub(super) fn of(attempt: &Attempt, report: &Report, zero: Moment) -> Markup {
     let times = attempt.messages.iter().map(|message| message.time);
     let first = times.min().unwrap_or(zero);
-    let rows = rows(attempt, report.captures.len());
+    let (rows, left) = rows(attempt, report.captures.len());
     let heading = format!("attempt-{}-heading", attempt.number);
     html! {
         article id={ "attempt-" (attempt.number) } class=(attempt.outcome.name()) aria-labelledby=(heading) {
@@ -35,7 +38,7 @@ pub(super) fn of(attempt: &Attempt, report: &Report, zero: Moment) -> Markup {
                 }
             }
             (diagram::of(attempt, &rows, first))
-            (table(attempt, &rows, first))
+            (table(attempt, (&rows, left), first))
             @if let Some(inside) = &attempt.inside { (self::inside(inside, first)) }
         }
     }
@@ -91,8 +94,9 @@ fn evidence(evidence: &Evidence, report: &Report) -> Markup {
 }
 
 /// What the diagram shows, for who reads better than sees.
-fn table(attempt: &Attempt, rows: &[Row], first: Moment) -> Markup {
-    let left = attempt.messages_left_out;
+fn table(attempt: &Attempt, (rows, left): (&[Row], usize), first: Moment) -> Markup {
+    let left = u64::try_from(left).unwrap_or(u64::MAX);
+    let left = left.saturating_add(attempt.messages_left_out);
     html! {
         details {
             summary { "The same as a table" }
@@ -147,7 +151,7 @@ fn opened(opened: &Opened, first: Moment) -> Markup {
             dl class="payloads" {
                 @for payload in &opened.payloads {
                     dt { (printable(&payload.name)) " " small { (payload.length) " octets" } }
-                    dd { (printable(&payload.says)) }
+                    dd { (printable(&payload.says).chars().take(SAYS_SHOWN).collect::<String>()) }
                 }
             }
         }

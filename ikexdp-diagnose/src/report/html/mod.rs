@@ -22,8 +22,11 @@ const POLICY: &str =
 /// Colours and measures, for screens and for paper.
 const STYLE: &str = include_str!("style.css");
 
-/// Attempts that get a diagram: a page of more is not read, and takes a browser's memory.
+/// Attempts on a page: one of more is not read, and takes a browser's memory.
 const ATTEMPTS_SHOWN: usize = 200;
+
+/// Messages on a page, after which no further attempt is begun: each takes a kilobyte.
+const MESSAGES_SHOWN: usize = 5000;
 
 /// The page on `report`.
 #[must_use]
@@ -60,8 +63,15 @@ fn main(report: &Report) -> Markup {
         .attempts
         .iter()
         .partition(|attempt| attempt.outcome == Outcome::Failed);
-    let all = failed.into_iter().chain(others);
-    let left = report.attempts.len().saturating_sub(ATTEMPTS_SHOWN);
+    let mut messages: usize = 0;
+    let fits = |attempt: &&Attempt| {
+        let is_room = messages < MESSAGES_SHOWN;
+        messages = messages.saturating_add(attempt.messages.len());
+        is_room
+    };
+    let all = failed.into_iter().chain(others).take(ATTEMPTS_SHOWN);
+    let shown: Vec<_> = all.take_while(fits).collect();
+    let left = report.attempts.len().saturating_sub(shown.len());
     html! {
         @if let Some(verdict) = &report.verdict {
             article class="failed" {
@@ -73,7 +83,7 @@ fn main(report: &Report) -> Markup {
             p { "No attempt: what there is of IKE belongs to IKE SAs that were up before." }
         }
         @if report.attempts.len() > 1 { (contents(report)) }
-        @for attempt in all.take(ATTEMPTS_SHOWN) {
+        @for attempt in shown {
             (attempt::of(attempt, report, zero))
         }
         @if left > 0 {

@@ -12,6 +12,9 @@ use crate::verdict::Direction;
 /// Rows of one diagram: more than that nobody reads.
 const ROWS: usize = 300;
 
+/// Fragments that are named of one message.
+const PIECES: usize = 8;
+
 /// One arrow.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Row {
@@ -47,8 +50,8 @@ impl Fate {
     }
 }
 
-/// The rows of an attempt, by time, of so many captures.
-pub(super) fn rows(attempt: &Attempt, captures: usize) -> Vec<Row> {
+/// The rows of an attempt, by time, of so many captures; and how many are left out.
+pub(super) fn rows(attempt: &Attempt, captures: usize) -> (Vec<Row>, usize) {
     let mut rows = messages(attempt, captures);
     if captures < 2 {
         rows.extend(missing(attempt));
@@ -64,8 +67,9 @@ pub(super) fn rows(attempt: &Attempt, captures: usize) -> Vec<Row> {
         notes: vec![format!("frame {}", icmp.frame)],
     }));
     rows.sort_by_key(|row| row.at);
+    let left = rows.len().saturating_sub(ROWS);
     rows.truncate(ROWS);
-    rows
+    (rows, left)
 }
 
 /// Whether somebody between two captures rewrites addresses or ports.
@@ -186,10 +190,10 @@ fn missing(attempt: &Attempt) -> Vec<Row> {
         }
     }
     let row = |((direction, _, _, total), (numbers, last)): (_, (BTreeSet<u16>, &Message))| {
-        let missing: Vec<String> = (1..=total)
-            .filter(|number| !numbers.contains(number))
-            .map(|number| number.to_string())
-            .collect();
+        let missing = (1..=total).filter(|number| !numbers.contains(number));
+        // A message may claim to be in 65,535.
+        let first = missing.take(PIECES).map(|number| number.to_string());
+        let missing: Vec<String> = first.collect();
         (!missing.is_empty()).then(|| Row {
             at: last.time,
             direction,
@@ -210,7 +214,7 @@ fn missing(attempt: &Attempt) -> Vec<Row> {
 fn loose(fragments: &LooseFragments) -> Row {
     let pieces = fragments.pieces.iter();
     let places: Vec<String> = pieces
-        .take(8)
+        .take(PIECES)
         .map(|piece| {
             let end = piece.offset.saturating_add(piece.length);
             format!("{} to {end}", piece.offset)

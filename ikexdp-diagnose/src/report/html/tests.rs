@@ -101,7 +101,8 @@ fn message(script: Script, number: u32) -> Script {
 
 /// What becomes of each row.
 fn fates(attempt: &Attempt, captures: usize) -> Vec<(String, Fate, bool)> {
-    let rows = rows(attempt, captures).into_iter();
+    let (rows, _) = rows(attempt, captures);
+    let rows = rows.into_iter();
     rows.map(|row| (row.label, row.fate, row.repeats)).collect()
 }
 
@@ -200,4 +201,17 @@ fn a_page_has_an_end() {
     assert_eq!(page.matches("<svg ").count(), ATTEMPTS_SHOWN);
     assert!(page.contains("And 7 attempts more"));
     assert!(of(&Report::default()).contains("No attempt"));
+    // Few of many messages, one of which says that it is in more fragments than there are.
+    let mut long = one;
+    let mut message = long.messages[0].clone();
+    message.fragment = Some(FragmentNumber {
+        number: 9,
+        total: u16::MAX,
+    });
+    long.messages = vec![message; 2000];
+    report.attempts = vec![long; 9];
+    let page = of(&report);
+    assert_eq!(page.matches("<svg ").count(), 3);
+    assert!(page.contains("And 6 attempts more") && page.contains("messages more"));
+    assert!(page.len() < 2_000_000, "{}", page.len());
 }
