@@ -447,6 +447,7 @@ fn a_client_that_stops_at_a_bad_certificate_is_explained() {
         );
         let all = evidence.join("\n");
         assert_eq!(all.contains("vpn.example.net"), change.is_some(), "{all}");
+        assert_eq!(all.contains("must know"), change.is_none(), "{all}");
     }
 }
 
