@@ -17,6 +17,7 @@
 pub mod addresses;
 pub mod answer;
 pub mod bpf;
+pub mod browser;
 pub mod capture;
 pub mod check;
 pub mod confined;

@@ -155,29 +155,32 @@ fn a_capture_has_all_of_a_handshake_however_ike_comes_in() {
 #[test]
 #[ignore = "needs CAP_NET_ADMIN"]
 fn xdp_hides_ike_unless_the_daemon_is_asked_and_only_as_long() {
-    let case = Case::psk(V4);
-    let (lab, gateway, client) = case.start();
-    let mut blind = begin(&lab, &["--socket", "/run/nowhere.sock"]);
-    says(
-        &blind,
-        "warning: XDP takes IKE from the interface before it can be captured",
-    );
-    connect(&gateway, &client);
-    blind.signal(Signal::SIGTERM);
-    assert!(blind.wait().success());
-    says(&blind, "XDP kept back: redirect_ike");
-    assert_eq!(ike(&read(&lab).datagrams), []);
+    for transport in [Transport::Native, Transport::Generic] {
+        let mut case = Case::psk(V4);
+        case.gateway.transport = transport;
+        let (lab, gateway, client) = case.start();
+        let mut blind = begin(&lab, &["--socket", "/run/nowhere.sock"]);
+        says(
+            &blind,
+            "warning: XDP takes IKE from the interface before it can be captured",
+        );
+        connect(&gateway, &client);
+        blind.signal(Signal::SIGTERM);
+        assert!(blind.wait().success());
+        says(&blind, "XDP kept back: redirect_ike");
+        assert_eq!(ike(&read(&lab).datagrams), []);
 
-    let mut killed = begin(&lab, &["--force"]);
-    gateway.wait_for_line("IKE is left to the kernel for a capture");
-    assert_eq!(gateway.status().captures, 1);
-    killed.signal(Signal::SIGKILL);
-    killed.wait();
-    gateway.wait_for_line("a capture has ended");
-    until("XDP", || (gateway.status().captures == 0).then_some(()));
-    connect(&gateway, &client);
-    assert!(gateway.count(|stats| &stats.xdp, "redirect_ike") > 1);
-    assert_eq!(gateway.count(|stats| &stats.xdp, "pass_observed"), 0);
+        let mut killed = begin(&lab, &["--force"]);
+        gateway.wait_for_line("IKE is left to the kernel for a capture");
+        assert_eq!(gateway.status().captures, 1);
+        killed.signal(Signal::SIGKILL);
+        killed.wait();
+        gateway.wait_for_line("a capture has ended");
+        until("XDP", || (gateway.status().captures == 0).then_some(()));
+        connect(&gateway, &client);
+        assert!(gateway.count(|stats| &stats.xdp, "redirect_ike") > 1);
+        assert_eq!(gateway.count(|stats| &stats.xdp, "pass_observed"), 0);
+    }
 }
 
 /// Fragments of IKE are there, of which only the first has ports; traffic is not.

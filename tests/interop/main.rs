@@ -33,6 +33,7 @@ mod malformed;
 mod metrics;
 mod mtu;
 mod onboarding;
+mod page;
 mod probe;
 mod radius;
 mod refusals;

@@ -8,6 +8,7 @@ use x509_cert::Certificate as X509;
 use x509_cert::ext::pkix::name::GeneralName;
 use x509_cert::ext::pkix::{BasicConstraints, ExtendedKeyUsage, SubjectAltName};
 
+use crate::printable::printable;
 use crate::time::Moment;
 
 /// What is read of a certificate.
@@ -92,9 +93,9 @@ impl Certificate {
         };
         Some(Self {
             length: der.len(),
-            subject: shown(&subject.to_string()),
+            subject: printable(&subject.to_string()),
             common_names: common_names.collect(),
-            issuer: shown(&content.issuer().to_string()),
+            issuer: printable(&content.issuer().to_string()),
             names,
             usages,
             not_before: moment(validity.not_before),
@@ -148,8 +149,8 @@ impl Certificate {
 impl AlternativeName {
     fn of(name: &GeneralName) -> Self {
         match name {
-            GeneralName::DnsName(name) => Self::Dns(shown(name.as_str())),
-            GeneralName::Rfc822Name(name) => Self::Mail(shown(name.as_str())),
+            GeneralName::DnsName(name) => Self::Dns(printable(name.as_str())),
+            GeneralName::Rfc822Name(name) => Self::Mail(printable(name.as_str())),
             GeneralName::IpAddress(address) => address_of(address.as_bytes())
                 .map_or(Self::Other("malformed address"), Self::Address),
             GeneralName::UniformResourceIdentifier(_) => Self::Other("URI"),
@@ -217,13 +218,5 @@ fn address_of(octets: &[u8]) -> Option<IpAddr> {
 
 /// The text of a string of ASN.1 in one of the usual types.
 fn text(octets: &[u8]) -> Option<String> {
-    std::str::from_utf8(octets).ok().map(shown)
-}
-
-/// What others have written, in one line.
-fn shown(text: &str) -> String {
-    text.escape_debug()
-        .to_string()
-        .replace("\\'", "'")
-        .replace("\\\"", "\"")
+    std::str::from_utf8(octets).ok().map(printable)
 }

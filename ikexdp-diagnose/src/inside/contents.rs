@@ -23,6 +23,7 @@ use super::certificate::Certificate;
 use super::open::Plaintext;
 use super::{Described, Opened};
 use crate::limits::{NOTIFIES_PER_MESSAGE, PAYLOADS_PER_MESSAGE};
+use crate::printable::printable;
 
 /// What an opened message says, for who judges.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -162,7 +163,7 @@ impl Facts {
             says.push_str(&format!(", {method}"));
             if (packet.code, method) == (EapCode::RESPONSE, EapType::IDENTITY) {
                 let name = String::from_utf8_lossy(data);
-                says.push_str(&format!(": {}", name.escape_debug()));
+                says.push_str(&format!(": {}", printable(&name)));
             }
         }
         if let Some(error) = error {

@@ -93,13 +93,12 @@ fn silent(attempt: &Attempt, inside: &Inside) -> Option<Finding> {
         return None;
     }
     let mut evidence = vec![said(shown)];
-    let faults = faults(inside, Direction::FromGateway, shown.capture);
-    let confidence = if faults.is_empty() {
-        Confidence::Possible
-    } else {
+    let confidence = if has_fault(inside, Direction::FromGateway) {
         Confidence::Likely
+    } else {
+        Confidence::Possible
     };
-    evidence.extend(faults);
+    evidence.extend(faults(inside, Direction::FromGateway, shown.capture));
     evidence.push(Evidence {
         says: "the client says nothing more".to_owned(),
         frames: Vec::new(),
@@ -227,15 +226,30 @@ fn short(payload: &super::Described) -> String {
     }
 }
 
-/// What is wrong with what one side has shown.
+/// What is wrong with what one side has shown; or else what the other side must know of it.
 fn faults(inside: &Inside, about: Direction, capture: usize) -> Vec<Evidence> {
-    let faults = inside.remarks.iter();
-    let faults = faults.filter(|it| it.weight == Weight::Fault && it.about == about);
-    faults
-        .map(|remark| Evidence {
-            capture,
-            frames: Vec::new(),
-            says: remark.says.clone(),
-        })
+    let of = |weight| {
+        let remarks = inside.remarks.iter();
+        remarks.filter(move |it| it.about == about && it.weight == weight)
+    };
+    let evidence = |says: String| Evidence {
+        capture,
+        frames: Vec::new(),
+        says,
+    };
+    let faults: Vec<_> = of(Weight::Fault)
+        .map(|it| evidence(it.says.clone()))
+        .collect();
+    if !faults.is_empty() {
+        return faults;
+    }
+    of(Weight::Note)
+        .map(|it| evidence(it.says.clone()))
         .collect()
+}
+
+/// Whether what one side has shown has a fault.
+fn has_fault(inside: &Inside, about: Direction) -> bool {
+    let mut remarks = inside.remarks.iter();
+    remarks.any(|it| it.about == about && it.weight == Weight::Fault)
 }

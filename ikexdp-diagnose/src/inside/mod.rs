@@ -5,6 +5,8 @@
 //!                                                  └── certificate.rs ──┘    judge.rs <────┘
 //! ```
 
+#[cfg(test)]
+mod anything;
 mod certificate;
 mod contents;
 mod judge;
@@ -12,7 +14,7 @@ mod open;
 mod rules;
 mod table;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use ikexdp_proto::types::MessageId;
 use ikexdp_proto::wire::iana::ExchangeType;

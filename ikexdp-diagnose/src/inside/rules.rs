@@ -214,7 +214,10 @@ impl Remarks {
                 "{owner} is of {}, whose certificate is not among those sent",
                 leaf.issuer
             )),
-            Some(_) => {}
+            Some(_) => {
+                let last = rest.last().map_or(&leaf.issuer, |last| &last.issuer);
+                self.note(format!("{owner} leads to {last}, which the other side must know"));
+            }
         }
     }
 

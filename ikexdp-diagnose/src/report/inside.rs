@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::{seconds, sender};
 use crate::inside;
 use crate::inside::Weight;
+use crate::printable::printable;
 use crate::time::Moment;
 
 /// Octets of a payload's words that are shown at a terminal.
@@ -115,7 +116,7 @@ pub(super) fn write(text: &mut String, inside: &inside::Inside, first: Moment) -
             opened.length,
         )?;
         for payload in &opened.payloads {
-            let says: String = payload.says.chars().take(SAYS_SHOWN).collect();
+            let says: String = printable(&payload.says).chars().take(SAYS_SHOWN).collect();
             let (name, length) = (&payload.name, payload.length);
             writeln!(text, "      {name:<8} {length:>5} octets  {says}")?;
         }
@@ -132,7 +133,7 @@ pub(super) fn write(text: &mut String, inside: &inside::Inside, first: Moment) -
             Weight::Fault => "fault",
             Weight::Note => "note",
         };
-        writeln!(text, "    {weight}: {}", remark.says)?;
+        writeln!(text, "    {weight}: {}", printable(&remark.says))?;
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! Reports: for people at a terminal, and for programs.
 
+pub mod html;
 mod inside;
 pub mod json;
 pub mod text;

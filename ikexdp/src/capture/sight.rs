@@ -44,17 +44,25 @@ impl Sight {
         };
         let attached = Attached::find(interface);
         let asked = hold(socket, &Request::Observe);
-        sight.judge(attached, asked);
+        sight.judge(interface, attached, asked);
         sight
     }
 
     fn judge(
         &mut self,
+        interface: &str,
         attached: Result<Attached, AttachedError>,
         asked: Result<(Observation, Held), ClientError>,
     ) {
         let is_ours = attached.is_ok();
         match asked {
+            // It leaves IKE alone where nobody looks, and another one takes it here.
+            Ok((Observation { xdp: Some(xdp), .. }, _))
+                if is_ours && xdp.interface != interface =>
+            {
+                let other = xdp.interface;
+                self.hidden(&format!("the daemon that was asked serves {other}"));
+            }
             Ok((
                 Observation {
                     xdp: Some(xdp),

@@ -1,8 +1,9 @@
 //! Says why attempts of a capture failed.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, BufReader, Read, Write};
 use std::net::IpAddr;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -40,6 +41,9 @@ pub(super) struct Options {
     /// Write JSON
     #[arg(long)]
     json: bool,
+    /// Write a page for a browser as well, with a drawing of each attempt; one that is there is replaced
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
 }
 
 /// Why a diagnosis fails, or what it ends with.
@@ -58,6 +62,15 @@ pub enum DiagnoseError {
     #[error("cannot open {}", path.display())]
     Open {
         /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The page cannot be written.
+    #[error("cannot write {}", path.display())]
+    Page {
+        /// Where to.
         path: PathBuf,
         /// Why.
         #[source]
@@ -90,7 +103,11 @@ impl DiagnoseError {
         match self {
             Self::Failed(_) => 3,
             Self::NoIke => 4,
-            Self::Capture { .. } | Self::Open { .. } | Self::InputTwice | Self::NoKeys => 1,
+            Self::Capture { .. }
+            | Self::Open { .. }
+            | Self::InputTwice
+            | Self::NoKeys
+            | Self::Page { .. } => 1,
         }
     }
 }
@@ -107,6 +124,9 @@ pub(super) fn execute(options: &Options, out: &mut impl Write) -> Result<(), Cli
         let keys = keys(&options.keys)?;
         look(&mut report, &keys, options.name.as_deref());
     }
+    if let Some(path) = &options.html {
+        write_page(path, &report::html::of(&report))?;
+    }
     if options.json {
         serde_json::to_writer_pretty(&mut *out, &report::json::of(&report))
             .map_err(io::Error::from)?;
@@ -122,6 +142,19 @@ pub(super) fn execute(options: &Options, out: &mut impl Write) -> Result<(), Cli
         0 => Ok(()),
         count => Err(DiagnoseError::Failed(count).into()),
     }
+}
+
+/// For the owner alone: a page says who connects from where.
+fn write_page(path: &Path, page: &str) -> Result<(), DiagnoseError> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    let written = options
+        .open(path)
+        .and_then(|mut file| file.write_all(page.as_bytes()));
+    written.map_err(|source| DiagnoseError::Page {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 /// Reads all tables; says which of their lines are of no use.

@@ -23,12 +23,13 @@ pub(crate) use self::{
 /// `libstrongswan-standard-plugins` has the cryptography, `libcharon-extauth-plugins` EAP-MSCHAPv2,
 /// `libcharon-extra-plugins` ESP in user space; they come with the daemon where they are not packages
 /// of their own.
-const LAB: [Tool; 16] = [
+const LAB: [Tool; 17] = [
     Tool::new("charon-systemd", "charon-systemd"),
     Tool::new("libcharon-extauth-plugins", "charon-systemd"),
     Tool::new("libcharon-extra-plugins", "charon-systemd"),
     Tool::new("libstrongswan-standard-plugins", "charon-systemd"),
     Tool::new("strongswan-swanctl", "swanctl"),
+    Tool::new("chromium", "chromium"),
     Tool::new("ethtool", "ethtool"),
     Tool::new("freeradius", "freeradius"),
     Tool::new("freeradius-utils", "radclient"),
