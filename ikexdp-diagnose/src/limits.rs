@@ -25,7 +25,7 @@ pub const OCTETS_PER_ATTEMPT: usize = 256 * 1024;
 pub const OCTETS_MAX: usize = 64 * 1024 * 1024;
 
 /// Messages that are kept of all attempts together.
-pub const MESSAGES_MAX: usize = 400_000;
+pub const MESSAGES_MAX: usize = 200_000;
 
 /// Payloads that are read of one message, and attributes of one payload: Windows sends one CERTREQ and a dozen
 /// others, others a CERTREQ for each authority.

@@ -52,12 +52,12 @@ pub(super) fn is_carrying(case: &Case<'_>) -> bool {
 /// The last exchange of IKE_AUTH is answered, and the client did not ask again.
 pub(super) fn judge(case: &Case<'_>, exchange: &Exchange<'_>) -> Judgement {
     let (_, view) = exchange.response.fullest();
+    if exchange.kind != ExchangeType::IKE_AUTH {
+        return intermediate(case, exchange);
+    }
     let Some(inside) = Inside::of(case, view) else {
         return Judgement::Open;
     };
-    if exchange.kind != ExchangeType::IKE_AUTH {
-        return Judgement::Open;
-    }
     let rounds = case.of_client(&[ExchangeType::IKE_AUTH]).count();
     let is_first = rounds == 1 && is_the_first(exchange);
     let answered = exchange.response.last().unwrap_or_default();
@@ -85,6 +85,20 @@ pub(super) fn judge(case: &Case<'_>, exchange: &Exchange<'_>) -> Judgement {
         }
         Inside::Little | Inside::Much => after(case, exchange, inside, shown),
     }
+}
+
+/// IKE_INTERMEDIATE was answered, and no IKE_AUTH followed.
+fn intermediate(case: &Case<'_>, exchange: &Exchange<'_>) -> Judgement {
+    let silence = case.end.since(exchange.response.last().unwrap_or_default());
+    if case.next.is_none() && silence < EAP_SILENCE {
+        return Judgement::Open;
+    }
+    let says = format!(
+        "IKE_INTERMEDIATE is answered, and nothing follows for {:.1} s",
+        silence.as_secs_f64()
+    );
+    let seen = vec![case.shown_by(&exchange.response, says)];
+    failed(Verdict::NoAuthRequest, Confidence::Possible, seen)
 }
 
 /// Whether an exchange is the first of IKE_AUTH: 1, or behind those of IKE_INTERMEDIATE.

@@ -1,9 +1,11 @@
 //! The report for people.
 
+use std::collections::BTreeSet;
 use std::fmt::{self, Write};
 
 use super::inside;
 use super::{date, exchange, seconds, sender, zero};
+use crate::attempt::client_end;
 use crate::contents::Contents;
 use crate::message::Message;
 use crate::model::{Attempt, Capture, Confidence, Evidence, Outcome, Report, Vantage};
@@ -126,6 +128,7 @@ fn attempt(text: &mut String, attempt: &Attempt, report: &Report, zero: Moment) 
         seconds(first, zero),
         seconds(last, first),
     )?;
+    nat(text, attempt)?;
     if let Some(finding) = &attempt.finding {
         verdict(text, &finding.verdict, finding.confidence)?;
         writeln!(text, "  evidence:")?;
@@ -140,6 +143,27 @@ fn attempt(text: &mut String, attempt: &Attempt, report: &Report, zero: Moment) 
         messages(text, attempt, report, first)?;
     }
     Ok(())
+}
+
+/// Whom the gateway sees, if a NAT has changed that.
+fn nat(text: &mut String, attempt: &Attempt) -> fmt::Result {
+    let ends = |capture: usize| {
+        let messages = attempt
+            .messages
+            .iter()
+            .filter(move |message| message.capture == capture);
+        messages.map(client_end).collect::<BTreeSet<_>>()
+    };
+    let (sent, seen) = (ends(0), ends(1));
+    let changed: Vec<String> = seen.difference(&sent).map(ToString::to_string).collect();
+    if sent.is_empty() || changed.is_empty() {
+        return Ok(());
+    }
+    writeln!(
+        text,
+        "  a NAT is between; the gateway sees the client as {}",
+        changed.join(", ")
+    )
 }
 
 fn verdict(text: &mut String, verdict: &Verdict, confidence: Confidence) -> fmt::Result {

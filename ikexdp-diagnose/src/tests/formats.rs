@@ -122,8 +122,7 @@ fn assert_established(report: &Report) {
 }
 
 /// Two sections in two byte orders, and interfaces of two kinds.
-#[test]
-fn pcapng_has_sections_and_interfaces() {
+pub(super) fn pcapng() -> Vec<u8> {
     let frames = frames();
     let mut file = Vec::new();
     for (order, part) in [(Order(false), &frames[..2]), (Order(true), &frames[2..])] {
@@ -142,10 +141,15 @@ fn pcapng_has_sections_and_interfaces() {
             file.extend(order.packet(interface, *time, octets));
         }
     }
-    let report = judged(&file);
+    file
+}
+
+#[test]
+fn pcapng_has_sections_and_interfaces() {
+    let report = judged(&pcapng());
     assert_established(&report);
     let first = report.captures[0].first.unwrap();
-    assert_eq!(first.0, frames[0].0 * 1000);
+    assert_eq!(first.0, frames()[0].0 * 1000);
     let text = report::text::of(&report);
     assert!(text.contains("comment: made by hand\\u{1b}[2J"), "{text}");
 }

@@ -4,6 +4,7 @@ use std::io::{self, Read};
 
 use proptest::prelude::*;
 
+use super::formats::pcapng;
 use super::script::Script;
 use crate::limits::{MESSAGES_MAX, MESSAGES_PER_ATTEMPT};
 use crate::model::Vantage;
@@ -183,8 +184,11 @@ proptest! {
     }
 
     #[test]
-    fn damaged_captures_do_no_harm(damage in prop::collection::vec((24..6000usize, any::<u8>()), 1..24)) {
-        let mut file = attempt().pcap();
+    fn damaged_captures_do_no_harm(
+        damage in prop::collection::vec((24..9000usize, any::<u8>()), 1..24),
+        is_pcapng: bool,
+    ) {
+        let mut file = if is_pcapng { pcapng() } else { attempt().pcap() };
         for (place, value) in damage {
             let length = file.len();
             file[place % length] = value;

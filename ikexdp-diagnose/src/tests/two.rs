@@ -238,3 +238,24 @@ fn what_one_capture_cannot_show_is_not_lost() {
         "{text}"
     );
 }
+
+#[test]
+fn a_nat_is_seen_by_both_ends() {
+    let report = judged(|script, at_client| {
+        if !at_client {
+            script.ports = (1024, 61_000);
+        }
+        script
+            .ask()
+            .accept()
+            .sealed(FromClient, 1, 300)
+            .sealed(FromGateway, 1, 300);
+    });
+    let text = report::text::of(&report);
+    assert!(
+        text.contains("sees the client as 192.0.2.7:1024, 192.0.2.7:61000"),
+        "{text}"
+    );
+    assert_eq!(report.attempts.len(), 1);
+    assert_eq!(report.attempts[0].outcome, Outcome::Established);
+}

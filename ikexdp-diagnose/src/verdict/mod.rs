@@ -312,3 +312,99 @@ impl From<&Mismatch> for Policy {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    fn all() -> Vec<Verdict> {
+        let direction = Direction::FromClient;
+        let policy = Policy {
+            offered: "3des/sha1-96/prf-sha1/modp1024".to_owned(),
+            taken: None,
+            nearest: None,
+            profile: None,
+            is_windows: true,
+            hint: "change it",
+        };
+        vec![
+            Verdict::NoIke,
+            Verdict::InitUnanswered(Unanswered::Unknown),
+            Verdict::CookieNotReturned,
+            Verdict::Ikev1,
+            Verdict::VersionRefused,
+            Verdict::NoCommonPolicy(Box::new(policy)),
+            Verdict::KeyExchangeRefused {
+                sent: None,
+                wanted: Some(GroupId::ECP_384),
+            },
+            Verdict::InitRefused(NotifyType::TEMPORARY_FAILURE),
+            Verdict::Redirected { to: None },
+            Verdict::NoAuthRequest,
+            Verdict::NatPortBlocked,
+            Verdict::IpFragmentsLost {
+                direction,
+                client_announced: None,
+                gateway_announced: None,
+            },
+            Verdict::IkeFragmentsLost {
+                direction,
+                missing: vec![2, 3],
+                total: 4,
+                datagram_len: 612,
+            },
+            Verdict::LargeDatagramsLost {
+                direction,
+                datagram_len: 1280,
+                passed: 600,
+            },
+            Verdict::RequestIgnored { fragments: 1 },
+            Verdict::ReplyUnacknowledged {
+                times: 3,
+                datagram_len: 1280,
+                fragments: 2,
+            },
+            Verdict::DifferentGateways,
+            Verdict::PerSourceLimit { answered: 10 },
+            Verdict::AuthenticationFailed,
+            Verdict::CertificateNotAccepted,
+            Verdict::EapRejected,
+            Verdict::NoAddress,
+            Verdict::ChildRefused,
+            Verdict::WindowsStatus(Status(13801)),
+        ]
+    }
+
+    #[test]
+    fn each_has_a_name_of_its_own_a_sentence_and_a_remedy() {
+        let ids: BTreeSet<_> = all().iter().map(Verdict::id).collect();
+        assert_eq!(ids.len(), all().len());
+        for verdict in all() {
+            let says = verdict.to_string();
+            assert!(
+                says.contains(' ') && !says.ends_with('.') && says != verdict.id(),
+                "{says}"
+            );
+            let remedy = verdict.remedy().unwrap_or_else(|| panic!("{says}"));
+            assert!(
+                !remedy.says.is_empty() && !remedy.says.ends_with('.'),
+                "{remedy:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn numbers_are_said() {
+        let said = |index: usize| all()[index].to_string();
+        assert_eq!(
+            said(12),
+            "IKE fragments from the client to the gateway are lost: 2, 3 of 4, in datagrams of up to 612 octets"
+        );
+        assert_eq!(
+            said(13),
+            "datagrams of 1280 octets from the client to the gateway are lost, while those of 600 pass"
+        );
+        assert_eq!(all()[23].windows(), [13801]);
+    }
+}
