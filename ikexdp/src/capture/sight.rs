@@ -5,6 +5,7 @@
 //! leave IKE to the kernel meanwhile; the connection that asks is held, and when it goes,
 //! however the capture ends, XDP takes IKE again.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
@@ -22,10 +23,15 @@ const ELSEWHERE: &str =
 /// What is known of XDP, and the daemon's word that it leaves IKE alone.
 #[derive(Debug)]
 pub(super) struct Sight {
+    interface: String,
     socket: PathBuf,
     held: Option<Held>,
+    /// Whether the daemon has left IKE alone, and is to do so again.
+    is_wanted: bool,
     /// The daemon's program on the interface, and what it had counted at the start.
     program: Option<(Attached, Counters)>,
+    /// What programs before it have kept back, by verdict.
+    kept_back: BTreeMap<&'static str, u64>,
     /// What is to be said in the file.
     state: String,
     /// What the user should know at once.
@@ -36,9 +42,12 @@ impl Sight {
     /// Has the daemon at `socket` make room for a capture on `interface`, if there is one.
     pub(super) fn clear(interface: &str, socket: &Path) -> Self {
         let mut sight = Self {
+            interface: interface.to_owned(),
             socket: socket.to_owned(),
             held: None,
+            is_wanted: false,
             program: None,
+            kept_back: BTreeMap::new(),
             state: String::new(),
             warnings: Vec::new(),
         };
@@ -82,9 +91,7 @@ impl Sight {
             Err(_) => self.state.push_str("no daemon was asked"),
         }
         match attached {
-            Ok(attached) => {
-                self.program = attached.counters().ok().map(|before| (attached, before));
-            }
+            Ok(attached) => self.watch(Some(attached)),
             Err(AttachedError::Foreign { program, id, .. }) => {
                 let said = format!("XDP program {program} (id {id}) is none of ikexdp's");
                 let _ = write!(self.state, "; {said}");
@@ -108,6 +115,7 @@ impl Sight {
         );
         self.warnings.extend(caution);
         self.held = Some(held);
+        self.is_wanted = true;
     }
 
     fn hidden(&mut self, why: &str) {
@@ -136,14 +144,17 @@ impl Sight {
     /// The daemon has ended.
     pub(super) fn lose(&mut self) {
         self.held = None;
+        self.count();
+        self.program = None;
         self.warnings.push(
-            "the daemon has ended; when it is back, XDP is asked again to leave IKE".to_owned(),
+            "the daemon has ended; when it is back, it is asked again to leave IKE to the kernel"
+                .to_owned(),
         );
     }
 
     /// Asks again, if there was a daemon and it is no more; says whether it is back.
     pub(super) fn renew(&mut self) -> bool {
-        if self.held.is_some() || !self.was_held() {
+        if self.held.is_some() || !self.is_wanted {
             return false;
         }
         let Ok((observation, held)) = hold::<Observation>(&self.socket, &Request::Observe) else {
@@ -151,31 +162,47 @@ impl Sight {
         };
         self.warnings.extend(observation.caution);
         self.held = Some(held);
+        self.watch(Attached::find(&self.interface).ok());
         true
     }
 
-    fn was_held(&self) -> bool {
-        self.state.contains("leaves IKE to the kernel")
+    /// Counts from now on what a program keeps back.
+    fn watch(&mut self, program: Option<Attached>) {
+        self.program = program.and_then(|attached| {
+            let before = attached.counters().ok()?;
+            Some((attached, before))
+        });
     }
 
-    /// What XDP has dropped and answered since the start, which no capture shows.
-    pub(super) fn unseen(&self) -> String {
-        let Some((attached, before)) = &self.program else {
-            return String::new();
+    /// Adds what the program has dropped, answered and redirected since it was looked at last.
+    fn count(&mut self) {
+        let Some((attached, before)) = &mut self.program else {
+            return;
         };
         let Ok(now) = attached.counters() else {
-            return "XDP no longer tells what it counts".to_owned();
+            return;
         };
-        let added = |verdict: &Verdict| {
+        for verdict in Verdict::ALL {
             let added = now.total(*verdict).saturating_sub(before.total(*verdict));
-            let is_unseen = matches!(verdict.action(), Action::Drop | Action::Reply);
-            let is_taken = verdict.action() == Action::Redirect;
-            (added > 0 && (is_unseen || is_taken)).then(|| format!("{} {added}", verdict.name()))
-        };
-        let added: Vec<_> = Verdict::ALL.iter().filter_map(added).collect();
-        if added.is_empty() {
-            return "XDP kept nothing back".to_owned();
+            if added > 0 && verdict.action() != Action::Pass {
+                let count = self.kept_back.entry(verdict.name()).or_default();
+                *count = count.saturating_add(added);
+            }
         }
-        format!("XDP kept back: {}", added.join(", "))
+        *before = now;
+    }
+
+    /// What XDP has kept back since the start, which no capture shows; nothing without it.
+    pub(super) fn unseen(&mut self) -> String {
+        self.count();
+        let kept_back = self.kept_back.iter();
+        let kept_back: Vec<_> = kept_back
+            .map(|(verdict, count)| format!("{verdict} {count}"))
+            .collect();
+        match (kept_back.as_slice(), &self.program) {
+            ([], None) => String::new(),
+            ([], Some(_)) => "XDP kept nothing back".to_owned(),
+            (kept_back, _) => format!("XDP kept back: {}", kept_back.join(", ")),
+        }
     }
 }
