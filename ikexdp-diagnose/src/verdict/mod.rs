@@ -394,6 +394,28 @@ mod tests {
         }
     }
 
+    /// What people read has each of them, and leads to it from each code that Windows shows.
+    #[test]
+    fn the_document_has_them_all_by_name_and_by_code() {
+        const DOCUMENT: &str = include_str!("../../../docs/troubleshooting.md");
+        let codes = DOCUMENT.split_once("## By Windows' code").unwrap().1;
+        let (codes, _) = codes.split_once("\n## ").unwrap();
+        for verdict in all() {
+            let id = verdict.id();
+            let told = [format!("\n### {id}\n"), format!("\n| `{id}` |")];
+            assert!(told.iter().any(|told| DOCUMENT.contains(told)), "{id}");
+            for code in verdict.windows().iter().map(ToString::to_string) {
+                let is_of = |row: &&str| row.split('|').nth(1).is_some_and(|it| it.contains(&code));
+                let row = codes
+                    .lines()
+                    .find(is_of)
+                    .unwrap_or_else(|| panic!("{code}"));
+                let name = if code == "800" { "no-ike" } else { id };
+                assert!(row.contains(&format!("`{name}`")), "{code}: {name}");
+            }
+        }
+    }
+
     #[test]
     fn numbers_are_said() {
         let said = |index: usize| all()[index].to_string();
