@@ -5,6 +5,7 @@
 //! AF_XDP takes and sends can be seen.
 
 mod clean;
+mod daemon;
 mod path;
 mod policy;
 mod two;
