@@ -40,6 +40,15 @@ pub enum CaptureError {
         /// The file.
         path: PathBuf,
     },
+    /// What is there is a device, a directory, a link, or the like.
+    #[error(
+        "not a regular file: {}; hint: name another; `-` writes to standard output, wherever that leads",
+        path.display()
+    )]
+    NotAFile {
+        /// The path.
+        path: PathBuf,
+    },
     /// The file cannot be made.
     #[error("cannot create {}", path.display())]
     Create {
