@@ -130,12 +130,19 @@ impl Audience for Screen {
         self.say(&format!("warning: {warning}"));
     }
 
-    fn begin(&mut self, plan: &Plan) {
+    fn begin(&mut self, plan: &Plan, is_left: bool) {
         let until = match plan.duration {
             Some(duration) => format!("for {}, or until Ctrl-C", format_duration(duration)),
             None => "until Ctrl-C".to_owned(),
         };
-        self.say(&format!("capturing IKE on {} {until}", plan.interface));
+        // Rules that nobody has missed, as XDP went past them, would lock all clients out.
+        let meanwhile = if is_left {
+            "; meanwhile it passes netfilter's input chain, which must accept UDP 500 and 4500"
+        } else {
+            ""
+        };
+        let interface = &plan.interface;
+        self.say(&format!("capturing IKE on {interface} {until}{meanwhile}"));
     }
 
     fn progress(&mut self, frames: u64, octets: u64) {
