@@ -238,3 +238,56 @@ fn hidden(why: &str) -> String {
          leave it: {why}; hint: name its socket with --socket, or {ELSEWHERE}"
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sight() -> Sight {
+        Sight {
+            interface: "eth0".to_owned(),
+            socket: PathBuf::new(),
+            held: None,
+            tally: Tally::begin(None),
+            state: String::new(),
+            warnings: Vec::new(),
+            trouble: None,
+        }
+    }
+
+    #[test]
+    fn what_stays_wrong_is_told_once() {
+        let mut sight = sight();
+        let told = |sight: &mut Sight, why: &str| {
+            sight.fail(why.to_owned());
+            sight.warnings().len()
+        };
+        let told = ["a", "a", "a", "b", "b", "b"].map(|why| told(&mut sight, why));
+        assert_eq!(told, [0, 1, 0, 0, 1, 0]);
+        // It was told at the start.
+        let (why, is_told) = ("c".to_owned(), true);
+        sight.trouble = Some(Trouble { why, is_told });
+        sight.fail("c".to_owned());
+        assert_eq!(sight.warnings(), [""; 0]);
+    }
+
+    #[test]
+    fn only_the_daemon_of_the_interface_is_asked() {
+        let xdp = |interface: &str| XdpStatus {
+            interface: interface.to_owned(),
+            mode: "native".to_owned(),
+            queues: Vec::new(),
+            addresses: Vec::new(),
+            trouble: None,
+        };
+        let sight = sight();
+        let said = |xdp| match sight.here(xdp) {
+            Ok(xdp) => xdp.interface,
+            Err(why) => why.to_string(),
+        };
+        assert_eq!(said(Some(xdp("eth0"))), "eth0");
+        let elsewhere = "the daemon that was asked has its XDP program on eth1";
+        assert_eq!(said(Some(xdp("eth1"))), elsewhere);
+        assert_eq!(said(None), "the daemon that was asked has no XDP program");
+    }
+}
