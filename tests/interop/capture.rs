@@ -1,6 +1,9 @@
 //! What `ikexdp capture` sees of a handshake, beside what passes the router.
 
 use std::fs::{self, File};
+use std::net::UdpSocket;
+use std::os::unix::process::ExitStatusExt;
+use std::process::Stdio;
 use std::time::Duration;
 
 use harness::datagram::{Datagram, Payload};
@@ -10,6 +13,7 @@ use harness::namespace::command;
 use harness::patience::until;
 use harness::pki::Key;
 use harness::process::Process;
+use harness::strongswan::Strongswan;
 use nix::sys::signal::Signal;
 use pcap_file::pcapng::blocks::interface_statistics::InterfaceStatisticsOption;
 use pcap_file::pcapng::blocks::section_header::SectionHeaderOption;
@@ -25,12 +29,28 @@ pub(crate) const FILE: &str = "/run/ike.pcapng";
 
 /// A capture that has begun at the gateway.
 pub(crate) fn begin(lab: &Lab, more: &[&str]) -> Process {
+    begin_on(lab, "eth0", more)
+}
+
+fn begin_on(lab: &Lab, interface: &str, more: &[&str]) -> Process {
     let mut ikexdp = command(IKEXDP);
-    ikexdp.args(["capture", "--interface", "eth0", "--output", FILE]);
+    ikexdp.args(["capture", "--interface", interface, "--output", FILE]);
     ikexdp.args(more);
     let capture = Process::start(&lab.gateway, "capture", ikexdp);
-    says(&capture, "capturing IKE on eth0");
+    says(&capture, &format!("capturing IKE on {interface}"));
     capture
+}
+
+/// Has the gateway's host send what looks like IKE.
+fn send(lab: &Lab, datagrams: usize) {
+    // Else most of them are lost for want of a MAC address.
+    lab.gateway.exec("ping -c 1 -W 5 192.0.2.2");
+    lab.gateway.run(move || {
+        let socket = UdpSocket::bind((V4.gateway, 0)).unwrap();
+        for _ in 0..datagrams {
+            socket.send_to(&[7; 1400], (V4.client, 500)).unwrap();
+        }
+    });
 }
 
 fn says(capture: &Process, text: &str) {
@@ -94,7 +114,7 @@ fn ike(datagrams: &[Datagram]) -> Vec<(bool, Vec<u8>)> {
     ike
 }
 
-fn connect(gateway: &Gateway, client: &harness::strongswan::Strongswan) {
+fn connect(gateway: &Gateway, client: &Strongswan) {
     client.initiate().unwrap();
     assert_eq!(gateway.sas().len(), 1);
     client.terminate().unwrap();
@@ -137,6 +157,9 @@ fn a_capture_has_all_of_a_handshake_however_ike_comes_in() {
             .find(|comment| comment.starts_with("XDP: "));
         let xdp = xdp.expect("a comment on XDP");
         let is_left = xdp.contains("leaves IKE to the kernel");
+        let is_warned = "meanwhile it passes netfilter's input chain";
+        let lines = capture.lines().entries();
+        assert_eq!(lines[0].contains(is_warned), is_left, "{}", lines[0]);
         assert_eq!(is_left, transport != Transport::Udp, "{xdp}");
         // Another reader.
         let listed = lab.gateway.exec(&format!("tcpdump -n -r {FILE}"));
@@ -216,7 +239,7 @@ fn ip_fragments_of_ike_are_captured_and_traffic_is_not() {
         // A datagram of a tunnel in fragments, and tunnels that were there before.
         let (from, to) = (ends.client, ends.gateway);
         lab.client.run(move || {
-            let socket = std::net::UdpSocket::bind((from, 0)).unwrap();
+            let socket = UdpSocket::bind((from, 0)).unwrap();
             let mut esp = vec![0xab; 4000];
             esp[4..8].copy_from_slice(&1000_u32.to_be_bytes());
             socket.send_to(&esp, (to, 4500)).unwrap();
@@ -286,6 +309,18 @@ fn a_ring_is_written_when_it_is_wanted_and_limits_hold() {
         succeeded && said.contains("time is over: 0 frames written"),
         "{said}"
     );
+    // Two signals, one to it and one to its group, are one wish.
+    let line = "timeout --signal=INT 1 IKEXDP capture --interface eth0 --force --output FILE";
+    let mut words = line.split(' ').map(|word| match word {
+        "IKEXDP" => IKEXDP,
+        "FILE" => FILE,
+        word => word,
+    });
+    let mut timed = command(words.next().unwrap());
+    timed.args(words);
+    let said = String::from_utf8(lab.gateway.output(timed).stderr).unwrap();
+    assert!(said.contains("stopped: "), "{said}");
+    assert!(read(&lab).statistics.is_some());
     let small = begin(&lab, &["--force", "--size", "600"]);
     client.initiate().unwrap();
     says(&small, "size is reached: ");
@@ -308,4 +343,121 @@ fn a_ring_is_written_when_it_is_wanted_and_limits_hold() {
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(said.contains("CAP_NET_RAW"), "{said}");
     assert!(!lab.gateway.run(|| fs::exists("/run/not.pcapng").unwrap()));
+}
+
+/// What the ring has written counts, and a ring for which no room is left is no use.
+#[test]
+#[ignore = "needs CAP_NET_ADMIN"]
+fn a_ring_that_has_filled_its_file_ends() {
+    let lab = Lab::new();
+    let mut ring = begin(&lab, &["--ring", "10m", "--size", "10k"]);
+    until("the end of the file", || {
+        send(&lab, 3);
+        ring.signal(Signal::SIGUSR1);
+        has_ended(&ring).then_some(())
+    });
+    assert!(ring.wait().success());
+    says(&ring, "size is reached: ");
+    let read = read(&lab);
+    assert!(read.statistics.is_some() && read.taken.len() > 3);
+    let size = lab.gateway.run(|| fs::metadata(FILE).unwrap().len());
+    assert!(size < 10_000 + 2000, "{size}");
+}
+
+fn has_ended(process: &Process) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{}/stat", process.pid())).unwrap();
+    stat.contains(") Z ")
+}
+
+#[test]
+#[ignore = "needs CAP_NET_ADMIN"]
+fn a_capture_goes_on_when_its_interface_is_down_and_ends_when_it_has_gone() {
+    let lab = Lab::new();
+    let mut capture = begin(&lab, &[]);
+    // What was sent, and not what the client says of it by ICMP.
+    let sent = || {
+        let taken = read(&lab).taken;
+        taken.iter().filter(|length| **length > 1400).count()
+    };
+    let has = |count| until("frames", || (sent() == count).then_some(()));
+    send(&lab, 1);
+    has(1);
+    lab.gateway.exec("ip link set eth0 down");
+    says(&capture, "warning: eth0 is down");
+    lab.gateway.exec("ip link set eth0 up");
+    lab.gateway
+        .exec("ip route replace default via 198.51.100.1");
+    send(&lab, 1);
+    has(2);
+    lab.gateway.exec("ip link delete eth0");
+    assert!(!capture.wait().success());
+    says(&capture, "the interface has gone: eth0; ");
+    assert!(read(&lab).statistics.is_some(), "the file is complete");
+    assert_eq!(sent(), 2);
+}
+
+/// Whatever is on the interface next: the daemon that comes later, and the one after it.
+#[test]
+#[ignore = "needs CAP_NET_ADMIN"]
+fn a_daemon_that_starts_during_a_capture_leaves_ike_to_the_kernel() {
+    let case = Case::psk(V4);
+    let lab = Lab::new();
+    lab.set_path(&case.path);
+    let mut capture = begin(&lab, &[]);
+    let mut seen = 0;
+    for round in 1..=2 {
+        let gateway = Gateway::start(IKEXDP, &lab.gateway, &case.gateway);
+        until("XDP to be asked", || {
+            let lines = capture.lines().entries();
+            let asked = lines.iter().filter(|line| line.contains("from now on"));
+            (asked.count() == round).then_some(())
+        });
+        assert_eq!(gateway.status().captures, 1);
+        let client = Strongswan::start(&lab.client, case.client.clone());
+        connect(&gateway, &client);
+        gateway.stop();
+        until("the handshake", || {
+            let frames = ike(&read(&lab).datagrams).len();
+            (frames >= seen + 4).then(|| seen = frames)
+        });
+        says(&capture, "warning: the daemon has ended");
+    }
+    capture.signal(Signal::SIGINT);
+    assert!(capture.wait().success());
+    says(&capture, "XDP kept ");
+}
+
+#[test]
+#[ignore = "needs CAP_NET_ADMIN"]
+fn a_daemon_on_another_interface_is_left_alone() {
+    let (lab, gateway) = Case::psk(V4).start_gateway();
+    lab.gateway
+        .exec("ip link add eth1 type veth peer name eth2");
+    lab.gateway.exec("ip link set eth1 up");
+    let mut capture = begin_on(&lab, "eth1", &[]);
+    says(&capture, "the daemon's XDP program is on eth0, not on eth1");
+    assert_eq!(gateway.status().captures, 0);
+    capture.signal(Signal::SIGINT);
+    assert!(capture.wait().success());
+    let comments = read(&lab).comments;
+    let xdp = "XDP: no XDP program is on eth1; the daemon's is on eth0";
+    assert!(comments.contains(&xdp.to_owned()), "{comments:?}");
+}
+
+#[test]
+#[ignore = "needs CAP_NET_ADMIN"]
+fn a_capture_that_nobody_reads_ends_by_a_second_signal() {
+    let lab = Lab::new();
+    let mut ikexdp = command(IKEXDP);
+    ikexdp.args(["capture", "--interface", "eth0", "--output", "-"]);
+    ikexdp.stdout(Stdio::piped());
+    let mut capture = Process::start(&lab.gateway, "capture", ikexdp);
+    says(&capture, "capturing IKE on eth0");
+    // More than a pipe has room for.
+    send(&lab, 100);
+    until("its end", || {
+        capture.signal(Signal::SIGINT);
+        has_ended(&capture).then_some(())
+    });
+    assert_eq!(capture.wait().signal(), Some(Signal::SIGINT as i32));
 }

@@ -26,7 +26,15 @@ pub enum CaptureError {
         /// Why not.
         source: Errno,
     },
-    /// The interface has gone, or what else ends a capture.
+    /// It was there, and is no longer.
+    #[error("the interface has gone: {interface}; {frames} frames are written")]
+    Gone {
+        /// Its name at the start.
+        interface: String,
+        /// What is there.
+        frames: u64,
+    },
+    /// The kernel has no more for us.
     #[error("the capture ended early: {frames} frames are written")]
     Lost {
         /// What is there.
@@ -38,6 +46,15 @@ pub enum CaptureError {
     #[error("file exists: {}; hint: name another, or give --force", path.display())]
     Exists {
         /// The file.
+        path: PathBuf,
+    },
+    /// What is there is a device, a directory, a link, or the like.
+    #[error(
+        "not a regular file: {}; hint: name another; `-` writes to standard output, wherever that leads",
+        path.display()
+    )]
+    NotAFile {
+        /// The path.
         path: PathBuf,
     },
     /// The file cannot be made.

@@ -5,19 +5,21 @@
 //! taken whole:     UDP from or to 500; from or to 4500 with a non-ESP marker (RFC 3948 §2.2)
 //!                  all IP fragments of UDP: later ones have no ports, so `sieve` looks further
 //!                  ICMP unreachable, too big, time exceeded, about one of those
-//! headers only:    ESP, in UDP or not, whose sequence number is one of the first of its SA
+//! headers only:    ESP, in UDP or not, whose sequence number is one of the first of its SA;
+//!                  cut behind that number, so that nothing of what it carries is taken
 //! ```
 //!
 //! IPv6 extension headers other than the fragment header are not followed.
 
-use nix::libc;
 use socket2::SockFilter;
 
 use super::limits::{ESP_PACKETS, FRAME_LEN_MAX};
 
-/// Octets behind the start of the IP header that say all of ESP that is taken: the longest
-/// IPv4 header (60), UDP (8), SPI and sequence number (8).
-const HEADERS: u32 = 60 + 8 + 8;
+/// SPI and sequence number (RFC 4303 §2).
+const ESP_HEADER: u32 = 8;
+
+/// A UDP header (RFC 768).
+const UDP_HEADER: u32 = 8;
 
 /// Where an IP header may begin in a frame of Ethernet: behind no, one or two VLAN tags.
 const ETHERNET: [u32; 3] = [14, 18, 22];
@@ -31,13 +33,9 @@ pub(super) enum Link {
     Ip,
 }
 
-/// The program for an interface: by its number, if frames of others come as well.
-pub(super) fn program(link: Link, interface: Option<u32>) -> Vec<SockFilter> {
+/// The program for frames that begin so.
+pub(super) fn program(link: Link) -> Vec<SockFilter> {
     let mut code = Assembler::default();
-    if let Some(interface) = interface {
-        code.load(BPF_LD | BPF_W | BPF_ABS, INTERFACE);
-        code.unless_equal(interface, Assembler::reject);
-    }
     match link {
         Link::Ethernet => code.ethernet(),
         Link::Ip => code.bare_ip(),
@@ -51,6 +49,7 @@ const BPF_LDX: u16 = 0x01;
 const BPF_ALU: u16 = 0x04;
 const BPF_JMP: u16 = 0x05;
 const BPF_RET: u16 = 0x06;
+const BPF_MISC: u16 = 0x07;
 const BPF_W: u16 = 0x00;
 const BPF_H: u16 = 0x08;
 const BPF_B: u16 = 0x10;
@@ -58,17 +57,15 @@ const BPF_IMM: u16 = 0x00;
 const BPF_ABS: u16 = 0x20;
 const BPF_IND: u16 = 0x40;
 const BPF_MSH: u16 = 0xa0;
+const BPF_ADD: u16 = 0x00;
 const BPF_AND: u16 = 0x50;
 const BPF_JA: u16 = 0x00;
 const BPF_JEQ: u16 = 0x10;
 const BPF_JGT: u16 = 0x20;
 const BPF_JGE: u16 = 0x30;
 const BPF_JSET: u16 = 0x40;
-
-/// Where the kernel shows the number of a frame's interface (`SKF_AD_OFF + SKF_AD_IFINDEX`).
-const INTERFACE: u32 = libc::SKF_AD_OFF
-    .cast_unsigned()
-    .wrapping_add(libc::SKF_AD_IFINDEX.cast_unsigned());
+const BPF_A: u16 = 0x10;
+const BPF_TXA: u16 = 0x80;
 
 const UDP: u32 = 17;
 const ESP: u32 = 50;
@@ -212,7 +209,7 @@ impl Assembler {
         self.load(BPF_LDX | BPF_B | BPF_MSH, start);
         self.octet(at(9));
         self.if_equal(UDP, |code| code.udp(start));
-        self.if_equal(ESP, |code| code.esp(start, 4));
+        self.if_equal(ESP, |code| code.esp(start));
         self.unless_equal(1, Self::reject);
         // Unreachable, and with it too big; time exceeded, and with it reassembly's.
         self.octet_behind(start);
@@ -240,7 +237,7 @@ impl Assembler {
             code.if_equal(UDP, Self::accept);
             code.reject();
         });
-        self.if_equal(ESP, |code| code.esp(start, 4));
+        self.if_equal(ESP, |code| code.esp(start));
         self.unless_equal(58, Self::reject);
         self.octet_behind(start);
         for kind in [1, 2, 3] {
@@ -275,14 +272,17 @@ impl Assembler {
         self.branch(BPF_JGE, 16, false, Self::reject);
         self.word_behind(at(8));
         self.if_equal(0, Self::accept);
-        self.esp(start, 8 + 4);
+        self.esp(at(UDP_HEADER));
     }
 
     /// RFC 4303; the sequence number tells how long an SA has been in use.
-    fn esp(&mut self, start: u32, sequence: u32) {
-        self.word_behind(start.saturating_add(sequence));
+    fn esp(&mut self, start: u32) {
+        self.word_behind(start.saturating_add(4));
         self.branch(BPF_JGT, ESP_PACKETS, true, Self::reject);
-        self.load(BPF_RET, start.saturating_add(HEADERS));
+        self.load(BPF_MISC | BPF_TXA, 0);
+        let behind = start.saturating_add(ESP_HEADER);
+        self.load(BPF_ALU | BPF_ADD, behind);
+        self.load(BPF_RET | BPF_A, 0);
     }
 
     /// Accepts what is from or to a port of IKE.

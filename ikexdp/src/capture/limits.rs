@@ -25,5 +25,9 @@ pub const BATCH: usize = 256;
 /// How often the clock is looked at, and progress shown.
 pub const TICK: Duration = Duration::from_secs(1);
 
+/// How long a daemon that did not answer at the start may take while frames wait, for each step
+/// of three: one that runs answers in some milliseconds, and frames have room for a second.
+pub const RENEWAL_PATIENCE: Duration = Duration::from_millis(200);
+
 /// Longest comment in octets: an option of pcapng has its length in 16 bits.
 pub const COMMENT_LEN_MAX: usize = 4096;

@@ -10,6 +10,7 @@ mod sieve;
 mod sight;
 mod signals;
 mod socket;
+mod tally;
 
 use std::io::Write;
 use std::os::fd::AsFd;
@@ -52,8 +53,8 @@ pub trait Audience {
     /// Something that the user should know at once.
     fn warn(&mut self, warning: &str);
 
-    /// It has begun.
-    fn begin(&mut self, plan: &Plan);
+    /// It has begun; `is_left`: XDP leaves IKE to the kernel for its sake.
+    fn begin(&mut self, plan: &Plan, is_left: bool);
 
     /// How many frames there are, with so many octets.
     fn progress(&mut self, frames: u64, octets: u64);
@@ -95,6 +96,8 @@ struct Capture<'a, W: Write> {
     sieve: Sieve,
     recorder: Recorder<W>,
     ring: Option<Ring>,
+    /// The interface has gone down, or away.
+    went_down: bool,
     clock: Clock,
     /// When it began, since 1970.
     began: Duration,
@@ -126,13 +129,14 @@ pub fn capture<W: Write>(
         sieve: Sieve::default(),
         recorder: recorder.map_err(CaptureError::Write)?,
         ring: plan.ring.map(Ring::new),
+        went_down: false,
         clock: Clock::start(),
         began: since_1970(),
         accepted: 0,
         evicted: 0,
     };
     capture.recorder.flush().map_err(CaptureError::Write)?;
-    audience.begin(plan);
+    audience.begin(plan, capture.sight.is_held());
     let ended = capture.run(audience);
     capture.finish(ended)
 }
@@ -151,13 +155,7 @@ impl<W: Write> Capture<'_, W> {
             }
             if tick <= time {
                 tick = time + TICK;
-                if self.sight.renew() {
-                    audience.warn("the daemon is back, and leaves IKE to the kernel");
-                }
-                let kept = self.ring.as_ref().map_or(0, Ring::len);
-                let kept = u64::try_from(kept).unwrap_or(u64::MAX);
-                let frames = self.recorder.frames().saturating_add(kept);
-                audience.progress(frames, self.recorder.octets());
+                self.look_around(audience)?;
             }
             self.wait(deadline.map_or(tick, |it| it.min(tick)))?;
             if self.signals.stop() {
@@ -167,10 +165,43 @@ impl<W: Write> Capture<'_, W> {
             if let Some(end) = self.read()? {
                 return Ok(end);
             }
+            if std::mem::take(&mut self.went_down) {
+                self.is_there()?;
+                let interface = &self.plan.interface;
+                audience.warn(&format!(
+                    "{interface} is down: nothing passes until it is up"
+                ));
+            }
             if self.signals.dump() {
                 self.empty_ring()?;
             }
         }
+    }
+
+    /// What is done once in a while.
+    fn look_around(&mut self, audience: &mut impl Audience) -> Result<(), CaptureError> {
+        // It goes down before it goes away, of which the socket says nothing more.
+        self.is_there()?;
+        if self.sight.renew() {
+            audience.warn(
+                "XDP leaves IKE to the kernel from now on, where it passes netfilter's input chain",
+            );
+        }
+        let kept = self.ring.as_ref().map_or(0, Ring::len);
+        let kept = u64::try_from(kept).unwrap_or(u64::MAX);
+        let frames = self.recorder.frames().saturating_add(kept);
+        audience.progress(frames, self.recorder.octets());
+        Ok(())
+    }
+
+    fn is_there(&self) -> Result<(), CaptureError> {
+        if self.socket.is_there() {
+            return Ok(());
+        }
+        Err(CaptureError::Gone {
+            interface: self.plan.interface.clone(),
+            frames: self.recorder.frames(),
+        })
     }
 
     /// Sleeps until there is something to do.
@@ -198,6 +229,10 @@ impl<W: Write> Capture<'_, W> {
                 Ok(frame) => frame,
                 Err(Errno::EAGAIN) => break,
                 Err(Errno::EINTR) => continue,
+                Err(Errno::ENETDOWN) => {
+                    self.went_down = true;
+                    continue;
+                }
                 Err(source) => {
                     let frames = self.recorder.frames();
                     return Err(CaptureError::Lost { frames, source });
@@ -211,10 +246,12 @@ impl<W: Write> Capture<'_, W> {
                 continue;
             }
             let room = self.plan.size.saturating_sub(self.recorder.octets());
+            if size(&frame) > room {
+                // Of a ring as well: what was written of it has filled the file.
+                return Ok(Some(End::Size));
+            }
             if let Some(ring) = &mut self.ring {
                 self.evicted = self.evicted.saturating_add(ring.push(frame, room));
-            } else if size(&frame) > room {
-                return Ok(Some(End::Size));
             } else {
                 self.recorder.write(&frame).map_err(CaptureError::Write)?;
             }
@@ -252,6 +289,7 @@ impl<W: Write> Capture<'_, W> {
         let end = ended.map_err(|error| match error {
             // With what was still in memory.
             CaptureError::Lost { source, .. } => CaptureError::Lost { frames, source },
+            CaptureError::Gone { interface, .. } => CaptureError::Gone { interface, frames },
             error => error,
         })?;
         finished.map_err(CaptureError::Write)?;
@@ -276,6 +314,7 @@ fn describe(plan: &Plan, xdp: &str) -> Description {
         "of ESP there are only headers, and only of packets 1 to {} of each SA",
         limits::ESP_PACKETS
     ));
+    comments.push(WHOLE.to_owned());
     Description {
         application: concat!("ikexdp capture ", env!("CARGO_PKG_VERSION")).to_owned(),
         system: format!("Linux {}", kernel.trim()),
@@ -284,6 +323,10 @@ fn describe(plan: &Plan, xdp: &str) -> Description {
         comments,
     }
 }
+
+/// What may be of others than IKE, and is not cut.
+const WHOLE: &str = "later IP fragments of UDP whose first one did not come before them are here \
+     whole, whatever they carry, and so is what ICMP errors quote";
 
 /// What is taken, as people and tcpdump write it.
 const FILTER: &str = "udp port 500, or udp port 4500 with a non-ESP marker, or fragments of either, \

@@ -3,18 +3,18 @@
 //! What our program redirects to AF_XDP never reaches packet sockets, in native mode and in
 //! generic, nor does what the daemon answers from there. So the daemon is asked to have XDP
 //! leave IKE to the kernel meanwhile; the connection that asks is held, and when it goes,
-//! however the capture ends, XDP takes IKE again.
+//! however the capture ends, XDP takes IKE again. As long as nothing is held, it is looked
+//! again: a daemon may come, or come back.
 
-use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use ikexdp_common::verdict::{Action, Verdict};
-
-use crate::control::{ClientError, Held, Request, hold};
-use crate::view::{Observation, XdpStatus};
-use crate::xdp::{Attached, AttachedError, Counters};
+use super::limits::RENEWAL_PATIENCE;
+use super::tally::Tally;
+use crate::control::{ClientError, Held, PATIENCE, Request, call_within, hold};
+use crate::view::{Observation, Status, XdpStatus};
+use crate::xdp::{Attached, AttachedError};
 
 /// Where to look when nothing else helps.
 const ELSEWHERE: &str =
@@ -26,109 +26,139 @@ pub(super) struct Sight {
     interface: String,
     socket: PathBuf,
     held: Option<Held>,
-    /// Whether the daemon has left IKE alone, and is to do so again.
-    is_wanted: bool,
-    /// The daemon's program on the interface, and what it had counted at the start.
-    program: Option<(Attached, Counters)>,
-    /// What programs before it have kept back, by verdict.
-    kept_back: BTreeMap<&'static str, u64>,
+    tally: Tally<Attached>,
     /// What is to be said in the file.
     state: String,
     /// What the user should know at once.
     warnings: Vec<String>,
+    trouble: Option<Trouble>,
+}
+
+/// Why IKE is hidden.
+#[derive(Debug, PartialEq, Eq)]
+struct Trouble {
+    why: String,
+    is_told: bool,
+}
+
+/// What is on the interface.
+#[derive(Debug, PartialEq, Eq)]
+enum Program {
+    Nothing,
+    Ours,
+    /// One of somebody else.
+    Foreign(String),
+    /// One of which the kernel, or its age, does not let us know more.
+    Unknown(String),
+}
+
+/// Why the daemon does not leave IKE to the kernel.
+#[derive(Debug, thiserror::Error)]
+enum Unheld {
+    #[error("the daemon that was asked has no XDP program")]
+    NoXdp,
+    #[error("the daemon that was asked has its XDP program on {interface}")]
+    Elsewhere { interface: String },
+    #[error(transparent)]
+    Client(#[from] ClientError),
 }
 
 impl Sight {
     /// Has the daemon at `socket` make room for a capture on `interface`, if there is one.
     pub(super) fn clear(interface: &str, socket: &Path) -> Self {
+        let (attached, program) = look(interface);
         let mut sight = Self {
             interface: interface.to_owned(),
             socket: socket.to_owned(),
             held: None,
-            is_wanted: false,
-            program: None,
-            kept_back: BTreeMap::new(),
+            tally: Tally::begin(attached),
             state: String::new(),
             warnings: Vec::new(),
+            trouble: None,
         };
-        let attached = Attached::find(interface);
-        let asked = hold(socket, &Request::Observe);
-        sight.judge(interface, attached, asked);
+        sight.state = match &program {
+            Program::Nothing => sight.without_program(),
+            Program::Ours => sight.with_program(),
+            Program::Foreign(said) => {
+                sight.warnings.push(format!(
+                    "{said}; hint: frames that it takes or drops are not captured"
+                ));
+                said.clone()
+            }
+            Program::Unknown(why) => {
+                let state = sight.with_program();
+                format!("{state}; {why}")
+            }
+        };
         sight
     }
 
-    fn judge(
-        &mut self,
-        interface: &str,
-        attached: Result<Attached, AttachedError>,
-        asked: Result<(Observation, Held), ClientError>,
-    ) {
-        let is_ours = attached.is_ok();
-        match asked {
-            // It leaves IKE alone where nobody looks, and another one takes it here.
-            Ok((Observation { xdp: Some(xdp), .. }, _))
-                if is_ours && xdp.interface != interface =>
-            {
-                let other = xdp.interface;
-                self.hidden(&format!("the daemon that was asked serves {other}"));
-            }
-            Ok((
-                Observation {
-                    xdp: Some(xdp),
-                    caution,
-                },
-                held,
-            )) => {
-                self.observe(&xdp, caution, held);
-            }
-            // The daemon serves by UDP sockets, which hide nothing.
-            Ok((Observation { xdp: None, .. }, _)) if !is_ours => {
-                self.state.push_str("the daemon uses no XDP");
-            }
-            Ok(_) => self.hidden("the daemon that was asked is another one"),
-            Err(error) if is_ours => self.hidden(&error.to_string()),
-            // There need not be a daemon here.
-            Err(_) => self.state.push_str("no daemon was asked"),
-        }
-        match attached {
-            Ok(attached) => self.watch(Some(attached)),
-            Err(AttachedError::Foreign { program, id, .. }) => {
-                let said = format!("XDP program {program} (id {id}) is none of ikexdp's");
-                let _ = write!(self.state, "; {said}");
+    fn without_program(&mut self) -> String {
+        let interface = &self.interface;
+        let none = format!("no XDP program is on {interface}");
+        let status = call_within::<Status>(&self.socket, &Request::Status, PATIENCE);
+        match status.map(|status| status.xdp) {
+            Ok(Some(xdp)) if xdp.interface != *interface => {
+                let there = xdp.interface;
                 self.warnings.push(format!(
-                    "{said}; hint: frames that it takes or drops are not captured"
+                    "the daemon's XDP program is on {there}, not on {interface}, and stays as it \
+                     is: what it takes is not captured; hint: --interface {there}"
                 ));
+                format!("{none}; the daemon's is on {there}")
             }
-            Err(AttachedError::NotAllowed) => {
-                self.state
-                    .push_str("; not allowed to look for XDP programs");
-            }
-            Err(_) => {}
+            Ok(None) => format!("{none}; the daemon uses none"),
+            // There need not be a daemon here.
+            Ok(Some(_)) | Err(_) => none,
         }
     }
 
-    fn observe(&mut self, xdp: &XdpStatus, caution: Option<String>, held: Held) {
-        let _ = write!(
-            self.state,
-            "{xdp}, leaves IKE to the kernel for this capture; what it drops or answers with \
-             COOKIE is not in here"
-        );
+    fn with_program(&mut self) -> String {
+        match self.ask(PATIENCE) {
+            Ok(xdp) => format!(
+                "{xdp}, leaves IKE to the kernel for this capture; what it drops or answers with \
+                 COOKIE is not in here"
+            ),
+            Err(why) => {
+                let why = why.to_string();
+                self.warnings.push(hidden(&why));
+                let state = format!("XDP takes IKE from the interface: {why}");
+                let is_told = true;
+                self.trouble = Some(Trouble { why, is_told });
+                state
+            }
+        }
+    }
+
+    /// Asks the daemon to leave IKE to the kernel, if it is the one of this interface: another
+    /// would lose its speed for nothing.
+    fn ask(&mut self, patience: Duration) -> Result<XdpStatus, Unheld> {
+        let status: Status = call_within(&self.socket, &Request::Status, patience)?;
+        self.here(status.xdp)?;
+        let (Observation { xdp, caution }, held) = hold(&self.socket, &Request::Observe, patience)?;
+        // It may be another by now.
+        let xdp = self.here(xdp)?;
         self.warnings.extend(caution);
         self.held = Some(held);
-        self.is_wanted = true;
+        self.trouble = None;
+        Ok(xdp)
     }
 
-    fn hidden(&mut self, why: &str) {
-        let _ = write!(self.state, "XDP takes IKE from the interface: {why}");
-        self.warnings.push(format!(
-            "XDP takes IKE from the interface before it can be captured, and the daemon does not \
-             leave it: {why}; hint: name its socket with --socket, or {ELSEWHERE}"
-        ));
+    fn here(&self, xdp: Option<XdpStatus>) -> Result<XdpStatus, Unheld> {
+        match xdp {
+            Some(xdp) if xdp.interface == self.interface => Ok(xdp),
+            Some(XdpStatus { interface, .. }) => Err(Unheld::Elsewhere { interface }),
+            None => Err(Unheld::NoXdp),
+        }
     }
 
     /// What the file says of XDP.
     pub(super) fn state(&self) -> &str {
         &self.state
+    }
+
+    /// Whether XDP leaves IKE to the kernel.
+    pub(super) const fn is_held(&self) -> bool {
+        self.held.is_some()
     }
 
     /// What is wrong, once.
@@ -144,65 +174,120 @@ impl Sight {
     /// The daemon has ended.
     pub(super) fn lose(&mut self) {
         self.held = None;
-        self.count();
-        self.program = None;
         self.warnings.push(
-            "the daemon has ended; when it is back, it is asked again to leave IKE to the kernel"
-                .to_owned(),
+            "the daemon has ended; when it is back, XDP is asked again to leave IKE".to_owned(),
         );
     }
 
-    /// Asks again, if there was a daemon and it is no more; says whether it is back.
+    /// Looks again, if nothing is held; says whether XDP leaves IKE to the kernel from now on.
     pub(super) fn renew(&mut self) -> bool {
-        if self.held.is_some() || !self.is_wanted {
+        if self.is_held() {
             return false;
         }
-        let Ok((observation, held)) = hold::<Observation>(&self.socket, &Request::Observe) else {
+        let (attached, program) = look(&self.interface);
+        if let Some(attached) = attached {
+            self.tally.see(attached);
+        }
+        if !matches!(program, Program::Ours | Program::Unknown(_)) {
+            self.trouble = None;
             return false;
-        };
-        self.warnings.extend(observation.caution);
-        self.held = Some(held);
-        self.watch(Attached::find(&self.interface).ok());
-        true
-    }
-
-    /// Counts from now on what a program keeps back.
-    fn watch(&mut self, program: Option<Attached>) {
-        self.program = program.and_then(|attached| {
-            let before = attached.counters().ok()?;
-            Some((attached, before))
-        });
-    }
-
-    /// Adds what the program has dropped, answered and redirected since it was looked at last.
-    fn count(&mut self) {
-        let Some((attached, before)) = &mut self.program else {
-            return;
-        };
-        let Ok(now) = attached.counters() else {
-            return;
-        };
-        for verdict in Verdict::ALL {
-            let added = now.total(*verdict).saturating_sub(before.total(*verdict));
-            if added > 0 && verdict.action() != Action::Pass {
-                let count = self.kept_back.entry(verdict.name()).or_default();
-                *count = count.saturating_add(added);
+        }
+        match self.ask(RENEWAL_PATIENCE) {
+            Ok(_) => true,
+            Err(why) => {
+                self.fail(why.to_string());
+                false
             }
         }
-        *before = now;
     }
 
-    /// What XDP has kept back since the start, which no capture shows; nothing without it.
-    pub(super) fn unseen(&mut self) -> String {
-        self.count();
-        let kept_back = self.kept_back.iter();
-        let kept_back: Vec<_> = kept_back
-            .map(|(verdict, count)| format!("{verdict} {count}"))
-            .collect();
-        match (kept_back.as_slice(), &self.program) {
-            ([], None) => String::new(),
-            ([], Some(_)) => "XDP kept nothing back".to_owned(),
-            (kept_back, _) => format!("XDP kept back: {}", kept_back.join(", ")),
+    /// Tells the user when the same is wrong for the second time, and then no more: a daemon
+    /// that starts has its program sooner than it answers.
+    fn fail(&mut self, why: String) {
+        let again = self.trouble.take().filter(|trouble| trouble.why == why);
+        let is_told = again.is_some();
+        if again.is_some_and(|trouble| !trouble.is_told) {
+            self.warnings.push(hidden(&why));
         }
+        self.trouble = Some(Trouble { why, is_told });
+    }
+
+    /// What XDP has kept back since the start.
+    pub(super) fn unseen(&self) -> String {
+        self.tally.told()
+    }
+}
+
+fn look(interface: &str) -> (Option<Attached>, Program) {
+    match Attached::find(interface) {
+        Ok(attached) => (Some(attached), Program::Ours),
+        Err(AttachedError::Missing { .. } | AttachedError::NoInterface { .. }) => {
+            (None, Program::Nothing)
+        }
+        Err(AttachedError::Foreign { program, id, .. }) => {
+            let said = format!("XDP program {program} (id {id}) is none of ikexdp's");
+            (None, Program::Foreign(said))
+        }
+        Err(error) => (None, Program::Unknown(error.to_string())),
+    }
+}
+
+fn hidden(why: &str) -> String {
+    format!(
+        "XDP takes IKE from the interface before it can be captured, and the daemon does not \
+         leave it: {why}; hint: name its socket with --socket, or {ELSEWHERE}"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sight() -> Sight {
+        Sight {
+            interface: "eth0".to_owned(),
+            socket: PathBuf::new(),
+            held: None,
+            tally: Tally::begin(None),
+            state: String::new(),
+            warnings: Vec::new(),
+            trouble: None,
+        }
+    }
+
+    #[test]
+    fn what_stays_wrong_is_told_once() {
+        let mut sight = sight();
+        let told = |sight: &mut Sight, why: &str| {
+            sight.fail(why.to_owned());
+            sight.warnings().len()
+        };
+        let told = ["a", "a", "a", "b", "b", "b"].map(|why| told(&mut sight, why));
+        assert_eq!(told, [0, 1, 0, 0, 1, 0]);
+        // It was told at the start.
+        let (why, is_told) = ("c".to_owned(), true);
+        sight.trouble = Some(Trouble { why, is_told });
+        sight.fail("c".to_owned());
+        assert_eq!(sight.warnings(), [""; 0]);
+    }
+
+    #[test]
+    fn only_the_daemon_of_the_interface_is_asked() {
+        let xdp = |interface: &str| XdpStatus {
+            interface: interface.to_owned(),
+            mode: "native".to_owned(),
+            queues: Vec::new(),
+            addresses: Vec::new(),
+            trouble: None,
+        };
+        let sight = sight();
+        let said = |xdp| match sight.here(xdp) {
+            Ok(xdp) => xdp.interface,
+            Err(why) => why.to_string(),
+        };
+        assert_eq!(said(Some(xdp("eth0"))), "eth0");
+        let elsewhere = "the daemon that was asked has its XDP program on eth1";
+        assert_eq!(said(Some(xdp("eth1"))), elsewhere);
+        assert_eq!(said(None), "the daemon that was asked has no XDP program");
     }
 }

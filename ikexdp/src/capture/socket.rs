@@ -8,10 +8,10 @@ use nix::cmsg_space;
 use nix::errno::Errno;
 use nix::ifaddrs::getifaddrs;
 use nix::libc;
-use nix::net::if_::if_nametoindex;
+use nix::net::if_::{if_indextoname, if_nametoindex};
 use nix::sys::socket::{
-    AddressFamily, ControlMessageOwned, LinkAddr, MsgFlags, SockFlag, SockProtocol, SockType,
-    UnknownCmsg, recvmsg, setsockopt, socket, sockopt,
+    AddressFamily, ControlMessageOwned, LinkAddr, MsgFlags, SockFlag, SockType, UnknownCmsg,
+    recvmsg, setsockopt, socket, sockopt,
 };
 use socket2::SockRef;
 
@@ -19,19 +19,17 @@ use super::error::CaptureError;
 use super::filter::{self, Link};
 use super::frame::{Frame, Tag};
 use super::limits::{FRAME_LEN_MAX, KERNEL_BUFFER};
-use crate::socket_option::set;
+use crate::socket_option::{bind_to_interface, set};
 
 /// Octets of `struct tpacket_auxdata`.
 const AUXDATA_LEN: usize = 20;
-
-/// Frames thrown away at the start, at most: those that came before there was a filter, of
-/// which the kernel keeps less than that.
-const EARLY: usize = 4096;
 
 /// The socket, with the filter in the kernel.
 #[derive(Debug)]
 pub(super) struct Socket {
     descriptor: OwnedFd,
+    /// The interface's number.
+    interface: u32,
     link: Link,
     is_loopback: bool,
     buffer: Vec<u8>,
@@ -67,13 +65,15 @@ impl Socket {
             Link::Ip => SockType::Datagram,
         };
         let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
-        let descriptor = socket(AddressFamily::Packet, kind, flags, SockProtocol::EthAll);
+        // Of no protocol it gets nothing until it is bound, and by then it has its filter.
+        let descriptor = socket(AddressFamily::Packet, kind, flags, None);
         let descriptor = descriptor.map_err(|error| match error {
             Errno::EPERM | Errno::EACCES => CaptureError::NotAllowed,
             source => CaptureError::Socket { source },
         })?;
         let mut socket = Self {
             descriptor,
+            interface: index,
             link,
             is_loopback: hardware == Some(libc::ARPHRD_LOOPBACK),
             buffer: vec![0; usize::try_from(FRAME_LEN_MAX).unwrap_or(usize::MAX)],
@@ -81,13 +81,13 @@ impl Socket {
             dropped: Dropped::default(),
         };
         socket
-            .prepare(index)
+            .prepare()
             .map_err(|source| CaptureError::Socket { source })?;
         Ok(socket)
     }
 
-    fn prepare(&mut self, interface: u32) -> nix::Result<()> {
-        let program = filter::program(self.link, Some(interface));
+    fn prepare(&mut self) -> nix::Result<()> {
+        let program = filter::program(self.link);
         let attached = SockRef::from(&self.descriptor).attach_filter(&program);
         attached.map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or_default()))?;
         setsockopt(&self.descriptor, sockopt::ReceiveTimestampns, &true)?;
@@ -96,15 +96,12 @@ impl Socket {
         // Beyond the system's limit only with CAP_NET_ADMIN; else what that allows.
         setsockopt(&self.descriptor, sockopt::RcvBufForce, &KERNEL_BUFFER)
             .or_else(|_| setsockopt(&self.descriptor, sockopt::RcvBuf, &KERNEL_BUFFER))?;
-        for _ in 0..EARLY {
-            match self.receive() {
-                Ok(_) => {}
-                Err(Errno::EAGAIN) => break,
-                Err(error) => return Err(error),
-            }
-        }
-        self.dropped.total = 0;
-        Ok(())
+        bind_to_interface(&self.descriptor, self.interface)
+    }
+
+    /// Whether the interface is there still, up or down, and by whatever name.
+    pub(super) fn is_there(&self) -> bool {
+        exists(self.interface)
     }
 
     /// What frames begin with.
@@ -120,7 +117,8 @@ impl Socket {
     /// The next frame, unless it is one that is seen twice.
     ///
     /// # Errors
-    /// [`Errno::EAGAIN`] if there is none yet, or what else the kernel says.
+    /// [`Errno::EAGAIN`] if there is none yet, [`Errno::ENETDOWN`] once when the interface has
+    /// gone down or away, or what else the kernel says.
     pub(super) fn receive(&mut self) -> nix::Result<Option<Frame>> {
         let mut places = [IoSliceMut::new(&mut self.buffer)];
         let received = recvmsg::<LinkAddr>(
@@ -222,6 +220,12 @@ impl Auxdata {
     }
 }
 
+/// Whether there is an interface of this number. That there is none, nix 0.31 takes for one
+/// without a name.
+fn exists(interface: u32) -> bool {
+    if_indextoname(interface).is_ok_and(|name| !name.is_empty())
+}
+
 /// What kind of hardware an interface is, or claims to be (`ARPHRD_…`); nothing where it has no
 /// addresses of its own, as tunnels.
 fn hardware(interface: &str) -> Option<u16> {
@@ -242,6 +246,13 @@ mod tests {
         assert_eq!(hardware("nowhere0"), None);
         let error = Socket::open("nowhere0").unwrap_err();
         assert!(matches!(error, CaptureError::NoInterface { .. }), "{error}");
+    }
+
+    #[test]
+    fn an_interface_is_there_or_not() {
+        assert!(exists(if_nametoindex("lo").unwrap()));
+        assert!(!exists(0));
+        assert!(!exists(u32::MAX));
     }
 
     #[test]

@@ -1,14 +1,13 @@
 //! `ikexdp capture`.
 
-use std::fs::{OpenOptions, Permissions};
+use std::fs::{self, OpenOptions};
 use std::io::{self, BufWriter, IsTerminal, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
 use humantime::{format_duration, parse_duration};
-use nix::libc::O_NOFOLLOW;
 
 use super::amount::{octets, short};
 use super::{CliError, Daemon};
@@ -42,7 +41,7 @@ pub(super) struct Options {
     /// A remark for the file; may be given several times
     #[arg(long, value_name = "TEXT", value_parser = comment)]
     comment: Vec<String>,
-    /// Write over a file that is there
+    /// Replace a file that is there
     #[arg(long)]
     force: bool,
     #[command(flatten)]
@@ -78,26 +77,29 @@ pub(super) fn execute(options: Options, out: &mut impl Write) -> Result<(), CliE
     Ok(io::stderr().write_all(told(&summary, &output).as_bytes())?)
 }
 
+/// Makes the file anew, so that owner and mode are ours whatever was there: nothing that exists
+/// is opened, and no link is followed.
 fn create(path: &Path, force: bool) -> Result<impl Write + use<>, CaptureError> {
-    let mut options = OpenOptions::new();
-    options.write(true).mode(MODE).custom_flags(O_NOFOLLOW);
-    if force {
-        options.create(true).truncate(true);
-    } else {
-        options.create_new(true);
-    }
-    let file = options.open(path).map_err(|source| {
-        let path = path.to_owned();
-        match source.kind() {
-            io::ErrorKind::AlreadyExists => CaptureError::Exists { path },
-            _ => CaptureError::Create { path, source },
-        }
-    })?;
-    // One that was there may have been for others.
-    let only_ours = file.set_permissions(Permissions::from_mode(MODE));
-    only_ours.map_err(|source| CaptureError::Create {
+    let failed = |source| CaptureError::Create {
         path: path.to_owned(),
         source,
+    };
+    match fs::symlink_metadata(path) {
+        Ok(there) if !there.is_file() => {
+            let path = path.to_owned();
+            return Err(CaptureError::NotAFile { path });
+        }
+        Ok(_) if force => fs::remove_file(path).map_err(failed)?,
+        // What else is wrong shows below.
+        Ok(_) | Err(_) => {}
+    }
+    let mut options = OpenOptions::new();
+    let options = options.write(true).create_new(true).mode(MODE);
+    let file = options.open(path).map_err(|source| match source.kind() {
+        io::ErrorKind::AlreadyExists if !force => CaptureError::Exists {
+            path: path.to_owned(),
+        },
+        _ => failed(source),
     })?;
     Ok(BufWriter::new(file))
 }
@@ -128,12 +130,19 @@ impl Audience for Screen {
         self.say(&format!("warning: {warning}"));
     }
 
-    fn begin(&mut self, plan: &Plan) {
+    fn begin(&mut self, plan: &Plan, is_left: bool) {
         let until = match plan.duration {
             Some(duration) => format!("for {}, or until Ctrl-C", format_duration(duration)),
             None => "until Ctrl-C".to_owned(),
         };
-        self.say(&format!("capturing IKE on {} {until}", plan.interface));
+        // Rules that nobody has missed, as XDP went past them, would lock all clients out.
+        let meanwhile = if is_left {
+            "; meanwhile it passes netfilter's input chain, which must accept UDP 500 and 4500"
+        } else {
+            ""
+        };
+        let interface = &plan.interface;
+        self.say(&format!("capturing IKE on {interface} {until}{meanwhile}"));
     }
 
     fn progress(&mut self, frames: u64, octets: u64) {
@@ -189,25 +198,65 @@ fn comment(text: &str) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::fs;
+    use nix::sys::stat::Mode;
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::net::UnixListener;
     use tempfile::TempDir;
+
+    fn mode(path: &Path) -> u32 {
+        fs::symlink_metadata(path).unwrap().permissions().mode() & 0o777
+    }
 
     #[test]
     fn a_file_is_the_owners_and_replaced_only_if_that_is_wanted() {
         let directory = TempDir::new().unwrap();
         let path = directory.path().join("ike.pcapng");
-        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         create(&path, false).unwrap().write_all(b"one").unwrap();
         assert_eq!(mode(&path), MODE);
         let error = create(&path, false).err().unwrap();
         assert!(error.to_string().contains("give --force"), "{error}");
         fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
+        // Whoever has the old one open, or by another name, keeps that.
+        let other = directory.path().join("other");
+        fs::hard_link(&path, &other).unwrap();
         drop(create(&path, true).unwrap());
         assert_eq!(mode(&path), MODE);
         assert_eq!(fs::read(&path).unwrap(), b"");
+        assert_eq!(fs::read(&other).unwrap(), b"one");
+        assert_eq!(mode(&other), 0o644);
+    }
+
+    /// A device would get our mode, a FIFO would have us wait for a reader.
+    #[test]
+    fn what_is_no_file_is_neither_opened_nor_changed() {
+        let directory = TempDir::new().unwrap();
+        let file = directory.path().join("file");
+        fs::write(&file, b"one").unwrap();
         let link = directory.path().join("link");
-        std::os::unix::fs::symlink(&path, &link).unwrap();
-        assert!(create(&link, true).is_err(), "not through links");
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        let socket = directory.path().join("socket");
+        let _listener = UnixListener::bind(&socket).unwrap();
+        let fifo = directory.path().join("fifo");
+        nix::unistd::mkfifo(&fifo, Mode::from_bits_truncate(0o644)).unwrap();
+        let paths = [
+            &link,
+            &socket,
+            &fifo,
+            directory.path(),
+            Path::new("/dev/null"),
+        ];
+        for (path, force) in paths
+            .into_iter()
+            .flat_map(|path| [(path, false), (path, true)])
+        {
+            let before = mode(path);
+            let error = create(path, force).err().unwrap().to_string();
+            let expected = format!("not a regular file: {}; hint: ", path.display());
+            assert!(error.starts_with(&expected), "{error}");
+            assert_eq!(mode(path), before);
+        }
+        assert_eq!(fs::read(&file).unwrap(), b"one");
     }
 
     #[test]

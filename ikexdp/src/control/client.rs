@@ -1,19 +1,20 @@
 //! The command line's end of the control socket.
 
 use std::io::{self, BufRead, BufReader, Write};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
+use socket2::{Domain, SockAddr, Socket, Type};
 
 use super::{Refusal, Request, Response};
 use crate::view::Event;
 
 /// How long the daemon may take for what it can answer at once. To delete an SA
 /// takes as long as its peer does, and to read files as long as their disk.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -55,8 +56,25 @@ pub enum ClientError {
 /// # Errors
 /// [`ClientError`], also if the daemon refuses.
 pub fn call<T: DeserializeOwned>(path: &Path, request: &Request) -> Result<T, ClientError> {
-    let (answer, _) = exchange(path, request).map_err(|source| explain(path, source))?;
-    read(&answer)
+    let waits = matches!(
+        request,
+        Request::Terminate { .. } | Request::TerminateAll | Request::Reload
+    );
+    let patience = Some(PATIENCE).filter(|_| !waits);
+    ask(path, request, patience).map(|(answer, _)| answer)
+}
+
+/// The same, of what the daemon can answer at once, by somebody who has no more time than
+/// `patience` for each step.
+///
+/// # Errors
+/// [`ClientError`], also if the daemon refuses.
+pub fn call_within<T: DeserializeOwned>(
+    path: &Path,
+    request: &Request,
+    patience: Duration,
+) -> Result<T, ClientError> {
+    ask(path, request, Some(patience)).map(|(answer, _)| answer)
 }
 
 /// Follows what happens at the daemon at `path` from now on.
@@ -65,8 +83,7 @@ pub fn call<T: DeserializeOwned>(path: &Path, request: &Request) -> Result<T, Cl
 /// [`ClientError`], also if the daemon refuses.
 pub fn follow(path: &Path) -> Result<Events, ClientError> {
     let lost = |source| explain(path, source);
-    let (answer, stream) = exchange(path, &Request::Events).map_err(lost)?;
-    read::<()>(&answer)?;
+    let ((), stream) = ask(path, &Request::Events, Some(PATIENCE))?;
     // Nothing may happen for a long time.
     stream.get_ref().set_read_timeout(None).map_err(lost)?;
     let path = path.to_owned();
@@ -74,13 +91,17 @@ pub fn follow(path: &Path) -> Result<Events, ClientError> {
 }
 
 /// Sends `request` to the daemon at `path`, and has it hold what it answers with for as
-/// long as the connection is there.
+/// long as the connection is there. It may take `patience` for each step.
 ///
 /// # Errors
 /// [`ClientError`], also if the daemon refuses.
-pub fn hold<T: DeserializeOwned>(path: &Path, request: &Request) -> Result<(T, Held), ClientError> {
-    let (answer, stream) = exchange(path, request).map_err(|source| explain(path, source))?;
-    Ok((read(&answer)?, Held(stream.into_inner())))
+pub fn hold<T: DeserializeOwned>(
+    path: &Path,
+    request: &Request,
+    patience: Duration,
+) -> Result<(T, Held), ClientError> {
+    let (answer, stream) = ask(path, request, Some(patience))?;
+    Ok((answer, Held(stream.into_inner())))
 }
 
 /// A connection that the daemon holds something for; dropping it ends that.
@@ -114,6 +135,16 @@ impl Iterator for Events {
     }
 }
 
+fn ask<T: DeserializeOwned>(
+    path: &Path,
+    request: &Request,
+    patience: Option<Duration>,
+) -> Result<(T, BufReader<UnixStream>), ClientError> {
+    let exchanged = exchange(path, request, patience);
+    let (answer, stream) = exchanged.map_err(|source| explain(path, source))?;
+    Ok((read(&answer)?, stream))
+}
+
 fn read<T: DeserializeOwned>(answer: &str) -> Result<T, ClientError> {
     match serde_json::from_str(answer)? {
         Response::Ok(answer) => Ok(answer),
@@ -132,13 +163,17 @@ fn explain(path: &Path, source: io::Error) -> ClientError {
     }
 }
 
-fn exchange(path: &Path, request: &Request) -> io::Result<(String, BufReader<UnixStream>)> {
-    let mut stream = UnixStream::connect(path)?;
-    let waits = matches!(
-        request,
-        Request::Terminate { .. } | Request::TerminateAll | Request::Reload
-    );
-    stream.set_read_timeout(Some(PATIENCE).filter(|_| !waits))?;
+fn exchange(
+    path: &Path,
+    request: &Request,
+    patience: Option<Duration>,
+) -> io::Result<(String, BufReader<UnixStream>)> {
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    // That of writing is that of connecting as well: a daemon that hangs accepts nobody.
+    socket.set_write_timeout(patience)?;
+    socket.set_read_timeout(patience)?;
+    socket.connect(&SockAddr::unix(path)?)?;
+    let mut stream = UnixStream::from(OwnedFd::from(socket));
     let mut line = serde_json::to_string(request)?;
     line.push('\n');
     stream.write_all(line.as_bytes())?;
@@ -148,4 +183,33 @@ fn exchange(path: &Path, request: &Request) -> io::Result<(String, BufReader<Uni
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
     Ok((answer, stream))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::net::UnixListener;
+    use tempfile::TempDir;
+
+    #[test]
+    fn a_daemon_that_hangs_holds_nobody_up_for_longer_than_wanted() {
+        let directory = TempDir::new().unwrap();
+        let path = directory.path().join("control.sock");
+        let _listener = UnixListener::bind(&path).unwrap();
+        let patience = Duration::from_millis(1);
+        // First it does not answer, then there is no room for connections either.
+        let mut waiting = Vec::new();
+        for _ in 0..2 {
+            let asked = call_within::<()>(&path, &Request::Status, patience);
+            assert!(matches!(asked, Err(ClientError::Lost { .. })), "{asked:?}");
+            loop {
+                let socket = Socket::new(Domain::UNIX, Type::STREAM, None).unwrap();
+                socket.set_nonblocking(true).unwrap();
+                if socket.connect(&SockAddr::unix(&path).unwrap()).is_err() {
+                    break;
+                }
+                waiting.push(socket);
+            }
+        }
+    }
 }

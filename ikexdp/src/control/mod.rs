@@ -13,7 +13,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-pub use client::{ClientError, Events, Held, call, follow, hold};
+pub use client::{ClientError, Events, Held, PATIENCE, call, call_within, follow, hold};
 pub use feed::{Feed, Follower};
 pub(crate) use server::answer;
 pub use server::{Answer, ControlError, Listener};

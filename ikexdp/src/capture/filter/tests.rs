@@ -12,7 +12,7 @@ use super::*;
 /// Octets of the frame that the program takes.
 fn taken(link: Link, frame: &[u8]) -> usize {
     let (sender, receiver) = UnixDatagram::pair().unwrap();
-    let attached = SockRef::from(&receiver).attach_filter(&program(link, None));
+    let attached = SockRef::from(&receiver).attach_filter(&program(link));
     attached.unwrap();
     receiver.set_nonblocking(true).unwrap();
     sender.send(frame).unwrap();
@@ -31,10 +31,11 @@ use socket2::SockRef;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Taken {
     Whole,
-    Headers,
+    /// So many octets of the IP packet.
+    First(usize),
     Not,
 }
-use Taken::{Headers, Not, Whole};
+use Taken::{First, Not, Whole};
 
 const A: [u8; 4] = [192, 0, 2, 1];
 const B: [u8; 4] = [198, 51, 100, 2];
@@ -129,11 +130,14 @@ fn packets() -> Vec<(String, Vec<u8>, Taken)> {
         row("a keepalive", udp(v6, (4500, 4500), &[0xff]), Not);
         row("nothing on 4500", udp(v6, (4500, 4500), &[]), Not);
         row("DNS", udp(v6, (53, 40_000), &[0; 300]), Not);
-        for (sequence, taken) in [(1, Headers), (ESP_PACKETS, Headers), (ESP_PACKETS + 1, Not)] {
+        let ip = if v6 { 40 } else { 20 };
+        for (sequence, is_taken) in [(1, true), (ESP_PACKETS, true), (ESP_PACKETS + 1, false)] {
+            let taken = |octets| if is_taken { First(octets) } else { Not };
             let esp = esp(sequence);
-            row(&format!("ESP {sequence}"), bare(v6, 50, &esp), taken);
+            let name = format!("ESP {sequence}");
+            row(&name, bare(v6, 50, &esp), taken(ip + 8));
             let name = format!("ESP {sequence} in UDP");
-            row(&name, udp(v6, (4500, 4500), &esp), taken);
+            row(&name, udp(v6, (4500, 4500), &esp), taken(ip + 8 + 8));
         }
         for offset in [0, 9] {
             let name = format!("a fragment of UDP at {offset}");
@@ -195,7 +199,7 @@ fn the_kernel_takes_ike_and_no_traffic() {
         for (link, start, frame) in frames {
             let expected = match expected {
                 Whole => frame.len(),
-                Headers => start + HEADERS as usize,
+                First(octets) => start + octets,
                 Not => 0,
             };
             assert_eq!(taken(link, &frame), expected, "{name}, at {start}");
@@ -226,6 +230,10 @@ fn options_of_ipv4_are_stepped_over() {
     packet[20..24].copy_from_slice(&[1, 0xf4, 1, 0xf4]);
     packet[24..28].copy_from_slice(&[0, 53, 0, 53]);
     assert_eq!(taken(Link::Ip, &packet), 0);
+    // Nothing behind the header of ESP, wherever that ends.
+    packet[24..28].copy_from_slice(&[17, 148, 17, 148]);
+    packet[32..40].copy_from_slice(&[7, 7, 7, 7, 0, 0, 0, 1]);
+    assert_eq!(taken(Link::Ip, &packet), 24 + 8 + 8);
 }
 
 /// Else a jump would lead elsewhere.
