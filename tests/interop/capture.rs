@@ -206,24 +206,6 @@ fn xdp_hides_ike_unless_the_daemon_is_asked_and_only_as_long() {
     }
 }
 
-/// The capture asks the next one as well.
-#[test]
-#[ignore = "needs CAP_NET_ADMIN"]
-fn a_capture_outlives_the_daemon() {
-    let case = Case::psk(V4);
-    let (lab, gateway, client) = case.start();
-    let mut capture = begin(&lab, &[]);
-    gateway.stop();
-    says(&capture, "warning: the daemon has ended");
-    let gateway = Gateway::start(IKEXDP, &lab.gateway, &case.gateway);
-    says(&capture, "the daemon is back, and leaves IKE to the kernel");
-    connect(&gateway, &client);
-    capture.signal(Signal::SIGINT);
-    assert!(capture.wait().success());
-    // Both exchanges of the handshake, and the client's leave.
-    assert_eq!(ike(&read(&lab).datagrams).len(), 6);
-}
-
 /// Fragments of IKE are there, of which only the first has ports; traffic is not.
 #[test]
 #[ignore = "needs CAP_NET_ADMIN"]
