@@ -8,6 +8,7 @@ use ikexdp_proto::wire::iana::ExchangeType;
 
 use super::{client_end, gateway_end};
 use crate::collect::{Icmp, Reading, Traffic};
+use crate::contents::Contents;
 use crate::fragments::Datagram;
 use crate::model::{Attempt, EspSeen, IcmpSeen, LooseFragments};
 use crate::time::Moment;
@@ -88,10 +89,10 @@ impl Span {
             };
         };
         let times = attempt.messages.iter().map(|message| message.time);
-        let auth = attempt
-            .messages
-            .iter()
-            .find(|message| message.header.exchange == ExchangeType::IKE_AUTH);
+        // IKEv1 shows nothing of the kind: what flows beside it is its own.
+        let auth = attempt.messages.iter().find(|message| {
+            message.header.exchange == ExchangeType::IKE_AUTH || message.contents == Contents::Ikev1
+        });
         let later = attempts.get(index.saturating_add(1)..).unwrap_or_default();
         let is_same =
             |other: &&Attempt| (other.client, other.gateway) == (attempt.client, attempt.gateway);
@@ -228,6 +229,7 @@ fn traffic(traffic: &Traffic, ends: &Ends, span: &Span, capture: usize) -> EspSe
         }
     }
     seen.first = first.map(|(_, frame)| (capture, frame));
+    seen.began = first.map(|(time, _)| time);
     for socket in &ends.sockets {
         if let Some(counted) = traffic.keepalives.get(socket)
             && is_in_time(counted.last)
@@ -243,6 +245,7 @@ fn add_traffic(all: &mut EspSeen, more: EspSeen) {
     all.from_gateway = all.from_gateway.saturating_add(more.from_gateway);
     all.keepalives = all.keepalives.saturating_add(more.keepalives);
     all.first = all.first.or(more.first);
+    all.began = all.began.into_iter().chain(more.began).min();
 }
 
 fn loose(datagram: &Datagram, capture: usize, direction: Direction) -> LooseFragments {
