@@ -7,9 +7,9 @@ use ikexdp_proto::wire::iana::ExchangeType;
 
 use super::case::{Arrival, Case, Judgement, evidence, failed, remark, times};
 use super::init::said;
+use super::pieces::pieces;
 use crate::attempt::exchange::{Exchange, Fragmented, Transfer, View};
-use crate::fragments::gaps;
-use crate::model::{Confidence, Evidence, IcmpError, Piece, Vantage};
+use crate::model::{Confidence, Evidence, IcmpError, IcmpSeen, Vantage};
 use crate::verdict::{Direction, Unanswered, Verdict};
 
 /// From this length on a datagram may be too long for a path that carries all shorter ones: 1280 is what IPv6 guarantees,
@@ -173,10 +173,9 @@ fn is_first(case: &Case<'_>, request: &Transfer<'_>) -> bool {
 fn icmp(case: &Case<'_>, request: &Transfer<'_>) -> Option<Judgement> {
     let first = request.first()?;
     let (capture, view) = request.fullest();
-    let about =
-        |it: &&crate::model::IcmpSeen| it.direction == request.direction && it.time >= first;
+    let about = |it: &&IcmpSeen| it.direction == request.direction && it.time >= first;
     let about: Vec<_> = case.attempt.icmp.iter().filter(about).collect();
-    let is_too_big = |it: &&&crate::model::IcmpSeen| matches!(it.error, IcmpError::TooBig(_));
+    let is_too_big = |it: &&&IcmpSeen| matches!(it.error, IcmpError::TooBig(_));
     let icmp = about.iter().find(is_too_big).or(about.first())?;
     let datagram_len = view.longest();
     let verdict = match icmp.error {
@@ -482,34 +481,4 @@ fn uses_nat_port(view: &View<'_>) -> bool {
     view.messages.iter().any(|message| {
         message.source.port() == NAT_T_PORT || message.destination.port() == NAT_T_PORT
     })
-}
-
-/// "0 to 1480, 2960 to 3541; missing: 1480 to 2960".
-fn pieces(pieces: &[Piece]) -> String {
-    let mut sorted = pieces.to_vec();
-    sorted.sort_unstable();
-    let there: Vec<String> = sorted
-        .iter()
-        .map(|piece| {
-            format!(
-                "{} to {}",
-                piece.offset,
-                piece.offset.saturating_add(piece.length)
-            )
-        })
-        .collect();
-    let (_, missing) = gaps(pieces);
-    let missing: Vec<String> = missing
-        .iter()
-        .map(|(from, to)| match to {
-            Some(to) => format!("{from} to {to}"),
-            None => format!("from {from} on"),
-        })
-        .collect();
-    let there = there.join(", ");
-    if missing.is_empty() {
-        format!("octets {there}")
-    } else {
-        format!("octets {there}; missing: {}", missing.join(", "))
-    }
 }

@@ -8,6 +8,7 @@ mod case;
 mod ending;
 mod init;
 mod neighbours;
+mod pieces;
 mod reply;
 mod sight;
 mod sizes;
@@ -163,7 +164,7 @@ fn ikev1(case: &Case<'_>) -> Option<Judgement> {
 }
 
 impl Report {
-    /// Whether there is no IKE in what could not be read, so that nothing can be said.
+    /// Whether there is no IKE, and a capture of which nothing could be read, so that nothing can be said.
     #[must_use]
     pub fn cannot_be_judged(&self) -> bool {
         self.verdict.is_none() && !has_ike(&self.captures)

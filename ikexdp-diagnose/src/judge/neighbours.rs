@@ -219,9 +219,11 @@ impl Wish {
         };
         let is_accepted = said(Direction::FromGateway).any(|answer| !answer.proposals.is_empty());
         let is_asked = match self {
+            // From the same socket it is the same client, which found what the gateway takes.
             Self::Group(wanted) => {
+                let is_wanted = |offer: &Clear| offer.group == Some(*wanted);
                 other.gateway.ip() == before.gateway.ip()
-                    && said(Direction::FromClient).any(|offer| offer.group == Some(*wanted))
+                    && (other.client == before.client || said(Direction::FromClient).any(is_wanted))
             }
             // A name may lead anywhere.
             Self::Address(to) => to
