@@ -9,7 +9,7 @@ use crate::verdict::Direction::{FromClient, FromGateway};
 use crate::verdict::{Side, Verdict};
 
 /// The verdict on the first attempt, or what became of it.
-fn first(report: &Report) -> &str {
+pub(super) fn first(report: &Report) -> &str {
     let attempt = report.attempts.first().unwrap();
     attempt
         .finding
@@ -18,7 +18,7 @@ fn first(report: &Report) -> &str {
 }
 
 #[track_caller]
-fn assert_row(at: Vantage, expected: &str, write: impl Fn(&mut Script)) {
+pub(super) fn assert_row(at: Vantage, expected: &str, write: impl Fn(&mut Script)) {
     let mut script = Script::new(at);
     write(&mut script);
     let report = script.judged();
