@@ -74,6 +74,8 @@ struct Span {
     end: Moment,
     /// When the first request of IKE_AUTH was sent; ESP of this attempt begins after that.
     auth: Option<Moment>,
+    /// Whether it is of IKEv1, which goes on at ports that no message of it may be seen at.
+    is_v1: bool,
     /// When the next attempt between the same sockets began.
     next: Option<Moment>,
 }
@@ -85,6 +87,7 @@ impl Span {
                 start: Moment(0),
                 end: Moment(0),
                 auth: None,
+                is_v1: false,
                 next: None,
             };
         };
@@ -101,6 +104,7 @@ impl Span {
             start: times.clone().min().unwrap_or_default(),
             end: times.max().unwrap_or_default(),
             auth: auth.map(|message| message.time),
+            is_v1: auth.is_some_and(|message| message.contents == Contents::Ikev1),
             next: next
                 .and_then(|next| next.messages.first())
                 .map(|message| message.time),
@@ -218,7 +222,8 @@ fn traffic(traffic: &Traffic, ends: &Ends, span: &Span, capture: usize) -> EspSe
             .into_iter()
             .flat_map(|(source, destination)| traffic.of_hosts(*source, *destination));
         for (flow, counted) in flows.filter(|(_, counted)| is_in_time(counted.first)) {
-            let count = match ends.direction(flow.source, flow.destination, flow.ports) {
+            let ports = flow.ports.filter(|_| !span.is_v1);
+            let count = match ends.direction(flow.source, flow.destination, ports) {
                 Some(Direction::FromClient) => &mut seen.from_client,
                 Some(Direction::FromGateway) => &mut seen.from_gateway,
                 None => continue,
