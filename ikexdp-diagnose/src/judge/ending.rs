@@ -30,7 +30,7 @@ const INTERMEDIATE_SILENCE: Duration = Duration::from_secs(3);
 /// Whether what follows shows that the IKE SA is up: traffic of the client, or exchanges that only an SA has that lives.
 pub(super) fn is_carrying(case: &Case<'_>) -> bool {
     let auth = case.of_client(&[ExchangeType::IKE_AUTH]).last();
-    let Some((auth, answered)) = auth.and_then(|auth| Some((auth, auth.response.last()?))) else {
+    let Some((auth, answered)) = auth.and_then(|auth| Some((auth, answered(auth)?))) else {
         return false;
     };
     if has_traffic(case, answered)
@@ -59,6 +59,15 @@ pub(super) fn is_carrying(case: &Case<'_>) -> bool {
         .filter(|exchange| exchange.response.is_seen());
     // Who closes does so once.
     case.exchanges.iter().any(lives) || asked.count() > 1
+}
+
+/// When IKE_AUTH was answered. A capture that has one direction alone does not show that; a client that does not ask
+/// again has its answer.
+fn answered(auth: &Exchange<'_>) -> Option<Moment> {
+    let is_once = auth.request.fullest().1.times_sent() == 1;
+    auth.response
+        .last()
+        .or_else(|| auth.request.last().filter(|_| is_once))
 }
 
 /// Whether ESP is of this SA: it flows both ways, or begins as soon as it may.

@@ -158,6 +158,14 @@ fn esp_of_another_tunnel_does_not_prove_an_attempt() {
 }
 
 #[test]
+fn a_capture_of_one_direction_shows_an_attempt_by_its_traffic() {
+    let mut script = Script::new(Vantage::Client);
+    script.ask().sealed(FromClient, 1, 900);
+    script.wait(300).esp(FromClient).wait(90_000);
+    assert_eq!(first(&script.judged()), "established");
+}
+
+#[test]
 fn a_gateways_capture_without_this_gateway_is_no_view_of_an_attempt() {
     let client = script(|script| {
         good(script).esp(FromClient).wait(20_000);
