@@ -183,6 +183,33 @@ fn a_gateways_capture_without_this_gateway_is_no_view_of_an_attempt() {
 }
 
 #[test]
+fn a_gateways_capture_that_had_ended_is_no_view_of_an_attempt() {
+    let client = script(|script| {
+        good(script).esp(FromClient).wait(100_000);
+        script.anew((500, 4500)).ask().accept();
+        for _ in 0..4 {
+            script.sealed(FromClient, 1, 300).wait(2000);
+        }
+    });
+    let mut gateway = Script::new(Vantage::Gateway);
+    good(&mut gateway).esp(FromClient);
+    let report = judge(vec![client.reading(), gateway.reading()], None);
+    assert_eq!(finding(&report, 1).confidence, Confidence::Likely);
+    // The other way round: the client's capture had ended, and the gateway's shows all.
+    let mut gateway = Script::new(Vantage::Gateway);
+    good(&mut gateway).esp(FromClient).wait(100_000);
+    good(gateway.anew((500, 4500))).wait(60_000);
+    let mut client = Script::new(Vantage::Client);
+    good(&mut client).esp(FromClient);
+    let report = judge(vec![client.reading(), gateway.reading()], None);
+    assert!(
+        report.findings().next().is_none(),
+        "{}",
+        report::text::of(&report)
+    );
+}
+
+#[test]
 fn ikev1_of_a_tunnel_that_is_up_is_no_attempt() {
     let report = judged(|script| {
         script.ikev1_of(5, 6).wait(20_000);

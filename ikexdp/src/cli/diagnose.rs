@@ -288,6 +288,16 @@ mod tests {
     }
 
     #[test]
+    fn a_capture_of_which_nothing_is_legible_ends_with_1() {
+        let mut wifi = ARP;
+        wifi[20] = 105;
+        let (text, error) = diagnose(&wifi, &[]);
+        assert!(!text.contains("[no-ike]"), "{text}");
+        assert_eq!(error.exit_status(), 1);
+        assert!(error.to_string().contains("cannot be judged"), "{error}");
+    }
+
+    #[test]
     fn what_is_no_capture_ends_with_1_and_a_hint() {
         let (text, error) = diagnose(b"12:00:01 IP 192.0.2.7.500 > 192.0.2.1.500", &[]);
         assert_eq!((text.as_str(), error.exit_status()), ("", 1));
