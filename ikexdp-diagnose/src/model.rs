@@ -22,10 +22,16 @@ pub struct Capture {
     pub frames: u64,
     /// Time of the earliest frame.
     pub first: Option<Moment>,
-    /// Time of the latest frame.
+    /// Time of the latest frame; one that is far from all others, as no clock goes, does not count.
     pub last: Option<Moment>,
+    /// Frames of a link type that is read.
+    pub legible: u64,
     /// IKE messages, counted by datagrams.
     pub ike_messages: u64,
+    /// Packets of ESP, from anybody.
+    pub esp_packets: u64,
+    /// UDP datagrams to or from port 4500, from anybody.
+    pub nat_port_datagrams: u64,
     /// IP fragments that are of UDP to or from ports of IKE, or may be.
     pub ip_fragments: u64,
     /// Why the file was not read to its end, if it was not.
@@ -177,6 +183,8 @@ pub struct EspSeen {
     pub from_gateway: u64,
     /// The first of a flow that began after the last response to IKE_AUTH: where, in which frame.
     pub first: Option<(usize, u64)>,
+    /// When that was.
+    pub began: Option<Moment>,
     /// NAT keepalives of the client after that.
     pub keepalives: u64,
 }

@@ -157,6 +157,16 @@ impl<'a> Transfer<'a> {
         self.messages().map(|message| message.time).min()
     }
 
+    /// When it was first sent as it is now: IKE_SA_INIT may have been asked in another way before.
+    pub(crate) fn asked(&self) -> Option<Moment> {
+        let last = self.messages().max_by_key(|message| message.time)?;
+        let is_same = |message: &&Message| {
+            message.header.exchange != ExchangeType::IKE_SA_INIT || message.digest == last.digest
+        };
+        let same = self.messages().filter(is_same);
+        same.map(|message| message.time).min()
+    }
+
     pub(crate) fn last(&self) -> Option<Moment> {
         self.messages().map(|message| message.time).max()
     }
@@ -246,13 +256,17 @@ impl View<'_> {
         lacking.min_by_key(|fragmented| fragmented.missing.len())
     }
 
-    /// How often it was sent: as often as that fragment which was seen most.
+    /// How often it was sent: as often as that fragment which was seen most. IKE_SA_INIT with a cookie, or with another
+    /// group, is asked anew and no repeat.
     pub(crate) fn times_sent(&self) -> usize {
-        let mut times: BTreeMap<u16, usize> = BTreeMap::new();
+        let mut times: BTreeMap<(u16, u64), usize> = BTreeMap::new();
         for message in &self.messages {
-            let count = times
-                .entry(message.fragment.map_or(0, |fragment| fragment.number))
-                .or_default();
+            let variant = match message.header.exchange {
+                ExchangeType::IKE_SA_INIT => message.digest,
+                _ => 0,
+            };
+            let fragment = message.fragment.map_or(0, |fragment| fragment.number);
+            let count = times.entry((fragment, variant)).or_default();
             *count = count.saturating_add(1);
         }
         times.into_values().max().unwrap_or(0)

@@ -76,6 +76,13 @@ fn is_of(attempt: &Attempt, client: IpAddr) -> bool {
         .any(|message| client_end(message).ip() == client)
 }
 
+/// Main mode and aggressive mode, as IKEv1 begins (RFC 2408 §3.1): what else there is of it is of a tunnel that is up.
+fn begins_v1(message: &Message) -> bool {
+    message.contents == Contents::Ikev1
+        && matches!(message.header.exchange.0, 2 | 4)
+        && message.header.spis.responder == Spi::ZERO
+}
+
 /// The client's end of a message.
 pub(crate) const fn client_end(message: &Message) -> SocketAddr {
     match message.direction {
@@ -98,7 +105,7 @@ fn attempt(spi: Spi, mut messages: Vec<Message>, left_out: u64) -> Option<Attemp
         matches!(
             message.header.exchange,
             ExchangeType::IKE_SA_INIT | ExchangeType::IKE_AUTH | ExchangeType::IKE_INTERMEDIATE
-        ) || message.contents == Contents::Ikev1
+        ) || begins_v1(message)
     };
     if !messages.iter().any(leads) {
         return None;

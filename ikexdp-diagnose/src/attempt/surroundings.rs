@@ -8,6 +8,7 @@ use ikexdp_proto::wire::iana::ExchangeType;
 
 use super::{client_end, gateway_end};
 use crate::collect::{Icmp, Reading, Traffic};
+use crate::contents::Contents;
 use crate::fragments::Datagram;
 use crate::model::{Attempt, EspSeen, IcmpSeen, LooseFragments};
 use crate::time::Moment;
@@ -73,6 +74,8 @@ struct Span {
     end: Moment,
     /// When the first request of IKE_AUTH was sent; ESP of this attempt begins after that.
     auth: Option<Moment>,
+    /// Whether it is of IKEv1, which goes on at ports that no message of it may be seen at.
+    is_v1: bool,
     /// When the next attempt between the same sockets began.
     next: Option<Moment>,
 }
@@ -84,14 +87,15 @@ impl Span {
                 start: Moment(0),
                 end: Moment(0),
                 auth: None,
+                is_v1: false,
                 next: None,
             };
         };
         let times = attempt.messages.iter().map(|message| message.time);
-        let auth = attempt
-            .messages
-            .iter()
-            .find(|message| message.header.exchange == ExchangeType::IKE_AUTH);
+        // IKEv1 shows nothing of the kind: what flows beside it is its own.
+        let auth = attempt.messages.iter().find(|message| {
+            message.header.exchange == ExchangeType::IKE_AUTH || message.contents == Contents::Ikev1
+        });
         let later = attempts.get(index.saturating_add(1)..).unwrap_or_default();
         let is_same =
             |other: &&Attempt| (other.client, other.gateway) == (attempt.client, attempt.gateway);
@@ -100,6 +104,7 @@ impl Span {
             start: times.clone().min().unwrap_or_default(),
             end: times.max().unwrap_or_default(),
             auth: auth.map(|message| message.time),
+            is_v1: auth.is_some_and(|message| message.contents == Contents::Ikev1),
             next: next
                 .and_then(|next| next.messages.first())
                 .map(|message| message.time),
@@ -217,7 +222,8 @@ fn traffic(traffic: &Traffic, ends: &Ends, span: &Span, capture: usize) -> EspSe
             .into_iter()
             .flat_map(|(source, destination)| traffic.of_hosts(*source, *destination));
         for (flow, counted) in flows.filter(|(_, counted)| is_in_time(counted.first)) {
-            let count = match ends.direction(flow.source, flow.destination, flow.ports) {
+            let ports = flow.ports.filter(|_| !span.is_v1);
+            let count = match ends.direction(flow.source, flow.destination, ports) {
                 Some(Direction::FromClient) => &mut seen.from_client,
                 Some(Direction::FromGateway) => &mut seen.from_gateway,
                 None => continue,
@@ -228,6 +234,7 @@ fn traffic(traffic: &Traffic, ends: &Ends, span: &Span, capture: usize) -> EspSe
         }
     }
     seen.first = first.map(|(_, frame)| (capture, frame));
+    seen.began = first.map(|(time, _)| time);
     for socket in &ends.sockets {
         if let Some(counted) = traffic.keepalives.get(socket)
             && is_in_time(counted.last)
@@ -243,6 +250,7 @@ fn add_traffic(all: &mut EspSeen, more: EspSeen) {
     all.from_gateway = all.from_gateway.saturating_add(more.from_gateway);
     all.keepalives = all.keepalives.saturating_add(more.keepalives);
     all.first = all.first.or(more.first);
+    all.began = all.began.into_iter().chain(more.began).min();
 }
 
 fn loose(datagram: &Datagram, capture: usize, direction: Direction) -> LooseFragments {

@@ -1,5 +1,6 @@
 //! Takes what concerns IKE out of the frames of a capture, and forgets the rest.
 
+mod clock;
 mod message;
 mod traffic;
 
@@ -23,6 +24,7 @@ use crate::packet::{Body, Packet, UDP, Udp};
 use crate::time::Moment;
 use crate::verdict::Direction;
 
+use clock::Clock;
 pub(crate) use traffic::Traffic;
 
 /// One capture that was read: what it is, and what of it concerns IKE.
@@ -83,6 +85,10 @@ struct Collector {
     /// SPIs that there was no room for.
     left_out: u64,
     votes: Votes,
+    clock: Clock,
+    /// Octets of the frame that is being read, and of the longest of which an IKE message was cut.
+    frame_len: usize,
+    cut_to: Option<usize>,
 }
 
 /// What speaks for either end as the place of the capture.
@@ -122,8 +128,13 @@ impl Collector {
                 .first
                 .map_or(frame.time, |first| first.min(frame.time)),
         );
-        capture.last = Some(capture.last.map_or(frame.time, |last| last.max(frame.time)));
-        match link::strip(frame.link, frame.octets) {
+        capture.last = Some(self.clock.latest(capture.last, frame.time));
+        self.frame_len = frame.octets.len();
+        let carried = link::strip(frame.link, frame.octets);
+        if !matches!(carried, Carried::UnknownLink) {
+            capture.legible = capture.legible.saturating_add(1);
+        }
+        match carried {
             Carried::Ip(octets, outgoing) => {
                 if let Some(packet) = Packet::read(octets) {
                     let around = Around {
@@ -179,10 +190,7 @@ impl Collector {
                     self.given_up(datagram);
                 }
             }
-            Body::Esp(spi) => self
-                .reading
-                .traffic
-                .esp(source, destination, None, spi, around),
+            Body::Esp(spi) => self.esp(source, destination, None, spi, around),
             Body::Icmp(error, quoted) => self.icmp(error, quoted, around),
             Body::Fragment(_) | Body::Other => {}
         }
@@ -244,6 +252,8 @@ impl Collector {
         let (source, destination) = (carrier.source, carrier.destination);
         let payload = carrier.udp.payload;
         if source.port() == NAT_T_PORT || destination.port() == NAT_T_PORT {
+            let count = &mut self.reading.capture.nat_port_datagrams;
+            *count = count.saturating_add(1);
             match payload {
                 // RFC 3948 §2.3 and §2.2: a keepalive, and IKE behind four octets of zeros.
                 [0xff] => self
@@ -258,8 +268,7 @@ impl Collector {
                     if let Some(spi) = payload.first_chunk() {
                         let spi = u32::from_be_bytes(*spi);
                         let ports = Some((source.port(), destination.port()));
-                        let traffic = &mut self.reading.traffic;
-                        traffic.esp(source.ip(), destination.ip(), ports, spi, carrier.around);
+                        self.esp(source.ip(), destination.ip(), ports, spi, carrier.around);
                     }
                 }
             }
@@ -268,11 +277,29 @@ impl Collector {
         }
     }
 
+    fn esp(
+        &mut self,
+        source: IpAddr,
+        destination: IpAddr,
+        ports: Option<(u16, u16)>,
+        spi: u32,
+        around: Around,
+    ) {
+        let Reading {
+            capture, traffic, ..
+        } = &mut self.reading;
+        capture.esp_packets = capture.esp_packets.saturating_add(1);
+        traffic.esp(source, destination, ports, spi, around);
+    }
+
     /// `octets` of a message of `length` octets.
     fn ike(&mut self, carrier: &Carrier<'_>, octets: &[u8], length: usize) {
         let Some(mut message) = message::read(carrier, octets, length) else {
             return;
         };
+        if carrier.fragments.is_none() && octets.len() < length {
+            self.cut_to = self.cut_to.max(Some(self.frame_len));
+        }
         let capture = &mut self.reading.capture;
         capture.ike_messages = capture.ike_messages.saturating_add(1);
         self.votes.cast(message.direction, &carrier.around);
@@ -343,6 +370,12 @@ impl Collector {
             capture.notes.push(format!(
                 "{count} frames are of link type {link}, {name}, which is not read; hint: capture on an \
                  Ethernet or IP interface, or `editcap` to another type"
+            ));
+        }
+        if let Some(octets) = self.cut_to {
+            capture.notes.push(format!(
+                "frames are cut to {octets} octets, so that messages cannot be read; hint: capture whole frames, with \
+                 `tcpdump -s 0` or `pktmon start --capture --pkt-size 0`"
             ));
         }
         if self.left_out > 0 {

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use ikexdp_proto::types::NAT_T_PORT;
+use ikexdp_proto::wire::iana::ExchangeType;
 
 use super::case::{Arrival, Case, Judgement, evidence, failed, remark, times};
 use super::init::said;
+use super::pieces::pieces;
 use crate::attempt::exchange::{Exchange, Fragmented, Transfer, View};
-use crate::fragments::gaps;
-use crate::model::{Confidence, Evidence, IcmpError, Piece, Vantage};
+use crate::model::{Confidence, Evidence, IcmpError, IcmpSeen, Vantage};
 use crate::verdict::{Direction, Unanswered, Verdict};
 
 /// From this length on a datagram may be too long for a path that carries all shorter ones: 1280 is what IPv6 guarantees,
@@ -46,6 +47,12 @@ pub(super) fn absent(case: &Case<'_>) -> Judgement {
     if case.next.is_none() && case.end.since(answer.time) < NO_HURRY {
         return Judgement::Open;
     }
+    let is_filtered = case.captures.iter().all(|it| it.nat_port_datagrams == 0);
+    if is_filtered {
+        seen.push(remark(
+            "nothing of port 4500 is in this capture: was it filtered?",
+        ));
+    }
     let next = case.next.map(|next| next.since(answer.time).as_secs_f64());
     seen.push(remark(match next {
         Some(after) => format!("nothing follows; after {after:.1} s the client begins anew"),
@@ -55,6 +62,7 @@ pub(super) fn absent(case: &Case<'_>) -> Judgement {
         ),
     }));
     let confidence = match case.vantage() {
+        _ if is_filtered => Confidence::Possible,
         None | Some(Vantage::Client) if case.next.is_some() => Confidence::Certain,
         None | Some(Vantage::Client) => Confidence::Likely,
         Some(Vantage::Unknown) => Confidence::Likely,
@@ -127,22 +135,48 @@ pub(super) fn unanswered(case: &Case<'_>, exchange: &Exchange<'_>) -> Judgement 
     if let Some(judgement) = icmp(case, request) {
         return judgement;
     }
+    let is_later = !is_first(case, request);
+    if is_later && case.next.is_none() && waited(case, request) < PEOPLE {
+        return Judgement::Open;
+    }
     match case.arrival(request) {
+        Arrival::Unknown if is_later && uses_nat_port(request.fullest().1) => {
+            ignored(case, exchange, Confidence::Possible)
+        }
+        Arrival::Whole if is_later => ignored(case, exchange, Confidence::Likely),
         Arrival::Part => in_part(case, request),
         Arrival::Not => vanished(case, request, Confidence::Certain),
-        Arrival::Whole => ignored(case, exchange),
+        Arrival::Whole => ignored(case, exchange, Confidence::Certain),
         Arrival::Unknown => vanished(case, request, Confidence::Likely),
     }
+}
+
+/// Whoever sits before a telephone that asks whether it is them, and RADIUS behind it, gives up within that.
+pub(super) const PEOPLE: Duration = Duration::from_secs(60);
+
+fn waited(case: &Case<'_>, request: &Transfer<'_>) -> Duration {
+    case.end.since(request.asked().unwrap_or_default())
+}
+
+/// Whether a request is the first behind IKE_SA_INIT, or that of IKE_AUTH behind IKE_INTERMEDIATE.
+fn is_first(case: &Case<'_>, request: &Transfer<'_>) -> bool {
+    let id = request
+        .messages()
+        .next()
+        .map_or(0, |message| message.header.message_id.0);
+    let intermediate = case.of_client(&[ExchangeType::IKE_INTERMEDIATE]).count();
+    let is_known = u32::try_from(intermediate).unwrap_or(u32::MAX);
+    id <= is_known.saturating_add(1)
 }
 
 /// ICMP about what was sent.
 fn icmp(case: &Case<'_>, request: &Transfer<'_>) -> Option<Judgement> {
     let first = request.first()?;
     let (capture, view) = request.fullest();
-    let about =
-        |it: &&crate::model::IcmpSeen| it.direction == request.direction && it.time >= first;
-    let mut about = case.attempt.icmp.iter().filter(about);
-    let icmp = about.next()?;
+    let about = |it: &&IcmpSeen| it.direction == request.direction && it.time >= first;
+    let about: Vec<_> = case.attempt.icmp.iter().filter(about).collect();
+    let is_too_big = |it: &&&IcmpSeen| matches!(it.error, IcmpError::TooBig(_));
+    let icmp = about.iter().find(is_too_big).or(about.first())?;
     let datagram_len = view.longest();
     let verdict = match icmp.error {
         IcmpError::TooBig(_) => Verdict::LargeDatagramsLost {
@@ -356,7 +390,7 @@ pub(super) fn vanished(
 }
 
 /// Arrived, and no answer.
-fn ignored(case: &Case<'_>, exchange: &Exchange<'_>) -> Judgement {
+fn ignored(case: &Case<'_>, exchange: &Exchange<'_>, confidence: Confidence) -> Judgement {
     let view = case
         .at_receiver(&exchange.request)
         .unwrap_or_else(|| exchange.request.fullest().1);
@@ -365,11 +399,17 @@ fn ignored(case: &Case<'_>, exchange: &Exchange<'_>) -> Judgement {
     let mut seen = vec![evidence(
         capture,
         view.frames(),
-        format!("arrived: {}", sent(view)),
+        if case.at_receiver(&exchange.request).is_some() {
+            format!("arrived: {}", sent(view))
+        } else {
+            sent(view)
+        },
     )];
     let began = case.captures.get(capture).and_then(|capture| capture.first);
     let began = began.unwrap_or_default();
-    let is_first_seen = case.init().is_none() && exchange.start().since(began) >= BEFORE;
+    let is_first_seen = is_first(case, &exchange.request)
+        && case.init().is_none()
+        && exchange.start().since(began) >= BEFORE;
     let was_elsewhere = case.has_both()
         && case
             .init()
@@ -385,12 +425,12 @@ fn ignored(case: &Case<'_>, exchange: &Exchange<'_>) -> Judgement {
         };
         return failed(Verdict::DifferentGateways, confidence, seen);
     }
-    seen.push(remark("no answer leaves the gateway"));
-    failed(
-        Verdict::RequestIgnored { fragments },
-        Confidence::Certain,
-        seen,
-    )
+    seen.push(remark(if confidence > Confidence::Possible {
+        "no answer leaves the gateway"
+    } else {
+        "earlier requests were answered; with the gateway's capture it is known whether this one arrives"
+    }));
+    failed(Verdict::RequestIgnored { fragments }, confidence, seen)
 }
 
 /// The verdict on IP fragments.
@@ -441,34 +481,4 @@ fn uses_nat_port(view: &View<'_>) -> bool {
     view.messages.iter().any(|message| {
         message.source.port() == NAT_T_PORT || message.destination.port() == NAT_T_PORT
     })
-}
-
-/// "0 to 1480, 2960 to 3541; missing: 1480 to 2960".
-fn pieces(pieces: &[Piece]) -> String {
-    let mut sorted = pieces.to_vec();
-    sorted.sort_unstable();
-    let there: Vec<String> = sorted
-        .iter()
-        .map(|piece| {
-            format!(
-                "{} to {}",
-                piece.offset,
-                piece.offset.saturating_add(piece.length)
-            )
-        })
-        .collect();
-    let (_, missing) = gaps(pieces);
-    let missing: Vec<String> = missing
-        .iter()
-        .map(|(from, to)| match to {
-            Some(to) => format!("{from} to {to}"),
-            None => format!("from {from} on"),
-        })
-        .collect();
-    let there = there.join(", ");
-    if missing.is_empty() {
-        format!("octets {there}")
-    } else {
-        format!("octets {there}; missing: {}", missing.join(", "))
-    }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use ikexdp_proto::wire::iana::{ExchangeType, NotifyType};
 
+use super::sight::Sight;
 use crate::attempt::exchange::{Exchange, Transfer, View};
 use crate::contents::Clear;
 use crate::limits::EVIDENCE_FRAMES_MAX;
@@ -26,74 +27,16 @@ pub(super) struct Case<'a> {
     pub(super) next: Option<Moment>,
     /// What is known of others from its address.
     pub(super) crowd: Crowd,
-}
-
-/// Which captures show an attempt from its beginning to its end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Sight {
-    /// This one alone, and where it was made.
-    One(usize, Vantage),
-    /// The client's, which is the first, and the gateway's.
-    Both,
-}
-
-/// How far what a capture has may be beside its times, as clocks are put right to so much.
-const MARGIN: Duration = Duration::from_secs(1);
-
-impl Sight {
-    /// Of two captures, one that had ended, or had not begun, says nothing of what did not arrive; nor does a client's
-    /// of another client.
-    pub(super) fn of(attempt: &Attempt, captures: &[Capture], is_aligned: bool) -> Self {
-        let [client, gateway] = captures else {
-            return Self::One(
-                0,
-                captures
-                    .first()
-                    .map_or(Vantage::Unknown, |capture| capture.vantage),
-            );
-        };
-        let times = attempt.messages.iter().map(|message| message.time);
-        let (first, last) = (
-            times.clone().min().unwrap_or_default(),
-            times.max().unwrap_or_default(),
-        );
-        let covers = |capture: &Capture| {
-            let (begin, end) = (
-                capture.first.unwrap_or_default(),
-                capture.last.unwrap_or_default(),
-            );
-            begin.since(first) <= MARGIN && last.since(end) <= MARGIN
-        };
-        let is_in = |index: usize| {
-            attempt
-                .messages
-                .iter()
-                .any(|message| message.capture == index)
-        };
-        // Where clocks cannot be compared, it is believed that both are of the same time.
-        match (is_in(0) && covers(client), !is_aligned || covers(gateway)) {
-            (true, true) => Self::Both,
-            (true, false) => Self::One(0, Vantage::Client),
-            (false, _) if is_in(1) => Self::One(1, Vantage::Gateway),
-            (false, _) => Self::One(0, Vantage::Client),
-        }
-    }
-
-    /// When the last frame was seen.
-    pub(super) fn end(self, captures: &[Capture]) -> Moment {
-        let last = |index: usize| captures.get(index)?.last;
-        match self {
-            Self::One(index, _) => last(index),
-            Self::Both => last(0).max(last(1)),
-        }
-        .unwrap_or_default()
-    }
+    /// Whether the client did soon afterwards what a refusal asked it to.
+    pub(super) is_followed: bool,
+    /// Whether another attempt between the same sockets has traffic.
+    pub(super) other_lives: bool,
 }
 
 /// Attempts from the same address to the same gateway.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Crowd {
-    /// How many that began before were answered, from sockets of their own.
+    /// How many that began before were answered, each from another socket, and were not closed long before.
     pub(super) answered_before: usize,
     /// Whether one that began later was answered.
     pub(super) answered_later: bool,
@@ -198,7 +141,7 @@ impl<'a> Case<'a> {
     pub(super) fn is_in_vain(&self, request: &Transfer<'a>) -> bool {
         let (_, view) = request.fullest();
         let waited = request
-            .first()
+            .asked()
             .map_or(Duration::ZERO, |first| self.end.since(first));
         self.next.is_some()
             || view.times_sent() >= TIMES_IN_VAIN

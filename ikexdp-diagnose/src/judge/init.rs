@@ -9,7 +9,7 @@ use super::case::{Case, Judgement, evidence, failed, remark, times};
 use crate::attempt::exchange::Exchange;
 use crate::contents::Clear;
 use crate::message::Message;
-use crate::model::{Confidence, Evidence, IcmpError};
+use crate::model::{Confidence, Evidence, IcmpError, IcmpSeen};
 use crate::verdict::{Direction, Policy, Unanswered, Verdict};
 
 /// Attempts of one address that must have been answered before a limit is behind it that a later one is not: RRAS
@@ -20,8 +20,16 @@ pub(super) fn judge(case: &Case<'_>) -> Judgement {
     let Some(init) = case.init() else {
         return Judgement::Open;
     };
+    if case.is_followed {
+        // Another attempt goes on where this one ends.
+        return Judgement::Open;
+    }
     match last_word(init) {
         Some((message, clear)) => refused(case, init, message, clear),
+        // There is an answer, and the capture does not have enough of it.
+        None if init.response.is_seen() && init.response.clear().next().is_none() => {
+            Judgement::Open
+        }
         None => unanswered(case, init),
     }
 }
@@ -142,6 +150,19 @@ fn unanswered(case: &Case<'_>, init: &Exchange<'_>) -> Judgement {
     let longest = view.longest();
     let asked = format!("IKE_SA_INIT of {longest} octets, sent {}", times(view));
     let mut seen = vec![evidence(capture, view.frames(), asked)];
+    if !case.is_in_vain(&init.request) {
+        return Judgement::Open;
+    }
+    if let Some(icmp) = case.attempt.icmp.iter().find(|icmp| is_too_big(icmp)) {
+        let says = format!("ICMP says of it: {}", said(icmp.error));
+        seen.push(evidence(icmp.capture, std::iter::once(icmp.frame), says));
+        let verdict = Verdict::LargeDatagramsLost {
+            direction: Direction::FromClient,
+            datagram_len: longest,
+            passed: 0,
+        };
+        return failed(verdict, Confidence::Certain, seen);
+    }
     let unreachable = case.attempt.icmp.iter().find(|icmp| {
         icmp.direction == Direction::FromClient
             && matches!(
@@ -158,14 +179,11 @@ fn unanswered(case: &Case<'_>, init: &Exchange<'_>) -> Judgement {
             seen,
         );
     }
-    if !case.is_in_vain(&init.request) {
-        return Judgement::Open;
-    }
     let crowd = case.crowd;
     if crowd.answered_before >= CROWD_MIN && !crowd.answered_later {
         let answered = crowd.answered_before;
         seen.push(remark(format!(
-            "{answered} clients from the same address were answered before, and none that began later"
+            "{answered} attempts from the same address, each from a port of its own, were answered before, and none that began later"
         )));
         let confidence = if crowd.gateway_lives {
             Confidence::Likely
@@ -180,6 +198,10 @@ fn unanswered(case: &Case<'_>, init: &Exchange<'_>) -> Judgement {
     let (unanswered, confidence, says) = whose_silence(case, init);
     seen.push(remark(says));
     failed(Verdict::InitUnanswered(unanswered), confidence, seen)
+}
+
+fn is_too_big(icmp: &IcmpSeen) -> bool {
+    icmp.direction == Direction::FromClient && matches!(icmp.error, IcmpError::TooBig(_))
 }
 
 /// Where a request goes that nobody answers.

@@ -7,22 +7,24 @@ mod auth;
 mod case;
 mod ending;
 mod init;
+mod neighbours;
+mod pieces;
 mod reply;
+mod sight;
 mod sizes;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::time::Duration;
 
-use ikexdp_proto::wire::iana::ExchangeType;
+use ikexdp_proto::wire::iana::{ExchangeType, NotifyType};
 
 use crate::attempt::{self, Assembled, exchange::exchanges};
 use crate::collect::Reading;
 use crate::contents::Contents;
 use crate::model::{Attempt, Capture, Confidence, Finding, Outcome, Report};
-use crate::time::Moment;
 use crate::verdict::{Direction, Verdict};
-use case::{Case, Crowd, Judgement, Sight, evidence, failed};
+use case::{Case, Judgement, evidence, failed};
+use neighbours::Neighbours;
 
 /// Judges one capture, or two of the same attempts: the client's and the gateway's, in any order.
 ///
@@ -30,11 +32,17 @@ use case::{Case, Crowd, Judgement, Sight, evidence, failed};
 #[must_use]
 pub fn judge(readings: Vec<Reading>, client: Option<IpAddr>) -> Report {
     let Assembled {
-        captures,
+        mut captures,
         clock_offset,
         mut attempts,
     } = attempt::assemble(readings, client);
     let neighbours = Neighbours::of(&attempts);
+    let is_of_nobody = attempts.is_empty() && has_ike(&captures);
+    if let Some((client, capture)) = client.zip(captures.first_mut()).filter(|_| is_of_nobody) {
+        capture.notes.push(format!(
+            "no attempt is of {client}; hint: without --client all are shown, and behind a NAT a client has another address"
+        ));
+    }
     let judged: Vec<Judgement> = (0..attempts.len())
         .filter_map(|index| {
             judge_one(
@@ -53,14 +61,23 @@ pub fn judge(readings: Vec<Reading>, client: Option<IpAddr>) -> Report {
             Judgement::Failed(finding) => (Outcome::Failed, Some(finding)),
         };
     }
-    let has_ike = captures.iter().any(|capture| capture.ike_messages > 0);
-    let verdict = (!has_ike).then_some(Verdict::NoIke);
+    let is_known = captures.iter().all(is_legible);
+    let verdict = (!has_ike(&captures) && is_known).then_some(Verdict::NoIke);
     Report {
         captures,
         clock_offset,
         attempts,
         verdict,
     }
+}
+
+fn has_ike(captures: &[Capture]) -> bool {
+    captures.iter().any(|capture| capture.ike_messages > 0)
+}
+
+/// Whether anything of a capture could be read, so that what is not in it says something.
+fn is_legible(capture: &Capture) -> bool {
+    capture.legible > 0 || (capture.frames == 0 && capture.truncated.is_none())
 }
 
 fn judge_one(
@@ -71,16 +88,18 @@ fn judge_one(
     neighbours: &Neighbours,
 ) -> Option<Judgement> {
     let attempt = attempts.get(index)?;
-    let sight = Sight::of(attempt, captures, is_aligned);
+    let sight = neighbours.sight(attempt, captures, is_aligned);
     let case = Case {
         attempt,
         exchanges: exchanges(attempt),
         captures,
         sight,
         is_aligned,
-        end: sight.end(captures),
+        end: sight.end(captures, is_aligned),
         next: neighbours.next(attempts, index),
         crowd: neighbours.crowd(attempts, index),
+        is_followed: neighbours.is_followed(attempts, index),
+        other_lives: neighbours.other_lives(attempts, index),
     };
     Some(decide(&case))
 }
@@ -88,6 +107,9 @@ fn judge_one(
 fn decide(case: &Case<'_>) -> Judgement {
     if let Some(judgement) = ikev1(case) {
         return judgement;
+    }
+    if is_size_test(case) {
+        return Judgement::Open;
     }
     if ending::is_carrying(case) {
         return Judgement::Established;
@@ -103,6 +125,15 @@ fn decide(case: &Case<'_>) -> Judgement {
     }
 }
 
+/// What `ikexdp mtu` sends wants an answer of some size and no SA.
+fn is_size_test(case: &Case<'_>) -> bool {
+    let offer = case.offer();
+    offer.is_some_and(|(_, offer)| offer.notifies.contains(&NotifyType::SIZE_TEST))
+}
+
+/// Without an answer for so long, IKEv1 comes to nothing.
+const IKEV1_IN_VAIN: Duration = Duration::from_secs(10);
+
 /// IKEv1 alone; with answers and a tunnel it is somebody else's business.
 fn ikev1(case: &Case<'_>) -> Option<Judgement> {
     let messages = &case.attempt.messages;
@@ -114,8 +145,11 @@ fn ikev1(case: &Case<'_>) -> Option<Judgement> {
         .iter()
         .filter(|message| message.direction == Direction::FromGateway)
         .count();
+    let first = messages.iter().map(|message| message.time).min();
+    let waited = case.end.since(first.unwrap_or_default());
+    let is_over = case.next.is_some() || waited >= IKEV1_IN_VAIN;
     // Main mode is up to the keys with two answers.
-    if answered > 1 || case.attempt.esp.first.is_some() {
+    if answered > 1 || case.attempt.esp.first.is_some() || !is_over {
         return Some(Judgement::Open);
     }
     let frames = messages
@@ -129,115 +163,13 @@ fn ikev1(case: &Case<'_>) -> Option<Judgement> {
     Some(failed(Verdict::Ikev1, Confidence::Certain, vec![seen]))
 }
 
-/// Attempts by where they come from.
-struct Neighbours {
-    by_socket: BTreeMap<(SocketAddr, SocketAddr), Vec<usize>>,
-    by_host: BTreeMap<(IpAddr, IpAddr), Answers>,
-    /// When each gateway was last heard.
-    heard: BTreeMap<IpAddr, Moment>,
-}
-
-/// Which attempts of one address were answered.
-#[derive(Default)]
-struct Answers {
-    /// Beginnings of those that were answered, sorted, with how many sockets there had been by then, and how many
-    /// attempts with an answer to IKE_AUTH.
-    answered: Vec<(Moment, usize, usize)>,
-}
-
-/// A client that fails tries again before that; what comes later is another visit.
-const AGAIN: Duration = Duration::from_secs(60);
-
-impl Neighbours {
-    /// `attempts` are sorted by their beginnings.
-    fn of(attempts: &[Attempt]) -> Self {
-        let mut by_socket = BTreeMap::<_, Vec<usize>>::new();
-        let mut by_host = BTreeMap::<_, Answers>::new();
-        let mut sockets = BTreeMap::<_, BTreeSet<SocketAddr>>::new();
-        let mut all_heard = BTreeMap::new();
-        for (index, attempt) in attempts.iter().enumerate() {
-            by_socket
-                .entry((attempt.client, attempt.gateway))
-                .or_default()
-                .push(index);
-            let hosts = (attempt.client.ip(), attempt.gateway.ip());
-            let heard = attempt
-                .messages
-                .iter()
-                .filter(|message| message.direction == Direction::FromGateway);
-            if let Some(last) = heard.map(|message| message.time).max() {
-                let latest = all_heard.entry(attempt.gateway.ip()).or_insert(last);
-                *latest = last.max(*latest);
-                let sockets = sockets.entry(hosts).or_default();
-                sockets.insert(attempt.client);
-                let answers = by_host.entry(hosts).or_default();
-                let got_in = usize::from(is_answered(attempt));
-                let got_in = answers
-                    .answered
-                    .last()
-                    .map_or(0, |(_, _, before)| *before)
-                    .saturating_add(got_in);
-                answers
-                    .answered
-                    .push((start(attempt), sockets.len(), got_in));
-            }
-        }
-        Self {
-            by_socket,
-            by_host,
-            heard: all_heard,
-        }
-    }
-
-    fn next(&self, attempts: &[Attempt], index: usize) -> Option<Moment> {
-        let attempt = attempts.get(index)?;
-        let same = self.by_socket.get(&(attempt.client, attempt.gateway))?;
-        let place = same.binary_search(&index).ok()?;
-        let next = start(attempts.get(*same.get(place.checked_add(1)?)?)?);
-        let last = attempt.messages.iter().map(|message| message.time).max()?;
-        (next.since(last) <= AGAIN).then_some(next)
-    }
-
-    fn crowd(&self, attempts: &[Attempt], index: usize) -> Crowd {
-        let Some(attempt) = attempts.get(index) else {
-            return Crowd::default();
-        };
-        let hosts = (attempt.client.ip(), attempt.gateway.ip());
-        let Some(answers) = self.by_host.get(&hosts) else {
-            return Crowd::default();
-        };
-        let began = start(attempt);
-        let before = answers.answered.partition_point(|(time, ..)| *time < began);
-        let count = before
-            .checked_sub(1)
-            .and_then(|last| answers.answered.get(last));
-        Crowd {
-            answered_before: count.map_or(0, |(_, sockets, got_in)| *sockets.max(got_in)),
-            answered_later: answers.answered.len() > before,
-            gateway_lives: self
-                .heard
-                .get(&attempt.gateway.ip())
-                .is_some_and(|heard| *heard > began),
-        }
-    }
-}
-
-fn is_answered(attempt: &Attempt) -> bool {
-    attempt.messages.iter().any(|message| {
-        message.direction == Direction::FromGateway
-            && message.header.exchange == ExchangeType::IKE_AUTH
-    })
-}
-
-fn start(attempt: &Attempt) -> Moment {
-    attempt
-        .messages
-        .first()
-        .map(|message| message.time)
-        .unwrap_or_default()
-}
-
 impl Report {
+    /// Whether there is no IKE, and a capture of which nothing could be read, so that nothing can be said.
+    #[must_use]
+    pub fn cannot_be_judged(&self) -> bool {
+        self.verdict.is_none() && !has_ike(&self.captures)
+    }
+
     /// Whether an attempt failed.
     #[must_use]
     pub fn has_failures(&self) -> bool {

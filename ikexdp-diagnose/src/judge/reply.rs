@@ -116,16 +116,20 @@ fn in_the_clear(case: &Case<'_>, exchange: &Exchange<'_>) -> Option<Judgement> {
     }
     Some(failed(
         Verdict::InitRefused(error),
-        Confidence::Certain,
+        Confidence::Likely,
         seen,
     ))
 }
 
 /// An answer under another SPI, or that the gateway whose capture it is never sent.
 fn of_another(case: &Case<'_>, exchange: &Exchange<'_>) -> Option<Judgement> {
-    let expected = case
+    // A gateway that is asked twice may answer IKE_SA_INIT twice, and the client takes either.
+    let asked = exchange.request.messages().next();
+    let asked = asked.map(|message| message.header.spis.responder);
+    let accepted = case
         .accepted()
         .map(|(message, _)| message.header.spis.responder);
+    let expected = asked.filter(|spi| *spi != Spi::ZERO).or(accepted);
     let is_other = |spi: Spi| spi != Spi::ZERO && expected.is_some_and(|expected| expected != spi);
     let other = exchange
         .response
@@ -133,7 +137,7 @@ fn of_another(case: &Case<'_>, exchange: &Exchange<'_>) -> Option<Judgement> {
         .find(|message| is_other(message.header.spis.responder));
     if let Some(message) = other {
         let says = format!(
-            "the answer has the SPI {}, that of IKE_SA_INIT had another",
+            "the answer has the SPI {}, the request has another",
             message.header.spis.responder
         );
         let seen = vec![evidence(

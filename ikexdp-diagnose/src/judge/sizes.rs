@@ -22,7 +22,7 @@ const LITTLE: usize = 140;
 /// Octets of ciphertext that hold one short payload: a block of AES, or what an AEAD makes of 8 octets.
 const ONE_NOTIFY: usize = 16;
 
-/// Octets that a cipher adds: IV and ICV. Without the proposal that was chosen, the least that any adds.
+/// Octets that a cipher adds: IV and ICV.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Overhead {
     iv: usize,
@@ -30,27 +30,42 @@ struct Overhead {
 }
 
 impl Inside {
-    /// What may be in all fragments of a message together.
+    /// What there is room for in all fragments of a message together. Where it is not known what was chosen, it is what
+    /// there is room for with any cipher.
     pub(super) fn of(case: &Case<'_>, view: &View<'_>) -> Option<Self> {
-        let encrypted = view.encrypted()?;
-        let accepted = case
-            .accepted()
-            .and_then(|(_, clear)| clear.proposals.first());
-        let overhead = accepted.map_or(Overhead::SMALLEST, Overhead::of);
-        let fragments = view.fragmented().map_or(1, |cut| usize::from(cut.total));
-        let each = overhead.iv.saturating_add(overhead.icv);
-        let ciphertext = encrypted.saturating_sub(each.saturating_mul(fragments));
-        Some(match ciphertext {
+        Some(match ciphertext(case, view)? {
             0..=ONE_NOTIFY => Self::OneNotify,
-            _ if ciphertext <= LITTLE => Self::Little,
+            ciphertext if ciphertext <= LITTLE => Self::Little,
             _ => Self::Much,
         })
     }
 }
 
+/// Whether it is known what was chosen, so that sizes are exact.
+pub(super) fn is_exact(case: &Case<'_>) -> bool {
+    chosen(case).is_some()
+}
+
+/// Octets of ciphertext in all fragments of a message together: at least so many, where the suite is not known.
+pub(super) fn ciphertext(case: &Case<'_>, view: &View<'_>) -> Option<usize> {
+    let overhead = chosen(case).map_or(Overhead::LARGEST, Overhead::of);
+    let fragments = view.fragmented().map_or(1, |cut| usize::from(cut.total));
+    let each = overhead.iv.saturating_add(overhead.icv);
+    Some(
+        view.encrypted()?
+            .saturating_sub(each.saturating_mul(fragments)),
+    )
+}
+
+fn chosen<'a>(case: &Case<'a>) -> Option<&'a Proposal> {
+    case.accepted()?.1.proposals.first()
+}
+
 impl Overhead {
-    /// AES-GCM with 16 octets of ICV has as little as is in use.
-    const SMALLEST: Self = Self { iv: 8, icv: 16 };
+    /// AES-CBC with HMAC-SHA-512.
+    const LARGEST: Self = Self { iv: 16, icv: 32 };
+    /// AES-GCM with 16 octets of ICV.
+    const GCM: Self = Self { iv: 8, icv: 16 };
 
     fn of(chosen: &Proposal) -> Self {
         let of = |kind| {
@@ -65,9 +80,7 @@ impl Overhead {
         match encryption {
             Some(EncryptionId::AES_GCM_8) => Self { iv: 8, icv: 8 },
             Some(EncryptionId::AES_GCM_12) => Self { iv: 8, icv: 12 },
-            Some(EncryptionId::AES_GCM_16 | EncryptionId::CHACHA20_POLY1305) | None => {
-                Self::SMALLEST
-            }
+            Some(EncryptionId::AES_GCM_16 | EncryptionId::CHACHA20_POLY1305) | None => Self::GCM,
             Some(EncryptionId::DES | EncryptionId::TRIPLE_DES | EncryptionId::AES_CTR) => Self {
                 iv: 8,
                 icv: integrity,

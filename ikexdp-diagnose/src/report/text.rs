@@ -45,7 +45,12 @@ fn write(text: &mut String, report: &Report) -> fmt::Result {
         writeln!(text)?;
         self::verdict(text, verdict, Confidence::Certain)?;
     }
-    if report.attempts.is_empty() && report.verdict.is_none() {
+    if report.cannot_be_judged() {
+        writeln!(
+            text,
+            "\nno verdict: nothing that could be read has IKE, and not all could be read"
+        )?;
+    } else if report.attempts.is_empty() && report.verdict.is_none() {
         writeln!(
             text,
             "\nno attempt: what there is of IKE is of other clients, or of IKE SAs that were up before"

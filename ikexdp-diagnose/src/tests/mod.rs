@@ -2,6 +2,7 @@
 
 mod formats;
 mod hostile;
+mod review;
 mod script;
 mod two;
 mod verdicts;

@@ -30,6 +30,10 @@ pub(super) struct Script {
     now: u64,
     pub(super) at: Vantage,
     pub(super) spi: u64,
+    /// What gateways choose.
+    pub(super) answer_spi: u64,
+    pub(super) client: Ipv4Addr,
+    pub(super) gateway: Ipv4Addr,
     pub(super) ports: (u16, u16),
     /// Who announces IKE fragmentation: the client, the gateway.
     pub(super) announced: (bool, bool),
@@ -44,6 +48,9 @@ impl Script {
             now: 1_700_000_000_000_000,
             at,
             spi: 0x0102_0304_0506_0708,
+            answer_spi: 0xaa,
+            client: CLIENT,
+            gateway: GATEWAY,
             ports: (500, 4500),
             announced: (true, true),
             is_windows: true,
@@ -69,6 +76,10 @@ impl Script {
 
     /// IKE_SA_INIT with a key of this group.
     pub(super) fn ask_for(&mut self, group: GroupId) -> &mut Self {
+        self.request(group, None)
+    }
+
+    fn request(&mut self, group: GroupId, size_test: Option<u16>) -> &mut Self {
         let request = InitRequest {
             cookie: None,
             proposals: vec![proposal(group)],
@@ -78,10 +89,15 @@ impl Script {
             },
             nonce: &[5; 48],
             notifies: notifies(self.announced.0),
-            size_test: None,
+            size_test,
             is_windows: self.is_windows,
         };
         self.init(FromClient, &request.encode())
+    }
+
+    /// IKE_SA_INIT as `ikexdp mtu` sends it.
+    pub(super) fn test_size(&mut self) -> &mut Self {
+        self.request(GroupId::MODP_2048, Some(576))
     }
 
     pub(super) fn accept(&mut self) -> &mut Self {
@@ -105,7 +121,11 @@ impl Script {
     }
 
     fn init(&mut self, direction: Direction, chain: &Chain) -> &mut Self {
-        let responder = if direction == FromGateway { 0xaa } else { 0 };
+        let responder = if direction == FromGateway {
+            self.answer_spi
+        } else {
+            0
+        };
         let header = self.header(
             direction,
             ExchangeType::IKE_SA_INIT,
@@ -125,8 +145,35 @@ impl Script {
     }
 
     pub(super) fn informational(&mut self, direction: Direction, id: u32) -> &mut Self {
-        let message = self.seal(direction, ExchangeType::INFORMATIONAL, id, None, 16);
+        self.exchange(ExchangeType::INFORMATIONAL, direction, id, 16)
+    }
+
+    /// SK of another exchange than IKE_AUTH.
+    pub(super) fn exchange(
+        &mut self,
+        kind: ExchangeType,
+        direction: Direction,
+        id: u32,
+        ciphertext: usize,
+    ) -> &mut Self {
+        let message = self.seal(direction, kind, id, None, ciphertext);
         self.float(direction, &message, &[])
+    }
+
+    pub(super) fn keepalive(&mut self) -> &mut Self {
+        let port = self.ports.1;
+        self.send(FromClient, (port, 4500), &[0xff], &[])
+    }
+
+    /// What is sent from now on goes the other way: the hosts change places.
+    pub(super) fn swap(&mut self) -> &mut Self {
+        (self.client, self.gateway) = (self.gateway, self.client);
+        self.at = match self.at {
+            Vantage::Client => Vantage::Gateway,
+            Vantage::Gateway => Vantage::Client,
+            Vantage::Unknown => Vantage::Unknown,
+        };
+        self
     }
 
     /// SKF number `number` of `total`.
@@ -162,7 +209,13 @@ impl Script {
     /// An error in the clear, as an answer to IKE_AUTH.
     pub(super) fn unprotected(&mut self, kind: NotifyType) -> &mut Self {
         let chain = notify(kind, &[]);
-        let header = self.header(FromGateway, ExchangeType::IKE_AUTH, 1, chain.first, 0xaa);
+        let header = self.header(
+            FromGateway,
+            ExchangeType::IKE_AUTH,
+            1,
+            chain.first,
+            self.answer_spi,
+        );
         let message = message(&header, &chain.octets);
         self.wait(20).float(FromGateway, &message, &[])
     }
@@ -174,7 +227,18 @@ impl Script {
     }
 
     pub(super) fn ikev1(&mut self) -> &mut Self {
-        let header = self.header(FromClient, ExchangeType(2), 0, PayloadType(1), 0);
+        self.ikev1_of(2, 0)
+    }
+
+    /// IKEv1, of this exchange and with this responder's cookie.
+    pub(super) fn ikev1_of(&mut self, exchange: u8, responder: u64) -> &mut Self {
+        let header = self.header(
+            FromClient,
+            ExchangeType(exchange),
+            0,
+            PayloadType(1),
+            responder,
+        );
         let mut message = message(
             &Header {
                 version: 0x10,
@@ -252,7 +316,7 @@ impl Script {
         // Not the same in every message, but the same in its repeats.
         let mark = u8::try_from(id).unwrap() ^ if direction == FromGateway { 0x80 } else { 0 };
         payload.resize(payload.len() + inside, mark);
-        let header = self.header(direction, exchange, id, kind, 0xaa);
+        let header = self.header(direction, exchange, id, kind, self.answer_spi);
         message(&header, &payload)
     }
 
@@ -304,9 +368,9 @@ impl Script {
             Vantage::Unknown => true,
         };
         let (source, destination) = if direction == FromClient {
-            (CLIENT, GATEWAY)
+            (self.client, self.gateway)
         } else {
-            (GATEWAY, CLIENT)
+            (self.gateway, self.client)
         };
         let mut frame = vec![2; 12];
         frame.extend([8, 0, 0x45, 0]);
@@ -327,16 +391,23 @@ impl Script {
 
     /// The same by a clock that is so many seconds ahead.
     pub(super) fn pcap_ahead(&self, seconds: u32) -> Vec<u8> {
+        self.file(seconds, usize::MAX, 1)
+    }
+
+    /// The same with frames cut to so many octets, and of this link type.
+    pub(super) fn file(&self, seconds: u32, cut_to: usize, link: u32) -> Vec<u8> {
         let mut file = [0xa1b2_c3d4_u32.to_le_bytes(), [2, 0, 4, 0], [0; 4], [0; 4]].concat();
         file.extend(262_144_u32.to_le_bytes());
-        file.extend(1_u32.to_le_bytes());
+        file.extend(link.to_le_bytes());
         let arp = [&[2; 12][..], &[8, 6]].concat();
         for (time, frame) in self.frames.iter().chain([&(self.now, arp)]) {
             file.extend((u32::try_from(time / 1_000_000).unwrap() + seconds).to_le_bytes());
             file.extend(u32::try_from(time % 1_000_000).unwrap().to_le_bytes());
-            let length = u32::try_from(frame.len()).unwrap().to_le_bytes();
-            file.extend([length, length].concat());
-            file.extend(frame);
+            let there = &frame[..frame.len().min(cut_to)];
+            for length in [there.len(), frame.len()] {
+                file.extend(u32::try_from(length).unwrap().to_le_bytes());
+            }
+            file.extend(there);
         }
         file
     }

@@ -9,7 +9,7 @@ use crate::verdict::Direction::{FromClient, FromGateway};
 use crate::verdict::{Side, Verdict};
 
 /// The verdict on the first attempt, or what became of it.
-fn first(report: &Report) -> &str {
+pub(super) fn first(report: &Report) -> &str {
     let attempt = report.attempts.first().unwrap();
     attempt
         .finding
@@ -18,7 +18,7 @@ fn first(report: &Report) -> &str {
 }
 
 #[track_caller]
-fn assert_row(at: Vantage, expected: &str, write: impl Fn(&mut Script)) {
+pub(super) fn assert_row(at: Vantage, expected: &str, write: impl Fn(&mut Script)) {
     let mut script = Script::new(at);
     write(&mut script);
     let report = script.judged();
@@ -117,7 +117,7 @@ fn nothing_comes_back() {
         });
     }
     assert_row(Vantage::Client, "init-unanswered", |script| {
-        script.ask().icmp(3, 3);
+        script.ask().icmp(3, 3).wait(12_000);
         script.anew((501, 4501)).ask().accept();
     });
     assert_row(Vantage::Gateway, "init-unanswered", |script| {
@@ -172,7 +172,7 @@ fn the_gateway_refuses_at_once() {
         });
     }
     let mut script = Script::new(Vantage::Client);
-    script.ikev1().wait(1000).ikev1();
+    script.ikev1().wait(1000).ikev1().wait(15_000);
     assert_eq!(first(&script.judged()), "ikev1");
 }
 
@@ -225,7 +225,8 @@ fn ike_auth_does_not_come() {
             .wait(2000)
             .anew((500, 4500))
             .ask()
-            .accept();
+            .accept()
+            .sealed(FromClient, 1, 300);
         script.judged().attempts[0]
             .finding
             .as_ref()
@@ -391,7 +392,7 @@ fn credentials_are_refused() {
                     .wait(30)
                     .sealed(FromGateway, id, size);
             }
-            script.wait(5000);
+            script.wait(61_000);
         });
         // One that closes, and one that is silent and comes back.
         assert_row(at, "certificate-not-accepted", |script| {
@@ -411,6 +412,7 @@ fn credentials_are_refused() {
                 .sealed(FromClient, 1, 1000)
                 .sealed(FromGateway, 1, 1700);
             script.wait(3000).anew((500, 4500)).ask().accept();
+            script.sealed(FromClient, 1, 300).esp(FromGateway);
         });
         assert_row(at, "child-refused", |script| {
             script

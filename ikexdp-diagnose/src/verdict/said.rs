@@ -20,7 +20,9 @@ impl fmt::Display for Verdict {
             Self::VersionRefused => f.write_str("the gateway does not take this version of IKE"),
             Self::NoCommonPolicy(policy) => write!(f, "{policy}"),
             Self::KeyExchangeRefused { sent, wanted } => key_exchange(f, *sent, *wanted),
-            Self::InitRefused(notify) => write!(f, "the gateway refuses IKE_SA_INIT: {notify}"),
+            Self::InitRefused(notify) => {
+                write!(f, "the gateway refuses the request, unprotected: {notify}")
+            }
             Self::Redirected { to: Some(to) } => {
                 write!(f, "the gateway sends the client elsewhere: {to}")
             }

@@ -87,6 +87,12 @@ pub enum DiagnoseError {
     /// It was told, and there is a failure in it.
     #[error("attempts that failed: {0}")]
     Failed(usize),
+    /// Nothing of it is legible, so that nothing can be said.
+    #[error(
+        "cannot be judged: nothing of it could be read; hint: capture whole frames on an Ethernet or IP interface, as \
+         `tcpdump -w FILE` does"
+    )]
+    Illegible,
     /// It was told that there is nothing to diagnose.
     #[error("there is no IKE in it")]
     NoIke,
@@ -107,6 +113,7 @@ impl DiagnoseError {
             | Self::Open { .. }
             | Self::InputTwice
             | Self::NoKeys
+            | Self::Illegible
             | Self::Page { .. } => 1,
         }
     }
@@ -135,6 +142,9 @@ pub(super) fn execute(options: &Options, out: &mut impl Write) -> Result<(), Cli
         out.write_all(report::text::of(&report).as_bytes())?;
     }
     out.flush()?;
+    if report.cannot_be_judged() {
+        return Err(DiagnoseError::Illegible.into());
+    }
     if report.verdict.is_some() {
         return Err(DiagnoseError::NoIke.into());
     }
@@ -275,6 +285,16 @@ mod tests {
         assert_eq!(report["verdict"]["id"], "no-ike");
         assert_eq!(report["captures"][0]["frames"], 1);
         assert_eq!(error.exit_status(), 4);
+    }
+
+    #[test]
+    fn a_capture_of_which_nothing_is_legible_ends_with_1() {
+        let mut wifi = ARP;
+        wifi[20] = 105;
+        let (text, error) = diagnose(&wifi, &[]);
+        assert!(!text.contains("[no-ike]"), "{text}");
+        assert_eq!(error.exit_status(), 1);
+        assert!(error.to_string().contains("cannot be judged"), "{error}");
     }
 
     #[test]

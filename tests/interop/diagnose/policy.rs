@@ -1,11 +1,14 @@
 //! What two sides do not agree on.
 
+use std::net::UdpSocket;
+
 use harness::{
     credentials::{Credentials, SECRET},
     emulator::{Emulator, Ports, windows, windows_dh2048},
     lab::{Path, V4},
     pki::{Key, Pki},
 };
+use ikexdp_proto::types::NAT_T_PORT;
 use serde_json::Value;
 
 use super::{Recording, assert_verdict, verdict, verdicts};
@@ -104,6 +107,12 @@ fn the_client_refuses_the_gateway() {
 
     let fleet = Fleet::new(&[Key::EcdsaP256], COMPATIBLE, &Path::FRAGMENTS_DROPPED);
     let recording = Recording::start(&fleet.lab);
+    // Silence tells something only where there is traffic of somebody.
+    fleet.lab.client.run(|| {
+        let socket = UdpSocket::bind((V4.client, 0)).unwrap();
+        let esp = [7; 64];
+        socket.send_to(&esp, (V4.gateway, NAT_T_PORT)).unwrap();
+    });
     // It tries anew, as people do.
     for _ in 0..2 {
         let mut client = fleet.client(windows_dh2048(), fleet.kim());

@@ -79,7 +79,9 @@ fn main(report: &Report) -> Markup {
                 (attempt::verdict(verdict, None))
             }
         }
-        @if report.attempts.is_empty() && report.verdict.is_none() {
+        @if report.cannot_be_judged() {
+            p { "No verdict: nothing that could be read has IKE, and not all could be read." }
+        } @else if report.attempts.is_empty() && report.verdict.is_none() {
             p { "No attempt: what there is of IKE belongs to IKE SAs that were up before." }
         }
         @if report.attempts.len() > 1 { (contents(report)) }
