@@ -10,6 +10,7 @@ use ikexdp_proto::wire::payload::notify::Notify;
 use ikexdp_proto::wire::payload::sa::{self, Proposal};
 
 use crate::limits::NOTIFIES_PER_MESSAGE;
+use crate::printable::printable;
 
 /// What a message says in the clear.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -148,7 +149,8 @@ fn by_order(notifies: &[NotifyType]) -> Option<&'static str> {
     }
 }
 
-/// `| GW Ident Type | GW Ident Len | New Responder GW Identity | Nonce Data |` (RFC 5685 §3).
+/// `| GW Ident Type | GW Ident Len | New Responder GW Identity | Nonce Data |` (RFC 5685 §3). Anybody on the way can
+/// write a name, and it ends in a verdict: what would move a cursor is taken out here.
 fn redirect(data: &[u8]) -> Option<String> {
     let (&kind, rest) = data.split_first()?;
     let (&length, rest) = rest.split_first()?;
@@ -156,7 +158,7 @@ fn redirect(data: &[u8]) -> Option<String> {
     match kind {
         1 => Some(Ipv4Addr::from(<[u8; 4]>::try_from(identity).ok()?).to_string()),
         2 => Some(Ipv6Addr::from(<[u8; 16]>::try_from(identity).ok()?).to_string()),
-        3 => Some(String::from_utf8_lossy(identity).into_owned()),
+        3 => Some(printable(&String::from_utf8_lossy(identity))),
         _ => None,
     }
 }

@@ -117,7 +117,7 @@ pub(super) fn write(text: &mut String, inside: &inside::Inside, first: Moment) -
         )?;
         for payload in &opened.payloads {
             let says: String = printable(&payload.says).chars().take(SAYS_SHOWN).collect();
-            let (name, length) = (&payload.name, payload.length);
+            let (name, length) = (printable(&payload.name), payload.length);
             writeln!(text, "      {name:<8} {length:>5} octets  {says}")?;
         }
     }
