@@ -36,8 +36,8 @@ pub struct Clear {
     pub notifies: Vec<NotifyType>,
     /// IKEV2_FRAGMENTATION_SUPPORTED (RFC 7383 §2.3).
     pub fragmentation: bool,
-    /// COOKIE.
-    pub cookie: Option<Vec<u8>>,
+    /// Whether there is a COOKIE. What is in it can be as long as a datagram, and says nothing.
+    pub cookie: bool,
     /// The group that INVALID_KE_PAYLOAD asks for.
     pub wanted: Option<GroupId>,
     /// The first notify that is an error.
@@ -105,7 +105,7 @@ impl Clear {
         }
         match notify.kind {
             NotifyType::IKEV2_FRAGMENTATION_SUPPORTED => self.fragmentation = true,
-            NotifyType::COOKIE => self.cookie = Some(notify.data.to_vec()),
+            NotifyType::COOKIE => self.cookie = true,
             NotifyType::INVALID_KE_PAYLOAD => self.wanted = notify.group(),
             NotifyType::MS_STATUS => self.status = Status::decode(notify.data),
             REDIRECT => self.redirect = Some(redirect(notify.data)),

@@ -23,7 +23,7 @@ use crate::packet::{Body, Packet, UDP, Udp};
 use crate::time::Moment;
 use crate::verdict::Direction;
 
-pub(crate) use traffic::Traffic;
+pub(crate) use traffic::{Between, Seen, Traffic};
 
 /// One capture that was read: what it is, and what of it concerns IKE.
 #[derive(Debug, Default)]

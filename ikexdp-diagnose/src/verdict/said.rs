@@ -4,6 +4,8 @@ use std::fmt;
 
 use ikexdp_proto::wire::iana::GroupId;
 
+use crate::limits::MISSING_SHOWN;
+
 use super::{Direction, Policy, Unanswered, Verdict};
 
 impl fmt::Display for Verdict {
@@ -144,8 +146,14 @@ fn ike_fragments(
 ) -> fmt::Result {
     write!(f, "IKE fragments {direction} are lost")?;
     if !missing.is_empty() {
-        let numbers: Vec<String> = missing.iter().map(ToString::to_string).collect();
-        write!(f, ": {} of {total}", numbers.join(", "))?;
+        let shown = missing.iter().take(MISSING_SHOWN);
+        let numbers: Vec<String> = shown.map(ToString::to_string).collect();
+        write!(f, ": {}", numbers.join(", "))?;
+        let left = missing.len().saturating_sub(numbers.len());
+        if left > 0 {
+            write!(f, " and {left} more")?;
+        }
+        write!(f, " of {total}")?;
     }
     if datagram_len > 0 {
         write!(f, ", in datagrams of up to {datagram_len} octets")?;
