@@ -94,7 +94,7 @@ impl Verdict {
             Self::ChildRefused => {
                 f.write_str("the CHILD SA was refused: its algorithms or its traffic selectors")
             }
-            Self::WindowsStatus(status) => write!(f, "Windows ended it with {status}"),
+            Self::WindowsStatus(status) => write!(f, "Windows refuses with {status}"),
             _ => f.write_str(self.id()),
         }
     }
