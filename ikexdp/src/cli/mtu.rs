@@ -125,13 +125,14 @@ fn text(report: &Report) -> String {
         let says = if needed { "needed" } else { "not needed" };
         row("IKE fragmentation", says.to_owned());
     }
-    if let Some(size) = report.fragment_size {
-        let says = if report.back.is_some() {
-            format!("fragment-size = {size}")
-        } else {
-            format!("fragment-size = {size}, if the way back takes as much")
-        };
-        row("safe", says);
+    let there = report.there.found.limit.filter(|_| !report.fell_silent);
+    match (report.fragment_size, there) {
+        (Some(size), _) => row("safe", format!("fragment-size = {size}")),
+        (None, Some(size)) if report.back.is_none() => {
+            let says = format!("fragment-size = {size}, if the way back takes as much");
+            row("safe", says);
+        }
+        _ => {}
     }
     if report.half_open > 0 {
         let says = format!(

@@ -47,8 +47,14 @@ impl Verdict {
     }
 }
 
-/// The largest size that is known to arrive, both ways where both are known.
+/// The largest size that is known to arrive both ways; none where one of them is not known.
 pub(super) fn fragment_size(report: &Report) -> Option<u16> {
+    report.back.as_ref()?;
+    largest(report)
+}
+
+/// The largest size that is known to arrive, both ways where both are known.
+fn largest(report: &Report) -> Option<u16> {
     let there = report.there.found.limit.filter(|_| !report.fell_silent)?;
     match &report.back {
         Some(back) => back.found.limit.map(|limit| limit.min(there)),
@@ -109,7 +115,7 @@ fn lost(report: &Report) -> Option<Finding> {
 }
 
 fn narrow(report: &Report) -> Option<Finding> {
-    let size = report.fragment_size.filter(|it| *it < DEFAULT_SIZE);
+    let size = largest(report).filter(|it| *it < DEFAULT_SIZE);
     let is_back_lost = report
         .back
         .as_ref()
@@ -135,7 +141,7 @@ fn narrow(report: &Report) -> Option<Finding> {
 }
 
 fn works(report: &Report) -> Finding {
-    let size = report.fragment_size.unwrap_or(DEFAULT_SIZE);
+    let size = largest(report).unwrap_or(DEFAULT_SIZE);
     Finding {
         verdict: Verdict::Works,
         says: format!(

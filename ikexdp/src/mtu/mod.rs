@@ -67,7 +67,6 @@ pub struct Plan {
 
 /// What was found out. Sizes are octets of IP datagrams, headers included.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
 pub struct Report {
     /// The gateway, as it was named.
     pub host: String,
@@ -84,7 +83,7 @@ pub struct Report {
     pub back: Option<Way>,
     /// Whether IP fragments arrive there; not known if nothing does.
     pub ip_fragments: Option<IpFragments>,
-    /// The largest `fragment-size` that is known to be safe.
+    /// The largest `fragment-size` that is known to be safe; none if the way back is not known.
     pub fragment_size: Option<u16>,
     /// Whether messages that are longer arrive only if IKE cuts them (RFC 7383).
     pub needs_ike_fragmentation: Option<bool>,
@@ -98,7 +97,6 @@ pub struct Report {
 
 /// One direction.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
 pub struct Way {
     /// What arrives, and what does not.
     #[serde(flatten)]

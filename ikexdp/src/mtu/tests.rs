@@ -46,7 +46,7 @@ fn each_path_has_its_advice_and_its_status() {
         (report(None, None, None), None, vec![Unanswered], 3),
         (
             report(Some(1500), None, Some(false)),
-            Some(1500),
+            None,
             vec![IpFragmentsLost],
             5,
         ),
@@ -58,7 +58,7 @@ fn each_path_has_its_advice_and_its_status() {
         ),
         (
             report(Some(1000), None, Some(false)),
-            Some(1000),
+            None,
             vec![IpFragmentsLost, Narrow],
             5,
         ),
@@ -85,4 +85,14 @@ fn a_gateway_that_falls_silent_makes_no_path_narrow() {
     let findings = advice::judge(&report);
     assert_eq!(findings.len(), 1);
     assert_eq!(findings[0].verdict, Verdict::FellSilent);
+}
+
+/// As in everything else that ikexdp writes for programs.
+#[test]
+fn names_of_the_report_have_no_hyphens() {
+    let report = serde_json::to_value(report(Some(1500), Some(Some(1500)), Some(true))).unwrap();
+    assert_eq!(report["fragment_size"], 1500);
+    assert!(report["there"]["too_big"].is_array());
+    let names: Vec<_> = report.as_object().unwrap().keys().collect();
+    assert!(!names.iter().any(|name| name.contains('-')), "{names:?}");
 }

@@ -38,7 +38,6 @@ const GLANCE: Duration = Duration::from_millis(5);
 
 /// What was found out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
 pub struct Comparison {
     /// The request of port 500, repeated on 4500.
     pub repeat: Repeat,
