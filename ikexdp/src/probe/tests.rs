@@ -7,6 +7,7 @@ const SAME: Comparison = Comparison {
     control: None,
     known_spi: Word::Silence,
     unknown_spi: Word::Silence,
+    known_spi_again: None,
     gateway: Gateway::Same,
     half_open: 0,
 };
