@@ -125,7 +125,11 @@ fn text(report: &Report) -> String {
         let says = if needed { "needed" } else { "not needed" };
         row("IKE fragmentation", says.to_owned());
     }
-    let there = report.there.found.limit.filter(|_| !report.fell_silent);
+    let there = report
+        .there
+        .found
+        .limit
+        .filter(|_| !report.fell_silent && !report.unfinished);
     match (report.fragment_size, there) {
         (Some(size), _) => row("safe", format!("fragment-size = {size}")),
         (None, Some(size)) if report.back.is_none() => {
@@ -136,7 +140,7 @@ fn text(report: &Report) -> String {
     }
     if report.half_open > 0 {
         let says = format!(
-            "{} half-open SAs, which the gateway forgets",
+            "{} half-open SAs at most, which the gateway forgets",
             report.half_open
         );
         row("left", says);
@@ -228,6 +232,7 @@ mod tests {
             fragment_size: Some(1300),
             needs_ike_fragmentation: Some(true),
             fell_silent: false,
+            unfinished: false,
             half_open: 0,
             findings: vec![Finding {
                 verdict: Verdict::IpFragmentsLost,

@@ -18,6 +18,8 @@ pub enum Verdict {
     Unanswered,
     /// The gateway has stopped to answer, and nothing can be said.
     FellSilent,
+    /// The gateway would have had to keep too much for more questions, and what they ask is not known.
+    Unfinished,
     /// The path takes less than what gateways send by default.
     Narrow,
     /// IP fragments do not arrive.
@@ -41,7 +43,7 @@ impl Verdict {
     pub const fn standing(self) -> Standing {
         match self {
             Self::Works => Standing::Works,
-            Self::Unanswered | Self::FellSilent => Standing::Unanswered,
+            Self::Unanswered | Self::FellSilent | Self::Unfinished => Standing::Unanswered,
             Self::Narrow | Self::IpFragmentsLost => Standing::Reservation,
         }
     }
@@ -55,7 +57,11 @@ pub(super) fn fragment_size(report: &Report) -> Option<u16> {
 
 /// The largest size that is known to arrive, both ways where both are known.
 fn largest(report: &Report) -> Option<u16> {
-    let there = report.there.found.limit.filter(|_| !report.fell_silent)?;
+    let there = report
+        .there
+        .found
+        .limit
+        .filter(|_| !report.fell_silent && !report.unfinished)?;
     match &report.back {
         Some(back) => back.found.limit.map(|limit| limit.min(there)),
         None => Some(there),
@@ -69,6 +75,9 @@ pub(super) fn judge(report: &Report) -> Vec<Finding> {
     }
     if report.fell_silent {
         return vec![silent()];
+    }
+    if report.unfinished {
+        return vec![unfinished(report)];
     }
     let all = [lost(report), narrow(report)];
     let found: Vec<_> = all.into_iter().flatten().collect();
@@ -91,10 +100,24 @@ fn unanswered(report: &Report) -> Finding {
 fn silent() -> Finding {
     Finding {
         verdict: Verdict::FellSilent,
-        says: "the gateway has stopped to answer, also what it has answered before: what is lost above may be so for \
-               that reason alone"
+        says: "the gateway has stopped to answer, also what it has answered before, and asked slowly: what arrives is not known"
             .to_owned(),
         hint: Some("try again in a minute, and slower: `--pace 1s`".to_owned()),
+    }
+}
+
+fn unfinished(report: &Report) -> Finding {
+    let count = report.half_open;
+    Finding {
+        verdict: Verdict::Unfinished,
+        says: format!(
+            "the gateway answers only what leaves a half-open SA, and {count} were enough: longer datagrams than those \
+             above may arrive as well"
+        ),
+        hint: Some(
+            "try again in a minute, and more often on a path that loses much: `--tries 10`"
+                .to_owned(),
+        ),
     }
 }
 

@@ -25,6 +25,7 @@ fn report(there: Option<u16>, back: Option<Option<u16>>, arrive: Option<bool>) -
         fragment_size: None,
         needs_ike_fragmentation: arrive.map(|it| !it),
         fell_silent: false,
+        unfinished: false,
         half_open: 0,
         findings: Vec::new(),
     };
@@ -85,6 +86,17 @@ fn a_gateway_that_falls_silent_makes_no_path_narrow() {
     let findings = advice::judge(&report);
     assert_eq!(findings.len(), 1);
     assert_eq!(findings[0].verdict, Verdict::FellSilent);
+}
+
+#[test]
+fn what_was_not_asked_for_makes_no_path_narrow() {
+    let mut report = report(Some(600), Some(Some(600)), None);
+    report.unfinished = true;
+    assert_eq!(advice::fragment_size(&report), None);
+    let findings = advice::judge(&report);
+    assert_eq!(findings.len(), 1);
+    assert_eq!(findings[0].verdict, Verdict::Unfinished);
+    assert_eq!(findings[0].verdict.standing().exit_status(), 3);
 }
 
 /// As in everything else that ikexdp writes for programs.
