@@ -125,18 +125,8 @@ fn text(report: &Report) -> String {
         let says = if needed { "needed" } else { "not needed" };
         row("IKE fragmentation", says.to_owned());
     }
-    let there = report
-        .there
-        .found
-        .limit
-        .filter(|_| !report.fell_silent && !report.unfinished);
-    match (report.fragment_size, there) {
-        (Some(size), _) => row("safe", format!("fragment-size = {size}")),
-        (None, Some(size)) if report.back.is_none() => {
-            let says = format!("fragment-size = {size}, if the way back takes as much");
-            row("safe", says);
-        }
-        _ => {}
+    if let Some(says) = safe(report) {
+        row("safe", says);
     }
     if report.half_open > 0 {
         let says = format!(
@@ -155,6 +145,18 @@ fn text(report: &Report) -> String {
         }
     }
     text
+}
+
+/// What to write into the configuration.
+fn safe(report: &Report) -> Option<String> {
+    if let Some(size) = report.fragment_size {
+        return Some(format!("fragment-size = {size}"));
+    }
+    let is_known = !report.fell_silent && !report.unfinished && report.back.is_none();
+    let size = report.there.found.limit.filter(|_| is_known)?;
+    Some(format!(
+        "fragment-size = {size}, if the way back takes as much"
+    ))
 }
 
 fn limit(way: &Way) -> String {
