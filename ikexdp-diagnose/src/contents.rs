@@ -10,6 +10,7 @@ use ikexdp_proto::wire::payload::notify::Notify;
 use ikexdp_proto::wire::payload::sa::{self, Proposal};
 
 use crate::limits::NOTIFIES_PER_MESSAGE;
+use crate::printable::printable;
 
 /// What a message says in the clear.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,8 +36,8 @@ pub struct Clear {
     pub notifies: Vec<NotifyType>,
     /// IKEV2_FRAGMENTATION_SUPPORTED (RFC 7383 §2.3).
     pub fragmentation: bool,
-    /// COOKIE.
-    pub cookie: Option<Vec<u8>>,
+    /// Whether there is a COOKIE. What is in it can be as long as a datagram, and says nothing.
+    pub cookie: bool,
     /// The group that INVALID_KE_PAYLOAD asks for.
     pub wanted: Option<GroupId>,
     /// The first notify that is an error.
@@ -104,7 +105,7 @@ impl Clear {
         }
         match notify.kind {
             NotifyType::IKEV2_FRAGMENTATION_SUPPORTED => self.fragmentation = true,
-            NotifyType::COOKIE => self.cookie = Some(notify.data.to_vec()),
+            NotifyType::COOKIE => self.cookie = true,
             NotifyType::INVALID_KE_PAYLOAD => self.wanted = notify.group(),
             NotifyType::MS_STATUS => self.status = Status::decode(notify.data),
             REDIRECT => self.redirect = Some(redirect(notify.data)),
@@ -148,7 +149,8 @@ fn by_order(notifies: &[NotifyType]) -> Option<&'static str> {
     }
 }
 
-/// `| GW Ident Type | GW Ident Len | New Responder GW Identity | Nonce Data |` (RFC 5685 §3).
+/// `| GW Ident Type | GW Ident Len | New Responder GW Identity | Nonce Data |` (RFC 5685 §3). Anybody on the way can
+/// write a name, and it ends in a verdict: what would move a cursor is taken out here.
 fn redirect(data: &[u8]) -> Option<String> {
     let (&kind, rest) = data.split_first()?;
     let (&length, rest) = rest.split_first()?;
@@ -156,7 +158,7 @@ fn redirect(data: &[u8]) -> Option<String> {
     match kind {
         1 => Some(Ipv4Addr::from(<[u8; 4]>::try_from(identity).ok()?).to_string()),
         2 => Some(Ipv6Addr::from(<[u8; 16]>::try_from(identity).ok()?).to_string()),
-        3 => Some(String::from_utf8_lossy(identity).into_owned()),
+        3 => Some(printable(&String::from_utf8_lossy(identity))),
         _ => None,
     }
 }

@@ -21,7 +21,8 @@ pub const MESSAGES_PER_ATTEMPT: usize = 2048;
 /// Octets of messages that are kept of one attempt, for who has keys.
 pub const OCTETS_PER_ATTEMPT: usize = 256 * 1024;
 
-/// Octets of messages that are kept of all attempts together.
+/// Octets of messages that are kept of all attempts together. What was read of their payloads is beside that, and
+/// small: of a cookie only that it was there, of a name 255 octets, and proposals as far as `ikexdp-proto` takes them.
 pub const OCTETS_MAX: usize = 64 * 1024 * 1024;
 
 /// Messages that are kept of all attempts together.
@@ -51,6 +52,18 @@ pub const LOOSE_MAX: usize = 4096;
 
 /// Flows of ESP that are counted: two for each tunnel that passes the capturing host.
 pub const ESP_FLOWS_MAX: usize = 16_384;
+
+/// Flows of ESP one way between two sockets, or between two hosts without UDP, that are counted for one attempt: one
+/// for each CHILD SA and each time it is replaced. Attempts without end between the same hosts would else cost the
+/// square of them.
+pub const ESP_FLOWS_PER_ATTEMPT: usize = 256;
+
+/// Fragments that an IKE message may claim to be in: the most that any implementation takes, strongSwan's. Ours
+/// takes 128.
+pub const IKE_FRAGMENTS_MAX: u16 = 255;
+
+/// Numbers of missing fragments that are shown; the rest is counted.
+pub const MISSING_SHOWN: usize = 16;
 
 /// ICMP errors that are kept.
 pub const ICMP_MAX: usize = 1024;

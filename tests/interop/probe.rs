@@ -85,7 +85,7 @@ fn probe_of_our_gateway() {
         let outcome = probe(&lab.client, ends, &["--as", "win11-ecp384"]);
         outcome.assert(0, &["works"]);
         let report = &outcome.report;
-        assert_eq!(report["ike"]["request-octets"], 384);
+        assert_eq!(report["ike"]["request_octets"], 384);
         let suite = "aes256-cbc/sha2-384/prf-sha2-384/ecp384";
         assert_eq!(report["ike"]["suite"], suite);
         assert_eq!(report["ike"]["fragmentation"], true);
@@ -93,7 +93,7 @@ fn probe_of_our_gateway() {
         assert_eq!(report["ike"]["tries"], 1);
         assert_eq!(report["comparison"]["repeat"], "identical");
         assert_eq!(report["comparison"]["gateway"], "same");
-        assert_eq!(report["half-open"], 1);
+        assert_eq!(report["half_open"], 1);
         assert_eq!(gateway.sas().len(), 1);
         let count = |name| gateway.count(|stats| &stats.engine, name);
         assert_eq!(count("init_accepted"), 1);
@@ -140,9 +140,9 @@ fn probe_as_each_client() {
             "android" => Some("x25519"),
             _ => None,
         };
-        assert_eq!(ike["other-group"].as_str(), wanted, "{client}");
+        assert_eq!(ike["other_group"].as_str(), wanted, "{client}");
         if let Some(octets) = octets {
-            assert_eq!(ike["request-octets"], octets, "{client}");
+            assert_eq!(ike["request_octets"], octets, "{client}");
         }
         if let Some(suite) = suite {
             assert_eq!(ike["suite"], suite);
@@ -225,10 +225,10 @@ fn probe_of_strongswan() {
     outcome.assert(0, &["works"]);
     assert_eq!(outcome.report["comparison"]["repeat"], "identical");
     assert_eq!(outcome.report["comparison"]["gateway"], "same");
-    assert_eq!(outcome.report["half-open"], 1);
+    assert_eq!(outcome.report["half_open"], 1);
     let outcome = probe(&lab.client, V4, &["--as", "android"]);
     outcome.assert(0, &["works"]);
-    assert_eq!(outcome.report["ike"]["other-group"], "x25519");
+    assert_eq!(outcome.report["ike"]["other_group"], "x25519");
     let outcome = probe(&lab.client, V4, &["--as", "win10"]);
     outcome.assert(4, &["no-common-policy"]);
     gateway.stop();
@@ -240,7 +240,7 @@ fn probe_of_strongswan() {
     let outcome = probe(&lab.client, V4, &["--as", "strongswan"]);
     outcome.assert(5, &["no-fragmentation"]);
     // It is IP fragments that decide then.
-    assert_eq!(outcome.report["ip-fragments"], true);
+    assert_eq!(outcome.report["ip_fragments"], true);
     lab.set_path(&Path::FRAGMENTS_DROPPED);
     let outcome = probe(&lab.client, V4, &["--as", "strongswan"]);
     outcome.assert(5, &["ip-fragments-lost"]);
@@ -279,7 +279,7 @@ fn probe_asks_for_one_proposal_after_the_other() {
         ]
     );
     assert_eq!(outcome.report["policy"][1]["weak"][0], "3DES");
-    assert_eq!(outcome.report["half-open"], 1);
+    assert_eq!(outcome.report["half_open"], 1);
     gateway.stop();
     let gateway = Gateway::start(IKEXDP, &lab.gateway, &setup());
     let outcome = probe(&lab.client, V4, &arguments);
@@ -314,7 +314,7 @@ fn probe_where_ports_are_blocked() {
         let timeout = ["--as", "strongswan", "--timeout", "2s"];
         let outcome = probe(&lab.client, V4, &timeout);
         outcome.assert(status, &[verdict]);
-        let blocked = if ports == "4500" { "nat-t" } else { "ike" };
+        let blocked = if ports == "4500" { "nat_t" } else { "ike" };
         assert_eq!(outcome.report[blocked]["outcome"], "unanswered");
     }
     gateway.stop();
@@ -349,7 +349,7 @@ fn probe_of_two_gateways_behind_one_address() {
     outcome.assert(5, &["different-gateways"]);
     assert_eq!(outcome.report["comparison"]["repeat"], "another-spi");
     assert_eq!(outcome.report["comparison"]["control"], "identical");
-    assert_eq!(outcome.report["half-open"], 2);
+    assert_eq!(outcome.report["half_open"], 2);
     second.stop();
     gateway.stop();
 }
@@ -361,7 +361,7 @@ fn probe_of_nobody() {
     // ICMP tells.
     let outcome = probe(&lab.client, V4, &["--timeout", "1s"]);
     outcome.assert(3, &["init-unanswered"]);
-    assert_eq!(outcome.report["ike"]["port-unreachable"], true);
+    assert_eq!(outcome.report["ike"]["port_unreachable"], true);
     let mut probe = command(IKEXDP);
     probe.args(["probe", "nobody.invalid"]);
     let output = lab.client.output(probe);

@@ -7,9 +7,10 @@ use std::time::Duration;
 use ikexdp_proto::wire::iana::ExchangeType;
 
 use super::{client_end, gateway_end};
-use crate::collect::{Icmp, Reading, Traffic};
+use crate::collect::{Between, Icmp, Reading, Seen, Traffic};
 use crate::contents::Contents;
 use crate::fragments::Datagram;
+use crate::limits::ESP_FLOWS_PER_ATTEMPT;
 use crate::model::{Attempt, EspSeen, IcmpSeen, LooseFragments};
 use crate::time::Moment;
 use crate::verdict::Direction;
@@ -28,8 +29,9 @@ pub(super) fn add(attempts: &mut [Attempt], readings: &[Reading]) {
             .map(|attempt| Ends::of(attempt, capture))
             .collect();
         let hosts = Hosts::of(&ends);
+        let flows = reading.traffic.by_ends();
         for ((attempt, span), ends) in attempts.iter_mut().zip(&spans).zip(&ends) {
-            let traffic = traffic(&reading.traffic, ends, span, capture);
+            let traffic = traffic(&reading.traffic, &flows, ends, span, capture);
             add_traffic(&mut attempt.esp, traffic);
         }
         for datagram in &reading.loose {
@@ -137,6 +139,18 @@ impl Ends {
         Self { hosts, sockets }
     }
 
+    /// Between whom its ESP can go, from the client: in UDP between its sockets, without between its hosts.
+    fn pairs(&self) -> impl Iterator<Item = Between> {
+        let hosts = self.hosts.iter();
+        let sockets = self.sockets.iter().map(|(client, gateway)| {
+            let ports = (client.port(), gateway.port());
+            (client.ip(), gateway.ip(), Some(ports))
+        });
+        hosts
+            .map(|(client, gateway)| (*client, *gateway, None))
+            .chain(sockets)
+    }
+
     /// Which way something goes between them.
     fn direction(
         &self,
@@ -159,6 +173,9 @@ impl Ends {
         }
     }
 }
+
+/// ESP by whom it goes between.
+type Flows = BTreeMap<Between, Vec<Seen>>;
 
 /// Attempts by the hosts they are between.
 struct Hosts(BTreeMap<(IpAddr, IpAddr), Vec<usize>>);
@@ -210,27 +227,30 @@ struct About {
     time: Moment,
 }
 
-fn traffic(traffic: &Traffic, ends: &Ends, span: &Span, capture: usize) -> EspSeen {
+fn traffic(traffic: &Traffic, flows: &Flows, ends: &Ends, span: &Span, capture: usize) -> EspSeen {
     let mut seen = EspSeen::default();
     let Some(auth) = span.auth else {
         return seen;
     };
     let is_in_time = |time: Moment| time >= auth && span.next.is_none_or(|next| time < next);
     let mut first = None;
-    for (client, gateway) in &ends.hosts {
-        let flows = [(client, gateway), (gateway, client)]
-            .into_iter()
-            .flat_map(|(source, destination)| traffic.of_hosts(*source, *destination));
-        for (flow, counted) in flows.filter(|(_, counted)| is_in_time(counted.first)) {
-            let ports = flow.ports.filter(|_| !span.is_v1);
-            let count = match ends.direction(flow.source, flow.destination, ports) {
-                Some(Direction::FromClient) => &mut seen.from_client,
-                Some(Direction::FromGateway) => &mut seen.from_gateway,
-                None => continue,
-            };
-            *count = count.saturating_add(counted.count);
-            let this = (counted.first, counted.first_frame);
-            first = Some(first.map_or(this, |first: (Moment, u64)| first.min(this)));
+    let pairs = ends.pairs();
+    for (client, gateway, ports) in pairs.filter(|(_, _, ports)| !span.is_v1 || ports.is_none()) {
+        let back = ports.map(|(from, to)| (to, from));
+        for (between, count) in [
+            ((client, gateway, ports), &mut seen.from_client),
+            ((gateway, client, back), &mut seen.from_gateway),
+        ] {
+            for all in lists(flows, between, span.is_v1) {
+                let begin = all.partition_point(|flow| flow.first < auth);
+                let later = all.get(begin..).unwrap_or_default();
+                let theirs = later.iter().take_while(|flow| is_in_time(flow.first));
+                for flow in theirs.take(ESP_FLOWS_PER_ATTEMPT) {
+                    *count = count.saturating_add(flow.count);
+                    let this = (flow.first, flow.first_frame);
+                    first = Some(first.map_or(this, |first: (Moment, u64)| first.min(this)));
+                }
+            }
         }
     }
     seen.first = first.map(|(_, frame)| (capture, frame));
@@ -243,6 +263,18 @@ fn traffic(traffic: &Traffic, ends: &Ends, span: &Span, capture: usize) -> EspSe
         }
     }
     seen
+}
+
+/// Flows between two sockets, or two hosts; of IKEv1 at whatever ports.
+fn lists(flows: &Flows, between: Between, is_v1: bool) -> impl Iterator<Item = &Vec<Seen>> {
+    let (source, destination, ports) = between;
+    let last = if is_v1 {
+        Some((u16::MAX, u16::MAX))
+    } else {
+        ports
+    };
+    let range = flows.range(between..=(source, destination, last));
+    range.map(|(_, list)| list)
 }
 
 fn add_traffic(all: &mut EspSeen, more: EspSeen) {

@@ -9,6 +9,7 @@ use ikexdp_proto::wire::sk::{Encrypted, FragmentNumber};
 
 use super::Carrier;
 use crate::contents::{Clear, Contents};
+use crate::limits::IKE_FRAGMENTS_MAX;
 use crate::message::Message;
 use crate::verdict::Direction;
 
@@ -90,6 +91,12 @@ fn contents(header: &Header, octets: &[u8]) -> (Contents, Option<FragmentNumber>
         );
     }
     if let Ok(encrypted) = Encrypted::locate(header, octets) {
+        if encrypted.fragment.is_some_and(|it| !is_taken(it)) {
+            return (
+                Contents::Unreadable("in more fragments than are taken"),
+                None,
+            );
+        }
         let inside = octets.len().saturating_sub(encrypted.associated);
         return (Contents::Encrypted(inside), encrypted.fragment);
     }
@@ -113,7 +120,11 @@ fn cut_fragment(header: &Header, octets: &[u8]) -> Option<FragmentNumber> {
     let numbers: &[u8; 4] = octets.get(HEADER_LEN.checked_add(4)?..)?.first_chunk()?;
     let [a, b, c, d] = *numbers;
     let (number, total) = (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]));
-    (1..=total)
-        .contains(&number)
-        .then_some(FragmentNumber { number, total })
+    let fragment = FragmentNumber { number, total };
+    ((1..=total).contains(&number) && is_taken(fragment)).then_some(fragment)
+}
+
+/// Whether anybody puts a message together that is in so many.
+const fn is_taken(fragment: FragmentNumber) -> bool {
+    fragment.total <= IKE_FRAGMENTS_MAX
 }

@@ -25,7 +25,7 @@ use crate::time::Moment;
 use crate::verdict::Direction;
 
 use clock::Clock;
-pub(crate) use traffic::Traffic;
+pub(crate) use traffic::{Between, Seen, Traffic};
 
 /// One capture that was read: what it is, and what of it concerns IKE.
 #[derive(Debug, Default)]

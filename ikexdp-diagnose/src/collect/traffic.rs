@@ -26,6 +26,9 @@ pub(crate) struct Flow {
     pub(crate) spi: u32,
 }
 
+/// Source, destination, and UDP ports if it is in UDP.
+pub(crate) type Between = (IpAddr, IpAddr, Option<(u16, u16)>);
+
 /// How often, and when first and last.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Seen {
@@ -58,22 +61,17 @@ impl Traffic {
         );
     }
 
-    /// All flows from one host to another.
-    pub(crate) fn of_hosts(
-        &self,
-        source: IpAddr,
-        destination: IpAddr,
-    ) -> impl Iterator<Item = (&Flow, &Seen)> {
-        let first = Flow {
-            source,
-            destination,
-            ports: None,
-            spi: 0,
-        };
-        let is_theirs = move |flow: &Flow| (flow.source, flow.destination) == (source, destination);
-        self.esp
-            .range(first..)
-            .take_while(move |(flow, _)| is_theirs(flow))
+    /// All flows by whom they go between, each list by when they began.
+    pub(crate) fn by_ends(&self) -> BTreeMap<Between, Vec<Seen>> {
+        let mut flows = BTreeMap::<Between, Vec<Seen>>::new();
+        for (flow, seen) in &self.esp {
+            let between = (flow.source, flow.destination, flow.ports);
+            flows.entry(between).or_default().push(*seen);
+        }
+        for flows in flows.values_mut() {
+            flows.sort_by_key(|seen| seen.first);
+        }
+        flows
     }
 
     pub(crate) fn keepalive(

@@ -21,6 +21,10 @@ pub(super) fn revise(attempt: &mut Attempt, inside: &Inside) {
         attempt.outcome = Outcome::Established;
         attempt.finding = None;
     }
+    // The tunnel was up, and stays so until its keys are used up: it is no failure of the attempt.
+    if attempt.outcome == Outcome::Established && attempt.finding.is_none() {
+        attempt.finding = rekey_refused(inside);
+    }
 }
 
 /// What a message says in so many words.
@@ -48,6 +52,26 @@ fn refused(inside: &Inside) -> Option<Finding> {
         verdict,
         confidence: Confidence::Certain,
         evidence,
+    })
+}
+
+/// The code by which Windows has refused to replace an SA, as it does in answers to gateways that ask for that.
+fn rekey_refused(inside: &Inside) -> Option<Finding> {
+    let asked = |it: &&Opened| it.exchange == ExchangeType::CREATE_CHILD_SA;
+    let (opened, status) = inside
+        .messages
+        .iter()
+        .filter(asked)
+        .find_map(|opened| Some((opened, opened.facts.status?)))?;
+    let after = Evidence {
+        says: format!("rekey refused with {status}: the IKE SA stays up, and ends with its keys"),
+        frames: Vec::new(),
+        ..said(opened)
+    };
+    Some(Finding {
+        verdict: Verdict::WindowsStatus(status),
+        confidence: Confidence::Certain,
+        evidence: vec![said(opened), after],
     })
 }
 

@@ -7,7 +7,7 @@
 use std::net::IpAddr;
 
 use ikexdp_proto::identity::Identity;
-use ikexdp_proto::wire::iana::AuthMethod;
+use ikexdp_proto::wire::iana::{AuthMethod, ExchangeType};
 
 use super::certificate::{AlternativeName, CLIENT_AUTH, Certificate, Key, SERVER_AUTH};
 use super::{Inside, Opened, Remark, Weight};
@@ -41,8 +41,19 @@ pub(super) fn remarks(attempt: &Attempt, inside: &Inside, dialed: Option<&str>) 
         remarks.about = Direction::FromGateway;
         remarks.names(leaf, &wanted(inside, dialed), client);
     }
+    let rekey = inside.messages.iter().filter_map(|opened| {
+        let is_rekey = opened.exchange == ExchangeType::CREATE_CHILD_SA;
+        Some((opened.direction, opened.facts.status.filter(|_| is_rekey)?))
+    });
+    for (about, status) in rekey.take(REFUSALS_SHOWN) {
+        remarks.about = about;
+        remarks.note(format!("rekey refused with {status}"));
+    }
     remarks.all
 }
+
+/// Refusals to replace an SA that are remarked: others say the same.
+const REFUSALS_SHOWN: usize = 4;
 
 /// Who has to like it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

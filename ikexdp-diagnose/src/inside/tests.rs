@@ -374,19 +374,25 @@ fn what_is_refused_in_so_many_words_is_certain() {
             notify(payloads, NotifyType::AUTHENTICATION_FAILED, &[]);
         });
     assert_eq!(found(&script.look(None)).0, Verdict::CertificateNotAccepted);
-    // What is refused later does not end the IKE SA.
+}
+
+/// It does not end the IKE SA, and is told.
+#[test]
+fn a_rekey_that_windows_refuses_is_told_and_ends_nothing() {
+    let status = 13_816_u32.to_be_bytes();
     let rekey = (ExchangeType::CREATE_CHILD_SA, 2);
     let script = Script::new(None)
         .says(FromClient, AUTH, agrees)
         .says(FromGateway, AUTH, agrees)
-        .says(FromGateway, rekey, |payloads| {
+        .says(FromClient, rekey, |payloads| {
             notify(payloads, NotifyType::MS_STATUS, &status)
         });
     let attempt = script.look(None);
-    assert_eq!(
-        (attempt.outcome, attempt.finding),
-        (Outcome::Established, None)
-    );
+    let verdict = Verdict::WindowsStatus(ikexdp_proto::windows::Status(13_816));
+    assert_eq!(found(&attempt).0, verdict);
+    assert_eq!(attempt.outcome, Outcome::Established);
+    let says = &inside(&attempt).remarks[0].says;
+    assert!(says.starts_with("rekey refused with Windows error 13816"));
 }
 
 #[test]

@@ -104,7 +104,7 @@ fn refused(case: &Case<'_>, init: &Exchange<'_>, message: &Message, clear: &Clea
             Confidence::Certain,
             said(error),
         ),
-        None if clear.cookie.is_some() && case.is_in_vain(&init.request) => failed(
+        None if clear.cookie && case.is_in_vain(&init.request) => failed(
             Verdict::CookieNotReturned,
             Confidence::Likely,
             seen("the gateway answers with COOKIE, and no request brings it back".to_owned()),

@@ -4,7 +4,7 @@ use std::fmt::{self, Write};
 
 use serde::Serialize;
 
-use super::{seconds, sender};
+use super::{exchange_name, seconds, sender};
 use crate::inside;
 use crate::inside::Weight;
 use crate::printable::printable;
@@ -75,7 +75,7 @@ impl Opened {
             frames: opened.frames.clone(),
             time_s: seconds(opened.time, zero),
             from: sender(opened.direction),
-            exchange: opened.exchange.to_string(),
+            exchange: exchange_name(opened.exchange),
             message_id: opened.message_id.0,
             response: opened.response,
             fragments: opened.fragments,
@@ -107,7 +107,7 @@ pub(super) fn write(text: &mut String, inside: &inside::Inside, first: Moment) -
         } else {
             "request"
         };
-        let (exchange, number) = (opened.exchange, opened.message_id.0);
+        let (exchange, number) = (exchange_name(opened.exchange), opened.message_id.0);
         writeln!(
             text,
             "    {:>9.3} s {:>7}: {exchange} {kind} {number}, {} octets",
@@ -117,7 +117,7 @@ pub(super) fn write(text: &mut String, inside: &inside::Inside, first: Moment) -
         )?;
         for payload in &opened.payloads {
             let says: String = printable(&payload.says).chars().take(SAYS_SHOWN).collect();
-            let (name, length) = (&payload.name, payload.length);
+            let (name, length) = (printable(&payload.name), payload.length);
             writeln!(text, "      {name:<8} {length:>5} octets  {says}")?;
         }
     }

@@ -60,10 +60,16 @@ fn exchange(message: &Message) -> String {
     if message.contents == Contents::Ikev1 {
         return "IKEv1".to_owned();
     }
-    match message.header.exchange {
-        ExchangeType(number) if message.header.exchange.to_string() == number.to_string() => {
-            format!("exchange {number}")
-        }
-        known => known.to_string(),
+    exchange_name(message.header.exchange)
+}
+
+/// The same of IKEv2, where a number without a name says what it is.
+fn exchange_name(exchange: ExchangeType) -> String {
+    let ExchangeType(number) = exchange;
+    let name = exchange.to_string();
+    if name == number.to_string() {
+        format!("exchange {number}")
+    } else {
+        name
     }
 }

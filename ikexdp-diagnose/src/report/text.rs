@@ -9,6 +9,7 @@ use crate::attempt::client_end;
 use crate::contents::Contents;
 use crate::message::Message;
 use crate::model::{Attempt, Capture, Confidence, Evidence, Outcome, Report, Vantage};
+use crate::printable::printable;
 use crate::time::Moment;
 use crate::verdict::Verdict;
 
@@ -21,7 +22,10 @@ pub fn of(report: &Report) -> String {
     let mut text = String::new();
     // Writing to a string does not fail.
     let _ = write(&mut text, report);
-    text
+    // Each field that others write is filtered where it is written, so that it makes no line of its own; this is for
+    // one that was forgotten.
+    let lines: Vec<String> = text.split('\n').map(printable).collect();
+    lines.join("\n")
 }
 
 fn write(text: &mut String, report: &Report) -> fmt::Result {
@@ -90,10 +94,10 @@ fn capture(text: &mut String, capture: &Capture, index: usize, count: usize) -> 
     };
     writeln!(text, "{made}")?;
     if let Some(why) = &capture.truncated {
-        writeln!(text, "  not read to its end: {why}")?;
+        writeln!(text, "  not read to its end: {}", printable(why))?;
     }
     for note in &capture.notes {
-        writeln!(text, "  note: {note}")?;
+        writeln!(text, "  note: {}", printable(note))?;
     }
     for comment in &capture.comments {
         writeln!(text, "  comment: {}", comment.escape_debug())?;
@@ -177,16 +181,17 @@ fn verdict(text: &mut String, verdict: &Verdict, confidence: Confidence) -> fmt:
         Confidence::Likely => "most likely, ",
         Confidence::Possible => "possibly, ",
     };
-    writeln!(text, "  verdict: {how}{verdict} [{}]", verdict.id())?;
+    let says = printable(&verdict.to_string());
+    writeln!(text, "  verdict: {how}{says} [{}]", verdict.id())?;
     let codes: Vec<String> = verdict.windows().iter().map(ToString::to_string).collect();
     if !codes.is_empty() {
         writeln!(text, "  Windows shows: {}", codes.join(" or "))?;
     }
     writeln!(text, "  whose side: {}", verdict.side().name())?;
     if let Some(remedy) = verdict.remedy() {
-        writeln!(text, "  hint: {}", remedy.says)?;
+        writeln!(text, "  hint: {}", printable(&remedy.says))?;
         if let Some(command) = remedy.command {
-            writeln!(text, "      {command}")?;
+            writeln!(text, "      {}", printable(&command))?;
         }
     }
     Ok(())
@@ -199,15 +204,11 @@ fn evidence(text: &mut String, evidence: &Evidence, report: &Report) -> fmt::Res
         (2, _) => "gateway's ",
         _ => "",
     };
+    let says = printable(&evidence.says);
     match frames.as_slice() {
-        [] => writeln!(text, "    - {}", evidence.says),
-        [frame] => writeln!(text, "    - {of}frame {frame}: {}", evidence.says),
-        frames => writeln!(
-            text,
-            "    - {of}frames {}: {}",
-            frames.join(", "),
-            evidence.says
-        ),
+        [] => writeln!(text, "    - {says}"),
+        [frame] => writeln!(text, "    - {of}frame {frame}: {says}"),
+        frames => writeln!(text, "    - {of}frames {}: {says}", frames.join(", ")),
     }
 }
 

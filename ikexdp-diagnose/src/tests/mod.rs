@@ -1,5 +1,6 @@
 //! Whole captures: what is said of each.
 
+mod crafted;
 mod formats;
 mod hostile;
 mod review;

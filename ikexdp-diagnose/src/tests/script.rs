@@ -221,9 +221,21 @@ impl Script {
     }
 
     pub(super) fn esp(&mut self, direction: Direction) -> &mut Self {
-        let packet = [0xc0, 0xff, 0xee, 1, 0, 0, 0, 1, 0xaa, 0xaa];
+        self.esp_of(direction, 0xc0ff_ee01)
+    }
+
+    /// ESP of this SPI.
+    pub(super) fn esp_of(&mut self, direction: Direction, spi: u32) -> &mut Self {
+        let packet = [&spi.to_be_bytes()[..], &[0, 0, 0, 1, 0xaa, 0xaa]].concat();
         let port = self.ports.1;
         self.send(direction, (port, 4500), &packet, &[])
+    }
+
+    /// The last frame without its last octets.
+    pub(super) fn cut_last(&mut self, octets: usize) -> &mut Self {
+        let (_, last) = self.frames.last_mut().unwrap();
+        last.truncate(last.len() - octets);
+        self
     }
 
     pub(super) fn ikev1(&mut self) -> &mut Self {

@@ -4,6 +4,8 @@ use std::fmt;
 
 use ikexdp_proto::wire::iana::GroupId;
 
+use crate::limits::MISSING_SHOWN;
+
 use super::{Direction, Policy, Unanswered, Verdict};
 
 impl fmt::Display for Verdict {
@@ -94,7 +96,7 @@ impl Verdict {
             Self::ChildRefused => {
                 f.write_str("the CHILD SA was refused: its algorithms or its traffic selectors")
             }
-            Self::WindowsStatus(status) => write!(f, "Windows ended it with {status}"),
+            Self::WindowsStatus(status) => write!(f, "Windows refuses with {status}"),
             _ => f.write_str(self.id()),
         }
     }
@@ -146,8 +148,14 @@ fn ike_fragments(
 ) -> fmt::Result {
     write!(f, "IKE fragments {direction} are lost")?;
     if !missing.is_empty() {
-        let numbers: Vec<String> = missing.iter().map(ToString::to_string).collect();
-        write!(f, ": {} of {total}", numbers.join(", "))?;
+        let shown = missing.iter().take(MISSING_SHOWN);
+        let numbers: Vec<String> = shown.map(ToString::to_string).collect();
+        write!(f, ": {}", numbers.join(", "))?;
+        let left = missing.len().saturating_sub(numbers.len());
+        if left > 0 {
+            write!(f, " and {left} more")?;
+        }
+        write!(f, " of {total}")?;
     }
     if datagram_len > 0 {
         write!(f, ", in datagrams of up to {datagram_len} octets")?;

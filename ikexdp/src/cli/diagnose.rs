@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use ikexdp_diagnose::inside::{Keys, Unusable, look};
+use ikexdp_diagnose::model::Outcome;
 use ikexdp_diagnose::{FileError, Reading, judge, read, report};
 use zeroize::Zeroizing;
 
@@ -148,7 +149,12 @@ pub(super) fn execute(options: &Options, out: &mut impl Write) -> Result<(), Cli
     if report.verdict.is_some() {
         return Err(DiagnoseError::NoIke.into());
     }
-    match report.findings().count() {
+    // One that was established may have a finding as well, as that it could not be renewed.
+    let failed = report
+        .attempts
+        .iter()
+        .filter(|attempt| attempt.outcome == Outcome::Failed);
+    match failed.count() {
         0 => Ok(()),
         count => Err(DiagnoseError::Failed(count).into()),
     }

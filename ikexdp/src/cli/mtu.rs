@@ -125,17 +125,12 @@ fn text(report: &Report) -> String {
         let says = if needed { "needed" } else { "not needed" };
         row("IKE fragmentation", says.to_owned());
     }
-    if let Some(size) = report.fragment_size {
-        let says = if report.back.is_some() {
-            format!("fragment-size = {size}")
-        } else {
-            format!("fragment-size = {size}, if the way back takes as much")
-        };
+    if let Some(says) = safe(report) {
         row("safe", says);
     }
     if report.half_open > 0 {
         let says = format!(
-            "{} half-open SAs, which the gateway forgets",
+            "{} half-open SAs at most, which the gateway forgets",
             report.half_open
         );
         row("left", says);
@@ -150,6 +145,18 @@ fn text(report: &Report) -> String {
         }
     }
     text
+}
+
+/// What to write into the configuration.
+fn safe(report: &Report) -> Option<String> {
+    if let Some(size) = report.fragment_size {
+        return Some(format!("fragment-size = {size}"));
+    }
+    let is_known = !report.fell_silent && !report.unfinished && report.back.is_none();
+    let size = report.there.found.limit.filter(|_| is_known)?;
+    Some(format!(
+        "fragment-size = {size}, if the way back takes as much"
+    ))
 }
 
 fn limit(way: &Way) -> String {
@@ -227,6 +234,7 @@ mod tests {
             fragment_size: Some(1300),
             needs_ike_fragmentation: Some(true),
             fell_silent: false,
+            unfinished: false,
             half_open: 0,
             findings: vec![Finding {
                 verdict: Verdict::IpFragmentsLost,

@@ -18,6 +18,8 @@ pub enum Verdict {
     Unanswered,
     /// The gateway has stopped to answer, and nothing can be said.
     FellSilent,
+    /// The gateway would have had to keep too much for more questions, and what they ask is not known.
+    Unfinished,
     /// The path takes less than what gateways send by default.
     Narrow,
     /// IP fragments do not arrive.
@@ -41,15 +43,25 @@ impl Verdict {
     pub const fn standing(self) -> Standing {
         match self {
             Self::Works => Standing::Works,
-            Self::Unanswered | Self::FellSilent => Standing::Unanswered,
+            Self::Unanswered | Self::FellSilent | Self::Unfinished => Standing::Unanswered,
             Self::Narrow | Self::IpFragmentsLost => Standing::Reservation,
         }
     }
 }
 
-/// The largest size that is known to arrive, both ways where both are known.
+/// The largest size that is known to arrive both ways; none where one of them is not known.
 pub(super) fn fragment_size(report: &Report) -> Option<u16> {
-    let there = report.there.found.limit.filter(|_| !report.fell_silent)?;
+    report.back.as_ref()?;
+    largest(report)
+}
+
+/// The largest size that is known to arrive, both ways where both are known.
+fn largest(report: &Report) -> Option<u16> {
+    let there = report
+        .there
+        .found
+        .limit
+        .filter(|_| !report.fell_silent && !report.unfinished)?;
     match &report.back {
         Some(back) => back.found.limit.map(|limit| limit.min(there)),
         None => Some(there),
@@ -63,6 +75,9 @@ pub(super) fn judge(report: &Report) -> Vec<Finding> {
     }
     if report.fell_silent {
         return vec![silent()];
+    }
+    if report.unfinished {
+        return vec![unfinished(report)];
     }
     let all = [lost(report), narrow(report)];
     let found: Vec<_> = all.into_iter().flatten().collect();
@@ -85,10 +100,24 @@ fn unanswered(report: &Report) -> Finding {
 fn silent() -> Finding {
     Finding {
         verdict: Verdict::FellSilent,
-        says: "the gateway has stopped to answer, also what it has answered before: what is lost above may be so for \
-               that reason alone"
+        says: "the gateway has stopped to answer, also what it has answered before, and asked slowly: what arrives is not known"
             .to_owned(),
         hint: Some("try again in a minute, and slower: `--pace 1s`".to_owned()),
+    }
+}
+
+fn unfinished(report: &Report) -> Finding {
+    let count = report.half_open;
+    Finding {
+        verdict: Verdict::Unfinished,
+        says: format!(
+            "the gateway answers only what leaves a half-open SA, and {count} were enough: longer datagrams than those \
+             above may arrive as well"
+        ),
+        hint: Some(
+            "try again in a minute, and more often on a path that loses much: `--tries 10`"
+                .to_owned(),
+        ),
     }
 }
 
@@ -109,7 +138,7 @@ fn lost(report: &Report) -> Option<Finding> {
 }
 
 fn narrow(report: &Report) -> Option<Finding> {
-    let size = report.fragment_size.filter(|it| *it < DEFAULT_SIZE);
+    let size = largest(report).filter(|it| *it < DEFAULT_SIZE);
     let is_back_lost = report
         .back
         .as_ref()
@@ -135,7 +164,7 @@ fn narrow(report: &Report) -> Option<Finding> {
 }
 
 fn works(report: &Report) -> Finding {
-    let size = report.fragment_size.unwrap_or(DEFAULT_SIZE);
+    let size = largest(report).unwrap_or(DEFAULT_SIZE);
     Finding {
         verdict: Verdict::Works,
         says: format!(

@@ -3,11 +3,13 @@
 //! ```text
 //! search.rs      the largest size that arrives, on a path that may lose anything
 //! question.rs    questions of any length  ─> asker.rs  one size, until it is answered ─> socket.rs  DF, ICMP
+//! control.rs     whether a gateway still answers, where something was lost
 //! advice.rs      what it means for `fragment-size`
 //! ```
 
 mod advice;
 mod asker;
+mod control;
 mod question;
 mod search;
 mod socket;
@@ -67,7 +69,6 @@ pub struct Plan {
 
 /// What was found out. Sizes are octets of IP datagrams, headers included.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
 pub struct Report {
     /// The gateway, as it was named.
     pub host: String,
@@ -84,13 +85,15 @@ pub struct Report {
     pub back: Option<Way>,
     /// Whether IP fragments arrive there; not known if nothing does.
     pub ip_fragments: Option<IpFragments>,
-    /// The largest `fragment-size` that is known to be safe.
+    /// The largest `fragment-size` that is known to be safe; none if the way back is not known.
     pub fragment_size: Option<u16>,
     /// Whether messages that are longer arrive only if IKE cuts them (RFC 7383).
     pub needs_ike_fragmentation: Option<bool>,
     /// Whether the gateway has stopped to answer meanwhile, also what it has answered before.
     pub fell_silent: bool,
-    /// Half-open SAs that are left at the gateway.
+    /// Whether it was not asked for all that is to be known, as it would have had to keep too many half-open SAs.
+    pub unfinished: bool,
+    /// Half-open SAs that are left at the gateway, at most.
     pub half_open: u32,
     /// What it means, the worst first.
     pub findings: Vec<Finding>,
@@ -98,7 +101,6 @@ pub struct Report {
 
 /// One direction.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
 pub struct Way {
     /// What arrives, and what does not.
     #[serde(flatten)]
@@ -143,6 +145,7 @@ pub fn run(plan: &Plan, mut progress: impl FnMut(u16, bool)) -> Result<Report, P
         fragment_size: None,
         needs_ike_fragmentation: None,
         fell_silent: false,
+        unfinished: false,
         half_open: 0,
         findings: Vec::new(),
     };
@@ -153,15 +156,16 @@ pub fn run(plan: &Plan, mut progress: impl FnMut(u16, bool)) -> Result<Report, P
             let back = |octets| Size::back(octets, limit);
             report.back = Some(way(&mut asker, (min, limit), back, &mut progress)?);
         }
-        let arrive = asker.ask_fragmented(FRAGMENTED)?;
-        progress(FRAGMENTED, arrive);
-        report.ip_fragments = Some(IpFragments {
-            octets: FRAGMENTED,
-            arrive,
-        });
-        report.needs_ike_fragmentation = Some(!arrive);
-        // One that limits who asks much would else make any path look narrow.
-        report.fell_silent = asker.ask(Size::there(min), 2)? != search::Tried::Arrived;
+        if let Some(arrive) = asker.ask_fragmented(FRAGMENTED)? {
+            progress(FRAGMENTED, arrive);
+            report.ip_fragments = Some(IpFragments {
+                octets: FRAGMENTED,
+                arrive,
+            });
+            report.needs_ike_fragmentation = Some(!arrive);
+        }
+        report.fell_silent = asker.fell_silent();
+        report.unfinished = asker.is_exhausted();
     }
     report.half_open = asker.half_open();
     report.fragment_size = advice::fragment_size(&report);
@@ -169,14 +173,14 @@ pub fn run(plan: &Plan, mut progress: impl FnMut(u16, bool)) -> Result<Report, P
     Ok(report)
 }
 
-/// Whether IP fragments arrive, and nothing else; not known if nothing does.
+/// Whether IP fragments arrive, and nothing else; not known if nothing does, or nothing any more.
 ///
 /// # Errors
 /// [`ProbeError`] if nothing can be sent.
 pub fn ip_fragments(plan: &Plan) -> Result<Option<bool>, ProbeError> {
     let mut asker = Asker::open(plan)?;
     if asker.meet(size_min(plan.address))? {
-        asker.ask_fragmented(FRAGMENTED).map(Some)
+        asker.ask_fragmented(FRAGMENTED)
     } else {
         Ok(None)
     }

@@ -3,7 +3,7 @@
 //! Each is an IKE_SA_INIT request with a size test for padding. Ours answers that, and any other gateway ignores it; the
 //! proposal is one that most take, with a key of a group that is not in it, so that it asks for another key
 //! (INVALID_KE_PAYLOAD) or says NO_PROPOSAL_CHOSEN. One that is silent to that gets a request that it can
-//! accept, which leaves a half-open SA each time.
+//! accept, which leaves a half-open SA for each length: where it is lost it is sent again as it was.
 
 use ikexdp_proto::crypto::kex::Group;
 use ikexdp_proto::message::size_test;

@@ -14,6 +14,8 @@ pub(super) enum Tried {
     Lost,
     /// It does not, and something says that so many octets would.
     TooBig(u16),
+    /// It is not known, and neither will any other be.
+    Unasked,
 }
 
 /// A size that was tried.
@@ -34,7 +36,7 @@ pub struct Found {
     pub steps: Vec<Step>,
 }
 
-/// Finds the largest size from `min` to `max` that arrives. `ask` tries one, and is told how many times as hard
+/// Finds, as long as it may ask, the largest size from `min` to `max` that arrives. `ask` tries one, and is told how many times as hard
 /// as usual: what is lost by chance must not count as too long.
 ///
 /// # Errors
@@ -46,15 +48,18 @@ pub(super) fn search<E>(
     let mut found = Found::default();
     let mut try_one = |found: &mut Found, octets, effort| {
         let tried = ask(octets, effort)?;
+        if tried == Tried::Unasked {
+            return Ok::<_, E>(tried);
+        }
         let arrived = tried == Tried::Arrived;
         found.steps.push(Step { octets, arrived });
         if arrived {
             found.limit = found.limit.max(Some(octets));
         }
-        Ok::<_, E>(tried)
+        Ok(tried)
     };
     let first = try_one(&mut found, max, 1)?;
-    if first == Tried::Arrived || max <= min {
+    if matches!(first, Tried::Arrived | Tried::Unasked) || max <= min {
         return Ok(found);
     }
     if try_one(&mut found, min, 1)? != Tried::Arrived {
@@ -73,6 +78,7 @@ pub(super) fn search<E>(
                     // What was told is right if the next does not arrive.
                     hint = Some(octets.saturating_add(1)).filter(|_| told(first) == Some(octets));
                 }
+                Tried::Unasked => return Ok(found),
                 other => {
                     high = octets;
                     hint = told(other);
@@ -96,7 +102,7 @@ pub(super) fn search<E>(
 const fn told(tried: Tried) -> Option<u16> {
     match tried {
         Tried::TooBig(octets) => Some(octets),
-        Tried::Arrived | Tried::Lost => None,
+        Tried::Arrived | Tried::Lost | Tried::Unasked => None,
     }
 }
 
@@ -135,6 +141,24 @@ mod tests {
             assert!(found.steps.len() < 16, "{limit}: {:?}", found.steps);
         }
         assert_eq!(find(|_, _| Tried::Lost).limit, None);
+    }
+
+    /// And what was not asked for is not among what was tried.
+    #[test]
+    fn the_search_ends_where_nothing_more_is_asked() {
+        for answered in 0..12 {
+            let mut asked = 0;
+            let found = find(|octets, _| {
+                asked += 1;
+                match octets {
+                    _ if asked > answered => Tried::Unasked,
+                    ..=1400 => Tried::Arrived,
+                    _ => Tried::Lost,
+                }
+            });
+            assert!(found.steps.len() <= answered);
+            assert!(found.limit.is_none_or(|it| it <= 1400));
+        }
     }
 
     #[test]

@@ -25,6 +25,7 @@ fn report(there: Option<u16>, back: Option<Option<u16>>, arrive: Option<bool>) -
         fragment_size: None,
         needs_ike_fragmentation: arrive.map(|it| !it),
         fell_silent: false,
+        unfinished: false,
         half_open: 0,
         findings: Vec::new(),
     };
@@ -46,7 +47,7 @@ fn each_path_has_its_advice_and_its_status() {
         (report(None, None, None), None, vec![Unanswered], 3),
         (
             report(Some(1500), None, Some(false)),
-            Some(1500),
+            None,
             vec![IpFragmentsLost],
             5,
         ),
@@ -58,7 +59,7 @@ fn each_path_has_its_advice_and_its_status() {
         ),
         (
             report(Some(1000), None, Some(false)),
-            Some(1000),
+            None,
             vec![IpFragmentsLost, Narrow],
             5,
         ),
@@ -85,4 +86,25 @@ fn a_gateway_that_falls_silent_makes_no_path_narrow() {
     let findings = advice::judge(&report);
     assert_eq!(findings.len(), 1);
     assert_eq!(findings[0].verdict, Verdict::FellSilent);
+}
+
+#[test]
+fn what_was_not_asked_for_makes_no_path_narrow() {
+    let mut report = report(Some(600), Some(Some(600)), None);
+    report.unfinished = true;
+    assert_eq!(advice::fragment_size(&report), None);
+    let findings = advice::judge(&report);
+    assert_eq!(findings.len(), 1);
+    assert_eq!(findings[0].verdict, Verdict::Unfinished);
+    assert_eq!(findings[0].verdict.standing().exit_status(), 3);
+}
+
+/// As in everything else that ikexdp writes for programs.
+#[test]
+fn names_of_the_report_have_no_hyphens() {
+    let report = serde_json::to_value(report(Some(1500), Some(Some(1500)), Some(true))).unwrap();
+    assert_eq!(report["fragment_size"], 1500);
+    assert!(report["there"]["too_big"].is_array());
+    let names: Vec<_> = report.as_object().unwrap().keys().collect();
+    assert!(!names.iter().any(|name| name.contains('-')), "{names:?}");
 }

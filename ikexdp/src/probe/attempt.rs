@@ -24,7 +24,6 @@ const REQUESTS_MAX: usize = 5;
 
 /// What came of it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
-#[serde(rename_all = "kebab-case")]
 pub struct Attempt {
     /// The port that was asked.
     pub port: u16,

@@ -60,7 +60,6 @@ pub struct Plan {
 
 /// What was found out.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "kebab-case")]
 pub struct Report {
     /// The gateway, as it was named.
     pub host: String,

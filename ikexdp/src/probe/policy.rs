@@ -24,7 +24,6 @@ const TIMEOUT: Duration = Duration::from_secs(3);
 
 /// One proposal, and what came of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
 pub struct Entry {
     /// The proposal, by the names of the configuration.
     pub suite: String,

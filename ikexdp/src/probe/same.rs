@@ -38,7 +38,6 @@ const GLANCE: Duration = Duration::from_millis(5);
 
 /// What was found out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
 pub struct Comparison {
     /// The request of port 500, repeated on 4500.
     pub repeat: Repeat,
@@ -48,6 +47,8 @@ pub struct Comparison {
     pub known_spi: Word,
     /// The same under SPIs of nobody.
     pub unknown_spi: Word,
+    /// Once more under the SPIs of port 500, where silence was to prove something.
+    pub known_spi_again: Option<Word>,
     /// What that means.
     pub gateway: Gateway,
     /// Half-open SAs that the second question has made.
@@ -113,6 +114,11 @@ impl Comparison {
         let known_spi = word(nat_t, accepted.spis)?;
         let nobody = spis(random_spi()?, random_spi()?);
         let unknown_spi = word(nat_t, nobody)?;
+        // One that does say so, and was silent before: by chance, or because it has the SA.
+        let known_spi_again = match [known_spi, unknown_spi] {
+            [Word::Silence, Word::InvalidIkeSpi] => Some(word(nat_t, accepted.spis)?),
+            _ => None,
+        };
         let more = [Some(repeat), control];
         let more = more.iter().filter(|it| **it == Some(Repeat::AnotherSpi));
         Ok(Self {
@@ -120,7 +126,8 @@ impl Comparison {
             control,
             known_spi,
             unknown_spi,
-            gateway: judge(repeat, control, [known_spi, unknown_spi]),
+            known_spi_again,
+            gateway: judge(repeat, control, [known_spi, unknown_spi], known_spi_again),
             half_open: u32::try_from(more.count()).unwrap_or_default(),
         })
     }
@@ -136,17 +143,31 @@ impl Comparison {
     }
 }
 
-/// Where port 4500 leads, by what was heard.
-const fn judge(repeat: Repeat, control: Option<Repeat>, words: [Word; 2]) -> Gateway {
-    match (repeat, control, words) {
-        // Nobody else could have written these octets.
-        (Repeat::Identical | Repeat::IdenticalFrom500, ..)
-        // It knows the SPIs, and not those of nobody.
-        | (_, _, [Word::Silence, Word::InvalidIkeSpi]) => Gateway::Same,
-        // What was made on 500 a moment ago is not there.
-        (_, _, [Word::InvalidIkeSpi, _])
-        // The gateway of 500 does repeat its responses.
-        | (Repeat::AnotherSpi, Some(Repeat::Identical), _) => Gateway::Different,
+/// Where port 4500 leads, by what was heard; what contradicts itself tells nothing.
+const fn judge(
+    repeat: Repeat,
+    control: Option<Repeat>,
+    words: [Word; 2],
+    again: Option<Word>,
+) -> Gateway {
+    // Nobody else could have written these octets.
+    let repeats = matches!(repeat, Repeat::Identical | Repeat::IdenticalFrom500);
+    // The gateway of 500 does repeat its responses, and this one does not.
+    let repeats_not = matches!(
+        (repeat, control),
+        (Repeat::AnotherSpi, Some(Repeat::Identical))
+    );
+    // It knows the SPIs, and not those of nobody.
+    let knows = matches!(
+        (words, again),
+        ([Word::Silence, Word::InvalidIkeSpi], Some(Word::Silence))
+    );
+    // What was made on 500 a moment ago is not there. That it is gone when asked for again proves nothing: it may
+    // be what nobody has sealed that ended it.
+    let knows_not = matches!(words, [Word::InvalidIkeSpi, _]);
+    match (repeats || knows, repeats_not || knows_not) {
+        (true, false) => Gateway::Same,
+        (false, true) => Gateway::Different,
         _ => Gateway::Unknown,
     }
 }
@@ -235,7 +256,6 @@ mod tests {
                 [silent, silent],
                 Gateway::Same,
             ),
-            (Silence, None, [silent, invalid], Gateway::Same),
             (Silence, None, [silent, silent], Gateway::Unknown),
             (Silence, None, [invalid, invalid], Gateway::Different),
             (
@@ -266,10 +286,41 @@ mod tests {
             (Other, None, [Word::Other, Word::Other], Gateway::Unknown),
         ] {
             assert_eq!(
-                judge(repeat, control, words),
+                judge(repeat, control, words, None),
                 expected,
                 "{repeat:?} {words:?}"
             );
+        }
+    }
+
+    /// A datagram may be lost, and that is silence as well.
+    #[test]
+    fn silence_proves_nothing_unless_it_lasts_and_nothing_contradicts() {
+        use Repeat::{AnotherSpi, Identical, Silence};
+        let (silent, invalid) = (Word::Silence, Word::InvalidIkeSpi);
+        let another = Some(Identical);
+        for (repeat, control, words, again, expected) in [
+            (Silence, None, [silent, invalid], silent, Gateway::Same),
+            (Silence, None, [silent, invalid], invalid, Gateway::Unknown),
+            (Identical, None, [silent, invalid], invalid, Gateway::Same),
+            (Identical, None, [invalid; 2], silent, Gateway::Unknown),
+            (
+                AnotherSpi,
+                another,
+                [silent, invalid],
+                silent,
+                Gateway::Unknown,
+            ),
+            (
+                AnotherSpi,
+                another,
+                [silent, invalid],
+                invalid,
+                Gateway::Different,
+            ),
+        ] {
+            let found = judge(repeat, control, words, Some(again));
+            assert_eq!(found, expected, "{repeat:?} {words:?} {again:?}");
         }
     }
 }

@@ -7,6 +7,7 @@ const SAME: Comparison = Comparison {
     control: None,
     known_spi: Word::Silence,
     unknown_spi: Word::Silence,
+    known_spi_again: None,
     gateway: Gateway::Same,
     half_open: 0,
 };
@@ -172,4 +173,16 @@ fn half_open_sas_are_counted() {
     assert_eq!(count([Some(&accepted), None], Some(twice)), 2);
     assert_eq!(count([Some(&accepted), Some(&accepted)], Some(DEAF)), 2);
     assert_eq!(count([Some(&refused), Some(&refused)], None), 0);
+}
+
+/// As in everything else that ikexdp writes for programs; verdicts keep theirs, as in `diagnose`.
+#[test]
+fn names_of_the_report_have_no_hyphens() {
+    let report = report(accepted(true), Some(SAME), Some(accepted(true)));
+    let report = serde_json::to_value(report).unwrap();
+    for part in ["", "/ike", "/comparison", "/nat_t"] {
+        let object = report.pointer(part).unwrap().as_object().unwrap();
+        let names: Vec<_> = object.keys().collect();
+        assert!(!names.iter().any(|name| name.contains('-')), "{names:?}");
+    }
 }

@@ -1,6 +1,7 @@
 //! What fuzzers do with their octets: the bodies of the targets in `fuzz/`, and
 //! of the test that replays their corpus.
 
+mod capture;
 mod frame;
 
 use std::time::Duration;
@@ -16,6 +17,7 @@ use ikexdp_proto::wire::iana::{ExchangeType, PayloadType};
 use ikexdp_proto::wire::sk::Encrypted;
 use ikexdp_proto::wire::writer::Chain;
 
+pub use self::capture::capture;
 pub use self::frame::frame;
 use crate::script::{Script, config};
 
@@ -26,7 +28,8 @@ const REASSEMBLY_MAX: usize = MESSAGE_LEN_MAX + FRAGMENTS_MAX as usize * FRAGMEN
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 4] = [
+pub const TARGETS: [Target; 5] = [
+    ("capture", capture),
     ("frame", frame),
     ("message", message),
     ("fragments", fragments),
