@@ -372,11 +372,18 @@ pub(super) fn vanished(
         seen.push(remark(
             "datagrams of this length pass on port 500; a load balancer that sends port 4500 to another gateway looks the same",
         ));
-        return failed(
-            Verdict::NatPortBlocked,
-            confidence.min(Confidence::Likely),
-            seen,
-        );
+        let is_cut = view.fragmented().is_some();
+        if is_cut && confidence != Confidence::Certain {
+            seen.push(remark(
+                "it may as well be one of the fragments that is lost each time, or the answer: with the gateway's capture it is known",
+            ));
+        }
+        let bound = if is_cut {
+            Confidence::Possible
+        } else {
+            Confidence::Likely
+        };
+        return failed(Verdict::NatPortBlocked, confidence.min(bound), seen);
     }
     seen.push(remark(
         "its length does not explain it: with the gateway's capture it is known whether it arrives",

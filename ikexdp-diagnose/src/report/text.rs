@@ -198,18 +198,27 @@ fn verdict(text: &mut String, verdict: &Verdict, confidence: Confidence) -> fmt:
 }
 
 fn evidence(text: &mut String, evidence: &Evidence, report: &Report) -> fmt::Result {
-    let frames: Vec<String> = evidence.frames.iter().map(ToString::to_string).collect();
     let of = match (report.captures.len(), evidence.capture) {
         (2, 0) => "client's ",
         (2, _) => "gateway's ",
         _ => "",
     };
     let says = printable(&evidence.says);
-    match frames.as_slice() {
+    match evidence.frames.as_slice() {
         [] => writeln!(text, "    - {says}"),
         [frame] => writeln!(text, "    - {of}frame {frame}: {says}"),
-        frames => writeln!(text, "    - {of}frames {}: {says}", frames.join(", ")),
+        frames => writeln!(text, "    - {of}frames {}: {says}", runs(frames)),
     }
+}
+
+/// Numbers in order, those that follow each other as a range: "3, 5-7".
+fn runs(numbers: &[u64]) -> String {
+    let runs = numbers.chunk_by(|one, next| one.checked_add(1) == Some(*next));
+    let runs = runs.map(|run| match run {
+        [first, .., last] => format!("{first}-{last}"),
+        others => others.iter().map(ToString::to_string).collect(),
+    });
+    runs.collect::<Vec<_>>().join(", ")
 }
 
 fn messages(text: &mut String, attempt: &Attempt, report: &Report, first: Moment) -> fmt::Result {
@@ -288,4 +297,15 @@ fn message(
         write!(text, ", the same as {of}#{}", frame(seen))?;
     }
     writeln!(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_that_follow_each_other_are_a_range() {
+        assert_eq!(runs(&[3]), "3");
+        assert_eq!(runs(&[3, 5, 6, 7, 9, 10]), "3, 5-7, 9-10");
+    }
 }
