@@ -17,6 +17,7 @@ pub mod contents;
 mod file;
 mod fragments;
 pub mod inside;
+pub mod ipv6;
 mod judge;
 pub mod limits;
 mod link;

@@ -2,9 +2,10 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use etherparse::{Ipv6ExtensionSlice, LaxIpSlice};
+use etherparse::LaxIpSlice;
 use ikexdp_proto::wire::reader::Reader;
 
+use crate::ipv6::FragmentHeader;
 use crate::model::IcmpError;
 
 /// An IP packet, perhaps captured in part.
@@ -74,13 +75,15 @@ const ICMPV6: u8 = 58;
 const UDP_HEADER_LEN: usize = 8;
 const IPV6_HEADER_LEN: usize = 40;
 const FRAGMENT_HEADER_LEN: usize = 8;
+/// Where an IPv6 header says what follows it.
+const IPV6_NEXT_HEADER: usize = 6;
 const FIELD: &str = "packet";
 
 impl<'a> Packet<'a> {
     /// Reads a packet that begins at its IP header.
     pub(crate) fn read(octets: &'a [u8]) -> Option<Self> {
         let (ip, _) = LaxIpSlice::from_slice(octets).ok()?;
-        let (length, hop_limit, dont_fragment, place) = header(&ip, octets.len());
+        let (length, hop_limit, dont_fragment, place) = header(&ip, octets);
         // By the position of what is behind, because a borrow of `ip` would not live long enough.
         let ip_payload = ip.payload();
         let header_len = offset_in(octets, ip_payload.payload)?;
@@ -168,7 +171,8 @@ impl<'a> Udp<'a> {
 }
 
 /// Length, hop limit, whether it must not be fragmented, and whether and where it is a fragment.
-fn header(ip: &LaxIpSlice<'_>, captured: usize) -> (usize, u8, bool, Option<Place>) {
+fn header(ip: &LaxIpSlice<'_>, octets: &[u8]) -> (usize, u8, bool, Option<Place>) {
+    let captured = octets.len();
     match ip {
         LaxIpSlice::Ipv4(ip) => {
             let header = ip.header();
@@ -182,19 +186,6 @@ fn header(ip: &LaxIpSlice<'_>, captured: usize) -> (usize, u8, bool, Option<Plac
         }
         LaxIpSlice::Ipv6(ip) => {
             let header = ip.header();
-            let fragment =
-                ip.extensions()
-                    .clone()
-                    .into_iter()
-                    .find_map(|extension| match extension {
-                        Ipv6ExtensionSlice::Fragment(fragment) => Some(Place {
-                            id: fragment.identification(),
-                            offset: usize::from(fragment.fragment_offset().value())
-                                .saturating_mul(8),
-                            more: fragment.more_fragments(),
-                        }),
-                        _ => None,
-                    });
             let length = or_captured(
                 usize::from(header.payload_length()),
                 captured.saturating_sub(IPV6_HEADER_LEN),
@@ -204,10 +195,21 @@ fn header(ip: &LaxIpSlice<'_>, captured: usize) -> (usize, u8, bool, Option<Plac
                 length.saturating_add(IPV6_HEADER_LEN),
                 header.hop_limit(),
                 true,
-                fragment,
+                place(octets),
             )
         }
     }
+}
+
+/// Where an IPv6 packet says that it is, if it is a fragment.
+fn place(octets: &[u8]) -> Option<Place> {
+    let next = octets.get(IPV6_NEXT_HEADER)?;
+    let header = FragmentHeader::find(*next, octets.get(IPV6_HEADER_LEN..)?)?;
+    Some(Place {
+        id: header.identification,
+        offset: usize::from(header.offset),
+        more: header.more,
+    })
 }
 
 /// Captures of what the NIC is to cut into segments have no length.

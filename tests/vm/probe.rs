@@ -61,7 +61,7 @@ fn the_path_to_libreswan_is_measured() {
     let gateway = Libreswan::serve(&lab.gateway, V4.gateway, &credentials, "secret");
     let (report, status) = ask(&lab.client, &["mtu"]);
     assert_eq!(report["there"]["limit"], 1400, "{report:#}");
-    assert_eq!(report["ip-fragments"]["arrive"], false);
+    assert_eq!(report["ip_fragments"]["arrive"], false);
     assert_eq!(status, 5);
     gateway.stop();
 }

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use etherparse::{IpNumber, Ipv6ExtensionSlice, LaxNetSlice, LaxSlicedPacket};
+use etherparse::{IpNumber, LaxNetSlice, LaxSlicedPacket};
+use ikexdp_diagnose::ipv6::FragmentHeader;
 
 use super::filter::Link;
 use super::limits::OTHERS;
@@ -76,22 +77,12 @@ fn fragment(link: Link, frame: &[u8]) -> Option<(Name, Fragment<'_>)> {
         }
         LaxNetSlice::Ipv6(ip) if ip.is_payload_fragmented() => {
             let header = ip.header();
-            let fragment = ip
-                .extensions()
-                .clone()
-                .into_iter()
-                .find_map(|it| match it {
-                    Ipv6ExtensionSlice::Fragment(fragment) => Some(fragment),
-                    _ => None,
-                })?;
+            let extensions = ip.extensions().slice();
+            let fragment = FragmentHeader::find(header.next_header().0, extensions)?;
             let from = u128::from(header.source_addr());
             let to = u128::from(header.destination_addr());
-            let name = (from, to, fragment.identification());
-            (
-                name,
-                fragment.fragment_offset().value(),
-                ip.payload().clone(),
-            )
+            let name = (from, to, fragment.identification);
+            (name, fragment.offset, ip.payload().clone())
         }
         _ => return None,
     };
