@@ -16,6 +16,13 @@ impl Address {
         Self([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d])
     }
 
+    /// As a number.
+    #[must_use]
+    #[inline(always)]
+    pub const fn to_bits(self) -> u128 {
+        u128::from_be_bytes(self.0)
+    }
+
     /// What a limit per source counts together: an IPv4 address, or the 64 bits
     /// of a network of IPv6, all of whose addresses one host can have.
     #[must_use]

@@ -18,6 +18,7 @@ pub mod checksum;
 pub mod classify;
 pub mod cookie;
 pub mod counter;
+pub mod filter;
 pub mod guard;
 pub mod header;
 pub mod judge;

@@ -15,6 +15,9 @@ pub const LOCAL_V4: &str = "LOCAL_V4";
 /// The IPv6 addresses of the gateway: keys of 16 octets, values without meaning.
 pub const LOCAL_V6: &str = "LOCAL_V6";
 
+/// One element, the [`AddressFilter`](crate::filter::AddressFilter) of both, as words.
+pub const LOCAL_FILTER: &str = "LOCAL_FILTER";
+
 /// One element, the [`Config`] as words.
 pub const CONFIG: &str = "CONFIG";
 

@@ -39,7 +39,7 @@ const HEAD_START: Duration = Duration::from_secs(1);
 /// From one honest client to the next.
 const INTERVAL: Duration = Duration::from_millis(50);
 
-/// strongSwan as it stands up to most: cookies from the first half-open SA on, and no limit for an
+/// strongSwan as it stands up to most: cookies from thirty half-open SAs on, and no limit for an
 /// address.
 const GUARDED: &str = "
     cookie_threshold = 30

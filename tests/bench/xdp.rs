@@ -172,10 +172,12 @@ impl Subject {
         )
     }
 
-    /// What may be added.
+    /// What may be added. What is sent to our broadcast address is not on its way to
+    /// somebody else.
     fn limit(&self) -> Option<f64> {
         match self.verdict.action() {
             Action::Reply => Some(REPLY_MAX),
+            _ if self.name == "to our broadcast address" => None,
             _ => NOT_IKE.contains(&self.verdict).then_some(NOT_IKE_MAX),
         }
     }

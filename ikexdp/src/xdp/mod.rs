@@ -6,6 +6,7 @@ mod error;
 mod fitting;
 mod interface;
 mod limits;
+mod local;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -19,7 +20,7 @@ use aya::programs::{ProgramError, Xdp, XdpMode};
 use aya::{Ebpf, EbpfLoader, include_bytes_aligned};
 use ikexdp_common::address::Address;
 use ikexdp_common::guard::Listing;
-use ikexdp_common::maps::{self, BROADCAST, Config, LOCAL, Secrets};
+use ikexdp_common::maps::{self, Config, Secrets};
 use ikexdp_common::verdict::Verdict;
 use ipnet::IpNet;
 
@@ -27,6 +28,7 @@ pub use self::addresses::LocalAddresses;
 pub use self::attached::{Attached, AttachedError};
 pub use self::error::{AttachError, LoadError};
 pub use self::interface::{Interface, InterfaceError};
+use self::local::Local;
 
 /// The program, as the build script made it.
 static OBJECT: &[u8] = include_bytes_aligned!(env!("IKEXDP_XDP_OBJECT"));
@@ -81,18 +83,13 @@ pub struct Program {
     spis: HashMap<MapData, u64, u8>,
     /// What the map above holds.
     kept_spis: BTreeSet<u64>,
-    local_v4: HashMap<MapData, [u8; 4], u8>,
-    local_v6: HashMap<MapData, [u8; 16], u8>,
-    /// What the two maps above hold as addresses of the gateway.
-    addresses: BTreeSet<IpAddr>,
-    /// What the first of them holds besides.
-    broadcasts: BTreeSet<Ipv4Addr>,
+    local: Local,
 }
 
 impl fmt::Debug for Program {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Program")
-            .field("addresses", &self.addresses)
+            .field("addresses", self.addresses())
             .finish_non_exhaustive()
     }
 }
@@ -120,10 +117,7 @@ impl Program {
             is_whole: true,
             spis: take(&mut ebpf, maps::KEPT_SPIS)?,
             kept_spis: BTreeSet::new(),
-            local_v4: take(&mut ebpf, maps::LOCAL_V4)?,
-            local_v6: take(&mut ebpf, maps::LOCAL_V6)?,
-            addresses: BTreeSet::new(),
-            broadcasts: BTreeSet::new(),
+            local: Local::take(&mut ebpf)?,
             ebpf,
         };
         program.configure(config)?;
@@ -255,7 +249,7 @@ impl Program {
     /// The addresses whose IKE is ours.
     #[must_use]
     pub const fn addresses(&self) -> &BTreeSet<IpAddr> {
-        &self.addresses
+        self.local.addresses()
     }
 
     /// Makes `addresses` the ones whose IKE is ours, or of each family the first
@@ -266,26 +260,7 @@ impl Program {
     ///
     /// When the kernel refuses one.
     pub fn set_addresses(&mut self, addresses: &BTreeSet<IpAddr>) -> Result<usize, MapError> {
-        let fitting = fitting::addresses(addresses);
-        let gone: Vec<_> = self.addresses.difference(&fitting).copied().collect();
-        for address in gone {
-            match address {
-                IpAddr::V4(address) => self.local_v4.remove(&address.octets())?,
-                IpAddr::V6(address) => self.local_v6.remove(&address.octets())?,
-            }
-            self.addresses.remove(&address);
-        }
-        for &address in &fitting {
-            if self.addresses.contains(&address) {
-                continue;
-            }
-            match address {
-                IpAddr::V4(address) => self.local_v4.insert(address.octets(), LOCAL, 0)?,
-                IpAddr::V6(address) => self.local_v6.insert(address.octets(), 0, 0)?,
-            }
-            self.addresses.insert(address);
-        }
-        Ok(addresses.len().saturating_sub(fitting.len()))
+        self.local.set_addresses(addresses)
     }
 
     /// Makes `broadcasts` those that nobody sends from: what comes from there is the
@@ -296,21 +271,7 @@ impl Program {
     ///
     /// When the kernel refuses one.
     pub fn set_broadcasts(&mut self, broadcasts: &BTreeSet<Ipv4Addr>) -> Result<(), MapError> {
-        let is_ours = |address: &Ipv4Addr| self.addresses.contains(&IpAddr::V4(*address));
-        let others = broadcasts.iter().copied();
-        let others = others.filter(|address| !is_ours(address));
-        let fitting: BTreeSet<_> = others.take(maps::LOCAL_ADDRESSES).collect();
-        for address in self.broadcasts.difference(&fitting) {
-            // It may have become an address of ours meanwhile.
-            if !is_ours(address) {
-                self.local_v4.remove(&address.octets())?;
-            }
-        }
-        for address in &fitting {
-            self.local_v4.insert(address.octets(), BROADCAST, 0)?;
-        }
-        self.broadcasts = fitting;
-        Ok(())
+        self.local.set_broadcasts(broadcasts)
     }
 
     /// Gives the IKE messages of an RX queue to an AF_XDP socket, until that is

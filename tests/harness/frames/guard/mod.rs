@@ -22,6 +22,9 @@ pub const PEER_V4: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 2);
 /// The same, in the other family.
 pub const PEER_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0xff, 0, 0, 0, 0, 2);
 
+/// Somebody else's gateway, of that family.
+const OTHERS_V6: Ipv6Addr = Ipv6Addr::new(0x2001, 0xdb8, 0xfe, 0, 0, 0, 0, 9);
+
 /// The initiator's SPI in all of them.
 const SPI: u64 = 0x1122_3344_5566_7788;
 
@@ -210,10 +213,6 @@ fn challenges() -> Vec<Case> {
         (v4(request(&plain())).padded(300), ReplyCookie),
         (from(OURS_V4.into(), 500, request(&plain())), PassMartian),
         (from(BROADCAST.into(), 500, request(&plain())), PassMartian),
-        (
-            from(PEER_V4.into(), 500, request(&plain())).ip(16, BROADCAST.octets()),
-            PassTransit,
-        ),
         (from(OURS_V6.into(), 4500, request(&plain())), PassMartian),
     ];
     vec![
@@ -236,7 +235,25 @@ fn challenges() -> Vec<Case> {
             .collect(),
         ),
         case("what is not asked for a cookie", always(), others),
+        case(
+            "in transit",
+            always(),
+            passing(Ipv4Addr::new(203, 0, 113, 9)),
+        ),
+        case("in transit, IPv6", always(), passing(OTHERS_V6)),
+        case("to our broadcast address", always(), passing(BROADCAST)),
     ]
+}
+
+/// A request to somebody else.
+fn passing(destination: impl Into<IpAddr>) -> Vec<(Packet, Verdict)> {
+    let destination = destination.into();
+    let peer = match destination {
+        IpAddr::V4(_) => PEER_V4.into(),
+        IpAddr::V6(_) => PEER_V6.into(),
+    };
+    let packet = Packet::new(peer, destination, 500).carrying(request(&plain()));
+    vec![(packet, PassTransit)]
 }
 
 fn cookies() -> Vec<Case> {
