@@ -52,10 +52,8 @@ pub struct Clear {
     pub cut_short: bool,
 }
 
-/// REDIRECT (RFC 5685 §10).
-const REDIRECT: NotifyType = NotifyType(16407);
 /// What strongSwan sends if it is told to say who it is.
-const STRONGSWAN: [u8; 16] = [
+pub const STRONGSWAN: [u8; 16] = [
     0x88, 0x2f, 0xe5, 0x6d, 0x6f, 0xd2, 0x0d, 0xbc, 0x22, 0x51, 0x61, 0x3b, 0x2e, 0xbe, 0x5b, 0xeb,
 ];
 
@@ -108,7 +106,7 @@ impl Clear {
             NotifyType::COOKIE => self.cookie = true,
             NotifyType::INVALID_KE_PAYLOAD => self.wanted = notify.group(),
             NotifyType::MS_STATUS => self.status = Status::decode(notify.data),
-            REDIRECT => self.redirect = Some(redirect(notify.data)),
+            NotifyType::REDIRECT => self.redirect = Some(redirected_to(notify.data)),
             _ => {}
         }
         if notify.kind.is_error() && self.error.is_none() {
@@ -149,9 +147,11 @@ fn by_order(notifies: &[NotifyType]) -> Option<&'static str> {
     }
 }
 
+/// Where REDIRECT sends a client, as far as that is legible: its data are
 /// `| GW Ident Type | GW Ident Len | New Responder GW Identity | Nonce Data |` (RFC 5685 §3). Anybody on the way can
 /// write a name, and it ends in a verdict: what would move a cursor is taken out here.
-fn redirect(data: &[u8]) -> Option<String> {
+#[must_use]
+pub fn redirected_to(data: &[u8]) -> Option<String> {
     let (&kind, rest) = data.split_first()?;
     let (&length, rest) = rest.split_first()?;
     let identity = rest.get(..usize::from(length))?;

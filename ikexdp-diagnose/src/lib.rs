@@ -24,7 +24,7 @@ mod link;
 pub mod message;
 pub mod model;
 mod packet;
-mod printable;
+pub mod printable;
 pub mod report;
 pub mod time;
 pub mod verdict;

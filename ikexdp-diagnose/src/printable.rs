@@ -2,7 +2,8 @@
 
 /// `text` without what would move a cursor, turn around what is read, or cannot be seen; each
 /// such character leaves a mark.
-pub(crate) fn printable(text: &str) -> String {
+#[must_use]
+pub fn printable(text: &str) -> String {
     let is_hidden = |character: char| {
         character.is_control()
             || matches!(
@@ -21,6 +22,9 @@ mod tests {
     fn what_cannot_be_seen_leaves_a_mark() {
         for (text, expected) in [
             ("CN=J\u{fc}rgen, O=\u{4eac}", "CN=J\u{fc}rgen, O=\u{4eac}"),
+            ("a\u{1b}]0;b\u{7}", "a\u{fffd}]0;b\u{fffd}"),
+            ("a\r\nb\tc\u{7f}", "a\u{fffd}\u{fffd}b\u{fffd}c\u{fffd}"),
+            ("\u{9b}1m", "\u{fffd}1m"),
             ("a\u{1b}[2J\r\n", "a\u{fffd}[2J\u{fffd}\u{fffd}"),
             ("moc\u{202e}\u{200b}", "moc\u{fffd}\u{fffd}"),
         ] {

@@ -20,7 +20,7 @@ fn redirect(name: &[u8]) -> Vec<u8> {
 fn a_redirect_says_nothing_to_a_terminal() {
     let mut script = Script::new(Vantage::Client);
     let name = redirect("a\u{1b}]0;x\u{7}\n  verdict: none\u{202e}z".as_bytes());
-    let report = script.ask().refuse(NotifyType(16407), &name).judged();
+    let report = script.ask().refuse(NotifyType::REDIRECT, &name).judged();
     let text = report::text::of(&report);
     assert!(text.contains("[redirected]"), "{text}");
     assert!(!text.contains("\n  verdict: none"), "{text}");

@@ -356,7 +356,7 @@ fn what_is_followed_is_no_failure() {
     assert_row(Vantage::Client, "open", |script| {
         script
             .ask()
-            .refuse(NotifyType(16407), &[1, 4, 192, 0, 2, 99]);
+            .refuse(NotifyType::REDIRECT, &[1, 4, 192, 0, 2, 99]);
         script.wait(20).anew((500, 4500)).gateway = Ipv4Addr::new(192, 0, 2, 99);
         good(script);
     });

@@ -168,7 +168,7 @@ fn the_gateway_refuses_at_once() {
         assert_row(at, "redirected", |script| {
             script
                 .ask()
-                .refuse(NotifyType(16407), &[1, 4, 192, 0, 2, 99]);
+                .refuse(NotifyType::REDIRECT, &[1, 4, 192, 0, 2, 99]);
         });
     }
     let mut script = Script::new(Vantage::Client);

@@ -5,8 +5,8 @@ use std::io::{self, Write};
 
 use clap::Args;
 use clap::builder::PossibleValuesParser;
+use ikexdp_diagnose::printable::printable;
 
-use super::printable::printable;
 use super::{CliError, Query};
 use crate::control::follow;
 use crate::view::{Happening, NAMES};

@@ -12,7 +12,6 @@ mod interval;
 mod lists;
 mod mtu;
 mod pages;
-mod printable;
 mod probe;
 mod sas;
 mod stats;

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use clap::{Args, value_parser};
 use humantime::parse_duration;
+use ikexdp_diagnose::printable::printable;
 use ikexdp_proto::types::{IKE_PORT, NAT_T_PORT};
 
 use super::CliError;
-use super::printable::printable;
 use super::table::Table;
 use super::target::{Target, timeout};
 use crate::mtu::{self, Plan, Report, TRIES, TooBig, Way};

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display};
 
-use super::printable::printable;
+use ikexdp_diagnose::printable::printable;
 
 /// Columns as wide as they need to be, numbers to the right unless they come
 /// last, empty columns left out, with lines between the rows that pay them no

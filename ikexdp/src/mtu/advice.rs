@@ -3,10 +3,13 @@
 use serde::Serialize;
 
 use super::Report;
-use crate::probe::verdict::Standing;
+use crate::probe::finding::{self, Standing};
 
 /// The `fragment-size` of a gateway of ours, and what most others send at most.
 const DEFAULT_SIZE: u16 = 1280;
+
+/// What was found.
+pub type Finding = finding::Finding<Verdict>;
 
 /// What is so, in words that stay the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -24,17 +27,6 @@ pub enum Verdict {
     Narrow,
     /// IP fragments do not arrive.
     IpFragmentsLost,
-}
-
-/// Something that was found.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Finding {
-    /// What.
-    pub verdict: Verdict,
-    /// The same for people.
-    pub says: String,
-    /// What to do about it.
-    pub hint: Option<String>,
 }
 
 impl Verdict {

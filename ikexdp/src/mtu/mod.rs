@@ -25,7 +25,7 @@ use self::question::Manner;
 pub use self::search::{Found, Step};
 pub use self::socket::TooBig;
 use crate::probe::ProbeError;
-use crate::probe::verdict::Standing;
+use crate::probe::finding::Standing;
 
 /// The longest datagram that is asked about with Don't Fragment: the MTU of Ethernet, which is the largest
 /// `fragment-size`.

@@ -14,9 +14,7 @@ use ikexdp_proto::wire::payload::Payloads;
 use ikexdp_proto::wire::payload::notify::Notify;
 
 use crate::probe::ProbeError;
-use crate::probe::client::{
-    Client, Opening, encryption, group, integrity, prf, proposals, strongswan,
-};
+use crate::probe::client::{Client, encryption, group, integrity, prf, proposals, strongswan};
 use crate::probe::request::Request;
 
 /// How a gateway is asked.
@@ -62,22 +60,8 @@ impl Manner {
     fn client(self) -> Client {
         match self {
             Self::Refusable => {
-                let rows = vec![encryption(12, 256), integrity(12), prf(5), group(14)];
-                Client {
-                    name: "a question of length",
-                    proposals: proposals(ProtocolId::IKE, &[rows]),
-                    group: Group::Curve25519,
-                    nonce_len: 32,
-                    opening: vec![
-                        Opening::Proposals,
-                        Opening::KeyExchange,
-                        Opening::Nonce,
-                        Opening::NatSource,
-                        Opening::NatDestination,
-                    ],
-                    opening_len: None,
-                    fakes_nat: false,
-                }
+                let rows = [encryption(12, 256), integrity(12), prf(5), group(14)];
+                Client::plain("a question of length", &rows)
             }
             // With all that Linux offers it would not fit into 576 octets.
             Self::Acceptable => Client {

@@ -12,6 +12,7 @@
 pub mod attempt;
 pub mod client;
 pub mod error;
+pub mod finding;
 pub mod kind;
 pub mod line;
 mod names;
@@ -34,12 +35,13 @@ use crate::mtu;
 
 pub use self::attempt::{Attempt, Manner, Outcome};
 pub use self::error::ProbeError;
+use self::finding::Standing;
 pub use self::kind::Kind;
 use self::line::Line;
 use self::policy::{Entry, Policy, candidates};
 use self::request::Request;
 use self::same::Comparison;
-use self::verdict::{Finding, Standing, judge, standing};
+use self::verdict::{Finding, judge, standing};
 
 /// What is to be found out.
 #[derive(Clone, Debug)]

@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use ikexdp_proto::crypto::kex::Group;
 use ikexdp_proto::mismatch::describe;
-use ikexdp_proto::wire::iana::{GroupId, NotifyType, ProtocolId, TransformType};
+use ikexdp_proto::wire::iana::{GroupId, NotifyType, TransformType};
 use ikexdp_proto::wire::payload::sa::Transform;
 use serde::Serialize;
 
 use super::attempt::{Attempt, Manner, Outcome};
-use super::client::{Client, Opening, Row, encryption, group, integrity, prf, proposals};
+use super::client::{Client, Opening, Row, encryption, group, integrity, prf};
 use super::error::ProbeError;
 use super::line::Line;
 use super::request::Request;
@@ -178,22 +178,10 @@ impl Candidate {
 
     /// Who offers it and nothing else.
     fn client(&self) -> Client {
-        Client {
-            name: self.offered_by,
-            proposals: proposals(ProtocolId::IKE, std::slice::from_ref(&self.rows)),
-            group: Group::Curve25519,
-            nonce_len: 32,
-            opening: vec![
-                Opening::Proposals,
-                Opening::KeyExchange,
-                Opening::Nonce,
-                Opening::NatSource,
-                Opening::NatDestination,
-                Opening::Notify(NotifyType::IKEV2_FRAGMENTATION_SUPPORTED),
-            ],
-            opening_len: None,
-            fakes_nat: false,
-        }
+        let mut client = Client::plain(self.offered_by, &self.rows);
+        let fragmentation = NotifyType::IKEV2_FRAGMENTATION_SUPPORTED;
+        client.opening.push(Opening::Notify(fragmentation));
+        client
     }
 }
 

@@ -1,7 +1,6 @@
 //! What came back.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
-
+use ikexdp_diagnose::contents::redirected_to;
 use ikexdp_proto::error::Error;
 use ikexdp_proto::message::init::{InitReply, InitResponse};
 use ikexdp_proto::types::{Role, Spi, Spis};
@@ -9,7 +8,6 @@ use ikexdp_proto::wire::header::Header;
 use ikexdp_proto::wire::iana::{ExchangeType, GroupId, NotifyType, PayloadType};
 use ikexdp_proto::wire::payload::Payloads;
 use ikexdp_proto::wire::payload::notify::Notify;
-use ikexdp_proto::wire::reader::Reader;
 
 /// Vendor IDs of a response that are looked at: gateways send a handful.
 const VENDOR_IDS_MAX: usize = 16;
@@ -95,32 +93,9 @@ fn look(first: PayloadType, octets: &[u8]) -> (Vec<&[u8]>, Option<String>) {
     (vendor_ids, redirect)
 }
 
-/// The new responder of a REDIRECT notify (RFC 5685 §6.2): type, length, identity, nonce.
+/// The new responder of a REDIRECT notify.
 fn gateway(data: &[u8]) -> String {
-    const FIELD: &str = "gateway of REDIRECT";
-    let mut reader = Reader::new(data);
-    let mut read = || {
-        let kind = reader.u8(FIELD)?;
-        let length = reader.u8(FIELD)?;
-        let identity = reader.take(usize::from(length), FIELD)?;
-        Ok::<_, ikexdp_proto::error::Malformed>((kind, identity))
-    };
-    match read() {
-        Ok((1, identity)) => <[u8; 4]>::try_from(identity).map_or_else(
-            |_| unreadable(),
-            |octets| Ipv4Addr::from(octets).to_string(),
-        ),
-        Ok((2, identity)) => <[u8; 16]>::try_from(identity).map_or_else(
-            |_| unreadable(),
-            |octets| Ipv6Addr::from(octets).to_string(),
-        ),
-        Ok((3, identity)) => String::from_utf8_lossy(identity).into_owned(),
-        _ => unreadable(),
-    }
-}
-
-fn unreadable() -> String {
-    "a gateway whose address cannot be read".to_owned()
+    redirected_to(data).unwrap_or_else(|| "a gateway whose address cannot be read".to_owned())
 }
 
 #[cfg(test)]

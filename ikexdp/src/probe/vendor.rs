@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use ikexdp_diagnose::contents::STRONGSWAN;
 use ikexdp_proto::windows::VENDOR_ID;
 
 /// Octets of a vendor ID that nobody knows, as they are shown: enough to look for.
@@ -10,10 +11,7 @@ const SHOWN_MAX: usize = 32;
 /// What vendor IDs begin with, and who sends them.
 const KNOWN: [(&[u8], &str); 15] = [
     (&VENDOR_ID, "Windows (RRAS)"),
-    (
-        b"\x88\x2f\xe5\x6d\x6f\xd2\x0d\xbc\x22\x51\x61\x3b\x2e\xbe\x5b\xeb",
-        "strongSwan",
-    ),
+    (&STRONGSWAN, "strongSwan"),
     (b"OE-Libreswan", "Libreswan"),
     (b"OpenIKED", "OpenIKED"),
     (b"CISCO", "Cisco"),

@@ -4,8 +4,12 @@ use ikexdp_proto::wire::iana::NotifyType;
 use serde::Serialize;
 
 use super::attempt::Outcome;
+use super::finding::Standing;
 use super::same::Gateway;
 use super::{Kind, Report};
+
+/// What was found.
+pub type Finding = super::finding::Finding<Verdict>;
 
 /// What is so, in words that stay the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -33,30 +37,6 @@ pub enum Verdict {
     NoFragmentation,
 }
 
-/// How it stands with the client: what the program returns follows from it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Standing {
-    /// It gets through.
-    Works,
-    /// It does, but there is something that may keep it from connecting.
-    Reservation,
-    /// It is refused.
-    Refused,
-    /// It is not answered.
-    Unanswered,
-}
-
-/// Something that was found.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Finding {
-    /// What.
-    pub verdict: Verdict,
-    /// The same for people.
-    pub says: String,
-    /// What to do about it.
-    pub hint: Option<String>,
-}
-
 impl Verdict {
     /// How it stands with a client of which this is so.
     #[must_use]
@@ -69,19 +49,6 @@ impl Verdict {
             | Self::DifferentGateways
             | Self::IpFragmentsLost
             | Self::NoFragmentation => Standing::Reservation,
-        }
-    }
-}
-
-impl Standing {
-    /// What the program returns.
-    #[must_use]
-    pub const fn exit_status(self) -> u8 {
-        match self {
-            Self::Works => 0,
-            Self::Unanswered => 3,
-            Self::Refused => 4,
-            Self::Reservation => 5,
         }
     }
 }

@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use clap::ValueEnum;
+use ikexdp_diagnose::printable::printable;
 
-use crate::cli::printable::printable;
 use crate::cli::table::Table;
 use crate::probe::policy::{Entry, Taken};
 use crate::probe::same::{Comparison, Gateway, Repeat, Word};

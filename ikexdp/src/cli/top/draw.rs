@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::iter;
 use std::time::Duration;
 
+use ikexdp_diagnose::printable::printable;
 use ikexdp_proto::time::Instant;
 use ratatui::buffer::{Buffer, Cell};
 use ratatui::layout::{Constraint, Layout, Rect};
@@ -13,7 +14,6 @@ use ratatui::widgets::{Block, Paragraph, Sparkline, Widget as _};
 
 use super::model::{Model, Order, Row};
 use crate::cli::amount::{age, per_second, short};
-use crate::cli::printable::printable;
 use crate::view::{Source, Status};
 
 /// Columns of a name of a counter: as long as the longest, and a bit.

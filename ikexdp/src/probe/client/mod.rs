@@ -76,6 +76,26 @@ pub struct Fresh<'a> {
 }
 
 impl Client {
+    /// Nobody in particular: a proposal, a key of X25519, and what everybody else sends.
+    #[must_use]
+    pub fn plain(name: &'static str, rows: &[Row]) -> Self {
+        Self {
+            name,
+            proposals: proposals(ProtocolId::IKE, &[rows.to_vec()]),
+            group: Group::Curve25519,
+            nonce_len: 32,
+            opening: vec![
+                Opening::Proposals,
+                Opening::KeyExchange,
+                Opening::Nonce,
+                Opening::NatSource,
+                Opening::NatDestination,
+            ],
+            opening_len: None,
+            fakes_nat: false,
+        }
+    }
+
     /// Appends the payloads of an IKE_SA_INIT request.
     pub fn open(&self, chain: &mut ChainWriter, fresh: &Fresh<'_>) {
         let [source, destination] = &fresh.nat;
