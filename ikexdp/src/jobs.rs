@@ -2,12 +2,13 @@
 //!
 //! A wake-up costs as much as the cheapest jobs. So what a turn of the loop hands in is
 //! [passed on](Jobs::flush) at its end, threads that are at work are not woken, and results are
-//! told of together where there is more to do.
+//! told of together where there is more to do. Where there is one CPU, what is soon done is
+//! done as it is handed in: threads would take the same CPU from the loop, and wake-ups beside.
 
 mod bell;
 mod queue;
+mod tools;
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 use std::num::NonZeroUsize;
@@ -19,13 +20,12 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use ikexdp_proto::crypto::cert::StatusSource;
 use ikexdp_proto::data_plane::DataPlane;
-use ikexdp_proto::job::{Job, JobHost, JobId, JobResult};
-use ring::rand::SystemRandom;
+use ikexdp_proto::job::{Job, JobId, JobResult};
 
 use self::bell::Bell;
 use self::queue::Queue;
-use crate::clock::{self, Clock};
-use crate::signatures::Signatures;
+use self::tools::Tools;
+use crate::clock::Clock;
 use crate::waker::Waker;
 
 /// A fixed number of threads, each of which takes a job, does it, and takes the
@@ -57,10 +57,11 @@ pub struct Jobs {
     eap: JobPool,
     remote: JobPool,
     in_order: JobPool,
-    /// What does the jobs of the kernel, if that is nothing to wait for; and what came of
-    /// them.
-    immediate: Option<Arc<dyn DataPlane>>,
-    done_at_once: VecDeque<(JobId, JobResult)>,
+    tools: Arc<Tools>,
+    /// Whether nobody else could compute meanwhile.
+    is_alone: bool,
+    /// Where jobs go that were done as they were handed in.
+    at_once: (Sender<Done>, Receiver<Done>),
 }
 
 /// A job that is done: its name, and what came of it.
@@ -142,7 +143,7 @@ const REMOTE_THREADS: NonZeroUsize = NonZeroUsize::new(4).unwrap();
 impl Jobs {
     /// Starts `threads` threads for what computes, and a few more; `waker` is woken
     /// whenever a job is done. Of those that compute, `limit` may be out, and as
-    /// many of EAP, and as many that wait for others.
+    /// many of EAP, and as many that wait for others. One thread stands for one CPU.
     ///
     /// # Errors
     /// [`io::Error`] if the system gives no more threads.
@@ -153,19 +154,10 @@ impl Jobs {
         data_plane: Arc<dyn DataPlane>,
         status: Arc<dyn StatusSource>,
     ) -> io::Result<Self> {
-        let random = SystemRandom::new();
-        let signatures = Arc::new(Signatures::default());
-        let immediate = Some(&data_plane).filter(|plane| plane.is_immediate());
-        let immediate = immediate.map(Arc::clone);
+        let tools = Arc::new(Tools::new(data_plane, status));
+        let shared = Arc::clone(&tools);
         let run = move |job: Job, reply: Reply<JobResult>| {
-            let host = JobHost {
-                random: &random,
-                unix_time: clock::unix_time(),
-                data_plane: &*data_plane,
-                status: &*status,
-                signatures: &*signatures,
-            };
-            job.run(host, |result| reply.send(result));
+            shared.run(job, |result| reply.send(result));
         };
         let pool = |name, threads, limit| {
             let bound = (threads, limit);
@@ -176,8 +168,9 @@ impl Jobs {
             eap: pool("ikexdp-eap", threads, limit)?,
             remote: pool("ikexdp-status", REMOTE_THREADS, limit)?,
             in_order: pool("ikexdp-kernel", NonZeroUsize::MIN, IN_ORDER_MAX)?,
-            immediate,
-            done_at_once: VecDeque::new(),
+            tools,
+            is_alone: threads == NonZeroUsize::MIN,
+            at_once: unbounded(),
         })
     }
 
@@ -186,16 +179,9 @@ impl Jobs {
     /// # Errors
     /// [`Full`] if there are as many out as there may be.
     pub fn submit(&mut self, id: JobId, job: Job) -> Result<Submitted, Full> {
-        if let Some(plane) = &self.immediate {
-            let result = match &job {
-                Job::DataPlane { batch, .. } => Some(JobResult::DataPlane(plane.apply(batch))),
-                Job::Measure { sas, .. } => Some(JobResult::Carried(plane.carried(sas))),
-                _ => None,
-            };
-            if let Some(result) = result {
-                self.done_at_once.push_back((id, result));
-                return Ok(Submitted::Done);
-            }
+        if self.is_for_us(&job) {
+            self.do_at_once(id, job);
+            return Ok(Submitted::Done);
         }
         let submitted = if job.is_ordered() {
             self.in_order.submit(id, job)
@@ -209,9 +195,30 @@ impl Jobs {
         submitted.map(|()| Submitted::Out)
     }
 
+    /// Whether a job is done before anybody could be asked to do it.
+    fn is_for_us(&self, job: &Job) -> bool {
+        if job.is_ordered() {
+            return self.tools.is_kernel_immediate();
+        }
+        self.is_alone && job.is_short()
+    }
+
+    fn do_at_once(&self, id: JobId, job: Job) {
+        let (results, _) = &self.at_once;
+        let done = Sender::clone(results);
+        // We hold the other end, so that it can be sent.
+        let done = move |result| drop(done.send((id, Ok(result))));
+        let run = || self.tools.run(job, done);
+        // Nothing of the job is looked at after a panic.
+        if catch_unwind(AssertUnwindSafe(run)).is_err() {
+            drop(results.send((id, Err(Lost::Panicked))));
+        }
+    }
+
     /// Takes one job back that was done as it was handed in.
-    pub fn done_at_once(&mut self) -> Option<(JobId, JobResult)> {
-        self.done_at_once.pop_front()
+    pub fn done_at_once(&mut self) -> Option<Done> {
+        let (_, done) = &self.at_once;
+        done.try_recv().ok()
     }
 
     /// Has what was handed in begun.

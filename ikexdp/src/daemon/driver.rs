@@ -156,15 +156,20 @@ impl Driver {
         let Some((id, result)) = self.jobs.done() else {
             return false;
         };
-        let result = result.unwrap_or_else(|lost| {
+        let result = self.settle(result);
+        self.accounts.done(self.clock.now(), id, &result);
+        self.handle(Input::JobDone(id, result));
+        true
+    }
+
+    /// What the engine hears of a job.
+    fn settle(&mut self, result: Result<JobResult, Lost>) -> JobResult {
+        result.unwrap_or_else(|lost| {
             if lost == Lost::Panicked {
                 self.metrics.count(Metric::JobPanicked);
             }
             JobResult::Abandoned
-        });
-        self.accounts.done(self.clock.now(), id, &result);
-        self.handle(Input::JobDone(id, result));
-        true
+        })
     }
 
     /// Gives the engine a command.
@@ -242,10 +247,11 @@ impl Driver {
     fn conclude(&mut self, now: Instant) -> bool {
         let mut job_is_out = self.drain(now);
         loop {
-            let refused = self.refused.pop().map(|id| (id, JobResult::Abandoned));
+            let refused = self.refused.pop().map(|id| (id, Ok(JobResult::Abandoned)));
             let Some((id, result)) = refused.or_else(|| self.jobs.done_at_once()) else {
                 return job_is_out;
             };
+            let result = self.settle(result);
             self.accounts.done(now, id, &result);
             self.engine.handle(now, Input::JobDone(id, result));
             job_is_out |= self.drain(now);

@@ -12,6 +12,7 @@ use std::os::fd::AsFd;
 use std::sync::{Mutex, mpsc};
 
 const ONE: NonZeroUsize = NonZeroUsize::MIN;
+const TWO: NonZeroUsize = NonZeroUsize::new(2).unwrap();
 
 /// Sleeps until a job is done.
 fn wait<R>(mut done: impl FnMut() -> Option<Done<R>>, waker: &Waker) -> Done<R> {
@@ -29,7 +30,7 @@ fn wait<R>(mut done: impl FnMut() -> Option<Done<R>>, waker: &Waker) -> Done<R> 
 fn a_job_of_the_engine_comes_back() {
     let waker = Waker::new().unwrap();
     let mut jobs = Jobs::start(
-        ONE,
+        TWO,
         1,
         waker.clone(),
         Arc::new(NoDataPlane),
@@ -76,9 +77,8 @@ fn what_the_kernel_does_is_done_in_order_and_holds_up_nothing_else() {
         gate: Mutex::new(gate),
         batches: Mutex::default(),
     });
-    let two = NonZeroUsize::new(2).unwrap();
     let shared = Arc::clone(&plane);
-    let mut jobs = Jobs::start(two, 1, waker.clone(), shared, Arc::new(NoStatusSource)).unwrap();
+    let mut jobs = Jobs::start(TWO, 1, waker.clone(), shared, Arc::new(NoStatusSource)).unwrap();
     let end = "192.0.2.1:500".parse().unwrap();
     let remove = || {
         Operation::RemoveSa(EspSaName {
@@ -119,10 +119,37 @@ fn without_a_kernel_its_jobs_are_done_as_they_are_handed_in() {
     assert_eq!(jobs.out(), 0);
     let done = jobs.done_at_once();
     assert!(
-        matches!(done, Some((JobId(1), JobResult::Carried(Ok(_))))),
+        matches!(done, Some((JobId(1), Ok(JobResult::Carried(Ok(_)))))),
         "{done:?}"
     );
     assert!(jobs.done_at_once().is_none() && !waker.is_awake());
+}
+
+#[test]
+fn on_one_cpu_what_is_soon_done_is_done_as_it_is_handed_in() {
+    let waker = Waker::new().unwrap();
+    let start = |threads| {
+        let (plane, status) = (Arc::new(NoDataPlane), Arc::new(NoStatusSource));
+        Jobs::start(threads, 2, waker.clone(), plane, status).unwrap()
+    };
+    let job = |group| Job::GenerateKey(group);
+    let mut alone = start(ONE);
+    let submitted = alone.submit(JobId(1), job(Group::Curve25519));
+    assert_eq!((submitted, alone.out()), (Ok(Submitted::Done), 0));
+    let done = alone.done_at_once();
+    assert!(
+        matches!(done, Some((JobId(1), Ok(JobResult::Key(Ok(_)))))),
+        "{done:?}"
+    );
+    assert!(alone.done_at_once().is_none() && !waker.is_awake());
+    // What others would wait for too long is not.
+    for (mut jobs, group) in [(alone, Group::Modp2048), (start(TWO), Group::Curve25519)] {
+        assert_eq!(jobs.submit(JobId(2), job(group)), Ok(Submitted::Out));
+        jobs.flush();
+        let (id, result) = wait(|| jobs.done(), &waker);
+        assert!(id == JobId(2) && matches!(result, Ok(JobResult::Key(Ok(_)))));
+        assert!(jobs.done_at_once().is_none());
+    }
 }
 
 /// Somebody who keeps everybody waiting.
@@ -139,7 +166,7 @@ impl Conversation for Silent {
 fn what_computes_goes_on_while_authenticators_are_silent() {
     let waker = Waker::new().unwrap();
     let (plane, status) = (Arc::new(NoDataPlane), Arc::new(NoStatusSource));
-    let mut jobs = Jobs::start(ONE, 2, waker.clone(), plane, status).unwrap();
+    let mut jobs = Jobs::start(TWO, 2, waker.clone(), plane, status).unwrap();
     let (keep, kept) = mpsc::channel();
     let mut ask = |number| {
         let job = Job::Eap {
