@@ -21,6 +21,7 @@ pub mod dhcp;
 pub mod entropy;
 pub mod failure;
 pub mod frame;
+pub mod heap;
 pub mod host_checks;
 pub mod init;
 pub mod jobs;

@@ -61,6 +61,7 @@ use crate::clock::unix_time;
 use crate::config::{DataPlane, Loaded, Settings, Transport};
 use crate::control::{ControlError, Feed, Listener};
 use crate::entropy;
+use crate::heap;
 use crate::host_checks::obstacles;
 use crate::jobs::Jobs;
 use crate::journal::Journal;
@@ -122,6 +123,7 @@ pub enum DaemonError {
 /// # Errors
 /// [`DaemonError`] if it cannot start, or cannot go on.
 pub fn run(loaded: &Loaded) -> Result<(), DaemonError> {
+    heap::share();
     let settings = &loaded.settings;
     let log = Log::open(&settings.log)?;
     for caution in &loaded.cautions {
