@@ -277,3 +277,47 @@ impl Verification {
         )
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data_plane::{Binding, Direction, Lineage, Tunnel};
+    use crate::types::EspSpi;
+
+    /// Where there is one CPU, everybody waits for these.
+    #[test]
+    fn short_are_the_curves_that_take_tens_of_microseconds() {
+        let short =
+            |job: fn(Group) -> Job| Group::ALL.into_iter().filter(move |it| job(*it).is_short());
+        let expected = [Group::Curve25519, Group::Ecp256];
+        assert!(short(Job::GenerateKey).eq(expected));
+        let agree = |group| Job::Agree {
+            ours: None,
+            group,
+            theirs: Vec::new(),
+        };
+        assert!(short(agree).eq(expected));
+    }
+
+    #[test]
+    fn short_is_what_the_kernel_does_for_a_child_and_its_heir() {
+        let measure = |sas: usize| {
+            let end = "192.0.2.1:500".parse().unwrap();
+            let name = EspSaName {
+                direction: Direction::Inbound,
+                spi: EspSpi(7),
+                tunnel: Tunnel {
+                    local: end,
+                    remote: end,
+                    in_udp: false,
+                },
+                lineage: Lineage(1),
+                binding: Binding::default(),
+            };
+            let sas = alloc::vec![name; sas];
+            Job::Measure { sas, account: None }
+        };
+        assert!(measure(SHORT_BATCH).is_short());
+        assert!(!measure(SHORT_BATCH + 1).is_short());
+    }
+}
