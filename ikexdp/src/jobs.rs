@@ -1,4 +1,4 @@
-//! The threads that do what is too slow for the packet loop.
+//! Who does what the engine hands out: threads, for what is too slow for the packet loop.
 //!
 //! A wake-up costs as much as the cheapest jobs. So what a turn of the loop hands in is
 //! [passed on](Jobs::flush) at its end, threads that are at work are not woken, and results are
@@ -6,6 +6,7 @@
 //! done as it is handed in: threads would take the same CPU from the loop, and wake-ups beside.
 
 mod bell;
+mod cpus;
 mod queue;
 mod tools;
 
@@ -23,6 +24,7 @@ use ikexdp_proto::data_plane::DataPlane;
 use ikexdp_proto::job::{Job, JobId, JobResult};
 
 use self::bell::Bell;
+pub use self::cpus::Cpus;
 use self::queue::Queue;
 use self::tools::Tools;
 use crate::clock::Clock;
@@ -82,7 +84,8 @@ pub enum Lost {
 pub struct Reply<R> {
     id: JobId,
     results: Sender<Done<R>>,
-    bell: Arc<Bell>,
+    /// Nobody sleeps on what is done as it is handed in.
+    bell: Option<Arc<Bell>>,
     is_sent: bool,
 }
 
@@ -94,8 +97,10 @@ impl<R> Reply<R> {
     fn deliver(&mut self, result: Result<R, Lost>) {
         self.is_sent = true;
         // Without anybody who takes it back, nobody needs it.
-        if self.results.send((self.id, result)).is_ok() {
-            self.bell.ring();
+        if self.results.send((self.id, result)).is_ok()
+            && let Some(bell) = &self.bell
+        {
+            bell.ring();
         }
     }
 }
@@ -141,14 +146,14 @@ const UNTOLD_MAX: Duration = Duration::from_micros(400);
 const REMOTE_THREADS: NonZeroUsize = NonZeroUsize::new(4).unwrap();
 
 impl Jobs {
-    /// Starts `threads` threads for what computes, and a few more; `waker` is woken
+    /// Starts threads for what computes, and a few more; `waker` is woken
     /// whenever a job is done. Of those that compute, `limit` may be out, and as
-    /// many of EAP, and as many that wait for others. One thread stands for one CPU.
+    /// many of EAP, and as many that wait for others.
     ///
     /// # Errors
     /// [`io::Error`] if the system gives no more threads.
     pub fn start(
-        threads: NonZeroUsize,
+        cpus: Cpus,
         limit: usize,
         waker: Waker,
         data_plane: Arc<dyn DataPlane>,
@@ -163,13 +168,14 @@ impl Jobs {
             let bound = (threads, limit);
             JobPool::with(name, bound, waker.clone(), Job::is_short, run.clone())
         };
+        let threads = cpus.threads;
         Ok(Self {
             computing: pool("ikexdp-job", threads, limit)?,
             eap: pool("ikexdp-eap", threads, limit)?,
             remote: pool("ikexdp-status", REMOTE_THREADS, limit)?,
             in_order: pool("ikexdp-kernel", NonZeroUsize::MIN, IN_ORDER_MAX)?,
             tools,
-            is_alone: threads == NonZeroUsize::MIN,
+            is_alone: cpus.is_one,
             at_once: unbounded(),
         })
     }
@@ -205,14 +211,15 @@ impl Jobs {
 
     fn do_at_once(&self, id: JobId, job: Job) {
         let (results, _) = &self.at_once;
-        let done = Sender::clone(results);
-        // We hold the other end, so that it can be sent.
-        let done = move |result| drop(done.send((id, Ok(result))));
-        let run = || self.tools.run(job, done);
-        // Nothing of the job is looked at after a panic.
-        if catch_unwind(AssertUnwindSafe(run)).is_err() {
-            drop(results.send((id, Err(Lost::Panicked))));
-        }
+        let reply = Reply {
+            id,
+            results: Sender::clone(results),
+            bell: None,
+            is_sent: false,
+        };
+        // Nothing of the job is looked at after a panic, which drops the reply.
+        let run = || self.tools.run(job, |result| reply.send(result));
+        let _ = catch_unwind(AssertUnwindSafe(run));
     }
 
     /// Takes one job back that was done as it was handed in.
@@ -352,7 +359,7 @@ impl<J, R> Worker<J, R> {
             let reply = Reply {
                 id,
                 results: Sender::clone(&self.results),
-                bell: Arc::clone(&self.bell),
+                bell: Some(Arc::clone(&self.bell)),
                 is_sent: false,
             };
             // Nothing of the job is looked at after a panic, which drops the reply.

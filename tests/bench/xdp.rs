@@ -43,6 +43,11 @@ const NOT_IKE: [Verdict; 6] = [
     PassEsp,
 ];
 const NOT_IKE_MAX: f64 = 30.0;
+/// Rows of what has to be searched for, though it is not for us: of all that passes, hardly anything.
+const SEARCHED: [&str; 2] = [
+    "to our broadcast address",
+    "to and from who shares a bit of the filter with us",
+];
 /// What may be added to a request that is answered with COOKIE, in nanoseconds.
 const REPLY_MAX: f64 = 300.0;
 
@@ -172,12 +177,11 @@ impl Subject {
         )
     }
 
-    /// What may be added. What is sent to our broadcast address is not on its way to
-    /// somebody else.
+    /// What may be added.
     fn limit(&self) -> Option<f64> {
         match self.verdict.action() {
             Action::Reply => Some(REPLY_MAX),
-            _ if self.name == "to our broadcast address" => None,
+            _ if SEARCHED.contains(&self.name) => None,
             _ => NOT_IKE.contains(&self.verdict).then_some(NOT_IKE_MAX),
         }
     }

@@ -6,8 +6,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use aya::programs::{TestRun, TestRunOptions};
 use harness::bpf::Restoring;
 use harness::frames::{
-    Case, Here, Mutations, OURS_V4, OURS_V6, Row, Told, cases, configs, configurations, drawn_from,
-    load, table,
+    BROADCAST, Case, Here, Mutations, OURS_V4, OURS_V6, Row, Told, cases, configs, configurations,
+    drawn_from, load, table,
 };
 use harness::namespace::Namespace;
 use harness::udp::PATIENCE;
@@ -279,6 +279,32 @@ fn an_address_that_is_gone_is_not_ours() {
     kernel.becomes(Verdict::PassNoSocket, "IPv4, back", v4);
     kernel.becomes(Verdict::PassTransit, "IPv6, removed", v6);
     kernel.counters_agree("addresses");
+}
+
+/// They are told one after the other: neither makes the program forget the other.
+#[test]
+#[ignore = "needs CAP_BPF"]
+fn broadcast_addresses_stay_while_addresses_change() {
+    let mut kernel = Kernel::load(configs()[0]);
+    let request = |source: Ipv4Addr| {
+        let rows = table(configs()[0]);
+        let row = rows.into_iter().find(|row| row.name == "IKE over IPv4");
+        row.unwrap().packet.ip(12, source.octets()).build()
+    };
+    kernel.becomes(Verdict::PassMartian, "broadcast", &request(BROADCAST));
+    for addresses in [vec![OURS_V4.into(), OURS_V6.into()], vec![OURS_V4.into()]] {
+        let addresses: BTreeSet<IpAddr> = addresses.into_iter().collect();
+        kernel.program.set_addresses(&addresses).unwrap();
+        kernel.becomes(Verdict::PassMartian, "broadcast", &request(BROADCAST));
+    }
+    kernel.program.set_broadcasts(&BTreeSet::new()).unwrap();
+    kernel.becomes(
+        Verdict::PassNoSocket,
+        "broadcast no more",
+        &request(BROADCAST),
+    );
+    kernel.program.set_broadcasts(&[BROADCAST].into()).unwrap();
+    kernel.becomes(Verdict::PassMartian, "broadcast", &request(BROADCAST));
 }
 
 #[test]

@@ -22,7 +22,6 @@ mod systemd;
 mod users;
 
 use std::io;
-use std::num::NonZeroUsize;
 use std::process;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -63,7 +62,7 @@ use crate::control::{ControlError, Feed, Listener};
 use crate::entropy;
 use crate::heap;
 use crate::host_checks::obstacles;
-use crate::jobs::Jobs;
+use crate::jobs::{Cpus, Jobs};
 use crate::journal::Journal;
 use crate::leases::{self, Keeper};
 use crate::log::{Log, LogError};
@@ -123,7 +122,8 @@ pub enum DaemonError {
 /// # Errors
 /// [`DaemonError`] if it cannot start, or cannot go on.
 pub fn run(loaded: &Loaded) -> Result<(), DaemonError> {
-    heap::share();
+    let cpus = Cpus::find();
+    heap::fit(cpus);
     let settings = &loaded.settings;
     let log = Log::open(&settings.log)?;
     for caution in &loaded.cautions {
@@ -180,7 +180,7 @@ pub fn run(loaded: &Loaded) -> Result<(), DaemonError> {
         .spawn(move || {
             let hearers = (accounts, holders, feed);
             let mail = (waker, orders, observers);
-            let result = prepare(&packets, sockets, carrier, mail, hearers)
+            let result = prepare((&packets, cpus), sockets, carrier, mail, hearers)
                 .and_then(|packets| packets.run().map_err(DaemonError::Wait));
             // If nobody listens any more, the process is ending.
             let _ = ended.send(result);
@@ -232,7 +232,7 @@ fn serve(
 
 /// Makes the packet loop, on the thread that runs it.
 fn prepare(
-    settings: &Settings,
+    (settings, cpus): (&Settings, Cpus),
     sockets: Sockets,
     carrier: Carrier,
     (waker, orders, observers): (Waker, Receiver<Order>, Observers),
@@ -249,10 +249,9 @@ fn prepare(
     let random = || entropy::seeded().map_err(|_| DaemonError::Entropy);
     rehearse_random().map_err(|_| DaemonError::Entropy)?;
     let shield = Shield::new(&settings.defence, config.gate, observers, random()?);
-    let threads = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
     let half_open_max = config.gate.half_open_max;
     let jobs = Jobs::start(
-        threads,
+        cpus,
         half_open_max,
         waker.clone(),
         carrier.data_plane,
@@ -270,7 +269,8 @@ fn prepare(
         transport = if fast_path.is_some() { "xdp" } else { "udp" },
         fragment_size = fragmentation.datagram_len,
         connections,
-        job_threads = threads,
+        job_threads = cpus.threads,
+        one_cpu = cpus.is_one,
         "ready"
     );
     let status = status(settings, &sockets);

@@ -3,6 +3,7 @@
 mod rotation;
 
 use std::net::{SocketAddr, UdpSocket};
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::mpsc;
 use std::thread::JoinHandle;
@@ -116,6 +117,11 @@ impl Gateway {
 
     /// One that may find the state of another.
     fn start_with(state: TempDir) -> Self {
+        Self::start_on(Cpus::find(), state)
+    }
+
+    /// One on a host of which it may use so much.
+    fn start_on(cpus: Cpus, state: TempDir) -> Self {
         let settings = settings(state.path().to_owned());
         let sockets = Sockets::bind(Ports { ike: 0, nat_t: 0 }).unwrap();
         let port = |place| sockets.iter().nth(place).unwrap().local_addr().port();
@@ -130,7 +136,7 @@ impl Gateway {
             let hearers = (Arc::default(), Arc::default(), Arc::default());
             let observers = Observers::new(waker.clone());
             let mail = (waker, orders, observers);
-            let packets = prepare(&settings, sockets, carrier, mail, hearers)?;
+            let packets = prepare((&settings, cpus), sockets, carrier, mail, hearers)?;
             packets.run().map_err(DaemonError::Wait)
         };
         Self {
@@ -292,7 +298,17 @@ fn closed(events: &[Event]) -> bool {
 
 #[test]
 fn a_client_connects_is_shown_and_is_terminated() {
-    let gateway = Gateway::start();
+    let two = NonZeroUsize::new(2).unwrap();
+    for threads in [NonZeroUsize::MIN, two] {
+        let cpus = Cpus {
+            threads,
+            is_one: threads != two,
+        };
+        live_through(Gateway::start_on(cpus, TempDir::new().unwrap()));
+    }
+}
+
+fn live_through(gateway: Gateway) {
     let mut client = Client::new(gateway.ports);
     client.connect();
     client.run_until(established);

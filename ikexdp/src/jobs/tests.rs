@@ -14,6 +14,14 @@ use std::sync::{Mutex, mpsc};
 const ONE: NonZeroUsize = NonZeroUsize::MIN;
 const TWO: NonZeroUsize = NonZeroUsize::new(2).unwrap();
 
+/// A host with so many CPUs.
+fn cpus(threads: NonZeroUsize) -> Cpus {
+    Cpus {
+        threads,
+        is_one: threads == ONE,
+    }
+}
+
 /// Sleeps until a job is done.
 fn wait<R>(mut done: impl FnMut() -> Option<Done<R>>, waker: &Waker) -> Done<R> {
     loop {
@@ -30,7 +38,7 @@ fn wait<R>(mut done: impl FnMut() -> Option<Done<R>>, waker: &Waker) -> Done<R> 
 fn a_job_of_the_engine_comes_back() {
     let waker = Waker::new().unwrap();
     let mut jobs = Jobs::start(
-        TWO,
+        cpus(TWO),
         1,
         waker.clone(),
         Arc::new(NoDataPlane),
@@ -78,7 +86,14 @@ fn what_the_kernel_does_is_done_in_order_and_holds_up_nothing_else() {
         batches: Mutex::default(),
     });
     let shared = Arc::clone(&plane);
-    let mut jobs = Jobs::start(TWO, 1, waker.clone(), shared, Arc::new(NoStatusSource)).unwrap();
+    let mut jobs = Jobs::start(
+        cpus(TWO),
+        1,
+        waker.clone(),
+        shared,
+        Arc::new(NoStatusSource),
+    )
+    .unwrap();
     let end = "192.0.2.1:500".parse().unwrap();
     let remove = || {
         Operation::RemoveSa(EspSaName {
@@ -113,7 +128,7 @@ fn what_the_kernel_does_is_done_in_order_and_holds_up_nothing_else() {
 fn without_a_kernel_its_jobs_are_done_as_they_are_handed_in() {
     let waker = Waker::new().unwrap();
     let (plane, status) = (Arc::new(NoDataPlane), Arc::new(NoStatusSource));
-    let mut jobs = Jobs::start(ONE, 1, waker.clone(), plane, status).unwrap();
+    let mut jobs = Jobs::start(cpus(ONE), 1, waker.clone(), plane, status).unwrap();
     let job = |sas| Job::Measure { sas, account: None };
     assert_eq!(jobs.submit(JobId(1), job(Vec::new())), Ok(Submitted::Done));
     assert_eq!(jobs.out(), 0);
@@ -130,7 +145,7 @@ fn on_one_cpu_what_is_soon_done_is_done_as_it_is_handed_in() {
     let waker = Waker::new().unwrap();
     let start = |threads| {
         let (plane, status) = (Arc::new(NoDataPlane), Arc::new(NoStatusSource));
-        Jobs::start(threads, 2, waker.clone(), plane, status).unwrap()
+        Jobs::start(cpus(threads), 2, waker.clone(), plane, status).unwrap()
     };
     let job = |group| Job::GenerateKey(group);
     let mut alone = start(ONE);
@@ -152,6 +167,38 @@ fn on_one_cpu_what_is_soon_done_is_done_as_it_is_handed_in() {
     }
 }
 
+/// A data plane with an error in it.
+#[derive(Debug)]
+struct Faulty;
+
+impl DataPlane for Faulty {
+    fn apply(&self, _: &[Operation]) -> Result<Volume, DataPlaneError> {
+        panic!("nothing is done")
+    }
+
+    fn carried(&self, _: &[EspSaName]) -> Result<Vec<Carried>, DataPlaneError> {
+        panic!("nothing is known")
+    }
+
+    fn is_immediate(&self) -> bool {
+        true
+    }
+}
+
+#[test]
+fn a_panic_of_what_is_done_at_once_is_its_outcome() {
+    let (waker, status) = (Waker::new().unwrap(), Arc::new(NoStatusSource));
+    let mut jobs = Jobs::start(cpus(TWO), 1, waker, Arc::new(Faulty), status).unwrap();
+    let (sas, account) = (Vec::new(), None);
+    let submitted = jobs.submit(JobId(1), Job::Measure { sas, account });
+    assert_eq!(submitted, Ok(Submitted::Done));
+    let done = jobs.done_at_once();
+    assert!(
+        matches!(done, Some((JobId(1), Err(Lost::Panicked)))),
+        "{done:?}"
+    );
+}
+
 /// Somebody who keeps everybody waiting.
 #[derive(Debug)]
 struct Silent(mpsc::Sender<eap::Done>);
@@ -166,7 +213,7 @@ impl Conversation for Silent {
 fn what_computes_goes_on_while_authenticators_are_silent() {
     let waker = Waker::new().unwrap();
     let (plane, status) = (Arc::new(NoDataPlane), Arc::new(NoStatusSource));
-    let mut jobs = Jobs::start(TWO, 2, waker.clone(), plane, status).unwrap();
+    let mut jobs = Jobs::start(cpus(TWO), 2, waker.clone(), plane, status).unwrap();
     let (keep, kept) = mpsc::channel();
     let mut ask = |number| {
         let job = Job::Eap {

@@ -77,17 +77,20 @@ impl Local {
         let others = broadcasts.iter().copied();
         let others = others.filter(|address| !is_ours(address));
         let fitting: BTreeSet<_> = others.take(maps::LOCAL_ADDRESSES).collect();
-        for address in self.broadcasts.difference(&fitting) {
+        let gone: Vec<_> = self.broadcasts.difference(&fitting).copied().collect();
+        for address in gone {
             // It may have become an address of ours meanwhile.
-            if !is_ours(address) {
+            if !self.addresses.contains(&IpAddr::V4(address)) {
                 self.v4.remove(&address.octets())?;
             }
+            self.broadcasts.remove(&address);
         }
         set_filter(&mut self.filter, &self.addresses, &fitting)?;
-        for address in &fitting {
+        for address in fitting {
+            // Also what was there: it may have been an address of ours meanwhile, and gone with it.
             self.v4.insert(address.octets(), BROADCAST, 0)?;
+            self.broadcasts.insert(address);
         }
-        self.broadcasts = fitting;
         Ok(())
     }
 }

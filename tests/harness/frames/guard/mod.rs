@@ -6,7 +6,9 @@ mod rates;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::packet::Packet;
+use ikexdp_common::address::Address;
 use ikexdp_common::cookie::CookieSecrets;
+use ikexdp_common::filter::AddressFilter;
 use ikexdp_common::guard::Listing;
 use ikexdp_common::limit::{Limits, Rate};
 use ikexdp_common::maps::{Config, Cookies};
@@ -242,7 +244,34 @@ fn challenges() -> Vec<Case> {
         ),
         case("in transit, IPv6", always(), passing(OTHERS_V6)),
         case("to our broadcast address", always(), passing(BROADCAST)),
+        case(
+            "to and from who shares a bit of the filter with us",
+            always(),
+            vec![
+                passing(alike_v4()).swap_remove(0),
+                passing(alike_v6()).swap_remove(0),
+                (from(alike_v4().into(), 500, request(&plain())), ReplyCookie),
+                (from(alike_v6().into(), 500, request(&plain())), ReplyCookie),
+            ],
+        ),
     ]
+}
+
+/// Who has to be looked for, and is not found.
+fn alike_v4() -> Ipv4Addr {
+    let others = (0x0808_0000..0x0909_0000).map(Ipv4Addr::from_bits);
+    alike(OURS_V4.into(), others)
+}
+
+fn alike_v6() -> Ipv6Addr {
+    let others = (0..1 << 20).map(|it| Ipv6Addr::from_bits(PEER_V6.to_bits() + (it << 64)));
+    alike(OURS_V6.into(), others)
+}
+
+fn alike<T: Into<IpAddr> + Copy>(ours: IpAddr, mut others: impl Iterator<Item = T>) -> T {
+    let filter = AddressFilter::from_iter([Address::from(ours)]).to_words();
+    let found = others.find(|it| AddressFilter::may_have(&filter, Address::from((*it).into())));
+    found.expect("one in 4096")
 }
 
 /// A request to somebody else.
