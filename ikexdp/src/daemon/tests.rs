@@ -299,12 +299,9 @@ fn closed(events: &[Event]) -> bool {
 #[test]
 fn a_client_connects_is_shown_and_is_terminated() {
     let two = NonZeroUsize::new(2).unwrap();
-    for threads in [NonZeroUsize::MIN, two] {
-        let cpus = Cpus {
-            threads,
-            is_one: threads != two,
-        };
-        live_through(Gateway::start_on(cpus, TempDir::new().unwrap()));
+    for (threads, is_one) in [(NonZeroUsize::MIN, true), (two, false)] {
+        let state = TempDir::new().unwrap();
+        live_through(Gateway::start_on(Cpus { threads, is_one }, state));
     }
 }
 
