@@ -11,7 +11,7 @@ use crate::address::Address;
 pub struct AddressFilter([u64; Self::WORDS]);
 
 impl AddressFilter {
-    /// Words in [`Self::to_words`]: a gateway with ten addresses has one bit in 400 set.
+    /// Words in [`Self::to_words`]: ten addresses, broadcast ones among them, set one bit in 400.
     pub const WORDS: usize = 1 << Self::INDEX_BITS;
 
     const INDEX_BITS: u32 = 6;

@@ -32,3 +32,31 @@ impl Cpus {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nix::sched::sched_setaffinity;
+    use std::thread;
+
+    /// What is allowed is asked for each thread, so that the others of the test are not bound.
+    #[test]
+    fn who_is_bound_to_one_cpu_has_one() {
+        let bound = thread::spawn(|| {
+            let here = Pid::from_raw(0);
+            let allowed = sched_getaffinity(here).unwrap();
+            let first = (0..CpuSet::count()).find(|cpu| allowed.is_set(*cpu) == Ok(true));
+            let mut one = CpuSet::new();
+            one.set(first.unwrap()).unwrap();
+            sched_setaffinity(here, &one).unwrap();
+            Cpus::find()
+        });
+        let expected = Cpus {
+            threads: NonZeroUsize::MIN,
+            is_one: true,
+        };
+        assert_eq!(bound.join().unwrap(), expected);
+        let found = Cpus::find();
+        assert!(!found.is_one || found.threads == NonZeroUsize::MIN);
+    }
+}
