@@ -166,7 +166,7 @@ fn legacy<R: Read>(
 ) -> Result<(), &'static str> {
     let mut header = PcapHeader::new();
     let mut number = 0u64;
-    each(blocks, &mut |block| match block {
+    each(blocks, |_| true, &mut |block| match block {
         PcapBlockOwned::LegacyHeader(read) => header = read,
         PcapBlockOwned::Legacy(packet) => {
             number = number.saturating_add(1);
@@ -197,7 +197,7 @@ fn sections<R: Read>(
 ) -> Result<(), &'static str> {
     let mut section = Section::default();
     let mut number = 0u64;
-    each(blocks, &mut |block| {
+    each(blocks, section::is_a_block, &mut |block| {
         let PcapBlockOwned::NG(block) = block else {
             return;
         };
@@ -217,12 +217,16 @@ fn sections<R: Read>(
     })
 }
 
-/// Hands every block to `sink`, until the end or what cannot be read.
+/// Hands every block to `sink`, until the end or what cannot be read. The parser sees only what `is_a_block`.
 fn each(
     blocks: &mut dyn PcapReaderIterator,
+    is_a_block: fn(&[u8]) -> bool,
     sink: &mut dyn FnMut(PcapBlockOwned<'_>),
 ) -> Result<(), &'static str> {
     loop {
+        if !is_a_block(blocks.data()) {
+            return Err("a block is damaged");
+        }
         let length = match blocks.next() {
             Ok((length, block)) => {
                 sink(block);

@@ -41,6 +41,19 @@ const OFFSET: OptionCode = OptionCode(14);
 const FLAGS: OptionCode = OptionCode(2);
 /// Block type of an interface description, as a little-endian file has it.
 const INTERFACE_DESCRIPTION: u32 = 1;
+/// Octets of a block without content: its type, and its length at both ends.
+const BLOCK_MIN: u32 = 12;
+
+/// Whether `rest` may begin with a block: its length covers at least itself.
+///
+/// pcap-parser 0.17 takes [`BLOCK_MIN`] from the length of a Process Information Block unseen. In the other byte
+/// order a length below it is one of 16 MB or more, which is too long for us: so it can be asked for in both.
+pub(super) fn is_a_block(rest: &[u8]) -> bool {
+    let length = rest.get(4..8).and_then(|octets| octets.try_into().ok());
+    length.is_none_or(|octets| {
+        u32::from_le_bytes(octets) >= BLOCK_MIN && u32::from_be_bytes(octets) >= BLOCK_MIN
+    })
+}
 
 impl Section {
     /// A new section knows none of the interfaces before it.

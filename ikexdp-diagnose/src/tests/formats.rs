@@ -31,9 +31,11 @@ fn frames() -> Vec<(u64, Vec<u8>)> {
 
 /// Writes numbers in one byte order.
 #[derive(Clone, Copy)]
-struct Order(bool);
+pub(super) struct Order(bool);
 
 impl Order {
+    pub(super) const BOTH: [Self; 2] = [Self(false), Self(true)];
+
     fn u16(self, value: u16) -> [u8; 2] {
         if self.0 {
             value.to_be_bytes()
@@ -42,7 +44,7 @@ impl Order {
         }
     }
 
-    fn u32(self, value: u32) -> [u8; 4] {
+    pub(super) fn u32(self, value: u32) -> [u8; 4] {
         if self.0 {
             value.to_be_bytes()
         } else {
@@ -58,7 +60,7 @@ impl Order {
         [&self.u32(kind)[..], &length, &padded, &length].concat()
     }
 
-    fn section(self, comment: &str) -> Vec<u8> {
+    pub(super) fn section(self, comment: &str) -> Vec<u8> {
         let mut body = [
             &self.u32(0x1a2b_3c4d)[..],
             &self.u16(1),

@@ -4,7 +4,7 @@ use std::io::{self, Read};
 
 use proptest::prelude::*;
 
-use super::formats::pcapng;
+use super::formats::{Order, pcapng};
 use super::script::Script;
 use crate::limits::{MESSAGES_MAX, MESSAGES_PER_ATTEMPT};
 use crate::model::Vantage;
@@ -54,6 +54,35 @@ fn every_cut_is_told_with_what_was_read() {
         Some("it ends in the middle of a frame")
     );
     assert_eq!(report.attempts.len(), 1);
+}
+
+/// The parser subtracts from the length of some kinds of blocks before it looks at it.
+#[test]
+fn a_block_shorter_than_its_own_frame_is_damage() {
+    for order in Order::BOTH {
+        // All that are defined, with custom ones, and those of programs.
+        for kind in (0..0x20).chain([0xbad, 0x4000_0bad, 0x8000_0001, 0x8000_0002, 0x0a0d_0d0a]) {
+            for length in 0..12 {
+                let mut file = order.section("whole");
+                file.extend(
+                    [
+                        order.u32(kind),
+                        order.u32(length),
+                        [0; 4],
+                        order.u32(length),
+                    ]
+                    .concat(),
+                );
+                file.extend([0; 64]);
+                let report = judge(vec![read("short", &*file).unwrap()], None);
+                assert_eq!(
+                    report.captures[0].truncated.as_deref(),
+                    Some("a block is damaged"),
+                    "kind {kind:#x}, length {length}"
+                );
+            }
+        }
+    }
 }
 
 #[test]
