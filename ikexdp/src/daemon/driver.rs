@@ -26,7 +26,7 @@ use crate::journal::Journal;
 use crate::leases::Keeper;
 use crate::metrics::{Metric, Metrics};
 use crate::parked::Settled;
-use crate::udp::{Discard, SendError, Sockets};
+use crate::udp::{Discard, Outbox, Outgoing, SendError, Sockets};
 use crate::xfrm::Events;
 use crate::xsk::Frame;
 
@@ -35,6 +35,8 @@ pub(super) struct Driver {
     pub(super) clock: Clock,
     pub(super) engine: Endpoint,
     pub(super) sockets: Rc<Sockets>,
+    /// What leaves by them at the end of the turn.
+    pub(super) outbox: Outbox,
     pub(super) fast_path: Option<FastPath>,
     pub(super) shield: Shield,
     pub(super) jobs: Jobs,
@@ -122,6 +124,7 @@ impl Driver {
     /// Ends a turn of the loop.
     pub(super) fn flush(&mut self) {
         self.jobs.flush();
+        self.send(self.clock.now());
         self.guard();
         let changes = self.engine.assignment_changes();
         self.leases.look(self.clock.now(), changes);
@@ -263,11 +266,7 @@ impl Driver {
         while let Some(output) = self.engine.poll_output() {
             match output {
                 Output::Transmit(transmit) => self.transmit(now, &transmit),
-                Output::Keepalive(path) => {
-                    if let Err(error) = self.sockets.keep_alive(&path) {
-                        self.journal.send_failed(now, &path, &error);
-                    }
-                }
+                Output::Keepalive(path) => self.post(now, Outgoing::keepalive(path)),
                 Output::Keys(keys) => {
                     if let Some(reader) = &self.reader {
                         reader.hear_keys(&keys);
@@ -326,22 +325,46 @@ impl Driver {
             is_whole,
             ..
         } = transmit;
+        let mut datagram = Outgoing::message(*path, payload.clone());
         // The engine makes a message this long for a peer that cannot fragment it, and has
         // said so already, or for who asks how long a datagram may be.
-        let length = payload.len().saturating_add(path.overhead());
-        let too_long = length > usize::from(self.fragmentation.datagram_len);
-        let may_fragment = too_long && self.ip_fragments && !is_whole;
-        let sent = self.sockets.send(path, payload, may_fragment);
-        if let Err(error) = &sent
-            && !too_long
-        {
-            self.journal.send_failed(now, path, error);
+        let is_long = datagram.datagram_len() > usize::from(self.fragmentation.datagram_len);
+        datagram.may_fragment = is_long && self.ip_fragments && !is_whole;
+        self.post(now, datagram);
+    }
+
+    /// Has a datagram leave at the end of the turn, or with those before it if that many wait.
+    fn post(&mut self, now: Instant, datagram: Outgoing) {
+        if self.outbox.push(datagram) {
+            self.send(now);
         }
-        self.metrics.count(match sent {
-            Ok(()) if may_fragment => Metric::UdpIpFragmented,
-            Ok(()) => Metric::UdpSent,
-            Err(SendError::TooLong { .. }) => Metric::UdpTooLong,
-            Err(SendError::NoSocket(_) | SendError::Refused(_)) => Metric::UdpSendFailed,
+    }
+
+    fn send(&mut self, now: Instant) {
+        let Self {
+            outbox,
+            sockets,
+            journal,
+            metrics,
+            ..
+        } = self;
+        let datagram_len = usize::from(self.fragmentation.datagram_len);
+        outbox.send(sockets, |datagram, sent| {
+            let is_long = datagram.datagram_len() > datagram_len;
+            if let Err(error) = &sent
+                && !is_long
+            {
+                journal.send_failed(now, &datagram.path, error);
+            }
+            if datagram.is_keepalive() {
+                return;
+            }
+            metrics.count(match sent {
+                Ok(()) if datagram.may_fragment => Metric::UdpIpFragmented,
+                Ok(()) => Metric::UdpSent,
+                Err(SendError::TooLong { .. }) => Metric::UdpTooLong,
+                Err(SendError::NoSocket(_) | SendError::Refused(_)) => Metric::UdpSendFailed,
+            });
         });
     }
 }

@@ -67,7 +67,7 @@ use crate::journal::Journal;
 use crate::leases::{self, Keeper};
 use crate::log::{Log, LogError};
 use crate::metrics::Metrics;
-use crate::udp::{self, Ports, Sockets};
+use crate::udp::{self, Outbox, Ports, Sockets};
 use crate::view::Status;
 use crate::waker::Waker;
 use crate::xdp::Interface;
@@ -280,6 +280,7 @@ fn prepare(
         half_open_max,
         engine,
         sockets: Rc::new(sockets),
+        outbox: Outbox::default(),
         fast_path,
         shield,
         jobs,

@@ -5,8 +5,10 @@
 //! (RFC 3948): what it hands up from there is IKE.
 
 mod batch;
+mod call;
 mod inherited;
 mod options;
+mod outbox;
 mod socket;
 mod table;
 
@@ -22,6 +24,7 @@ use inherited::Inherited;
 
 pub use batch::{Batch, Discard};
 pub(crate) use options::set_fragmentation_of;
+pub use outbox::{Outbox, Outgoing};
 pub use socket::Socket;
 pub use table::{Drops, Owner};
 
@@ -207,30 +210,34 @@ impl Sockets {
         Drops::of(self.sockets.iter().filter_map(inode).collect())
     }
 
-    /// Sends an IKE message from `path.local` to `path.remote`, as one IP
-    /// datagram unless it `may_fragment`.
-    ///
-    /// # Errors
-    /// [`SendError`]; the message is lost then, as it might be on the way.
-    pub fn send(&self, path: &Path, payload: &[u8], may_fragment: bool) -> Result<(), SendError> {
-        let socket = self.serving(path)?;
-        if !may_fragment {
-            return socket.send(path, payload);
+    /// Sends `datagrams` in their order, each as one IP datagram unless it `may_fragment`, and says of each what
+    /// became of it; what did not leave is lost, as it might be on the way.
+    pub fn send_all(
+        &self,
+        datagrams: &[Outgoing],
+        mut told: impl FnMut(&Outgoing, Result<(), SendError>),
+    ) {
+        let leave_alike = |one: &Outgoing, other: &Outgoing| {
+            let place = |it: &Outgoing| (it.path.local.is_ipv4(), it.path.local.port());
+            place(one) == place(other) && one.may_fragment == other.may_fragment
+        };
+        for alike in datagrams.chunk_by(leave_alike) {
+            let Some(first) = alike.first() else { continue };
+            match self.serving(&first.path) {
+                Ok(socket) => socket.send(alike, first.may_fragment, &mut told),
+                Err(error) => alike.iter().for_each(|it| told(it, Err(error))),
+            }
         }
-        // One thread sends, so that no other datagram leaves in between.
-        let refused = SendError::Refused;
-        options::set_fragmentation(socket, true).map_err(refused)?;
-        let sent = socket.send(path, payload);
-        options::set_fragmentation(socket, false).map_err(refused)?;
-        sent
     }
 
-    /// Sends a NAT-keepalive packet (RFC 3948 §2.3).
+    /// Sends one datagram.
     ///
     /// # Errors
-    /// [`SendError`]; there will be another.
-    pub fn keep_alive(&self, path: &Path) -> Result<(), SendError> {
-        self.serving(path)?.send_bare(path, [&KEEPALIVE, &[]])
+    /// [`SendError`], as [`Self::send_all`] would say it.
+    pub fn send(&self, datagram: Outgoing) -> Result<(), SendError> {
+        let mut result = Ok(());
+        self.send_all(&[datagram], |_, sent| result = sent);
+        result
     }
 
     fn serving(&self, path: &Path) -> Result<&Socket, SendError> {
@@ -244,142 +251,4 @@ impl Sockets {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use ikexdp_proto::types::Datagram;
-    use std::net::UdpSocket;
-    use std::time::Duration;
-
-    /// Whatever is free.
-    const ANY: Ports = Ports { ike: 0, nat_t: 0 };
-
-    fn port(sockets: &Sockets, v4: bool, marker: bool) -> u16 {
-        let wanted = |socket: &&Socket| socket.local.is_ipv4() == v4 && socket.marker == marker;
-        sockets.iter().find(wanted).unwrap().local.port()
-    }
-
-    fn client(address: &str) -> UdpSocket {
-        let client = UdpSocket::bind((address, 0)).unwrap();
-        let long = Some(Duration::from_secs(5));
-        client.set_read_timeout(long).unwrap();
-        client
-    }
-
-    /// Everything that comes until `count` IKE messages did.
-    fn receive(sockets: &Sockets, count: usize) -> Vec<(Path, Vec<u8>)> {
-        let mut batch = Batch::default();
-        let mut received = Vec::new();
-        while received.len() < count {
-            for socket in sockets.iter() {
-                let keep = |datagram: Result<Datagram<'_>, Discard>| {
-                    let datagram = datagram.unwrap();
-                    received.push((datagram.path, datagram.payload.to_vec()));
-                };
-                batch.receive(socket, keep).unwrap();
-            }
-        }
-        received
-    }
-
-    fn echo(sockets: &Sockets, client: &UdpSocket, may_fragment: bool) -> (SocketAddr, Vec<u8>) {
-        let (path, payload) = receive(sockets, 1).pop().unwrap();
-        sockets.send(&path, &payload, may_fragment).unwrap();
-        let mut buffer = vec![0; 65_536];
-        let (length, from) = client.recv_from(&mut buffer).unwrap();
-        buffer.truncate(length);
-        (from, buffer)
-    }
-
-    #[test]
-    fn a_reply_leaves_from_where_the_request_came_to() {
-        let sockets = Sockets::bind(ANY).unwrap();
-        let port = port(&sockets, true, false);
-        for address in ["127.0.0.1", "127.0.0.5"] {
-            let client = client("127.0.0.9");
-            client.send_to(b"ike", (address, port)).unwrap();
-            let (from, payload) = echo(&sockets, &client, false);
-            assert_eq!(from, SocketAddr::new(address.parse().unwrap(), port));
-            assert_eq!(payload, b"ike");
-        }
-    }
-
-    #[test]
-    fn on_4500_only_ike_gets_through_and_its_marker_is_ours_to_handle() {
-        let sockets = Sockets::bind(ANY).unwrap();
-        let port = port(&sockets, true, true);
-        let client = client("127.0.0.1");
-        for datagram in [b"\xff".as_slice(), &[1; 64], b"\0\0\0\0ike"] {
-            client.send_to(datagram, ("127.0.0.1", port)).unwrap();
-        }
-        let received = receive(&sockets, 1);
-        let [(path, payload)] = received.as_slice() else {
-            panic!("{received:?}");
-        };
-        assert_eq!((path.marker, payload.as_slice()), (true, b"ike".as_slice()));
-        sockets.send(path, payload, false).unwrap();
-        let mut buffer = [0; 16];
-        let (length, _) = client.recv_from(&mut buffer).unwrap();
-        assert_eq!(buffer[..length], *b"\0\0\0\0ike");
-    }
-
-    #[test]
-    fn more_datagrams_come_than_one_call_reads() {
-        let sockets = Sockets::bind(ANY).unwrap();
-        let port = port(&sockets, true, false);
-        let client = client("127.0.0.1");
-        for number in 0..100_u8 {
-            client.send_to(&[number], ("127.0.0.1", port)).unwrap();
-        }
-        let received = receive(&sockets, 100);
-        let numbers: Vec<u8> = received.iter().map(|(_, payload)| payload[0]).collect();
-        assert_eq!(numbers, (0..100).collect::<Vec<u8>>());
-    }
-
-    /// A datagram of 65,568 octets does not fit the 65,536 of the loopback
-    /// interface; over IPv4 there is none so long.
-    #[test]
-    fn what_the_link_does_not_carry_is_fragmented_only_if_it_may() {
-        let sockets = Sockets::bind(ANY).unwrap();
-        if !sockets.iter().any(|socket| socket.local.is_ipv6()) {
-            return;
-        }
-        let port = port(&sockets, false, false);
-        let client = client("::1");
-        client.send_to(b"ike", ("::1", port)).unwrap();
-        let (path, _) = receive(&sockets, 1).pop().unwrap();
-        let long = vec![7; 65_520];
-        let refused = Err(SendError::TooLong { length: long.len() });
-        assert_eq!(sockets.send(&path, &long, false), refused);
-        assert_eq!(sockets.send(&path, &long, true), Ok(()));
-        assert_eq!(sockets.send(&path, &long, false), refused);
-        let mut buffer = vec![0; 65_536];
-        let (length, from) = client.recv_from(&mut buffer).unwrap();
-        assert_eq!((length, from.port()), (long.len(), port));
-    }
-
-    #[test]
-    fn whoever_has_a_port_is_named() {
-        let sockets = Sockets::bind(ANY).unwrap();
-        let taken = Ports {
-            ike: port(&sockets, true, false),
-            nat_t: 0,
-        };
-        let error = Sockets::bind(taken).unwrap_err().to_string();
-        let pid = std::process::id();
-        assert!(error.contains(&format!("(pid {pid})")), "{error}");
-        assert!(error.contains("hint: "), "{error}");
-    }
-
-    #[test]
-    fn what_nobody_reads_is_counted() {
-        let sockets = Sockets::bind(ANY).unwrap();
-        let drops = sockets.drops();
-        assert_eq!(drops.count(), 0);
-        let port = port(&sockets, true, false);
-        let client = client("127.0.0.1");
-        let datagram = [0; 60_000];
-        while drops.count() == 0 {
-            client.send_to(&datagram, ("127.0.0.1", port)).unwrap();
-        }
-    }
-}
+mod tests;

@@ -1,19 +1,17 @@
 //! One socket.
 
-use std::io;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
-use ikexdp_proto::types::Path;
 use nix::errno::Errno;
-use nix::libc;
 use nix::sys::socket::{
-    AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, SockaddrStorage, bind,
-    getsockname, sendmsg, setsockopt, socket, sockopt,
+    AddressFamily, SockFlag, SockType, SockaddrStorage, bind, getsockname, setsockopt, socket,
+    sockopt,
 };
 
+use super::call::{self, Letter};
 use super::inherited::Inherited;
-use super::{BindError, MARKER, Owner, SendError, options};
+use super::{BindError, Outgoing, Owner, SendError, options};
 
 /// Octets the kernel may hold for a socket until we read them: a burst of some
 /// thousand datagrams.
@@ -68,47 +66,59 @@ impl Socket {
         Ok(socket)
     }
 
-    pub(super) fn send(&self, path: &Path, payload: &[u8]) -> Result<(), SendError> {
-        let marker: &[u8] = if self.marker { &MARKER } else { &[] };
-        self.send_bare(path, [marker, payload])
+    /// Sends `datagrams`, in IP fragments where need be if they `may_fragment`, and says of each what became of it.
+    pub(super) fn send(
+        &self,
+        datagrams: &[Outgoing],
+        may_fragment: bool,
+        told: &mut impl FnMut(&Outgoing, Result<(), SendError>),
+    ) {
+        if !may_fragment {
+            return self.send_each(datagrams, told);
+        }
+        // One thread sends, so that no other datagram leaves in between.
+        if let Err(error) = options::set_fragmentation(self, true) {
+            let refused = SendError::Refused(error);
+            return datagrams.iter().for_each(|it| told(it, Err(refused)));
+        }
+        self.send_each(datagrams, told);
+        // What the kernel let us change a moment ago it lets us change back.
+        let _ = options::set_fragmentation(self, false);
     }
 
-    /// Sends `parts` one behind the other, with nothing in front.
-    pub(super) fn send_bare(&self, path: &Path, parts: [&[u8]; 2]) -> Result<(), SendError> {
-        let iov = parts.map(io::IoSlice::new);
-        let remote = SockaddrStorage::from(path.remote);
-        let flags = MsgFlags::empty();
-        let fd = self.fd.as_raw_fd();
-        // The reply leaves from where the request came to, whatever the routes.
-        let sent = match path.local {
-            SocketAddr::V4(local) => {
-                let info = libc::in_pktinfo {
-                    ipi_ifindex: 0,
-                    ipi_spec_dst: libc::in_addr {
-                        s_addr: u32::from_ne_bytes(local.ip().octets()),
-                    },
-                    ipi_addr: libc::in_addr { s_addr: 0 },
-                };
-                let control = [ControlMessage::Ipv4PacketInfo(&info)];
-                sendmsg(fd, &iov, &control, flags, Some(&remote))
+    fn send_each(
+        &self,
+        datagrams: &[Outgoing],
+        told: &mut impl FnMut(&Outgoing, Result<(), SendError>),
+    ) {
+        let letters: Vec<_> = datagrams
+            .iter()
+            .map(|it| Letter::new(it.parts(self.marker), it.path.local, it.path.remote))
+            .collect();
+        let mut done = 0;
+        while let (Some(letters), Some([first, ..])) = (letters.get(done..), datagrams.get(done..))
+            && !letters.is_empty()
+        {
+            match call::send(self, letters) {
+                Ok(sent) => {
+                    let gone = datagrams.iter().skip(done).take(sent);
+                    gone.for_each(|datagram| told(datagram, Ok(())));
+                    done = done.saturating_add(sent.max(1));
+                }
+                Err(error) => {
+                    told(first, Err(self.error(error, first)));
+                    done = done.saturating_add(1);
+                }
             }
-            SocketAddr::V6(local) => {
-                let info = libc::in6_pktinfo {
-                    ipi6_addr: libc::in6_addr {
-                        s6_addr: local.ip().octets(),
-                    },
-                    ipi6_ifindex: local.scope_id(),
-                };
-                let control = [ControlMessage::Ipv6PacketInfo(&info)];
-                sendmsg(fd, &iov, &control, flags, Some(&remote))
-            }
-        };
-        match sent {
-            Ok(_) => Ok(()),
-            Err(Errno::EMSGSIZE) => Err(SendError::TooLong {
-                length: iov.iter().map(|part| part.len()).sum(),
-            }),
-            Err(error) => Err(SendError::Refused(error)),
+        }
+    }
+
+    fn error(&self, error: Errno, datagram: &Outgoing) -> SendError {
+        match error {
+            Errno::EMSGSIZE => SendError::TooLong {
+                length: datagram.parts(self.marker).iter().map(|it| it.len()).sum(),
+            },
+            error => SendError::Refused(error),
         }
     }
 }

@@ -9,6 +9,7 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
+use bytes::Bytes;
 use ikexdp_common::maps::{Config, SOURCES_DEFAULT};
 use ikexdp_proto::types::{Datagram, IKE_PORT, NAT_T_PORT, Path};
 use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
@@ -19,7 +20,7 @@ use crate::bench::plan::Plan;
 use crate::bench::record::{Attached, Exchanged};
 use crate::bench::worker::octets;
 use crate::frame::{Reply, Request};
-use crate::udp::{Batch, Ports, Sockets};
+use crate::udp::{Batch, Outgoing, Ports, Sockets};
 use crate::xdp::{Attachment, Interface, Program};
 use crate::xsk::{Frame, FrameSize, Socket, Transfer};
 
@@ -214,7 +215,10 @@ impl Xdp {
         if self.send_frame(path, message).is_some() {
             return Ok(());
         }
-        self.kernel.send(path, message, true)?;
+        let payload = Bytes::copy_from_slice(message);
+        let mut datagram = Outgoing::message(*path, payload);
+        datagram.may_fragment = true;
+        self.kernel.send(datagram)?;
         self.by_kernel.sent.count(octets(path, message));
         Ok(())
     }
@@ -251,7 +255,7 @@ impl Xdp {
 
     /// Sends a NAT-keepalive packet; if it is lost, there will be another.
     pub(super) fn keep_alive(&self, path: &Path) {
-        let _ = self.kernel.keep_alive(path);
+        let _ = self.kernel.send(Outgoing::keepalive(*path));
     }
 
     /// Has the kernel send what is queued. Returns whether it has no room, so that this
