@@ -14,12 +14,12 @@ use crate::crypto::cipher::{Encryption, Integrity};
 use crate::crypto::kex::Group;
 use crate::crypto::prf::Prf;
 use crate::crypto::scheme::SignatureScheme;
+use crate::crypto::shared_key::SharedKey;
 use crate::data_plane::Binding;
 use crate::eap::{Authenticator, Supplicant};
 use crate::identity::Identity;
 use crate::pattern::IdentityPattern;
 use crate::profile::Profile;
-use crate::types::Secret;
 use crate::wire::payload::ts::TrafficSelector;
 
 /// Everything the engine acts on.
@@ -359,7 +359,7 @@ pub enum Uniqueness {
 #[derive(Clone, Debug)]
 pub enum Credential {
     /// By knowing a shared key.
-    SharedKey(Secret<Vec<u8>>),
+    SharedKey(SharedKey),
     /// By a certificate and its private key: the first of these that the peer can
     /// verify, unless it wants another. There is at least one.
     Certificates(Vec<Arc<CertifiedKey>>),
@@ -383,7 +383,7 @@ impl Credential {
 #[derive(Clone, Debug)]
 pub enum Requirement {
     /// By knowing a shared key.
-    SharedKey(Secret<Vec<u8>>),
+    SharedKey(SharedKey),
     /// By a certificate of one of these authorities.
     Certificate(Arc<TrustAnchors>),
     /// By EAP.

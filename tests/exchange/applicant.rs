@@ -7,10 +7,10 @@ use harness::net::{Net, Side, Weather};
 use harness::parties::{Parties, Proof};
 use ikexdp_proto::config::{Credential, Requirement};
 use ikexdp_proto::crypto::cert::CredentialError;
+use ikexdp_proto::crypto::shared_key::SharedKey;
 use ikexdp_proto::eap::{Refusal, RejectionReason};
 use ikexdp_proto::event::{Event, FailureReason};
 use ikexdp_proto::stats::Stat;
-use ikexdp_proto::types::Secret;
 use ikexdp_proto::wire::iana::{AuthMethod, NotifyType};
 
 fn visitor() -> Visitor {
@@ -123,7 +123,7 @@ fn who_cannot_show_a_certificate_hears_no_name() {
     let another = Parties::new(Proof::Certificates(0)).client.connections[0].clone();
     client.change_gateway(|connection| connection.credential = another.credential.clone());
     let mut by_secret = with(visitor());
-    let secret = || Secret::new(b"correct horse".to_vec());
+    let secret = || SharedKey::new(b"correct horse");
     by_secret.change_gateway(|it| it.credential = Credential::SharedKey(secret()));
     let mut trusting = by_secret.clone();
     trusting.change_client(|it| it.requirement = Requirement::SharedKey(secret()));

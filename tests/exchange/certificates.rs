@@ -8,11 +8,11 @@ use harness::script::{Answer, KEY, Script};
 use ikexdp_proto::config::{Config, Credential, RemoteSelectors, Requirement};
 use ikexdp_proto::crypto::cert::{AuthorityHash, CertifiedKey, TrustAnchors};
 use ikexdp_proto::crypto::scheme::SignatureScheme;
+use ikexdp_proto::crypto::shared_key::SharedKey;
 use ikexdp_proto::crypto::sign::SigningKey;
 use ikexdp_proto::event::{Event, FailureReason};
 use ikexdp_proto::identity::Identity;
 use ikexdp_proto::message::auth::{AuthMessage, OwnAuthentication};
-use ikexdp_proto::types::Secret;
 use ikexdp_proto::wire::iana::{
     AuthMethod, ConfigurationAttribute, ConfigurationType, ExchangeType, HashAlgorithm, PayloadType,
 };
@@ -47,7 +47,7 @@ fn config(keys: Vec<Arc<CertifiedKey>>) -> Config {
     parties.change_gateway(|connection| {
         connection.local_identity = GATEWAY.parse().unwrap();
         connection.credential = Credential::Certificates(keys);
-        connection.requirement = Requirement::SharedKey(Secret::new(KEY.to_vec()));
+        connection.requirement = Requirement::SharedKey(SharedKey::new(KEY));
         let remote = selector("192.0.2.0-192.0.2.255");
         connection.child.remote = RemoteSelectors::Fixed(vec![remote]);
     });

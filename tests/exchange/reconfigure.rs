@@ -6,8 +6,8 @@ use std::time::Duration;
 use harness::parties::{Parties, Proof, selector};
 use harness::script::{Answer, KEY, Script, config};
 use ikexdp_proto::config::{Config, RemoteSelectors, Requirement};
+use ikexdp_proto::crypto::shared_key::SharedKey;
 use ikexdp_proto::stats::Stat;
-use ikexdp_proto::types::Secret;
 use ikexdp_proto::wire::iana::{
     ConfigurationAttribute, ConfigurationType, ExchangeType, NotifyType, PayloadType,
 };
@@ -21,7 +21,7 @@ const OTHER_KEY: &[u8] = b"battery staple";
 fn rekeyed() -> Config {
     let mut config = config();
     let connection = Arc::make_mut(&mut config.connections[0]);
-    connection.requirement = Requirement::SharedKey(Secret::new(OTHER_KEY.to_vec()));
+    connection.requirement = Requirement::SharedKey(SharedKey::new(OTHER_KEY));
     config
 }
 

@@ -4,6 +4,7 @@
 use std::sync::{Arc, Mutex};
 
 use ikexdp_proto::config::{Config, Credential, EapRequirement, Requirement};
+use ikexdp_proto::crypto::shared_key::SharedKey;
 use ikexdp_proto::eap::{
     Admission, Authenticator, Caller, Conversation, Done, Refusal, Rejection, RejectionReason,
     Reply, Respondent, Supplicant, Turn,
@@ -237,7 +238,8 @@ impl Script {
         let keys = self.keys.as_ref().expect("IKE_SA_INIT is over");
         let identity = id::body(identity);
         let octets = keys.signed_octets(Role::Responder, &self.response, &NONCE, &identity);
-        keys.shared_key_auth(key, &octets).expose().clone()
+        let key = SharedKey::new(key);
+        keys.shared_key_auth(&key, &octets).expose().clone()
     }
 
     /// The payloads of the IKE_AUTH request that ends EAP, with the key it made.

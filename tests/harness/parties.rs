@@ -7,11 +7,11 @@ use ikexdp_proto::config::{
     IkeAlgorithms, Lifetimes, RemoteSelectors, Requirement, Timing, Uniqueness,
 };
 use ikexdp_proto::crypto::cert::{CertifiedKey, Revocation, RevocationList, TrustAnchors};
+use ikexdp_proto::crypto::shared_key::SharedKey;
 use ikexdp_proto::crypto::sign::SigningKey;
 use ikexdp_proto::data_plane::Binding;
 use ikexdp_proto::pattern::IdentityPattern;
 use ikexdp_proto::profile::Profile;
-use ikexdp_proto::types::Secret;
 use ikexdp_proto::wire::iana::{ProtocolId, TransformType};
 use ikexdp_proto::wire::payload::sa::{Proposal, Transform};
 use ikexdp_proto::wire::payload::ts::TrafficSelector;
@@ -148,11 +148,10 @@ pub fn selector(range: &str) -> TrafficSelector {
 type Ends = (Credential, Requirement);
 
 fn ends(proof: Proof) -> (Ends, Ends) {
-    let key = |key: &[u8]| Secret::new(key.to_vec());
     let shared = |ours: &[u8], theirs: &[u8]| {
         (
-            Credential::SharedKey(key(ours)),
-            Requirement::SharedKey(key(theirs)),
+            Credential::SharedKey(SharedKey::new(ours)),
+            Requirement::SharedKey(SharedKey::new(theirs)),
         )
     };
     match proof {

@@ -16,6 +16,7 @@ use ikexdp_proto::crypto::cipher::{Cipher, Encryption};
 use ikexdp_proto::crypto::kex::{Group, KeyPair};
 use ikexdp_proto::crypto::keymat::{IkeKeys, KeySeed};
 use ikexdp_proto::crypto::prf::Prf;
+use ikexdp_proto::crypto::shared_key::SharedKey;
 use ikexdp_proto::data_plane::DataPlaneEvent;
 use ikexdp_proto::error::Malformed;
 use ikexdp_proto::event::Event;
@@ -348,7 +349,8 @@ impl Script {
     #[must_use]
     pub fn mic(&self, key: &[u8]) -> Vec<u8> {
         let keys = self.keys.as_ref().expect("IKE_SA_INIT is over");
-        keys.shared_key_auth(key, &self.octets()).expose().clone()
+        let key = SharedKey::new(key);
+        keys.shared_key_auth(&key, &self.octets()).expose().clone()
     }
 
     /// What it signs to prove who it is.

@@ -8,6 +8,7 @@ use super::CryptoError;
 use super::aead::{OpenKey, SealKey};
 use super::cipher::Cipher;
 use super::prf::Prf;
+use super::shared_key::{self, SharedKey};
 use crate::types::{Role, Secret, Spis};
 
 /// The keys both sides of an IKE SA hold.
@@ -232,10 +233,17 @@ impl IkeKeys {
         [first_message, peer_nonce, maced_id.expose()].concat()
     }
 
-    /// AUTH by a shared secret, over [`Self::signed_octets`].
+    /// AUTH by a pre-shared key, over [`Self::signed_octets`].
     #[must_use]
-    pub fn shared_key_auth(&self, psk: &[u8], signed_octets: &[u8]) -> Secret<Vec<u8>> {
-        let padded = self.prf.compute(psk, &[b"Key Pad for IKEv2"]);
+    pub fn shared_key_auth(&self, key: &SharedKey, signed_octets: &[u8]) -> Secret<Vec<u8>> {
+        self.prf.compute(key.padded(self.prf), &[signed_octets])
+    }
+
+    /// AUTH by the key `msk` that an EAP method has made for this SA alone, over [`Self::signed_octets`]
+    /// (RFC 7296 §2.16).
+    #[must_use]
+    pub fn session_key_auth(&self, msk: &[u8], signed_octets: &[u8]) -> Secret<Vec<u8>> {
+        let padded = shared_key::pad(self.prf, msk);
         self.prf.compute(padded.expose(), &[signed_octets])
     }
 }
@@ -389,7 +397,8 @@ mod tests {
         let identity = b"\x02\0\0\0client";
         let octets = keys.signed_octets(Role::Initiator, b"first message", &nonce_r, identity);
         assert_eq!(
-            keys.shared_key_auth(b"secret", &octets).expose()[..],
+            keys.shared_key_auth(&SharedKey::new(b"secret"), &octets)
+                .expose()[..],
             hex!("d39256ac495c1e3fc77cc82d852966c5005b8f8fcf70635a2b8948ef1b229963")
         );
     }

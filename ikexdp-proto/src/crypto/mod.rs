@@ -12,6 +12,7 @@ pub mod prf;
 mod random;
 mod rsa;
 pub mod scheme;
+pub mod shared_key;
 pub mod sign;
 
 use core::fmt;

@@ -283,7 +283,7 @@ impl Plan {
         use ikexdp_proto::config::Credential;
         use ikexdp_proto::identity::Identity;
 
-        let secret = ikexdp_proto::types::Secret::new(b"secret".to_vec());
+        let secret = ikexdp_proto::crypto::shared_key::SharedKey::new(b"secret");
         Self {
             gateway: ([192, 0, 2, 1], 500).into(),
             clients: NonZeroU32::MIN,

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use ikexdp_proto::config::Requirement;
 use ikexdp_proto::crypto::cert::TrustAnchors;
+use ikexdp_proto::crypto::shared_key::SharedKey;
 use ikexdp_proto::types::Secret;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
@@ -122,14 +123,14 @@ pub(super) fn shared_key(
     cx: &mut Context<'_>,
     key: &Key<'_>,
     source: &Source<'_>,
-) -> Option<Secret<Vec<u8>>> {
+) -> Option<SharedKey> {
     let secret = secret(cx, key, source)?;
     let length = secret.expose().len();
     if length < SECRET_LEN_MIN {
         let caution = Caution::ShortSecret { length };
         cx.problems.caution(key, source.span(), caution);
     }
-    Some(secret)
+    Some(SharedKey::new(secret.expose()))
 }
 
 /// A secret that is not empty.

@@ -14,13 +14,14 @@ use ikexdp_proto::config::{
     Lifetimes, RemoteSelectors, Requirement, Timing, Uniqueness,
 };
 use ikexdp_proto::crypto::cert::{NoMemory, NoStatusSource};
+use ikexdp_proto::crypto::shared_key::SharedKey;
 use ikexdp_proto::data_plane::{Binding, NoDataPlane};
 use ikexdp_proto::event::Event;
 use ikexdp_proto::identity::Identity;
 use ikexdp_proto::job::JobHost;
 use ikexdp_proto::pattern::IdentityPattern;
 use ikexdp_proto::spi::RandomSpis;
-use ikexdp_proto::types::{Datagram, EspSpi, IkeSaId, NAT_T_PORT, Path, Secret, Transmit};
+use ikexdp_proto::types::{Datagram, EspSpi, IkeSaId, NAT_T_PORT, Path, Transmit};
 use ikexdp_proto::wire::payload::ts::TrafficSelector;
 use ikexdp_proto::{Command, Input, Output};
 use ring::rand::SystemRandom;
@@ -34,8 +35,8 @@ use crate::view::{Listing, Relisted, Sa, Stats};
 
 const MARKER: [u8; 4] = [0; 4];
 
-fn secret() -> Secret<Vec<u8>> {
-    Secret::new(b"correct horse battery staple".to_vec())
+fn secret() -> SharedKey {
+    SharedKey::new(b"correct horse battery staple")
 }
 
 fn name(name: &str) -> Identity {

@@ -1,6 +1,7 @@
 //! Who proves what to whom, and how.
 
 use ikexdp_proto::crypto::cert::{Credentials, NoMemory, NoStatusSource, TrustAnchors, Usage};
+use ikexdp_proto::crypto::shared_key::SharedKey;
 use ikexdp_proto::crypto::sign::{SigningKey, Verifier};
 use ikexdp_proto::identity::Identity;
 use ikexdp_proto::types::Role;
@@ -95,7 +96,9 @@ impl Said {
             .signed_octets(Role::Initiator, &self.request, &self.nonce_r, &body);
         match &user.proof {
             Proof::SharedKey(secret) => {
-                let mic = line.keys.shared_key_auth(secret.as_bytes(), &octets);
+                let mic = line
+                    .keys
+                    .shared_key_auth(&SharedKey::new(secret.as_bytes()), &octets);
                 auth::encode_shared_key(chain, mic.expose());
             }
             Proof::Certificate(own) => {
@@ -127,7 +130,7 @@ impl Said {
         let octets = line
             .keys
             .signed_octets(Role::Initiator, &self.request, &self.nonce_r, &body);
-        let mic = line.keys.shared_key_auth(msk, &octets);
+        let mic = line.keys.session_key_auth(msk, &octets);
         auth::encode_shared_key(chain, mic.expose());
     }
 
@@ -148,7 +151,9 @@ impl Said {
         let method = proof.method();
         match (proof, &user.proof) {
             (Authentication::SharedKey(mic), Proof::SharedKey(secret)) => {
-                let expected = line.keys.shared_key_auth(secret.as_bytes(), &octets);
+                let expected = line
+                    .keys
+                    .shared_key_auth(&SharedKey::new(secret.as_bytes()), &octets);
                 assert_eq!(mic, expected.expose());
             }
             (
@@ -190,7 +195,7 @@ impl Said {
     pub(crate) fn verify_by(&self, line: &Line, msk: &[u8], body: &[u8], answer: &Answer) {
         let octets = self.octets_of_gateway(line, body);
         let proof = find(answer, PayloadType::AUTHENTICATION).expect("AUTH");
-        let expected = line.keys.shared_key_auth(msk, &octets);
+        let expected = line.keys.session_key_auth(msk, &octets);
         let proof = Authentication::decode(proof).unwrap();
         assert_eq!(proof, Authentication::SharedKey(expected.expose()));
     }

@@ -221,12 +221,12 @@ impl Applicant {
         };
         let keys = &self.claimant.channel.keys;
         let msk = admission.msk.expose();
-        let expected = keys.shared_key_auth(msk, &self.octets);
+        let expected = keys.session_key_auth(msk, &self.octets);
         if !bool::from(expected.expose().ct_eq(mic)) {
             return Err(FailureReason::EapKey);
         }
         let connection = self.settle(cx, admission)?;
-        let own = keys.shared_key_auth(msk, &self.claimant.own_octets());
+        let own = keys.session_key_auth(msk, &self.claimant.own_octets());
         Ok((connection, Proof::Eap(own)))
     }
 

@@ -275,7 +275,7 @@ impl Claimant {
     ) -> State {
         match (&self.connection.requirement, authentication) {
             (Requirement::SharedKey(key), Some(Authentication::SharedKey(mic))) => {
-                let expected = self.channel.keys.shared_key_auth(key.expose(), &octets);
+                let expected = self.channel.keys.shared_key_auth(key, &octets);
                 if bool::from(expected.expose().ct_eq(mic)) {
                     Purpose::Answer(Box::new(self)).prove_ourselves(cx, core)
                 } else {

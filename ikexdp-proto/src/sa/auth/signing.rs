@@ -92,7 +92,7 @@ impl Purpose {
         let octets = claimant.own_octets();
         match &connection.credential {
             Credential::SharedKey(key) => {
-                let mic = claimant.channel.keys.shared_key_auth(key.expose(), &octets);
+                let mic = claimant.channel.keys.shared_key_auth(key, &octets);
                 self.proved(cx, core, Proof::SharedKey(mic))
             }
             // By EAP an initiator proves who it is; as the responder we have nothing to show.

@@ -88,7 +88,7 @@ impl AuthSent {
         );
         match &begun.connection.credential {
             Credential::SharedKey(key) => {
-                let mic = channel.keys.shared_key_auth(key.expose(), &octets);
+                let mic = channel.keys.shared_key_auth(key, &octets);
                 let authentication = OwnAuthentication::SharedKey(mic.expose());
                 let ready = Ready { channel, handshake };
                 Self::send(begun, cx, core, ready, &[], Some(authentication))
@@ -206,10 +206,7 @@ impl AuthSent {
         let verifying = self.granted(&begun.connection, peer, &response.grant);
         match (&begun.connection.requirement, response.authentication) {
             (Requirement::SharedKey(key), Authentication::SharedKey(mic)) => {
-                let expected = verifying
-                    .channel
-                    .keys
-                    .shared_key_auth(key.expose(), &octets);
+                let expected = verifying.channel.keys.shared_key_auth(key, &octets);
                 if bool::from(expected.expose().ct_eq(mic)) {
                     verifying.establish(begun, cx, core)
                 } else {

@@ -272,7 +272,7 @@ impl Gateway {
             &handshake.nonce_r,
             &id::body(&begun.connection.local_identity),
         );
-        eap_proof(keys.shared_key_auth(msk.expose(), &octets).expose())
+        eap_proof(keys.session_key_auth(msk.expose(), &octets).expose())
     }
 
     /// Has it thought about what it says.
@@ -340,7 +340,7 @@ impl Gateway {
             return self.give_up(&begun, cx, core, reason);
         };
         let keys = &self.sent.channel.keys;
-        let expected = keys.shared_key_auth(msk.expose(), &self.octets());
+        let expected = keys.session_key_auth(msk.expose(), &self.octets());
         if !bool::from(expected.expose().ct_eq(mic)) {
             return self.give_up(&begun, cx, core, FailureReason::EapKey);
         }

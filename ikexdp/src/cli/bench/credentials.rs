@@ -8,6 +8,7 @@ use std::sync::Arc;
 use ikexdp_eap::NtHash;
 use ikexdp_proto::config::{Credential, Requirement};
 use ikexdp_proto::crypto::cert::{CertificateError, CertifiedKey, TrustAnchors};
+use ikexdp_proto::crypto::shared_key::SharedKey;
 use ikexdp_proto::crypto::sign::SigningKey;
 use ikexdp_proto::identity::Identity;
 use ikexdp_proto::types::Secret;
@@ -27,7 +28,7 @@ const PASSWORD_FILE: &str = "--eap-password-file";
 
 /// One secret for all.
 pub(super) fn shared_key(file: &Path) -> Result<(Proof, Requirement), LoadError> {
-    let secret = secret(PSK_FILE, file)?;
+    let secret = SharedKey::new(secret(PSK_FILE, file)?.expose());
     Ok((
         Proof::Same(Credential::SharedKey(secret.clone())),
         Requirement::SharedKey(secret),

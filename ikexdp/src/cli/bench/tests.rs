@@ -3,6 +3,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use clap::{CommandFactory, Parser};
 use ikexdp_proto::config::Credential;
+use ikexdp_proto::crypto::shared_key::SharedKey;
 use tempfile::TempDir;
 
 use super::error::list;
@@ -87,7 +88,7 @@ fn a_secret_ends_where_its_line_ends() {
     let (proof, _) = credentials::shared_key(options.psk_file.as_deref().unwrap()).unwrap();
     match proof {
         Proof::Same(Credential::SharedKey(secret)) => {
-            assert_eq!(secret.expose(), SECRET.as_bytes());
+            assert_eq!(secret, SharedKey::new(SECRET.as_bytes()));
         }
         other => panic!("{other:?}"),
     }

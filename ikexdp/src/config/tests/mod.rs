@@ -14,6 +14,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ikexdp_proto::config::{Credential, Lifetimes, RemoteSelectors, Requirement, Uniqueness};
+use ikexdp_proto::crypto::shared_key::SharedKey;
 use ikexdp_proto::data_plane::{Binding, Mark};
 use ikexdp_proto::identity::Identity;
 use ikexdp_proto::pattern::IdentityPattern;
@@ -177,7 +178,7 @@ fn the_shortest_file_needs_no_more_than_a_name_and_a_secret() {
     let Requirement::SharedKey(secret) = &connection.requirement else {
         panic!("not a shared key");
     };
-    assert_eq!(secret.expose(), b"correct horse battery staple");
+    assert_eq!(*secret, SharedKey::new(b"correct horse battery staple"));
 }
 
 #[test]
