@@ -6,6 +6,7 @@ use std::sync::{Arc, atomic::Ordering};
 use std::time::Duration;
 
 use ikexdp_proto::crypto::cert::NoStatusSource;
+use ikexdp_proto::crypto::rehearse_random;
 use ikexdp_proto::data_plane::NoDataPlane;
 use ikexdp_proto::job::{Job, JobHost, JobId, JobResult};
 use ikexdp_proto::spi::RandomSpis;
@@ -73,6 +74,7 @@ impl Worker {
     /// [`BenchError`] if the system does not give what it takes.
     pub(super) fn new(plan: Arc<Plan>, clock: Clock, post: Post) -> Result<Self, BenchError> {
         let entropy = entropy::seeded().map_err(|_| BenchError::Random)?;
+        rehearse_random().map_err(|_| BenchError::Random)?;
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC).map_err(BenchError::Poll)?;
         let orders = EpollEvent::new(EpollFlags::EPOLLIN, ORDERS);
         epoll.add(&post.waker, orders).map_err(BenchError::Poll)?;
