@@ -243,11 +243,21 @@ mod tests {
                 |key: &[u8]| algorithm.verify_signature(key, b"octets", signature.as_ref());
             assert!(verify(public).is_ok());
             assert!(verify(&form(2 | odd, public, 1)).is_ok());
+            let mut beside = public.to_vec();
+            *beside.last_mut().unwrap() ^= 2;
             let refused = [
                 form(6 | odd, public, 2),
                 form(5, public, 1),
                 form(0, public, 0),
                 Vec::new(),
+                // Not on the curve, too large for its field, too short and too long.
+                beside,
+                [&[4], &alloc::vec![0; public.len() - 1][..]].concat(),
+                [&[2], &alloc::vec![0xff; public.len() / 2][..]].concat(),
+                public[..public.len() - 1].to_vec(),
+                [public, &[0]].concat(),
+                // In the structure that it has in a certificate, without the rest.
+                [&[0x30, 0x81, 0x9b], public].concat(),
             ];
             for key in refused {
                 assert!(verify(&key).is_err(), "{algorithm:?} {key:02x?}");
