@@ -1,5 +1,5 @@
-//! Key exchange methods: X25519 (RFC 8031), P-256 and P-384 (RFC 5903) by aws-lc,
-//! P-521 by RustCrypto, MODP (RFC 3526) by constant-time Montgomery arithmetic.
+//! Key exchange methods: X25519 (RFC 8031), P-256, P-384 and P-521 (RFC 5903) by aws-lc,
+//! MODP (RFC 3526) by constant-time Montgomery arithmetic.
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -13,7 +13,6 @@ use super::CryptoError;
 use super::modp::{
     Field, MODP_1024, MODP_1536, MODP_2048, MODP_3072, MODP_4096, MODP_6144, MODP_8192,
 };
-use super::p521;
 use crate::types::Secret;
 use crate::wire::iana::GroupId;
 
@@ -92,7 +91,7 @@ impl Group {
             Self::Curve25519 => 32,
             Self::Ecp256 => 64,
             Self::Ecp384 => 96,
-            Self::Ecp521 => p521::exchange::PUBLIC_LEN,
+            Self::Ecp521 => 132,
             Self::Modp1024 => 128,
             Self::Modp1536 => 192,
             Self::Modp2048 => 256,
@@ -141,10 +140,7 @@ impl Group {
             Self::Curve25519 => curve_key(&agreement::X25519)?,
             Self::Ecp256 => curve_key(&agreement::ECDH_P256)?,
             Self::Ecp384 => curve_key(&agreement::ECDH_P384)?,
-            Self::Ecp521 => {
-                let key = p521::exchange::PrivateKey::generate(random)?;
-                (key.public(), PrivateKey::P521(key))
-            }
+            Self::Ecp521 => curve_key(&agreement::ECDH_P521)?,
             _ => {
                 let exponent = self.exponent(random)?;
                 let public = self.power(None, &exponent)?;
@@ -220,7 +216,6 @@ pub struct KeyPair {
 
 enum PrivateKey {
     Curve(agreement::EphemeralPrivateKey),
-    P521(p521::exchange::PrivateKey),
     Modp(Secret<[u8; 48]>),
 }
 
@@ -249,7 +244,6 @@ impl KeyPair {
         }
         match self.private {
             PrivateKey::Modp(exponent) => self.group.power(Some(peer), &exponent),
-            PrivateKey::P521(key) => key.agree(peer),
             PrivateKey::Curve(key) => {
                 let mut encoded = Vec::with_capacity(peer.len().saturating_add(1));
                 if self.group != Group::Curve25519 {
@@ -272,7 +266,7 @@ impl fmt::Debug for KeyPair {
 }
 
 /// SEC 1 puts this before a point with both coordinates; RFC 5903 §7 does not.
-pub(super) const UNCOMPRESSED: u8 = 4;
+const UNCOMPRESSED: u8 = 4;
 
 fn curve_key(
     algorithm: &'static agreement::Algorithm,
