@@ -116,6 +116,17 @@ fn nothing_is_left_for_later() {
     none(left, "a note to somebody; do it, or tell it in an issue");
 }
 
+/// What opens parts of the engine is for `tests/micro`: nothing that is shipped asks for it.
+#[test]
+fn the_engine_is_opened_to_be_measured_alone() {
+    let asking: Vec<String> = files(&["Cargo.toml"])
+        .into_iter()
+        .filter(|(_, text)| text.contains("\"measure\""))
+        .map(|(file, _)| file)
+        .collect();
+    assert_eq!(asking, ["tests/micro/Cargo.toml"]);
+}
+
 #[test]
 fn dependencies_have_a_reason_beside_them() {
     let mut bare = Vec::new();

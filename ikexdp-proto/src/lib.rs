@@ -27,6 +27,8 @@ pub mod identity;
 pub mod job;
 pub mod lease;
 pub mod limits;
+#[cfg(feature = "measure")]
+pub mod measure;
 pub mod message;
 pub mod mismatch;
 pub mod nat;

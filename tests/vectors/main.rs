@@ -8,6 +8,7 @@
     reason = "a test ends by a panic"
 )]
 
+mod curves;
 mod messages;
 
 use std::fs;

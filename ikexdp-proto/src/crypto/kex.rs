@@ -1,5 +1,5 @@
-//! Key exchange methods: X25519 (RFC 8031), P-256 and P-384 (RFC 5903) by aws-lc,
-//! P-521 by RustCrypto, MODP (RFC 3526) by constant-time Montgomery arithmetic.
+//! Key exchange methods: X25519 (RFC 8031), P-256, P-384 and P-521 (RFC 5903) by aws-lc,
+//! MODP (RFC 3526) by constant-time Montgomery arithmetic.
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -13,7 +13,6 @@ use super::CryptoError;
 use super::modp::{
     Field, MODP_1024, MODP_1536, MODP_2048, MODP_3072, MODP_4096, MODP_6144, MODP_8192,
 };
-use super::p521;
 use crate::types::Secret;
 use crate::wire::iana::GroupId;
 
@@ -92,7 +91,7 @@ impl Group {
             Self::Curve25519 => 32,
             Self::Ecp256 => 64,
             Self::Ecp384 => 96,
-            Self::Ecp521 => p521::exchange::PUBLIC_LEN,
+            Self::Ecp521 => 132,
             Self::Modp1024 => 128,
             Self::Modp1536 => 192,
             Self::Modp2048 => 256,
@@ -141,10 +140,7 @@ impl Group {
             Self::Curve25519 => curve_key(&agreement::X25519)?,
             Self::Ecp256 => curve_key(&agreement::ECDH_P256)?,
             Self::Ecp384 => curve_key(&agreement::ECDH_P384)?,
-            Self::Ecp521 => {
-                let key = p521::exchange::PrivateKey::generate(random)?;
-                (key.public(), PrivateKey::P521(key))
-            }
+            Self::Ecp521 => curve_key(&agreement::ECDH_P521)?,
             _ => {
                 let exponent = self.exponent(random)?;
                 let public = self.power(None, &exponent)?;
@@ -220,7 +216,6 @@ pub struct KeyPair {
 
 enum PrivateKey {
     Curve(agreement::EphemeralPrivateKey),
-    P521(p521::exchange::PrivateKey),
     Modp(Secret<[u8; 48]>),
 }
 
@@ -249,7 +244,6 @@ impl KeyPair {
         }
         match self.private {
             PrivateKey::Modp(exponent) => self.group.power(Some(peer), &exponent),
-            PrivateKey::P521(key) => key.agree(peer),
             PrivateKey::Curve(key) => {
                 let mut encoded = Vec::with_capacity(peer.len().saturating_add(1));
                 if self.group != Group::Curve25519 {
@@ -272,7 +266,7 @@ impl fmt::Debug for KeyPair {
 }
 
 /// SEC 1 puts this before a point with both coordinates; RFC 5903 §7 does not.
-pub(super) const UNCOMPRESSED: u8 = 4;
+const UNCOMPRESSED: u8 = 4;
 
 fn curve_key(
     algorithm: &'static agreement::Algorithm,
@@ -328,8 +322,61 @@ mod tests {
             refused(group, &one);
             refused(group, &alloc::vec![0xff; group.public_len()]);
         }
-        refused(Group::Ecp256, &[7; 64]);
-        refused(Group::Ecp521, &[7; 132]);
+        for curve in [Group::Ecp256, Group::Ecp384, Group::Ecp521] {
+            let length = curve.public_len();
+            refused(curve, &alloc::vec![7; length]);
+            refused(curve, &alloc::vec![0xff; length]);
+            // The point at infinity, a compressed point, and one with its first octet.
+            refused(curve, &[0]);
+            let point = curve.generate(&random).unwrap().public().to_vec();
+            refused(curve, &[&[2], &point[..length / 2]].concat());
+            refused(curve, &[&[UNCOMPRESSED], &point[..]].concat());
+            let mut beside = point;
+            beside[length - 1] ^= 1;
+            refused(curve, &beside);
+        }
+    }
+
+    /// The point whose x is 0, and the same with the field's prime in place of that: a coordinate is
+    /// below the prime (SEC 1 §2.3.5).
+    #[test]
+    fn coordinates_are_below_the_prime() {
+        let random = SystemRandom::new();
+        let p256 = (
+            Group::Ecp256,
+            &hex!("ffffffff00000001000000000000000000000000ffffffffffffffffffffffff")[..],
+            &hex!("66485c780e2f83d72433bd5d84a06bb6541c2af31dae871728bf856a174f93f4")[..],
+        );
+        let p384 = (
+            Group::Ecp384,
+            &hex!(
+                "fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffe"
+                "ffffffff0000000000000000ffffffff"
+            )[..],
+            &hex!(
+                "c306610fb0ae5a159cf45c06069f22a6c5eb3641c602d42dea2c4b4f75550793"
+                "406d80d2b91ad54f9048bd487af1ade1"
+            )[..],
+        );
+        let mut prime = [0xff; 66];
+        prime[0] = 1;
+        let p521 = (
+            Group::Ecp521,
+            &prime[..],
+            &hex!(
+                "012df13601594a883ef2d935e44bb90bf4d6619b74e52af7552f97769011c071"
+                "9eb439cfab2a88d40fe59a2bed1f43557169a2d0a2ccd280c607b92bbf51ffe0b078"
+            )[..],
+        );
+        for (group, prime, y) in [p256, p384, p521] {
+            let agree = |x: &[u8]| {
+                let key = group.generate(&random).unwrap();
+                key.agree(&[x, y].concat()).err()
+            };
+            assert_eq!(agree(&alloc::vec![0; prime.len()]), None, "{group}");
+            let refused = Some(CryptoError::PublicValue);
+            assert_eq!(agree(prime), refused, "{group}");
+        }
     }
 
     /// Of order 1, 2, 4 and 8, on the curve and on its twist, and what is the same modulo

@@ -4,10 +4,10 @@
 pub mod aead;
 pub mod cert;
 pub mod cipher;
+mod ecdsa;
 pub mod kex;
 pub mod keymat;
 mod modp;
-mod p521;
 pub mod prf;
 mod random;
 mod rsa;
@@ -47,9 +47,3 @@ impl fmt::Display for CryptoError {
 }
 
 impl core::error::Error for CryptoError {}
-
-/// Whether a public key is written in a form in which a point may be: others, which
-/// libraries take, must be refused (RFC 5480 §2.2).
-const fn is_point(public_key: &[u8]) -> bool {
-    matches!(public_key, [2..=4, ..])
-}

@@ -4,8 +4,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
 
-use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::signature::{self, EcdsaKeyPair, Ed25519KeyPair, KeyPair};
+use aws_lc_rs::signature::{self, Ed25519KeyPair, KeyPair};
 use der::asn1::{ObjectIdentifier, OctetStringRef};
 use der::{Encode, Sequence};
 use ring::rand::SecureRandom;
@@ -13,7 +12,7 @@ use rustls_pki_types::PrivateKeyDer;
 use x509_cert::spki::AlgorithmIdentifierRef;
 
 use super::CryptoError;
-use super::p521::signature::{Form, P521SigningKey};
+use super::ecdsa::{Curve, EcdsaSigningKey, Form};
 use super::rsa::RsaSigningKey;
 use super::scheme::{Hash, SignatureScheme};
 use crate::wire::iana::HashAlgorithm;
@@ -34,11 +33,11 @@ pub enum SigningKey {
     /// RSA of 2048 to 4096 bits.
     Rsa(Box<RsaSigningKey>),
     /// ECDSA on P-256.
-    EcdsaP256(EcdsaKeyPair),
+    EcdsaP256(EcdsaSigningKey),
     /// ECDSA on P-384.
-    EcdsaP384(EcdsaKeyPair),
+    EcdsaP384(EcdsaSigningKey),
     /// ECDSA on P-521.
-    EcdsaP521(P521SigningKey),
+    EcdsaP521(EcdsaSigningKey),
     /// Ed25519.
     Ed25519(Ed25519KeyPair),
 }
@@ -66,13 +65,12 @@ impl SigningKey {
     }
 
     fn from_pkcs8(key: &[u8]) -> Result<Self, CryptoError> {
-        let p256 = &signature::ECDSA_P256_SHA256_ASN1_SIGNING;
-        let p384 = &signature::ECDSA_P384_SHA384_ASN1_SIGNING;
+        let ecdsa = |curve| EcdsaSigningKey::from_pkcs8(curve, key);
         let rsa = RsaSigningKey::from_pkcs8(key);
         rsa.map(|rsa| Self::Rsa(Box::new(rsa)))
-            .or_else(|_| EcdsaKeyPair::from_pkcs8(p256, key).map(Self::EcdsaP256))
-            .or_else(|_| EcdsaKeyPair::from_pkcs8(p384, key).map(Self::EcdsaP384))
-            .or_else(|_| P521SigningKey::from_pkcs8(key).map(Self::EcdsaP521))
+            .or_else(|_| ecdsa(Curve::P256).map(Self::EcdsaP256))
+            .or_else(|_| ecdsa(Curve::P384).map(Self::EcdsaP384))
+            .or_else(|_| ecdsa(Curve::P521).map(Self::EcdsaP521))
             .or_else(|_| Ed25519KeyPair::from_pkcs8_maybe_unchecked(key).map(Self::Ed25519))
             .map_err(|_| CryptoError::PrivateKey)
     }
@@ -82,8 +80,7 @@ impl SigningKey {
     pub fn public_key(&self) -> &[u8] {
         match self {
             Self::Rsa(key) => key.public_key(),
-            Self::EcdsaP256(key) | Self::EcdsaP384(key) => key.public_key().as_ref(),
-            Self::EcdsaP521(key) => key.public_key(),
+            Self::EcdsaP256(key) | Self::EcdsaP384(key) | Self::EcdsaP521(key) => key.public_key(),
             Self::Ed25519(key) => key.public_key().as_ref(),
         }
     }
@@ -120,7 +117,7 @@ impl SigningKey {
         }
     }
 
-    /// Signs `message`; aws-lc takes randomness of its own, the others `random`.
+    /// Signs `message`. RSA with SHA-1 takes its randomness of `random`, all others of aws-lc's own source.
     ///
     /// # Errors
     /// [`CryptoError::PrivateKey`] if `scheme` is not one this key can do, and
@@ -150,32 +147,13 @@ impl SigningKey {
             }
             (Self::Rsa(key), SignatureScheme::RsaSha1) => key.sign_sha1(message, random),
             (Self::EcdsaP256(key), SignatureScheme::Ecdsa(Hash::Sha256))
-            | (Self::EcdsaP384(key), SignatureScheme::Ecdsa(Hash::Sha384)) => key
-                .sign(&SystemRandom::new(), message)
-                .map(|signature| signature.as_ref().to_vec())
-                .map_err(|_| CryptoError::Random),
-            (Self::EcdsaP256(key), SignatureScheme::EcdsaP256) => {
-                let signature = key
-                    .sign(&SystemRandom::new(), message)
-                    .map_err(|_| CryptoError::Random)?;
-                p256::ecdsa::Signature::from_der(signature.as_ref())
-                    .map(|signature| signature.to_bytes().to_vec())
-                    .map_err(|_| CryptoError::PrivateKey)
+            | (Self::EcdsaP384(key), SignatureScheme::Ecdsa(Hash::Sha384))
+            | (Self::EcdsaP521(key), SignatureScheme::Ecdsa(Hash::Sha512)) => {
+                key.sign(Form::Der, message)
             }
-            (Self::EcdsaP384(key), SignatureScheme::EcdsaP384) => {
-                let signature = key
-                    .sign(&SystemRandom::new(), message)
-                    .map_err(|_| CryptoError::Random)?;
-                p384::ecdsa::Signature::from_der(signature.as_ref())
-                    .map(|signature| signature.to_bytes().to_vec())
-                    .map_err(|_| CryptoError::PrivateKey)
-            }
-            (Self::EcdsaP521(key), SignatureScheme::Ecdsa(Hash::Sha512)) => {
-                key.sign(Form::Der, message, random)
-            }
-            (Self::EcdsaP521(key), SignatureScheme::EcdsaP521) => {
-                key.sign(Form::Fixed, message, random)
-            }
+            (Self::EcdsaP256(key), SignatureScheme::EcdsaP256)
+            | (Self::EcdsaP384(key), SignatureScheme::EcdsaP384)
+            | (Self::EcdsaP521(key), SignatureScheme::EcdsaP521) => key.sign(Form::Fixed, message),
             (Self::Ed25519(key), SignatureScheme::Ed25519) => {
                 Ok(key.sign(message).as_ref().to_vec())
             }

@@ -4,7 +4,7 @@
 //! takes it and returns the next; what is refused hands it back.
 
 mod auth;
-mod channel;
+pub(crate) mod channel;
 mod child;
 mod closing;
 mod command;

@@ -3,6 +3,7 @@
 mod handshakes;
 mod kex;
 mod messages;
+mod parts;
 mod protection;
 mod signatures;
 
@@ -17,6 +18,7 @@ const MESSAGE_LEN: usize = 1200;
 pub fn all() -> impl Iterator<Item = Case> {
     let groups = [
         messages::cases,
+        parts::cases,
         handshakes::parts,
         protection::cases,
         kex::cases,

@@ -1,19 +1,16 @@
 //! Signatures that certificates verify.
 
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, RSA_PKCS1_2048_8192_SHA1_FOR_LEGACY_USE_ONLY,
-    UnparsedPublicKey,
+    ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ECDSA_P521_SHA512_FIXED,
+    RSA_PKCS1_2048_8192_SHA1_FOR_LEGACY_USE_ONLY, UnparsedPublicKey,
 };
-use p256::ecdsa::signature::hazmat::PrehashVerifier;
-use ring::digest::{SHA512, digest};
 use rustls_pki_types::{
     AlgorithmIdentifier, InvalidSignature, SignatureVerificationAlgorithm, alg_id,
 };
 use webpki::{EndEntityCert, aws_lc_rs as algorithm};
 
 use super::{CredentialError, Credentials};
-use crate::crypto::is_point;
-use crate::crypto::p521::signature::{EcdsaP521, Form};
+use crate::crypto::ecdsa::Curve;
 use crate::crypto::scheme::{Hash, SignatureScheme};
 
 /// A scheme does not tell the curve: each algorithm is tried until one goes
@@ -44,7 +41,7 @@ pub(super) static OF_CERTIFICATES: [Algorithm; 15] = [
     algorithm::ECDSA_P256_SHA384,
     algorithm::ECDSA_P384_SHA256,
     algorithm::ECDSA_P384_SHA384,
-    &EcdsaP521(Form::Der),
+    algorithm::ECDSA_P521_SHA512,
     algorithm::ED25519,
     algorithm::RSA_PKCS1_2048_8192_SHA256,
     algorithm::RSA_PKCS1_2048_8192_SHA384,
@@ -80,14 +77,14 @@ fn algorithms(scheme: SignatureScheme) -> impl Iterator<Item = Algorithm> {
             two(algorithm::ECDSA_P256_SHA384, algorithm::ECDSA_P384_SHA384)
         }
         SignatureScheme::Ecdsa(Hash::Sha512) => [
-            Some(&EcdsaSha512::P256),
-            Some(&EcdsaSha512::P384),
-            Some(&EcdsaP521(Form::Der)),
+            Some(algorithm::ECDSA_P256_SHA512),
+            Some(algorithm::ECDSA_P384_SHA512),
+            Some(algorithm::ECDSA_P521_SHA512),
         ],
         SignatureScheme::Ed25519 => one(algorithm::ED25519),
-        SignatureScheme::EcdsaP256 => one(&EcdsaFixed::P256),
-        SignatureScheme::EcdsaP384 => one(&EcdsaFixed::P384),
-        SignatureScheme::EcdsaP521 => one(&EcdsaP521(Form::Fixed)),
+        SignatureScheme::EcdsaP256 => one(&EcdsaFixed(Curve::P256)),
+        SignatureScheme::EcdsaP384 => one(&EcdsaFixed(Curve::P384)),
+        SignatureScheme::EcdsaP521 => one(&EcdsaFixed(Curve::P521)),
         SignatureScheme::RsaSha1 => one(&RsaSha1),
     };
     algorithms.into_iter().flatten()
@@ -121,10 +118,7 @@ impl SignatureVerificationAlgorithm for RsaSha1 {
 
 /// ECDSA with the hash that is as long as the curve, as two numbers (RFC 4754 §7).
 #[derive(Debug)]
-enum EcdsaFixed {
-    P256,
-    P384,
-}
+struct EcdsaFixed(Curve);
 
 impl SignatureVerificationAlgorithm for EcdsaFixed {
     fn verify_signature(
@@ -133,9 +127,10 @@ impl SignatureVerificationAlgorithm for EcdsaFixed {
         message: &[u8],
         signature: &[u8],
     ) -> Result<(), InvalidSignature> {
-        let algorithm = match self {
-            Self::P256 => &ECDSA_P256_SHA256_FIXED,
-            Self::P384 => &ECDSA_P384_SHA384_FIXED,
+        let algorithm = match self.0 {
+            Curve::P256 => &ECDSA_P256_SHA256_FIXED,
+            Curve::P384 => &ECDSA_P384_SHA384_FIXED,
+            Curve::P521 => &ECDSA_P521_SHA512_FIXED,
         };
         if !is_point(public_key) {
             return Err(InvalidSignature);
@@ -146,64 +141,26 @@ impl SignatureVerificationAlgorithm for EcdsaFixed {
     }
 
     fn public_key_alg_id(&self) -> AlgorithmIdentifier {
-        match self {
-            Self::P256 => alg_id::ECDSA_P256,
-            Self::P384 => alg_id::ECDSA_P384,
+        match self.0 {
+            Curve::P256 => alg_id::ECDSA_P256,
+            Curve::P384 => alg_id::ECDSA_P384,
+            Curve::P521 => alg_id::ECDSA_P521,
         }
     }
 
     fn signature_alg_id(&self) -> AlgorithmIdentifier {
-        match self {
-            Self::P256 => alg_id::ECDSA_SHA256,
-            Self::P384 => alg_id::ECDSA_SHA384,
+        match self.0 {
+            Curve::P256 => alg_id::ECDSA_SHA256,
+            Curve::P384 => alg_id::ECDSA_SHA384,
+            Curve::P521 => alg_id::ECDSA_SHA512,
         }
     }
 }
 
-/// ECDSA of a SHA-512 hash: RFC 7427 lets a peer join any hash with any curve.
-#[derive(Debug)]
-enum EcdsaSha512 {
-    P256,
-    P384,
-}
-
-impl SignatureVerificationAlgorithm for EcdsaSha512 {
-    fn verify_signature(
-        &self,
-        public_key: &[u8],
-        message: &[u8],
-        signature: &[u8],
-    ) -> Result<(), InvalidSignature> {
-        if !is_point(public_key) {
-            return Err(InvalidSignature);
-        }
-        let hash = digest(&SHA512, message);
-        match self {
-            Self::P256 => p256::ecdsa::VerifyingKey::from_sec1_bytes(public_key)
-                .and_then(|key| {
-                    let signature = p256::ecdsa::Signature::from_der(signature)?;
-                    key.verify_prehash(hash.as_ref(), &signature)
-                })
-                .map_err(|_| InvalidSignature),
-            Self::P384 => p384::ecdsa::VerifyingKey::from_sec1_bytes(public_key)
-                .and_then(|key| {
-                    let signature = p384::ecdsa::Signature::from_der(signature)?;
-                    key.verify_prehash(hash.as_ref(), &signature)
-                })
-                .map_err(|_| InvalidSignature),
-        }
-    }
-
-    fn public_key_alg_id(&self) -> AlgorithmIdentifier {
-        match self {
-            Self::P256 => alg_id::ECDSA_P256,
-            Self::P384 => alg_id::ECDSA_P384,
-        }
-    }
-
-    fn signature_alg_id(&self) -> AlgorithmIdentifier {
-        alg_id::ECDSA_SHA512
-    }
+/// Whether a public key is written in a form in which a point may be: aws-lc takes others,
+/// which must be refused (RFC 5480 §2.2).
+const fn is_point(public_key: &[u8]) -> bool {
+    matches!(public_key, [2..=4, ..])
 }
 
 #[cfg(test)]
@@ -230,9 +187,9 @@ mod tests {
     fn keys_are_compressed_or_uncompressed() {
         let random = aws_lc_rs::rand::SystemRandom::new();
         let rows: [(Algorithm, _); 3] = [
-            (&EcdsaFixed::P256, &ECDSA_P256_SHA256_FIXED_SIGNING),
-            (&EcdsaFixed::P384, &ECDSA_P384_SHA384_FIXED_SIGNING),
-            (&EcdsaP521(Form::Fixed), &ECDSA_P521_SHA512_FIXED_SIGNING),
+            (&EcdsaFixed(Curve::P256), &ECDSA_P256_SHA256_FIXED_SIGNING),
+            (&EcdsaFixed(Curve::P384), &ECDSA_P384_SHA384_FIXED_SIGNING),
+            (&EcdsaFixed(Curve::P521), &ECDSA_P521_SHA512_FIXED_SIGNING),
         ];
         for (algorithm, signing) in rows {
             let key = EcdsaKeyPair::generate(signing).unwrap();
@@ -243,11 +200,21 @@ mod tests {
                 |key: &[u8]| algorithm.verify_signature(key, b"octets", signature.as_ref());
             assert!(verify(public).is_ok());
             assert!(verify(&form(2 | odd, public, 1)).is_ok());
+            let mut beside = public.to_vec();
+            *beside.last_mut().unwrap() ^= 2;
             let refused = [
                 form(6 | odd, public, 2),
                 form(5, public, 1),
                 form(0, public, 0),
                 Vec::new(),
+                // Not on the curve, too large for its field, too short and too long.
+                beside,
+                [&[4], &alloc::vec![0; public.len() - 1][..]].concat(),
+                [&[2], &alloc::vec![0xff; public.len() / 2][..]].concat(),
+                public[..public.len() - 1].to_vec(),
+                [public, &[0]].concat(),
+                // In the structure that it has in a certificate, without the rest.
+                [&[0x30, 0x81, 0x9b], public].concat(),
             ];
             for key in refused {
                 assert!(verify(&key).is_err(), "{algorithm:?} {key:02x?}");

@@ -5,6 +5,7 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use bytes::Bytes;
+use rand_core::CryptoRng;
 
 use super::Channel;
 use crate::fragment::{Cut, cut};
@@ -20,7 +21,7 @@ use crate::wire::sk::{Encrypted, FRAGMENT_LEN, FragmentNumber};
 use crate::wire::writer::Chain;
 
 impl Channel {
-    pub(super) const fn header(
+    pub(crate) const fn header(
         &self,
         exchange: ExchangeType,
         id: MessageId,
@@ -45,7 +46,7 @@ impl Channel {
         path: &Path,
     ) -> Box<Sent> {
         let datagram_len = self.fragmentation.datagram_len;
-        let datagrams = self.seal(cx, header, payloads, path, datagram_len);
+        let datagrams = self.seal(cx.entropy, header, payloads, path, datagram_len);
         // Even a message that went out whole may be too long for the path.
         let length = datagrams.iter().map(Bytes::len).max().unwrap_or_default();
         let long = length.saturating_add(path.overhead()) > usize::from(DATAGRAM_LEN_MIN);
@@ -63,7 +64,7 @@ impl Channel {
         slot: Option<ReplySlot>,
     ) {
         let header = sent.header;
-        let recut = |sealed: &[Bytes]| self.recut(cx, header, sealed, path);
+        let recut = |sealed: &[Bytes]| self.recut(cx.entropy, header, sealed, path);
         let datagrams = sent.repeat(path.overhead(), recut);
         self.transmit(cx, path, slot, datagrams);
     }
@@ -72,14 +73,14 @@ impl Channel {
     /// a message: it takes a second time the room, and few are ever cut anew.
     fn recut(
         &mut self,
-        cx: &mut Context<'_>,
+        entropy: &mut (dyn CryptoRng + Send),
         header: Header,
         datagrams: &[Bytes],
         path: &Path,
     ) -> Vec<Bytes> {
         let payloads = self.unseal(datagrams);
         payloads.map_or_else(Vec::new, |payloads| {
-            self.seal(cx, header, &payloads, path, DATAGRAM_LEN_MIN)
+            self.seal(entropy, header, &payloads, path, DATAGRAM_LEN_MIN)
         })
     }
 
@@ -102,9 +103,9 @@ impl Channel {
     }
 
     /// One SK payload, or as many SKF payloads as it takes.
-    pub(super) fn seal(
+    pub(crate) fn seal(
         &mut self,
-        cx: &mut Context<'_>,
+        entropy: &mut (dyn CryptoRng + Send),
         header: Header,
         payloads: &Chain,
         path: &Path,
@@ -114,7 +115,7 @@ impl Channel {
         let part = match cut(payloads.octets.len(), cipher, path, datagram_len) {
             Cut::Fragments(part) if self.fragmentation.negotiated => part,
             _ => {
-                let whole = self.seal_one(cx, header, payloads.first, None, &payloads.octets);
+                let whole = self.seal_one(entropy, header, payloads.first, None, &payloads.octets);
                 return Vec::from_iter(whole);
             }
         };
@@ -127,7 +128,7 @@ impl Channel {
                 PayloadType::NONE
             };
             let fragment = Some(FragmentNumber { number, total });
-            self.seal_one(cx, header, first, fragment, part)
+            self.seal_one(entropy, header, first, fragment, part)
         });
         fragments.collect()
     }
@@ -135,7 +136,7 @@ impl Channel {
     /// One SK or SKF payload behind its header; nothing when the key is worn out.
     fn seal_one(
         &mut self,
-        cx: &mut Context<'_>,
+        entropy: &mut (dyn CryptoRng + Send),
         mut header: Header,
         first: PayloadType,
         fragment: Option<FragmentNumber>,
@@ -160,10 +161,7 @@ impl Channel {
             message.extend_from_slice(&number.to_be_bytes());
             message.extend_from_slice(&total.to_be_bytes());
         }
-        self.keys
-            .seal
-            .seal(&mut message, plaintext, cx.entropy)
-            .ok()?;
+        self.keys.seal.seal(&mut message, plaintext, entropy).ok()?;
         Some(message.into())
     }
 

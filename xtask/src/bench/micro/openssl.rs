@@ -36,7 +36,7 @@ pub(super) enum Measured {
 use Measured::{Agree, Decrypt, Encrypt, Hmac, Sign, Verify};
 
 /// Our operations and OpenSSL's. Of a chain we verify two certificates and what its owner has signed.
-const RIVALS: [(&str, &[(Measured, u32)]); 42] = [
+const RIVALS: [(&str, &[(Measured, u32)]); 43] = [
     ("agree/x25519", &[(Agree("ecdhx25519"), 1)]),
     ("agree/ecp256", &[(Agree("ecdhp256"), 1)]),
     ("agree/ecp384", &[(Agree("ecdhp384"), 1)]),
@@ -58,6 +58,7 @@ const RIVALS: [(&str, &[(Measured, u32)]); 42] = [
     ("verify-chain/rsa-4096", &[(Verify("rsa4096"), 3)]),
     ("verify-chain/ecdsa-p256", &[(Verify("ecdsap256"), 3)]),
     ("verify-chain/ecdsa-p384", &[(Verify("ecdsap384"), 3)]),
+    ("verify-chain/ecdsa-p521", &[(Verify("ecdsap521"), 3)]),
     ("verify-chain/ed25519", &[(Verify("ed25519"), 3)]),
     ("seal/aes128-gcm16", &[(Encrypt("aes-128-gcm"), 1)]),
     ("open/aes128-gcm16", &[(Decrypt("aes-128-gcm"), 1)]),
