@@ -375,8 +375,7 @@ impl Gateway {
         count(of(&self.stats()), name)
     }
 
-    /// What a command of the CLI says, whatever that is.
-    pub fn output(&self, arguments: &[&str]) -> Output {
+    fn output(&self, arguments: &[&str]) -> Output {
         let mut ikexdp: Command = command(&self.program.to_string_lossy());
         ikexdp.args(arguments);
         self.namespace.output(ikexdp)

@@ -12,14 +12,13 @@ use nix::ifaddrs::getifaddrs;
 
 use super::amount::age;
 use super::pages::{json, pages};
-use super::sas;
 use super::table::Table;
 use super::{CliError, Daemon, Query};
 use crate::config;
 use crate::control::{PREFIXES_MAX, Request, call};
 use crate::listed::Listed;
 use crate::prefix::canonical;
-use crate::view::{ListedPrefix, Listing, Relisted, Sa};
+use crate::view::{ListedPrefix, Listing, Relisted};
 
 /// What to list, and for how long.
 #[derive(Args, Debug)]
@@ -68,49 +67,7 @@ pub(super) fn list(
     for caution in relisted.caution.into_iter().chain(cautions) {
         writeln!(io::stderr(), "warning: {caution}")?;
     }
-    if listing == Listing::Blocked {
-        let mut up = Up::default();
-        for page in sas::pages(&which.daemon.socket) {
-            up.count(&prefixes, &page?);
-        }
-        if let Some(caution) = up.caution() {
-            writeln!(io::stderr(), "warning: {caution}")?;
-        }
-    }
     Ok(())
-}
-
-/// IKE SAs that a prefix has which is blocked from now on.
-#[derive(Debug, Default)]
-struct Up {
-    sas: usize,
-    /// One of the prefixes that have any.
-    prefix: Option<IpNet>,
-}
-
-impl Up {
-    fn count(&mut self, prefixes: &[IpNet], sas: &[Sa]) {
-        for sa in sas {
-            let of = |prefix: &&IpNet| prefix.contains(&sa.remote.ip());
-            if let Some(prefix) = prefixes.iter().find(of) {
-                self.sas = self.sas.saturating_add(1);
-                self.prefix.get_or_insert(*prefix);
-            }
-        }
-    }
-
-    /// Who blocks a client wants it gone, mostly.
-    fn caution(&self) -> Option<String> {
-        let prefix = self.prefix?;
-        let number = match self.sas {
-            1 => "an IKE SA is up there, and its ESP goes on".to_owned(),
-            count => format!("{count} IKE SAs are up there, and their ESP goes on"),
-        };
-        Some(format!(
-            "{number}; hint: `ikexdp sas --address {prefix}` shows what there is, `ikexdp terminate ID` ends it, \
-             at once if the client can answer: after `ikexdp unlist {prefix}`"
-        ))
-    }
 }
 
 /// Has the daemon withdraw what was listed by command.
