@@ -121,7 +121,7 @@ fn nothing_is_left_for_later() {
 fn the_engine_is_opened_to_be_measured_alone() {
     let asking: Vec<String> = files(&["Cargo.toml"])
         .into_iter()
-        .filter(|(_, text)| text.contains("\"measure\""))
+        .filter(|(_, text)| text.contains("measure\""))
         .map(|(file, _)| file)
         .collect();
     assert_eq!(asking, ["tests/micro/Cargo.toml"]);

@@ -228,6 +228,15 @@ impl Jobs {
         done.try_recv().ok()
     }
 
+    /// Whether so many were handed in that they should be begun before the turn ends.
+    #[must_use]
+    pub const fn is_pressing(&self) -> bool {
+        self.in_order.is_pressing()
+            || self.computing.is_pressing()
+            || self.eap.is_pressing()
+            || self.remote.is_pressing()
+    }
+
     /// Has what was handed in begun.
     pub fn flush(&mut self) {
         self.in_order.flush();
@@ -305,10 +314,13 @@ impl<J: Send + 'static, R: Send + 'static> JobPool<J, R> {
         }
         self.out = self.out.saturating_add(1);
         self.fresh.push((id, job));
-        if self.fresh.len() >= TOGETHER {
-            self.flush();
-        }
         Ok(())
+    }
+
+    /// Whether so many were handed in that they should not wait for the end of the turn.
+    #[must_use]
+    pub const fn is_pressing(&self) -> bool {
+        self.fresh.len() >= TOGETHER
     }
 
     /// Passes on what was handed in.

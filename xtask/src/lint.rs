@@ -15,6 +15,8 @@ pub(crate) fn everything() -> Result<()> {
     setup::for_lint()?;
     run(cargo().args(words("fmt --all --check")))?;
     run(cargo().args(words("clippy --locked --all-targets -- --deny warnings")))?;
+    // As it is shipped: above, `tests/micro` opens parts of the engine for all.
+    run(cargo().args(words("clippy --locked --package ikexdp -- --deny warnings")))?;
     let compiler = Compiler::find().context("setup has just found a compiler")?;
     // A directory of its own: what is in `target` is another compiler's.
     let package = "--locked --package ikexdp-ebpf --target-dir target/bpf -- --deny warnings";

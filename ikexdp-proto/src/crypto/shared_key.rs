@@ -14,8 +14,16 @@ use crate::types::Secret;
 /// opens nothing but IKEv2. Clones share it.
 #[derive(Clone, Debug)]
 pub struct SharedKey {
-    /// In the order of [`Prf::ALL`].
-    padded: Arc<[Secret<Vec<u8>>; Prf::ALL.len()]>,
+    padded: Arc<Padded>,
+}
+
+/// By each function.
+#[derive(Debug)]
+struct Padded {
+    sha2_256: Secret<Vec<u8>>,
+    sha2_384: Secret<Vec<u8>>,
+    sha2_512: Secret<Vec<u8>>,
+    sha1: Secret<Vec<u8>>,
 }
 
 /// What a key is padded with, 17 octets without an end.
@@ -26,15 +34,24 @@ impl SharedKey {
     #[must_use]
     pub fn new(key: &[u8]) -> Self {
         Self {
-            padded: Arc::new(Prf::ALL.map(|prf| pad(prf, key))),
+            padded: Arc::new(Padded {
+                sha2_256: pad(Prf::HmacSha2_256, key),
+                sha2_384: pad(Prf::HmacSha2_384, key),
+                sha2_512: pad(Prf::HmacSha2_512, key),
+                sha1: pad(Prf::HmacSha1, key),
+            }),
         }
     }
 
     /// The key as `prf` takes it.
     pub(super) fn padded(&self, prf: Prf) -> &[u8] {
-        let mut all = Prf::ALL.iter().zip(&*self.padded);
-        all.find(|(it, _)| **it == prf)
-            .map_or(&[], |(_, padded)| padded.expose())
+        let padded = match prf {
+            Prf::HmacSha2_256 => &self.padded.sha2_256,
+            Prf::HmacSha2_384 => &self.padded.sha2_384,
+            Prf::HmacSha2_512 => &self.padded.sha2_512,
+            Prf::HmacSha1 => &self.padded.sha1,
+        };
+        padded.expose()
     }
 }
 
@@ -45,8 +62,8 @@ pub(super) fn pad(prf: Prf, key: &[u8]) -> Secret<Vec<u8>> {
 
 impl PartialEq for SharedKey {
     fn eq(&self, other: &Self) -> bool {
-        let mut pairs = self.padded.iter().zip(&*other.padded);
-        pairs.all(|(one, other)| one.expose().ct_eq(other.expose()).into())
+        let mut all = Prf::ALL.into_iter();
+        all.all(|prf| self.padded(prf).ct_eq(other.padded(prf)).into())
     }
 }
 

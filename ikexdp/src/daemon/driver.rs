@@ -35,7 +35,7 @@ pub(super) struct Driver {
     pub(super) clock: Clock,
     pub(super) engine: Endpoint,
     pub(super) sockets: Rc<Sockets>,
-    /// What leaves by them at the end of the turn.
+    /// What leaves by them together.
     pub(super) outbox: Outbox,
     pub(super) fast_path: Option<FastPath>,
     pub(super) shield: Shield,
@@ -106,6 +106,9 @@ impl Driver {
             Some(Settled::Evicted) => self.metrics.count(Metric::FrameEvicted),
             Some(Settled::Free) | None => {}
         }
+        if self.jobs.is_pressing() {
+            self.release();
+        }
     }
 
     /// Keeps XDP in step with the engine, which hears what XDP has done in its place. Says
@@ -121,18 +124,25 @@ impl Driver {
         self.shield.tend(now, &self.engine, program)
     }
 
-    /// Ends a turn of the loop.
-    pub(super) fn flush(&mut self) {
-        self.jobs.flush();
-        self.send(self.clock.now());
-        self.guard();
-        let changes = self.engine.assignment_changes();
-        self.leases.look(self.clock.now(), changes);
+    /// Has leave what waits for others to go with it, and then jobs begin: an answer is out before what follows
+    /// it, as the outbound half of a CHILD SA does.
+    pub(super) fn release(&mut self) {
+        let now = self.clock.now();
+        self.send(now);
         let flushed = self.fast_path.as_mut().map(FastPath::flush);
         if let Some(Err(error)) = flushed {
             self.metrics.count(Metric::FrameSendFailed);
-            self.journal.flush_failed(self.clock.now(), &error);
+            self.journal.flush_failed(now, &error);
         }
+        self.jobs.flush();
+    }
+
+    /// Ends a turn of the loop.
+    pub(super) fn flush(&mut self) {
+        self.release();
+        self.guard();
+        let changes = self.engine.assignment_changes();
+        self.leases.look(self.clock.now(), changes);
     }
 
     /// Takes what the kernel says of CHILD SAs.
@@ -243,6 +253,9 @@ impl Driver {
         let now = self.clock.now();
         self.engine.handle(now, input);
         self.conclude(now);
+        if self.jobs.is_pressing() {
+            self.release();
+        }
     }
 
     /// Does what the engine says to the input it was just given. Says whether a
@@ -333,7 +346,7 @@ impl Driver {
         self.post(now, datagram);
     }
 
-    /// Has a datagram leave at the end of the turn, or with those before it if that many wait.
+    /// Has a datagram leave with others, at [`Self::release`] or as soon as enough wait.
     fn post(&mut self, now: Instant, datagram: Outgoing) {
         if self.outbox.push(datagram) {
             self.send(now);

@@ -119,6 +119,8 @@ impl PacketLoop {
             for event in events.iter().take(ready) {
                 self.read(Source::from(event.data()));
             }
+            // Peers do not wait for timers and orders.
+            self.driver.release();
             self.driver.timeout();
             self.desk.serve(&mut self.driver);
             self.driver.flush();

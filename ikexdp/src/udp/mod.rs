@@ -218,8 +218,7 @@ impl Sockets {
         mut told: impl FnMut(&Outgoing, Result<(), SendError>),
     ) {
         let leave_alike = |one: &Outgoing, other: &Outgoing| {
-            let place = |it: &Outgoing| (it.path.local.is_ipv4(), it.path.local.port());
-            place(one) == place(other) && one.may_fragment == other.may_fragment
+            one.place() == other.place() && one.may_fragment == other.may_fragment
         };
         for alike in datagrams.chunk_by(leave_alike) {
             let Some(first) = alike.first() else { continue };

@@ -7,7 +7,7 @@ use super::{KEEPALIVE, MARKER, SendError, Sockets};
 
 /// Datagrams that wait at most: enough to make the cost of a call small, few enough that the first
 /// does not wait long for the last.
-const WAITING_MAX: usize = 16;
+const WAITING_MAX: usize = 8;
 
 /// A datagram on its way out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +53,11 @@ impl Outgoing {
         matches!(self.content, Content::Keepalive)
     }
 
+    /// Which socket it leaves by.
+    pub(super) const fn place(&self) -> (bool, u16) {
+        (self.path.local.is_ipv4(), self.path.local.port())
+    }
+
     /// Octets of the IP datagram.
     #[must_use]
     pub fn datagram_len(&self) -> usize {
@@ -95,8 +100,10 @@ impl Outbox {
         self.waiting.len() >= WAITING_MAX
     }
 
-    /// Sends what waits, in its order, and says of each what became of it.
+    /// Sends what waits, in its order for each path, and says of each what became of it.
     pub fn send(&mut self, sockets: &Sockets, told: impl FnMut(&Outgoing, Result<(), SendError>)) {
+        // A system call is for one socket.
+        self.waiting.sort_by_key(Outgoing::place);
         sockets.send_all(&self.waiting, told);
         self.waiting.clear();
     }

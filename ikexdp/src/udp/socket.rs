@@ -1,5 +1,6 @@
 //! One socket.
 
+use std::cell::Cell;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
@@ -24,6 +25,8 @@ pub struct Socket {
     pub(super) local: SocketAddr,
     /// Whether four zero octets precede each IKE message.
     pub(super) marker: bool,
+    /// Whether the kernel fragments what leaves by it.
+    fragments: Cell<bool>,
 }
 
 impl Socket {
@@ -61,7 +64,12 @@ impl Socket {
             bind_to(&fd, address)?;
         }
         let local = local_address(&fd).unwrap_or(address);
-        let socket = Self { fd, local, marker };
+        let socket = Self {
+            fd,
+            local,
+            marker,
+            fragments: Cell::new(false),
+        };
         options::set_fragmentation(&socket, false).map_err(refused("set Don't Fragment"))?;
         Ok(socket)
     }
@@ -73,17 +81,15 @@ impl Socket {
         may_fragment: bool,
         told: &mut impl FnMut(&Outgoing, Result<(), SendError>),
     ) {
-        if !may_fragment {
-            return self.send_each(datagrams, told);
-        }
-        // One thread sends, so that no other datagram leaves in between.
-        if let Err(error) = options::set_fragmentation(self, true) {
-            let refused = SendError::Refused(error);
-            return datagrams.iter().for_each(|it| told(it, Err(refused)));
+        // It stays as it is until others leave: one thread sends.
+        if self.fragments.get() != may_fragment {
+            if let Err(error) = options::set_fragmentation(self, may_fragment) {
+                let refused = SendError::Refused(error);
+                return datagrams.iter().for_each(|it| told(it, Err(refused)));
+            }
+            self.fragments.set(may_fragment);
         }
         self.send_each(datagrams, told);
-        // What the kernel let us change a moment ago it lets us change back.
-        let _ = options::set_fragmentation(self, false);
     }
 
     fn send_each(
