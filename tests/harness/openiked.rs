@@ -1,7 +1,7 @@
 //! OpenIKED, as a client of the gateway or in its place. It needs ESP in the kernel.
 //!
 //! On Linux it speaks to the kernel by PF_KEY alone, which has neither AES-GCM nor HMAC-SHA2-256 with 128
-//! bits: its ESP is AES-CBC with HMAC-SHA2-512.
+//! bits: its ESP is AES-CBC with a longer HMAC.
 
 use std::{fs, net::IpAddr, process::Stdio, time::Duration};
 
@@ -52,7 +52,6 @@ impl Openiked {
         let any = if client.is_ipv4() { "0.0.0.0" } else { "::" };
         let policy = format!(
             "active esp from dynamic to {any}/0 local {client} peer {gateway} \
-             childsa enc aes-256 auth hmac-sha2-512 \
              srcid {CLIENT} dstid {GATEWAY} psk \"{SECRET}\" request address {any}"
         );
         Self::launch(namespace, &policy)
