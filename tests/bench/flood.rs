@@ -126,7 +126,7 @@ fn round(responder: Responder, ikexdp: &Path, flood: Option<(Kind, u64)>) -> Rou
     let attacker = Attacker::join(&lab, V4.gateway);
     let running = start(responder, ikexdp, &lab.gateway);
     let crowd = Crowd::gather(&lab);
-    let pid = running.pid();
+    let pid = running.pids()[0];
     pin(&lab.gateway, pid);
     let flood = flood.map(|(kind, rate)| attacker.flood(kind, rate));
     thread::sleep(HEAD_START);
@@ -174,7 +174,7 @@ fn start(responder: Responder, ikexdp: &Path, namespace: &Namespace) -> Running 
 fn absorbed_by(running: &Running) -> u64 {
     match running {
         Running::Ikexdp(gateway) => absorbed(&gateway.stats().xdp),
-        Running::Strongswan(_) | Running::Libreswan(_) => 0,
+        Running::Strongswan(_) | Running::Libreswan(_) | Running::Openiked(_) => 0,
     }
 }
 

@@ -40,6 +40,7 @@ pub mod lab;
 pub mod libreswan;
 pub mod namespace;
 pub mod net;
+pub mod openiked;
 pub mod packet;
 pub mod parties;
 pub mod patience;

@@ -5,6 +5,7 @@ use harness::{
     gateway::{Gateway, Setup},
     lab::Lab,
     libreswan::Libreswan,
+    openiked::Openiked,
     xfrm,
 };
 
@@ -26,8 +27,14 @@ pub(crate) fn wait_for_sas(lab: &Lab, count: usize) {
 
 /// A daemon whose kernel has loaded everything: that takes seconds here, and clients are impatient.
 fn start(lab: &Lab) -> Gateway {
+    start_with(lab, "")
+}
+
+/// The same with further lines of `[gateway]`.
+fn start_with(lab: &Lab, gateway: &'static str) -> Gateway {
     let setup = Setup {
         data_plane: "xfrm",
+        gateway,
         tables: "[log]\nlevel = \"debug\"",
         ..Setup::new(Credentials::gateway_psk(SECRET))
     };
@@ -79,6 +86,24 @@ fn a_client_of_another_make_has_a_tunnel_until_it_goes() {
         client.stop();
         wait_for_sas(&lab, 0);
         assert_eq!(xfrm::states(&lab.client), []);
+    }
+}
+
+/// OpenIKED has no AES-GCM for ESP on Linux, and asks for traffic of the address that it is yet to be given by
+/// the unspecified one.
+#[test]
+#[ignore = "needs ESP in the kernel"]
+fn openiked_has_a_tunnel_until_it_goes() {
+    let lab = lab();
+    let gateway = start_with(&lab, "algorithms = \"compatible\"");
+    for tunnel in Tunnel::ALL {
+        tunnel.set_path(&lab);
+        let client = Openiked::start(&lab.client, tunnel.ends);
+        client.wait_until_established();
+        tunnel.is_installed(&lab, &gateway);
+        tunnel.pings_from(&lab, gateway.sas()[0].addresses[0]);
+        client.stop();
+        wait_for_sas(&lab, 0);
     }
 }
 

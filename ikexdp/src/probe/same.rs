@@ -6,7 +6,7 @@
 //! ```text
 //! the same IKE_SA_INIT request again, on 4500    who has answered it before repeats the response, octet
 //!                                                for octet (RFC 7296 §2.1); another makes an SA of its own.
-//!                                                Libreswan repeats it from port 500, where it was before
+//!                                                Libreswan and OpenIKED repeat it from port 500
 //! IKE_AUTH under these SPIs, sealed by nobody    who has the SA is silent; who has not may answer
 //!                                                INVALID_IKE_SPI (§1.5), and for SPIs of nobody as well
 //! ```

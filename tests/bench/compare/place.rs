@@ -28,6 +28,7 @@ impl Place {
             Self::Guest => &[
                 Responder::Strongswan,
                 Responder::Libreswan,
+                Responder::Openiked,
                 Responder::Udp,
                 Responder::Xdp,
             ],

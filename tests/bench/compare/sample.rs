@@ -39,10 +39,10 @@ pub(super) fn handshakes(
     let running = stand.start(responder, case, pki);
     // Code and memory are there then.
     let (warm_up, handshakes) = stand.place.handshakes(case);
-    stand.connect(warm_up, 0);
+    stand.connect(responder, warm_up, 0);
     thread::sleep(PAUSE);
     let before = running.used();
-    let phase = stand.connect(handshakes, 1);
+    let phase = stand.connect(responder, handshakes, 1);
     thread::sleep(PAUSE);
     let after = running.used();
     let number = |value: &Value| value.as_f64().expect("a number");
@@ -72,7 +72,7 @@ pub(super) fn memory(stand: &Stand, responder: Responder, numbers: &[u32]) -> Ve
     for &number in numbers {
         while there < number {
             let more = (number - there).min(AT_A_TIME);
-            let phase = stand.connect(more, network);
+            let phase = stand.connect(responder, more, network);
             assert_eq!(phase["succeeded"], more, "{responder}: {phase:#}");
             there += more;
             network += 1;

@@ -14,6 +14,7 @@ use harness::{
     lab::{V4, address, connect},
     libreswan::Libreswan,
     namespace::Namespace,
+    openiked::Openiked,
     pki::Pki,
     strongswan::{Settings, Strongswan},
 };
@@ -29,11 +30,8 @@ use crate::running::Running;
 /// Clients under way at a time.
 const CONCURRENCY: &str = "64";
 
-/// The algorithms, as `ikexdp` and as strongSwan name them.
-const SUITE: (&str, &str) = (
-    "aes256-gcm16/prf-sha2-256/x25519",
-    "aes256gcm16-prfsha256-x25519",
-);
+/// The algorithms, as strongSwan names them.
+const SUITE: &str = "aes256gcm16-prfsha256-x25519";
 
 /// Ours without a log, and without cookies, whatever comes. Nobody asks for life meanwhile.
 const IKEXDP: &str = "
@@ -92,7 +90,7 @@ impl Stand {
                     is_fast: true,
                     // Nobody waits.
                     daemon: "dos_protection = no",
-                    ike_proposal: SUITE.1.to_owned(),
+                    ike_proposal: SUITE.to_owned(),
                     esp: self.place.esp(),
                     ..Settings::responder(V4.gateway, credentials)
                 };
@@ -109,6 +107,12 @@ impl Stand {
                 let libreswan =
                     Libreswan::serve(&self.responder, V4.gateway, &credentials, case.authby());
                 return Running::Libreswan(libreswan);
+            }
+            Responder::Openiked => {
+                let authority = pki.map(|pki| pki.client.intermediate.as_str());
+                let openiked =
+                    Openiked::serve(&self.responder, V4.gateway, &credentials, authority);
+                return Running::Openiked(openiked);
             }
             Responder::Xdp => Transport::Native,
             Responder::Udp => Transport::Udp,
@@ -127,13 +131,13 @@ impl Stand {
     }
 
     /// Has so many clients of the network 10.(16 + `network`).0.0/16 connect; the report of the phase.
-    pub(super) fn connect(&self, clients: u32, network: u8) -> Value {
+    pub(super) fn connect(&self, responder: Responder, clients: u32, network: u8) -> Value {
         let mut bench = self.place.on(CLIENTS, &self.ikexdp);
         bench.args(["bench", &V4.gateway.to_string(), "--json"]);
         if self.place == Place::Host {
             bench.arg("--childless");
         }
-        bench.args(["--suite", SUITE.0]);
+        bench.args(["--suite", responder.suite()]);
         bench.args(["--threads", "1", "--concurrency", CONCURRENCY]);
         bench.args(["--clients", &clients.to_string(), "--timeout", "60s"]);
         bench.args(["--source", &format!("10.{}.0.0/16", 16 + network)]);

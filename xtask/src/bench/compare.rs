@@ -26,8 +26,8 @@ pub(crate) struct Compare {
     /// Leave out how much memory SAs take
     #[arg(long)]
     no_memory: bool,
-    /// Measure with CHILD SAs in the kernel, and Libreswan as well, in a virtual machine; where its CPU is
-    /// an emulated one, figures say how emulation does
+    /// Measure with CHILD SAs in the kernel, and Libreswan and OpenIKED as well, in a virtual machine; where
+    /// its CPU is an emulated one, figures say how emulation does
     #[arg(long)]
     vm: bool,
     /// Where `compare.md` and `compare.svg` are written

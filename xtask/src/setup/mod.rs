@@ -14,7 +14,7 @@ use anyhow::Result;
 use self::packages::Tool;
 pub(crate) use self::{
     compiler::Compiler,
-    unpacked::{kernel, libreswan},
+    unpacked::{kernel, libreswan, openiked},
 };
 
 /// What the tests run: the peer, its plug-ins, the server that knows users, what builds and watches
@@ -42,10 +42,11 @@ const LAB: [Tool; 17] = [
     Tool::new("tcpdump", "tcpdump"),
     Tool::new("tshark", "tshark"),
 ];
-/// What the virtual machine needs besides: the machine, its first process, and what Libreswan uses.
-const VM: [Tool; 9] = [
+/// What the virtual machine needs besides: the machine, its first process, and what Libreswan and OpenIKED use.
+const VM: [Tool; 10] = [
     Tool::new("busybox-static", "busybox"),
     Tool::new("libcurl3-nss", "pluto"),
+    Tool::new("libevent-2.1-7", "iked"),
     Tool::new("libevent-core-2.1-7", "pluto"),
     Tool::new("libevent-pthreads-2.1-7", "pluto"),
     Tool::new("libldap-2.5-0", "pluto"),
@@ -88,6 +89,7 @@ pub(crate) fn everything() -> Result<()> {
     )?;
     kernel()?;
     libreswan()?;
+    openiked()?;
     checker::install()?;
     eprintln!("setup: everything is there");
     Ok(())

@@ -1,7 +1,7 @@
 //! Debian's packages for the virtual machine, unpacked under `target`.
 //!
-//! They are not installed: a kernel would put itself into this machine's boot menu, and Libreswan's package
-//! cannot be beside strongSwan's.
+//! They are not installed: a kernel would put itself into this machine's boot menu, Libreswan's package cannot
+//! be beside strongSwan's, and OpenIKED's starts a daemon on their ports.
 
 use std::{
     fs,
@@ -40,6 +40,14 @@ pub(crate) fn kernel() -> Result<PathBuf> {
 /// It is not to be had here.
 pub(crate) fn libreswan() -> Result<PathBuf> {
     unpacked("libreswan", |directory| unpack("libreswan", directory))
+}
+
+/// The root of OpenIKED; fetches it if it is not there.
+///
+/// # Errors
+/// It is not to be had here.
+pub(crate) fn openiked() -> Result<PathBuf> {
+    unpacked("openiked", |directory| unpack("openiked", directory))
 }
 
 /// The directory for this package, which `fill` has filled now or earlier.

@@ -56,8 +56,9 @@ const FILES: [&str; 3] = [
     "/etc/strongswan.conf",
 ];
 /// Where file systems are mounted, and where programs write.
-const DIRECTORIES: [&str; 8] = [
+const DIRECTORIES: [&str; 10] = [
     "/dev",
+    "/etc/iked",
     "/etc/strongswan.d",
     "/etc/swanctl",
     "/proc",
@@ -65,7 +66,12 @@ const DIRECTORIES: [&str; 8] = [
     "/sys",
     "/tmp",
     "/var/lib/ipsec",
+    "/var/lib/openiked/empty",
 ];
+/// Who runs programs: OpenIKED's processes are another's, in his home, as its package would have it.
+const USERS: &str = "root:x:0:0::/:/bin/sh
+_iked:x:100:100::/var/lib/openiked/empty:/bin/false
+";
 
 /// The file system in the making.
 #[derive(Debug, Default)]
@@ -89,9 +95,7 @@ impl Image {
             image.copy(Path::new(file), Path::new(file))?;
         }
         image.archive.file("/init", include_bytes!("init.sh"));
-        image
-            .archive
-            .file("/etc/passwd", b"root:x:0:0::/:/bin/sh\n");
+        image.archive.file("/etc/passwd", USERS.as_bytes());
         image.archive.link("/var/run", "/run");
         image.copy(&program("busybox")?, Path::new("/bin/busybox"))?;
         // The kernel asks it for modules.

@@ -88,6 +88,11 @@ impl Vm {
             let file = libreswan.join("usr/libexec/ipsec").join(program);
             image.unpacked_program(&libreswan, file)?;
         }
+        let openiked = setup::openiked()?;
+        for program in ["ikectl", "iked"] {
+            let file = openiked.join("usr/sbin").join(program);
+            image.unpacked_program(&openiked, file)?;
+        }
         for program in programs {
             image.built(program, &work.join("stripped"))?;
         }
