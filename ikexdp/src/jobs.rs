@@ -1,7 +1,7 @@
 //! Who does what the engine hands out: threads, for what is too slow for the packet loop.
 //!
 //! A wake-up costs as much as the cheapest jobs. So what a turn of the loop hands in is
-//! [passed on](Jobs::flush) at its end, threads that are at work are not woken, and results are
+//! [passed on](Jobs::flush) together, threads that are at work are not woken, and results are
 //! told of together where there is more to do. Where there is one CPU, what is soon done is
 //! done as it is handed in: threads would take the same CPU from the loop, and wake-ups beside.
 
@@ -135,8 +135,8 @@ pub struct Full;
 /// refused may leave an SA in the kernel for good.
 const IN_ORDER_MAX: usize = 1 << 20;
 
-/// Jobs passed on together, and results told of together, at most: those who wait for them
-/// must not notice.
+/// Jobs from which on they are not kept for others, and results told of together at most: those
+/// who wait for them must not notice.
 const TOGETHER: usize = 16;
 
 /// How long a result is kept until another is there.
@@ -228,7 +228,7 @@ impl Jobs {
         done.try_recv().ok()
     }
 
-    /// Whether so many were handed in that they should be begun before the turn ends.
+    /// Whether so many were handed in that they should be begun, and not wait for more.
     #[must_use]
     pub const fn is_pressing(&self) -> bool {
         self.in_order.is_pressing()
@@ -317,7 +317,7 @@ impl<J: Send + 'static, R: Send + 'static> JobPool<J, R> {
         Ok(())
     }
 
-    /// Whether so many were handed in that they should not wait for the end of the turn.
+    /// Whether so many were handed in that they should not wait for more.
     #[must_use]
     pub const fn is_pressing(&self) -> bool {
         self.fresh.len() >= TOGETHER

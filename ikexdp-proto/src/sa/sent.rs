@@ -58,9 +58,9 @@ impl Sent {
     /// in the smallest fragments (RFC 7383 §2.5.2), because the path may drop the
     /// larger ones, and in the old ones, because some peers refuse a changed
     /// total; twice in either by turns, because others, such as OpenIKED, drop
-    /// the fragment by which they see the change along with what they had. Where the peer asks over a path that adds
-    /// more `overhead` than the first, the first cut is too long at once. `recut`
-    /// makes the smaller ones of the first.
+    /// the fragment by which they see the change along with what they had. Where
+    /// the peer asks over a path that adds more `overhead` than the first, the
+    /// first cut is too long at once. `recut` makes the smaller ones of the first.
     pub(crate) fn repeat(
         &mut self,
         overhead: usize,
